@@ -1,0 +1,111 @@
+import { encodeCbor } from "./cbor.ts";
+import { Status } from "./decoded.ts";
+import type { StoredEntry } from "./entry.ts";
+import type { Frame } from "./frame.ts";
+import type { ExtraField } from "./methods.ts";
+import { encodeUtf8 } from "./utf8.ts";
+
+/** What a command gets (docs/protocol.md 3.3). */
+export interface Answer {
+  readonly id?: number;
+  readonly status: Status;
+  /** Words for any status but 0. */
+  readonly text?: string;
+  readonly payload?: AnswerPayload;
+}
+
+export interface AnswerPayload {
+  readonly entries: readonly StoredEntry[];
+  readonly fields: readonly ExtraField[];
+}
+
+/**
+ * Writes the frame that answers `request`, in its form and version (docs/protocol.md 3.4, 3.5). The text of each `msg` is pasted
+ * in, so that no serialiser touches it.
+ * @param ownAddress the answerer's `src` where the request had no `dst`.
+ */
+export function encodeAnswerFrame(
+  request: Frame,
+  ownAddress: string,
+  answers: readonly Answer[],
+): Uint8Array {
+  const src = request.dst ?? ownAddress;
+  const head = { v: request.v, src, ...(request.src !== undefined && { dst: request.src }) };
+  if (request.form === "cbor") return encodeCbor(answerFrameValue(head, answers));
+  return encodeUtf8(answerFrameText(head, answers));
+}
+
+/** One answer on its own, as `POST /v1/...` gives it (docs/protocol.md 10.2). */
+export function encodeAnswer(answer: Answer, form: Frame["form"]): Uint8Array {
+  return form === "cbor" ? encodeCbor(answerValue(answer)) : encodeUtf8(answerText(answer));
+}
+
+interface Head {
+  readonly v: 1 | 2;
+  readonly src: string;
+  readonly dst?: string;
+}
+
+function answerFrameText(head: Head, answers: readonly Answer[]): string {
+  const start = JSON.stringify(head).slice(0, -1);
+  const only = answers[0];
+  if (head.v === 2 && answers.length === 1 && only !== undefined) return `${start},${flatAnswerText(only)}}`;
+  return `${start},"resp":[${answers.map(answerText).join(",")}]}`;
+}
+
+function answerText({ id, status, text, payload }: Answer): string {
+  const head = JSON.stringify({ id, status, status_msg: text });
+  return payload === undefined ? head : `${head.slice(0, -1)},"resp":${entriesText(payload)}}`;
+}
+
+function flatAnswerText({ id, status, text, payload }: Answer): string {
+  const idText = id === undefined ? "" : `"id":${id},`;
+  if (status !== Status.Ok) return `${idText}"error":${JSON.stringify({ code: status, message: text })}`;
+  return `${idText}"result":${payload === undefined ? "null" : entriesText(payload)}`;
+}
+
+function entriesText({ entries, fields }: AnswerPayload): string {
+  return `[${entries.map((entry) => entryText(entry, fields)).join(",")}]`;
+}
+
+function entryText(entry: StoredEntry, fields: readonly ExtraField[]): string {
+  let text = `{"stream":${JSON.stringify(entry.stream)},"msg":${entry.msg},"timestamp":${entry.timestamp},"id":"${entry.id}"`;
+  for (const field of fields) {
+    const value = entry[field];
+    if (value !== undefined) text += `,"${field}":${JSON.stringify(value)}`;
+  }
+  return `${text}}`;
+}
+
+function answerFrameValue(head: Head, answers: readonly Answer[]): object {
+  const only = answers[0];
+  if (head.v === 2 && answers.length === 1 && only !== undefined) {
+    const { id, status, text, payload } = only;
+    const flat = { ...head, ...(id !== undefined && { id }) };
+    if (status !== Status.Ok) return { ...flat, error: { code: status, message: text ?? "" } };
+    return { ...flat, result: payload === undefined ? null : entriesValue(payload) };
+  }
+  return { ...head, resp: answers.map(answerValue) };
+}
+
+function answerValue({ id, status, text, payload }: Answer): object {
+  return {
+    ...(id !== undefined && { id }),
+    status,
+    ...(text !== undefined && { status_msg: text }),
+    ...(payload !== undefined && { resp: entriesValue(payload) }),
+  };
+}
+
+/** Clause 9.3. */
+function entriesValue({ entries, fields }: AnswerPayload): object[] {
+  return entries.map((entry) => {
+    const value: Record<string, unknown> = { stream: entry.stream };
+    if (entry.msg.startsWith('"')) value.msg = JSON.parse(entry.msg);
+    else value.json = entry.msg;
+    value.timestamp = entry.timestamp;
+    value.id = entry.id;
+    for (const field of fields) if (entry[field] !== undefined) value[field] = entry[field];
+    return value;
+  });
+}

@@ -1,0 +1,47 @@
+import type { Problem } from "./decoded.ts";
+import type { JsonObject } from "./json-parser.ts";
+
+/** Most commands in one frame (docs/protocol.md 2.4). */
+export const COMMANDS_MAX = 1000;
+/** Largest frame the service takes (docs/protocol.md 2.4). */
+export const FRAME_BYTES_MAX = 1_048_576;
+
+/** A boot id as identity, and as the board wrote it, for the ack (docs/protocol.md 1.5, 5.1). */
+export interface Boot {
+  readonly text: string;
+  readonly json: string;
+}
+
+/** A decoded frame, v1 or v2 (docs/protocol.md 3). */
+export interface Frame {
+  readonly v: 1 | 2;
+  /** How it was written; the answer is written the same way. */
+  readonly form: FrameForm;
+  readonly src?: string;
+  readonly dst?: string;
+  /** An API key: never to be logged. */
+  readonly key?: string;
+  readonly boot?: Boot;
+  /** Which clock `now` is on. */
+  readonly clock: "utc" | "uptime";
+  /** Ms on `clock` when the frame was sent. */
+  readonly now?: number;
+  /** Oldest seq of `boot` that the board still holds. */
+  readonly first?: number;
+  /** True: cumulative acks; false: this link has none; absent: an answer for each command. */
+  readonly ack?: boolean;
+  readonly commands: readonly Command[];
+  /** How many answers it carried (`resp`, `result`, `error`). */
+  readonly answerCount: number;
+}
+
+export type FrameForm = "json" | "cbor";
+
+/** One command. A wrong one carries its problem and does not spoil its neighbours (docs/protocol.md 3.4). */
+export interface Command {
+  /** Absent only where the sender gave none that could be read. */
+  readonly id?: number;
+  readonly method: string;
+  readonly args: JsonObject;
+  readonly problem?: Problem;
+}

@@ -1,0 +1,127 @@
+import Type, { type Static } from "typebox";
+import { bad, type Decoded, good } from "./decoded.ts";
+import { type JsonObject, Verbatim } from "./json-parser.ts";
+import { type Level, parseLevel } from "./level.ts";
+import { checkSrc, checkStream } from "./names.ts";
+import { schemaDecoder } from "./schema-check.ts";
+
+/** Entries in a page when nobody says, and at most (docs/protocol.md 4.2). */
+export const LIMIT_DEFAULT = 100;
+export const LIMIT_MAX = 1000;
+
+const TimeMs = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
+const Count = (description: string) =>
+  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description });
+
+/** Args of `/v1/Log.Log` but for `msg`, which no parser touches (docs/protocol.md 4.1). Words are the seed's. */
+export const LogArgsSchema = Type.Object({
+  timestamp: Type.Optional(TimeMs("Timestamp of a message in milliseconds since Epoch.")),
+  stream: Type.Optional(Type.String({ description: 'Log stream name. Defaults to `"console"`.' })),
+  level: Type.Optional(Type.String({ description: "debug, info, warn or error." })),
+  module: Type.Optional(Type.String({ description: "Part of the firmware that logs." })),
+  uptime: Type.Optional(TimeMs("Milliseconds since the board's boot.")),
+  src: Type.Optional(Type.String({ description: "Log on behalf of this source, with the right to." })),
+});
+
+/** Args of `/v1/Log.List` (docs/protocol.md 4.2). */
+export const ListArgsSchema = Type.Object({
+  src: Type.String({
+    description: "ID of an entity that generated log entries that you want to fetch.",
+  }),
+  after: Type.Optional(
+    Type.String({
+      description: "Continuation token. Put here an `id` of the last entry returned by the previous call.",
+    }),
+  ),
+  limit: Type.Optional(Count("Maximum number of entries to return.")),
+  stream: Type.Optional(Type.String({ description: "Log stream name." })),
+  last: Type.Optional(Count("Only this many newest entries, in ascending order.")),
+  follow: Type.Optional(Type.Boolean({ description: "Wait until there is something, 30 s at most." })),
+  fields: Type.Optional(Type.Array(Type.String(), { description: "Names of further fields to return." })),
+});
+
+/** Fields that `fields` may ask for beside the seed's four. */
+export const EXTRA_FIELDS = [
+  "src",
+  "level",
+  "module",
+  "boot",
+  "seq",
+  "uptime",
+  "received",
+  "clock",
+  "clockError",
+] as const;
+export type ExtraField = (typeof EXTRA_FIELDS)[number];
+
+const decodeLogSchema = schemaDecoder(LogArgsSchema);
+const decodeListSchema = schemaDecoder(ListArgsSchema);
+
+export interface LogArgs extends Omit<Static<typeof LogArgsSchema>, "level"> {
+  /** JSON text of a string, object or array. */
+  readonly msg: string;
+  readonly level?: Level;
+}
+
+export interface ListArgs extends Omit<Static<typeof ListArgsSchema>, "fields"> {
+  readonly limit: number;
+  readonly fields: readonly ExtraField[];
+}
+
+/** Decodes args of `Log.Log`: `msg` must have been kept verbatim by the frame decoder. */
+export function decodeLogArgs(args: JsonObject): Decoded<LogArgs> {
+  const { msg, ...rest } = args;
+  if (msg === undefined) return bad("msg: required");
+  if (!(msg instanceof Verbatim) || msg.type === "other")
+    return bad("msg: must be a string, an object or an array");
+  const decoded = decodeLogSchema(Object.assign(Object.create(null), rest));
+  if (!decoded.ok) return decoded;
+  const { level: levelText, stream, module, src, timestamp, uptime } = decoded.value;
+  const level = levelText === undefined ? undefined : parseLevel(levelText);
+  if (levelText !== undefined && level === undefined) return bad("level: must be debug, info, warn or error");
+  for (const checked of [
+    stream === undefined ? undefined : checkStream(stream),
+    module === undefined ? undefined : checkStream(module, "module"),
+    src === undefined ? undefined : checkSrc(src),
+  ]) {
+    if (checked !== undefined && !checked.ok) return checked;
+  }
+  return good({
+    msg: msg.text,
+    ...(timestamp !== undefined && { timestamp }),
+    ...(stream !== undefined && { stream }),
+    ...(level !== undefined && { level }),
+    ...(module !== undefined && { module }),
+    ...(uptime !== undefined && { uptime }),
+    ...(src !== undefined && { src }),
+  });
+}
+
+/** Decodes args of `Log.List`; `limit` comes filled in and capped. */
+export function decodeListArgs(args: JsonObject): Decoded<ListArgs> {
+  const decoded = decodeListSchema(args);
+  if (!decoded.ok) return decoded;
+  const { src, stream, limit, last, fields = [] } = decoded.value;
+  const checkedSrc = checkSrc(src);
+  if (!checkedSrc.ok) return checkedSrc;
+  if (stream !== undefined) {
+    const checked = checkStream(stream);
+    if (!checked.ok) return checked;
+  }
+  const unknown = fields.find((field) => !isExtraField(field) && !SEED_FIELDS.includes(field));
+  if (unknown !== undefined)
+    return bad(`fields: ${JSON.stringify(unknown)} is not one of ${EXTRA_FIELDS.join(", ")}`);
+  return good({
+    ...decoded.value,
+    limit: Math.min(limit ?? LIMIT_DEFAULT, LIMIT_MAX),
+    ...(last !== undefined && { last: Math.min(last, LIMIT_MAX) }),
+    fields: fields.filter(isExtraField),
+  });
+}
+
+const SEED_FIELDS: readonly string[] = ["stream", "msg", "timestamp", "id"];
+
+function isExtraField(field: string): field is ExtraField {
+  return (EXTRA_FIELDS as readonly string[]).includes(field);
+}

@@ -1,0 +1,95 @@
+import { type Decoded, good } from "./decoded.ts";
+import { LossPlace, type SeqRange, STREAM_LOSS } from "./entry.ts";
+import type { Boot, Command, Frame } from "./frame.ts";
+import { type JsonObject, parseJson } from "./json-parser.ts";
+import { decodeLogArgs, type LogArgs } from "./methods.ts";
+
+/** What the receiver does with one command of a frame with `boot` (docs/protocol.md 6). */
+export type Verdict =
+  /** Store it as this seq. */
+  | { readonly type: "entry"; readonly id: number; readonly args: LogArgs }
+  /** The board dropped `lost`: store it as a loss record that uses its last seq. */
+  | { readonly type: "drop"; readonly id: number; readonly lost: SeqRange; readonly why: string }
+  /** Already covered. */
+  | { readonly type: "duplicate"; readonly id: number }
+  /** After a gap that the board can still fill. */
+  | { readonly type: "gap"; readonly id: number; readonly expected: number }
+  /** `lost` cannot come any more: store a loss record. Belongs to no command. */
+  | { readonly type: "lost"; readonly lost: SeqRange; readonly why: string }
+  /** Not a good `Log.Log`. Its seq is used up, so that a board does not send it for ever. */
+  | { readonly type: "refused"; readonly id: number; readonly command: Command };
+
+export interface Sequenced {
+  readonly verdicts: readonly Verdict[];
+  /** The mark once everything here is durable. */
+  readonly mark: number;
+  /** Something between the mark and what was received is missing, and the board may still have it. */
+  readonly resend: boolean;
+}
+
+export const WHY_BELOW_FIRST = "the board no longer held these when it was heard again";
+export const WHY_NO_ACKS = "did not arrive over a link without acks";
+
+/**
+ * Orders the `Log.Log` commands of a frame with `boot` against the mark that stands. Pure: the caller stores what it says in one
+ * transaction, then moves its mark, then answers.
+ */
+export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequenced {
+  const verdicts: Verdict[] = [];
+  let mark = markBefore;
+  let resend = false;
+
+  const lose = (last: number, why: string): void => {
+    if (last <= mark) return;
+    verdicts.push({ type: "lost", lost: { boot: boot.text, first: mark + 1, last }, why });
+    mark = last;
+  };
+
+  // Clause 6.5 counts whether or not the frame brings entries.
+  if (frame.first !== undefined) lose(frame.first - 1, WHY_BELOW_FIRST);
+
+  for (const command of frame.commands) {
+    const { id } = command;
+    if (id === undefined) continue;
+    if (id <= mark) {
+      verdicts.push({ type: "duplicate", id });
+      continue;
+    }
+    const args = command.problem === undefined ? decodeLogArgs(command.args) : undefined;
+    const drop = args?.ok ? dropNotice(args.value, id) : undefined;
+    const start = drop?.first ?? id;
+    if (start > mark + 1) {
+      if (frame.ack === false) lose(start - 1, WHY_NO_ACKS);
+      else {
+        verdicts.push({ type: "gap", id, expected: mark + 1 });
+        resend = true;
+        continue;
+      }
+    }
+    if (drop !== undefined) {
+      const lost = { boot: boot.text, first: mark + 1, last: id };
+      verdicts.push({ type: "drop", id, lost, why: drop.why });
+    } else if (args?.ok) verdicts.push({ type: "entry", id, args: args.value });
+    else verdicts.push({ type: "refused", id, command });
+    mark = id;
+  }
+  return { verdicts, mark, resend };
+}
+
+/** Reads a drop notice (docs/protocol.md 6.4), or says undefined for any other entry. */
+function dropNotice(args: LogArgs, id: number): { readonly first: number; readonly why: string } | undefined {
+  if (args.stream !== STREAM_LOSS || !args.msg.startsWith("{")) return undefined;
+  const parsed = parseJson(args.msg);
+  if (!parsed.ok) return undefined;
+  const { first, last, where, why } = parsed.value as JsonObject;
+  if (where !== LossPlace.Agent || last !== id) return undefined;
+  if (typeof first !== "number" || !Number.isSafeInteger(first) || first < 1 || first > id) return undefined;
+  return { first, why: typeof why === "string" ? why : "not said" };
+}
+
+/** Decoding shared by receivers of frames without `boot`: the args, or the command's own problem. */
+export function logArgsOf(command: Command): Decoded<LogArgs> {
+  if (command.problem !== undefined) return { ok: false, problem: command.problem };
+  const args = decodeLogArgs(command.args);
+  return args.ok ? good(args.value) : args;
+}

@@ -1,0 +1,85 @@
+import { asciiJson } from "./ack.ts";
+import { crc32Digits, crc32OfLatin1 } from "./crc32.ts";
+import type { Frame } from "./frame.ts";
+import { decodeFrameText } from "./frame-decoder.ts";
+import { decodeUtf8 } from "./utf8.ts";
+
+/** Longest line taken from a serial port, without its LF (docs/protocol.md 7.6). */
+export const LINE_BYTES_MAX = 65_536;
+
+/** Why a line that looked like a frame was thrown away; each has a counter of this name. */
+export const LineDiscard = {
+  BadChecksum: "serial_bad_checksum_lines_total",
+  Cut: "serial_cut_frame_lines_total",
+  BadFrame: "serial_bad_frame_lines_total",
+} as const;
+export type LineDiscard = (typeof LineDiscard)[keyof typeof LineDiscard];
+
+/** One thing found on a line; a frame glued to text is two (docs/protocol.md 7.3). */
+export type LineItem =
+  | { readonly type: "frame"; readonly frame: Frame; readonly hasChecksum: boolean }
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "discarded"; readonly reason: LineDiscard; readonly line: string };
+
+const FRAME_START = '{"v":';
+const CHECKSUM_END = /\}([0-9a-fA-F]{8})$/;
+/** Places on one line where a frame is looked for; more are console text that mentions frames. */
+const FRAME_STARTS_MAX = 8;
+
+/**
+ * Reads one line, without its LF, of a wire that carries frames and console text (docs/protocol.md 7).
+ * @param line its bytes as Latin-1, one code unit a byte.
+ */
+export function decodeLine(line: string): readonly LineItem[] {
+  const bare = line.endsWith("\r") ? line.slice(0, -1) : line;
+  if (bare === "") return [];
+  let discarded: LineDiscard | undefined;
+  for (const start of frameStarts(bare)) {
+    const found = decodeFrameAt(bare, start);
+    if (found.type === "frame") return [...textItems(bare.slice(0, start)), found];
+    if (found.type === "discarded") discarded ??= found.reason;
+  }
+  if (discarded !== undefined && bare.startsWith(FRAME_START)) {
+    return [{ type: "discarded", reason: discarded, line: bare }];
+  }
+  return textItems(bare);
+}
+
+/** Writes one line to a board, with its LF. @param hasChecksum as the peer does it (docs/protocol.md 7.2). */
+export function encodeLine(json: string, hasChecksum: boolean): string {
+  const text = asciiJson(json);
+  return hasChecksum ? `${text}${crc32Digits(crc32OfLatin1(text))}\n` : `${text}\n`;
+}
+
+function* frameStarts(line: string): Generator<number> {
+  if (line.startsWith("{") && !line.startsWith(FRAME_START)) yield 0;
+  let start = line.indexOf(FRAME_START);
+  for (let count = 0; start >= 0 && count < FRAME_STARTS_MAX; count++) {
+    yield start;
+    start = line.indexOf(FRAME_START, start + 1);
+  }
+}
+
+type Found = Extract<LineItem, { type: "frame" | "discarded" }> | { readonly type: "none" };
+
+function decodeFrameAt(line: string, start: number): Found {
+  const digits = CHECKSUM_END.exec(line)?.[1];
+  const json = line.slice(start, digits === undefined ? line.length : -8);
+  const looksLikeFrame = line.startsWith(FRAME_START, start);
+  if (digits !== undefined && crc32OfLatin1(json) !== Number.parseInt(digits, 16)) {
+    return looksLikeFrame ? { type: "discarded", reason: LineDiscard.BadChecksum, line } : { type: "none" };
+  }
+  if (!json.endsWith("}")) {
+    return looksLikeFrame ? { type: "discarded", reason: LineDiscard.Cut, line } : { type: "none" };
+  }
+  const { text, lossy } = decodeUtf8(Uint8Array.from(json, (unit) => unit.charCodeAt(0)));
+  const decoded = decodeFrameText(text, lossy);
+  if (decoded.ok) return { type: "frame", frame: decoded.value, hasChecksum: digits !== undefined };
+  return looksLikeFrame ? { type: "discarded", reason: LineDiscard.BadFrame, line } : { type: "none" };
+}
+
+/** Console text: bytes that are no UTF-8 stand as U+FFFD (docs/protocol.md 7.5). */
+function textItems(latin1: string): readonly LineItem[] {
+  if (latin1 === "") return [];
+  return [{ type: "text", text: decodeUtf8(Uint8Array.from(latin1, (unit) => unit.charCodeAt(0))).text }];
+}
