@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/install-programs.ts"],
+    reporters: ["default", "./test/support/plain-reporter.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

@@ -51,6 +51,15 @@ export function encodeLine(json: string, hasChecksum: boolean): string {
   return hasChecksum ? `${text}${crc32Digits(crc32OfLatin1(text))}\n` : `${text}\n`;
 }
 
+/** The JSON text of a line from a gateway, or undefined when its checksum is wrong or it is no frame at all. */
+export function decodeLineChecksum(line: string): string | undefined {
+  const bare = line.endsWith("\r") ? line.slice(0, -1) : line;
+  const digits = CHECKSUM_END.exec(bare)?.[1];
+  if (digits === undefined) return bare.startsWith("{") && bare.endsWith("}") ? bare : undefined;
+  const json = bare.slice(0, -8);
+  return crc32OfLatin1(json) === Number.parseInt(digits, 16) ? json : undefined;
+}
+
 function* frameStarts(line: string): Generator<number> {
   if (line.startsWith("{") && !line.startsWith(FRAME_START)) yield 0;
   let start = line.indexOf(FRAME_START);

@@ -1,0 +1,44 @@
+// Builds everything a checkout runs into dist/: the command, the agent for boards, the console page.
+import { chmod, cp, mkdir, rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { buildFirmware } from "./build-firmware.mjs";
+
+const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
+
+async function buildCommand() {
+  await build({
+    entryPoints: [path("cli/main.ts")],
+    outfile: path("dist/boardlog.js"),
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    sourcemap: "linked",
+    logLevel: "warning",
+  });
+}
+
+async function buildConsole() {
+  const { metafile } = await build({
+    entryPoints: [path("console/main.tsx")],
+    outdir: path("dist/console"),
+    bundle: true,
+    minify: true,
+    metafile: true,
+    format: "esm",
+    target: "es2022",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  await cp(path("console/index.html"), path("dist/console/index.html"));
+  return metafile;
+}
+
+await rm(path("dist"), { recursive: true, force: true });
+await mkdir(path("dist"), { recursive: true });
+await Promise.all([buildCommand(), buildConsole(), buildFirmware({ outDir: path("dist/firmware") })]);
+await chmod(path("bin/boardlog.js"), 0o755);
