@@ -21,11 +21,12 @@ export interface AgentEnv {
   clearTimeout(timer: unknown): void;
   /**
    * Sends the JSON text of one frame; checksum, line end and topic are the port's. False: the link cannot take it now,
-   * and the port calls `agent.ready()` once it can. A throw counts as a frame lost on the link.
+   * and the port calls `agent.ready()` once it can. A throw counts as a frame lost on the link. The agent's own methods
+   * must not be called from inside.
    */
   send(frame: string): boolean;
   /** Where it exists, told the gateway's UTC while `utc()` is 0 (docs/protocol.md 5.1). */
-  setClock?(utcMs: number): void;
+  readonly setClock?: ((utcMs: number) => void) | undefined;
   /** Set by the core. */
   agent?: Agent;
 }

@@ -1,0 +1,43 @@
+/** The bits of Espruino's API that the ports use (https://www.espruino.com/Reference). */
+
+interface EspruinoSerial {
+  setup(baud: number, options?: object): void;
+  write(text: string): void;
+  on(event: "data", action: (text: string) => void): void;
+}
+
+/** Client of the module `MQTT` (https://www.espruino.com/MQTT), or anything like it. */
+interface EspruinoMqtt {
+  readonly connected: boolean;
+  connect(): void;
+  disconnect(): void;
+  subscribe(topic: string, options: { readonly qos: number }): void;
+  publish(topic: string, text: string, options: { readonly qos: number }): void;
+  on(event: "connected", action: () => void): void;
+  on(event: "message", action: (topic: string, text: string) => void): void;
+}
+
+interface EspruinoStorage {
+  /** Undefined where there is no such file. */
+  read(name: string): string | undefined;
+  write(name: string, text: string): boolean;
+}
+
+declare const E: {
+  /** IEEE 802.3, as in zlib; native. */
+  CRC32(text: string): number;
+  /** Missing on builds without a hardware source. */
+  hwRand?(): number;
+};
+
+declare const global: { setTime: (seconds: number) => void };
+declare const console: import("../agent/env.ts").AgentConsole;
+
+declare function getTime(): number;
+declare function setTime(seconds: number): void;
+declare function setTimeout(action: () => void, delayMs: number): unknown;
+declare function setInterval(action: () => void, delayMs: number): unknown;
+/** Throws when given undefined. */
+declare function clearTimeout(timer: unknown): void;
+declare function require(name: "Storage"): EspruinoStorage;
+declare function require(name: "MQTT"): { create(server: string, options?: object): EspruinoMqtt };
