@@ -1,10 +1,15 @@
-import { type Decoded, good } from "./decoded.ts";
+import { bad, type Decoded, good, type Problem, Status } from "./decoded.ts";
 import { LossPlace, type SeqRange, STREAM_LOSS } from "./entry.ts";
 import type { Boot, Command, Frame } from "./frame.ts";
 import { type JsonObject, parseJson } from "./json-parser.ts";
-import { decodeLogArgs, type LogArgs } from "./methods.ts";
+import { decodeLogArgs, type LogArgs, METHOD_LOG } from "./methods.ts";
 
-/** What the receiver does with one command of a frame with `boot` (docs/protocol.md 6). */
+export const LOG_METHOD = "/v1/Log.Log";
+
+/**
+ * What the receiver does with one command of a frame with `boot` (docs/protocol.md 6). All but `lost` belong to one command each,
+ * in the order of the commands.
+ */
 export type Verdict =
   /** Store it as this seq. */
   | { readonly type: "entry"; readonly id: number; readonly args: LogArgs }
@@ -17,7 +22,9 @@ export type Verdict =
   /** `lost` cannot come any more: store a loss record. Belongs to no command. */
   | { readonly type: "lost"; readonly lost: SeqRange; readonly why: string }
   /** Not a good `Log.Log`. Its seq is used up, so that a board does not send it for ever. */
-  | { readonly type: "refused"; readonly id: number; readonly command: Command };
+  | { readonly type: "refused"; readonly id: number; readonly problem: Problem }
+  /** Has no seq to use up: without an id, no `Log.Log`, or wrong and behind the mark. Only to be answered. */
+  | { readonly type: "aside"; readonly id: number | undefined; readonly problem: Problem };
 
 export interface Sequenced {
   readonly verdicts: readonly Verdict[];
@@ -38,6 +45,7 @@ export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequence
   const verdicts: Verdict[] = [];
   let mark = markBefore;
   let resend = false;
+  let idHighest = 0;
 
   const lose = (last: number, why: string): void => {
     if (last <= mark) return;
@@ -50,13 +58,17 @@ export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequence
 
   for (const command of frame.commands) {
     const { id } = command;
-    if (id === undefined) continue;
+    const args = logArgsOf(command);
+    if (id === undefined || isOtherMethod(command) || (id <= mark && !args.ok)) {
+      const { problem } = args.ok ? bad("id: required") : args;
+      verdicts.push({ type: "aside", id, problem });
+      continue;
+    }
     if (id <= mark) {
       verdicts.push({ type: "duplicate", id });
       continue;
     }
-    const args = command.problem === undefined ? decodeLogArgs(command.args) : undefined;
-    const drop = args?.ok ? dropNotice(args.value, id) : undefined;
+    const drop = args.ok ? dropNotice(args.value, id) : undefined;
     const start = drop?.first ?? id;
     if (start > mark + 1) {
       if (frame.ack === false) lose(start - 1, WHY_NO_ACKS);
@@ -69,8 +81,8 @@ export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequence
     if (drop !== undefined) {
       const lost = { boot: boot.text, first: mark + 1, last: id };
       verdicts.push({ type: "drop", id, lost, why: drop.why });
-    } else if (args?.ok) verdicts.push({ type: "entry", id, args: args.value });
-    else verdicts.push({ type: "refused", id, command });
+    } else if (args.ok) verdicts.push({ type: "entry", id, args: args.value });
+    else verdicts.push({ type: "refused", id, problem: args.problem });
     mark = id;
   }
   return { verdicts, mark, resend };
@@ -87,9 +99,16 @@ function dropNotice(args: LogArgs, id: number): { readonly first: number; readon
   return { first, why: typeof why === "string" ? why : "not said" };
 }
 
-/** Decoding shared by receivers of frames without `boot`: the args, or the command's own problem. */
+function isOtherMethod(command: Command): boolean {
+  return command.problem === undefined && command.method !== LOG_METHOD;
+}
+
+/** The args of a `Log.Log` command, or why it is none: its own problem, another method (404), bad args. */
 export function logArgsOf(command: Command): Decoded<LogArgs> {
   if (command.problem !== undefined) return { ok: false, problem: command.problem };
+  if (isOtherMethod(command)) {
+    return bad(`cmd: ${command.method} is not served here, only ${LOG_METHOD}`, Status.NoSuchMethod);
+  }
   const args = decodeLogArgs(command.args);
   return args.ok ? good(args.value) : args;
 }
