@@ -2,9 +2,11 @@ import type { Clock, Timer, Timers } from "../host/clock.ts";
 
 interface Pending {
   dueMs: number;
+  /** Place among those due at the same time. */
   readonly order: number;
   readonly periodMs: number | undefined;
   readonly action: () => void;
+  cancelled: boolean;
 }
 
 /** 2023-11-14T22:13:20Z: a wall clock that is plausible and easy to recognise. */
@@ -15,7 +17,9 @@ export class VirtualTime implements Clock, Timers {
   #nowMs = 0;
   #wallOffsetMs: number;
   #order = 0;
-  readonly #pending = new Set<Pending>();
+  /** A binary heap; cancelled timers leave it when they come up. */
+  readonly #heap: Pending[] = [];
+  #cancelledCount = 0;
 
   constructor(wallStartMs = WALL_START_MS) {
     this.#wallOffsetMs = wallStartMs;
@@ -45,7 +49,7 @@ export class VirtualTime implements Clock, Timers {
 
   /** Timers that have not fired yet. */
   get pendingCount(): number {
-    return this.#pending.size;
+    return this.#heap.length - this.#cancelledCount;
   }
 
   /** When the next timer is due on the monotonic clock, or undefined. */
@@ -58,8 +62,9 @@ export class VirtualTime implements Clock, Timers {
     const endMs = this.#nowMs + ms;
     for (let next = this.#next(); next !== undefined && next.dueMs <= endMs; next = this.#next()) {
       this.#nowMs = Math.max(this.#nowMs, next.dueMs);
-      if (next.periodMs === undefined) this.#pending.delete(next);
-      else next.dueMs += next.periodMs;
+      this.#takeFirst();
+      if (next.periodMs === undefined) next.cancelled = true;
+      else this.#insert(Object.assign(next, { dueMs: next.dueMs + next.periodMs }));
       next.action();
     }
     this.#nowMs = Math.max(this.#nowMs, endMs);
@@ -77,27 +82,57 @@ export class VirtualTime implements Clock, Timers {
   }
 
   #add(delayMs: number, periodMs: number | undefined, action: () => void): Timer {
-    const pending: Pending = {
-      dueMs: this.#nowMs + Math.max(0, delayMs),
-      order: this.#order++,
-      periodMs,
-      action,
+    const dueMs = this.#nowMs + Math.max(0, delayMs);
+    const pending: Pending = { dueMs, order: this.#order++, periodMs, action, cancelled: false };
+    this.#insert(pending);
+    return {
+      cancel: () => {
+        if (!pending.cancelled) this.#cancelledCount++;
+        pending.cancelled = true;
+      },
     };
-    this.#pending.add(pending);
-    return { cancel: () => void this.#pending.delete(pending) };
   }
 
   #next(): Pending | undefined {
-    let next: Pending | undefined;
-    for (const pending of this.#pending) {
-      const earlier =
-        next === undefined ||
-        pending.dueMs < next.dueMs ||
-        (pending.dueMs === next.dueMs && pending.order < next.order);
-      if (earlier) next = pending;
+    while (this.#heap[0]?.cancelled) {
+      this.#takeFirst();
+      this.#cancelledCount--;
     }
-    return next;
+    return this.#heap[0];
   }
+
+  #insert(pending: Pending): void {
+    const heap = this.#heap;
+    let index = heap.push(pending) - 1;
+    while (index > 0) {
+      const above = (index - 1) >> 1;
+      if (!isBefore(pending, heap[above])) break;
+      heap[index] = heap[above] as Pending;
+      index = above;
+    }
+    heap[index] = pending;
+  }
+
+  #takeFirst(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let index = 0;
+    while (true) {
+      const left = 2 * index + 1;
+      const least = isBefore(heap[left + 1], heap[left]) ? left + 1 : left;
+      if (!isBefore(heap[least], last)) break;
+      heap[index] = heap[least] as Pending;
+      index = least;
+    }
+    heap[index] = last;
+  }
+}
+
+/** An absent one is never before. */
+function isBefore(a: Pending | undefined, b: Pending | undefined): boolean {
+  if (a === undefined || b === undefined) return a !== undefined;
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
 }
 
 /** Enough turns for chains of promises that wait for no timer and no input. */

@@ -1,0 +1,13 @@
+/** One construct that Espruino does not take, and where it stands. */
+export interface UnsupportedFinding {
+  readonly construct: string;
+  /** `file:line` of the source, or `name:line:column` of the bundle. */
+  readonly where: string;
+}
+export class UnsupportedSyntax extends Error {
+  readonly code: "UNSUPPORTED_SYNTAX";
+  readonly findings: readonly UnsupportedFinding[];
+}
+export function checkForEspruino(name: string, text: string, map?: object): void;
+export function bundleForEspruino(entry: string): Promise<string>;
+export function buildFirmware(options: { readonly outDir: string }): Promise<Record<string, number>>;

@@ -1,0 +1,1 @@
+export function findUnsupported(text: string): { construct: string; line: number; column: number }[];
