@@ -7,9 +7,13 @@ export interface StoreBatch {
 }
 
 export interface AppendResult {
-  /** Entries stored, in order, with their ids; duplicates are not among them. */
+  /** Entries stored, in order, with their ids; duplicates are not among them. Made when first asked for. */
   readonly stored: readonly StoredEntry[];
-  /** Entries with a `(src, boot, seq)` the store already held. */
+  readonly storedCount: number;
+  /**
+   * Entries that say nothing new: their `(src, boot, seq)`, and all of `lost` where they have it, were already stored or
+   * accounted for (docs/protocol.md 6.2).
+   */
   readonly duplicateCount: number;
 }
 
@@ -40,13 +44,16 @@ export interface LogStore {
   /**
    * Stores the batches in one transaction and resolves when durable, with ids in the order given: ascending, never reused.
    * The mark and the open gaps of each `(src, boot)` are written in the same transaction (docs/protocol.md 6.9).
-   * @throws StoreUnavailable when nothing was stored.
+   * Calls are stored in the order they were made.
+   * @throws StoreBusy when too much is waiting; the caller tries again later.
+   * @throws StoreUnavailable when the store is closed or has failed. Nothing was acked, though some may be stored.
    */
   append(batches: readonly StoreBatch[]): Promise<readonly AppendResult[]>;
 
   /**
    * One page, ascending by id.
    * @throws UnknownToken for an `after` that this store never gave for this project.
+   * @throws StoreUnavailable
    */
   list(query: ListQuery): Promise<readonly StoredEntry[]>;
 
@@ -55,16 +62,18 @@ export interface LogStore {
 
   /**
    * Calls `listener` with entries once they are durable and listable, in id order, each exactly once, from now on.
-   * The listener must not block; the returned function ends the subscription.
+   * The listener must not block; what it throws is logged and counted. The returned function ends the subscription.
    */
   subscribe(project: string, listener: (entries: readonly StoredEntry[]) => void): () => void;
 
   /**
    * The highest seq of the boot that is stored or accounted for by a loss record (`lost`); 0 for a boot never seen.
-   * Seqs below it that never came are open gaps: an entry that fills one is stored once.
+   * Seqs below it that never came are open gaps: an entry that fills one is stored once. Only what is durable counts.
+   * @throws StoreUnavailable
    */
   mark(project: string, src: string, boot: string): Promise<number>;
 
+  /** Every source of the project, ascending by name (code units). */
   sources(project: string): Promise<readonly SourceSummary[]>;
 
   /** Waits for what was accepted and closes; later calls throw StoreUnavailable. */
@@ -80,9 +89,18 @@ export class UnknownToken extends Error {
 }
 
 export class StoreUnavailable extends Error {
-  readonly code = "STORE_UNAVAILABLE";
+  readonly code: string = "STORE_UNAVAILABLE";
   constructor(reason: string, options?: ErrorOptions) {
     super(`the store is unavailable: ${reason}`, options);
     this.name = "StoreUnavailable";
+  }
+}
+
+/** More waits for the disk than the store's queue holds. Nothing of the call was stored. */
+export class StoreBusy extends StoreUnavailable {
+  override readonly code: string = "STORE_BUSY";
+  constructor() {
+    super("too many entries wait for the disk");
+    this.name = "StoreBusy";
   }
 }

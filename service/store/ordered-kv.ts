@@ -3,6 +3,11 @@ export type KvChange =
   | { readonly type: "put"; readonly key: Uint8Array; readonly value: Uint8Array }
   | { readonly type: "remove"; readonly key: Uint8Array };
 
+export interface KvPair {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
 export interface KvRange {
   /** Inclusive. */
   readonly start: Uint8Array;
@@ -12,12 +17,32 @@ export interface KvRange {
   readonly limit?: number;
 }
 
-/** The small ordered key-value engine under the chunked store. Drivers: lmdb, and a simulated one that loses unsynced transactions whole. */
+/**
+ * The small ordered key-value engine under the chunked store. Drivers: lmdb, and a simulated one that loses unsynced
+ * transactions whole. Reads see only what is durable. Keys hold 1 to 1,900 bytes.
+ */
 export interface OrderedKv {
   get(key: Uint8Array): Uint8Array | undefined;
-  /** Pairs in key order (descending with `reverse`); the values are the caller's to keep. */
-  range(range: KvRange): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>;
-  /** All or nothing; resolves when durable (fsynced). A failure is fatal: the engine must not be used again. */
+  /** Pairs in key order (descending with `reverse`); the values are the caller's to keep. To be consumed within one turn. */
+  range(range: KvRange): Iterable<KvPair>;
+  /**
+   * All or nothing, in the order of the calls; resolves when durable (fsynced). Keys and values must not be changed until
+   * then. A failure is fatal: the engine must not be used again.
+   * @throws StoreUnavailable
+   */
   commit(changes: readonly KvChange[]): Promise<void>;
+  /** Waits for commits under way. */
+  close(): Promise<void>;
+}
+
+/** Named engines beside each other, each a file of its own: whole ones are added and removed, never shrunk. */
+export interface KvSpace {
+  /** Opens an engine, making an empty one where there is none; its existence is durable when this resolves. */
+  open(name: string): Promise<OrderedKv>;
+  /** Names of the engines there are, sorted. */
+  names(): Promise<string[]>;
+  /** Removes a closed engine and frees its space; harmless where there is none. */
+  remove(name: string): Promise<void>;
+  /** Gives the space back to other processes. Engines must be closed before. */
   close(): Promise<void>;
 }

@@ -1,0 +1,79 @@
+import type { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+
+/**
+ * Open gaps kept for a boot; past it the oldest is closed: what would fill it then counts as a duplicate. A boot whose
+ * gateways differ leaves a handful; 64 of them take about 1 KiB.
+ */
+export const GAPS_MAX = 64;
+
+interface Gap {
+  first: number;
+  last: number;
+}
+
+/**
+ * What the store knows of the seqs of one boot: the highest one, and the open gaps below it (docs/protocol.md 6.9).
+ * Accepting something twice changes nothing, so a log may be replayed over a newer mark.
+ */
+export class BootMark {
+  top = 0;
+  readonly #gaps: Gap[] = [];
+
+  /** Open gaps, ascending, both ends included. */
+  get gaps(): readonly Readonly<Gap>[] {
+    return this.#gaps;
+  }
+
+  /** True when some seq of the range was neither stored nor accounted for. */
+  isNew(first: number, last: number): boolean {
+    if (last > this.top) return true;
+    return this.#gaps.some((gap) => gap.first <= last && gap.last >= first);
+  }
+
+  /** Takes the seqs as stored or accounted for. Returns how many gaps were closed for want of room. */
+  accept(first: number, last: number): number {
+    if (first === this.top + 1) {
+      this.top = last;
+      return 0;
+    }
+    if (first <= this.top) this.#fill(first, last);
+    else this.#gaps.push({ first: this.top + 1, last: first - 1 });
+    if (last > this.top) this.top = last;
+    const excess = this.#gaps.length - GAPS_MAX;
+    if (excess <= 0) return 0;
+    this.#gaps.splice(0, excess);
+    return excess;
+  }
+
+  encode(to: ByteWriter): void {
+    to.varint(this.top);
+    to.varint(this.#gaps.length);
+    for (const gap of this.#gaps) {
+      to.varint(gap.first);
+      to.varint(gap.last - gap.first);
+    }
+  }
+
+  static decode(from: ByteReader): BootMark {
+    const mark = new BootMark();
+    mark.top = from.varint();
+    for (let left = from.varint(); left > 0; left--) {
+      const first = from.varint();
+      mark.#gaps.push({ first, last: first + from.varint() });
+    }
+    return mark;
+  }
+
+  #fill(first: number, last: number): void {
+    for (let index = this.#gaps.length - 1; index >= 0; index--) {
+      const gap = this.#gaps[index];
+      if (gap === undefined || gap.first > last) continue;
+      if (gap.last < first) break;
+      const rest: Gap[] = [];
+      if (gap.first < first) rest.push({ first: gap.first, last: first - 1 });
+      if (gap.last > last) rest.push({ first: last + 1, last: gap.last });
+      this.#gaps.splice(index, 1, ...rest);
+    }
+  }
+}

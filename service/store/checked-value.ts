@@ -1,0 +1,39 @@
+import { crc32 } from "node:zlib";
+
+/** Bytes before the content of every value: CRC-32 of the rest, then the kind of value and its version. */
+export const CHECKED_HEAD_BYTES = 5;
+
+/** What a value is, and in which form. A number is never used again for another form. */
+export const ValueKind = {
+  State: 1,
+  Project: 2,
+  Source: 3,
+  Mark: 4,
+  Batch: 5,
+  Chunk: 6,
+  ProjectIndex: 7,
+  Secret: 8,
+} as const;
+export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
+
+/** One value as the engine stores it: `parts` one after the other behind a checksum. */
+export function sealValue(kind: ValueKind, ...parts: readonly Uint8Array[]): Buffer {
+  let size = CHECKED_HEAD_BYTES;
+  for (const part of parts) size += part.length;
+  const value = Buffer.allocUnsafeSlow(size);
+  value[4] = kind;
+  let at = CHECKED_HEAD_BYTES;
+  for (const part of parts) {
+    value.set(part, at);
+    at += part.length;
+  }
+  value.writeUInt32BE(crc32(value.subarray(4)), 0);
+  return value;
+}
+
+/** The whole value as a buffer (content starts at CHECKED_HEAD_BYTES), or undefined where it is not what was written. */
+export function openValue(kind: ValueKind, value: Uint8Array): Buffer | undefined {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
+  if (bytes.length < CHECKED_HEAD_BYTES || bytes[4] !== kind) return undefined;
+  return bytes.readUInt32BE(0) === crc32(bytes.subarray(4)) ? bytes : undefined;
+}

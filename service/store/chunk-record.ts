@@ -1,0 +1,373 @@
+import type { StoredEntry } from "../../protocol/entry.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
+import type { Compressor } from "./compressor.ts";
+import type { IdMaker } from "./entry-id.ts";
+import { clockOfCode, entryOf, levelOfCode, type RowView } from "./entry-record.ts";
+import { firstAfter } from "./memtable.ts";
+
+/*
+ * A chunk: consecutive entries of one source, by columns.
+ *
+ * head    [project][src][first position][last position][count][streams][modules][boots][sizes of the columns][body size]
+ * body    deflated: the columns below, one after the other
+ *
+ * Positions, timestamps and seqs are differences to the entry before; texts that repeat are numbers into the head's lists
+ * (0 is none for modules and boots). The head names the streams, so that a filter passes over a chunk without inflating it.
+ */
+const Column = {
+  Positions: 0,
+  Kinds: 1,
+  Streams: 2,
+  Modules: 3,
+  Boots: 4,
+  Seqs: 5,
+  Timestamps: 6,
+  Received: 7,
+  Uptimes: 8,
+  ClockErrors: 9,
+  Losts: 10,
+  Sizes: 11,
+  Messages: 12,
+} as const;
+const COLUMN_COUNT = 13;
+
+/** Bits of a kind beside level (3 bits) and clock (2 bits). */
+const HAS_SEQ = 0x20;
+const HAS_UPTIME = 0x40;
+const HAS_CLOCK_ERROR = 0x80;
+
+/** Texts of a chunk by number of first appearance. */
+class TextList {
+  readonly texts: string[] = [];
+  readonly #numbers = new Map<string, number>();
+  #last: string | undefined;
+  #lastNumber = 0;
+
+  numberOf(text: string): number {
+    if (text === this.#last) return this.#lastNumber;
+    let number = this.#numbers.get(text);
+    if (number === undefined) {
+      number = this.texts.push(text) - 1;
+      this.#numbers.set(text, number);
+    }
+    this.#last = text;
+    this.#lastNumber = number;
+    return number;
+  }
+}
+
+/** Collects the entries of one chunk; used again for the next after `finish`. */
+export class ChunkBuilder {
+  readonly #columns = Array.from({ length: COLUMN_COUNT }, () => new ByteWriter(512));
+  #streams = new TextList();
+  #modules = new TextList();
+  #boots = new TextList();
+  #count = 0;
+  #first = 0;
+  #last = 0;
+  #timestamp = 0;
+  #seq = 0;
+  #uptime = 0;
+
+  get entryCount(): number {
+    return this.#count;
+  }
+
+  /** Bytes before compression. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const column of this.#columns) bytes += column.length;
+    return bytes;
+  }
+
+  /** `row` was read from `value`. */
+  add(position: number, row: RowView, value: Buffer): void {
+    const column = this.#column;
+    if (this.#count === 0) this.#first = position;
+    else column(Column.Positions).varint(position - this.#last - 1);
+    this.#last = position;
+    this.#count++;
+    column(Column.Kinds).u8(
+      row.levelCode |
+        (row.clockCode << 3) |
+        (row.seq === undefined ? 0 : HAS_SEQ) |
+        (row.uptime === undefined ? 0 : HAS_UPTIME) |
+        (row.clockError === undefined ? 0 : HAS_CLOCK_ERROR),
+    );
+    column(Column.Streams).varint(this.#streams.numberOf(row.stream));
+    column(Column.Modules).varint(row.module === undefined ? 0 : this.#modules.numberOf(row.module) + 1);
+    column(Column.Boots).varint(row.boot === undefined ? 0 : this.#boots.numberOf(row.boot) + 1);
+    if (row.seq !== undefined) {
+      column(Column.Seqs).signed(row.seq - this.#seq);
+      this.#seq = row.seq;
+    }
+    column(Column.Timestamps).signed(row.timestamp - this.#timestamp);
+    column(Column.Received).signed(row.received - row.timestamp);
+    this.#timestamp = row.timestamp;
+    if (row.uptime !== undefined) {
+      column(Column.Uptimes).signed(row.uptime - this.#uptime);
+      this.#uptime = row.uptime;
+    }
+    if (row.clockError !== undefined) column(Column.ClockErrors).varint(row.clockError);
+    if (row.lost !== undefined) {
+      column(Column.Losts).varint(this.#count - 1);
+      column(Column.Losts).varint(this.#boots.numberOf(row.lost.boot));
+      column(Column.Losts).varint(row.lost.first);
+      column(Column.Losts).varint(row.lost.last);
+    }
+    column(Column.Sizes).varint(row.msgEnd - row.msgStart);
+    column(Column.Messages).raw(value.subarray(row.msgStart, row.msgEnd));
+  }
+
+  /** The head and the body of the chunk; the builder is empty again. */
+  finish(project: string, src: string): UnsealedChunk {
+    const head = new ByteWriter(256);
+    head.text(project);
+    head.text(src);
+    head.varint(this.#first);
+    head.varint(this.#last - this.#first);
+    head.varint(this.#count);
+    for (const list of [this.#streams, this.#modules, this.#boots]) {
+      head.varint(list.texts.length);
+      for (const text of list.texts) head.text(text);
+    }
+    for (const column of this.#columns) head.varint(column.length);
+    const body = Buffer.concat(this.#columns.map((column) => column.view()));
+    head.varint(body.length);
+    const chunk = { head: Buffer.from(head.view()), body, lastPosition: this.#last };
+    for (const column of this.#columns) column.clear();
+    this.#streams = new TextList();
+    this.#modules = new TextList();
+    this.#boots = new TextList();
+    this.#count = this.#timestamp = this.#seq = this.#uptime = 0;
+    return chunk;
+  }
+
+  readonly #column = (index: number): ByteWriter => {
+    const column = this.#columns[index];
+    if (column === undefined) throw new RangeError("no such column");
+    return column;
+  };
+}
+
+export interface UnsealedChunk {
+  readonly head: Buffer;
+  readonly body: Buffer;
+  readonly lastPosition: number;
+}
+
+export async function sealChunk(chunk: UnsealedChunk, compressor: Compressor): Promise<Buffer> {
+  return sealValue(ValueKind.Chunk, chunk.head, await compressor.deflate(chunk.body));
+}
+
+/** What a chunk says of itself without being inflated. */
+export interface ChunkHead {
+  readonly project: string;
+  readonly src: string;
+  readonly firstPosition: number;
+  readonly lastPosition: number;
+  readonly entryCount: number;
+  readonly streams: readonly string[];
+  readonly modules: readonly string[];
+  readonly boots: readonly string[];
+  readonly columnSizes: readonly number[];
+  readonly bodyBytes: number;
+  /** The whole value, and where its body starts. */
+  readonly value: Buffer;
+  readonly bodyStart: number;
+}
+
+/** Undefined where the checksum fails. */
+export function readChunkHead(stored: Uint8Array): ChunkHead | undefined {
+  const value = openValue(ValueKind.Chunk, stored);
+  if (value === undefined) return undefined;
+  const reader = new ByteReader(value, CHECKED_HEAD_BYTES);
+  const project = reader.text();
+  const src = reader.text();
+  const firstPosition = reader.varint();
+  const lastPosition = firstPosition + reader.varint();
+  const entryCount = reader.varint();
+  const streams = texts(reader);
+  const modules = texts(reader);
+  const boots = texts(reader);
+  const columnSizes: number[] = [];
+  for (let index = 0; index < COLUMN_COUNT; index++) columnSizes.push(reader.varint());
+  const bodyBytes = reader.varint();
+  return {
+    project,
+    src,
+    firstPosition,
+    lastPosition,
+    entryCount,
+    streams,
+    modules,
+    boots,
+    columnSizes,
+    bodyBytes,
+    value,
+    bodyStart: reader.position,
+  };
+}
+
+function texts(reader: ByteReader): string[] {
+  const list: string[] = [];
+  for (let left = reader.varint(); left > 0; left--) list.push(reader.text());
+  return list;
+}
+
+/** An inflated chunk. Columns are read when first needed, and entries made one at a time. */
+export class OpenChunk {
+  readonly head: ChunkHead;
+  readonly #body: Buffer;
+  readonly positions: Float64Array;
+  #columns: ReadColumns | undefined;
+
+  constructor(head: ChunkHead, compressor: Compressor) {
+    this.head = head;
+    this.#body = compressor.inflate(head.value.subarray(head.bodyStart), head.bodyBytes);
+    this.positions = new Float64Array(head.entryCount);
+    const reader = this.#reader(Column.Positions);
+    let position = head.firstPosition;
+    for (let index = 0; index < head.entryCount; index++) {
+      if (index > 0) position += reader.varint() + 1;
+      this.positions[index] = position;
+    }
+  }
+
+  /** Memory it takes, about. */
+  get bytes(): number {
+    return this.#body.length + this.head.value.length + this.head.entryCount * 100;
+  }
+
+  /** Index of the first entry after the position. */
+  indexAfter(position: number): number {
+    return firstAfter(this.positions, position);
+  }
+
+  hasStream(stream: string): boolean {
+    return this.head.streams.includes(stream);
+  }
+
+  /** The entry at `index`, or undefined where it is of another stream. */
+  entryAt(index: number, stream: string | undefined, ids: IdMaker): StoredEntry | undefined {
+    this.#columns ??= this.#readColumns();
+    const columns = this.#columns;
+    const entryStream = this.head.streams[columns.streams[index] ?? 0] ?? "";
+    if (stream !== undefined && stream !== entryStream) return undefined;
+    const kind = columns.kinds[index] ?? 0;
+    const module = columns.modules[index] ?? 0;
+    const boot = columns.boots[index] ?? 0;
+    return entryOf(
+      {
+        src: this.head.src,
+        stream: entryStream,
+        msg: this.#body.toString("utf8", columns.msgStarts[index], columns.msgStarts[index + 1]),
+        timestamp: columns.timestamps[index] ?? 0,
+        received: columns.received[index] ?? 0,
+        clock: clockOfCode((kind >> 3) & 3),
+        level: levelOfCode(kind & 7),
+        module: module === 0 ? undefined : this.head.modules[module - 1],
+        boot: boot === 0 ? undefined : this.head.boots[boot - 1],
+        seq: kind & HAS_SEQ ? columns.seqs[index] : undefined,
+        uptime: kind & HAS_UPTIME ? columns.uptimes[index] : undefined,
+        clockError: kind & HAS_CLOCK_ERROR ? columns.clockErrors[index] : undefined,
+        lost: columns.losts.get(index),
+      },
+      ids.make(this.positions[index] ?? 0),
+    );
+  }
+
+  #reader(column: number): ByteReader {
+    let start = 0;
+    for (let index = 0; index < column; index++) start += this.head.columnSizes[index] ?? 0;
+    return new ByteReader(this.#body, start, start + (this.head.columnSizes[column] ?? 0));
+  }
+
+  #readColumns(): ReadColumns {
+    const count = this.head.entryCount;
+    const kinds = this.#numbers(Column.Kinds, count, (reader) => reader.u8());
+    const readVarint = (reader: ByteReader): number => reader.varint();
+    const readSigned = (reader: ByteReader): number => reader.signed();
+    const timestamps = runningSum(this.#numbers(Column.Timestamps, count, readSigned));
+    const received = this.#numbers(Column.Received, count, readSigned);
+    for (let index = 0; index < count; index++)
+      received[index] = (received[index] ?? 0) + (timestamps[index] ?? 0);
+    const msgStarts = new Float64Array(count + 1);
+    const sizes = this.#reader(Column.Sizes);
+    let start = this.#reader(Column.Messages).position;
+    for (let index = 0; index < count; index++) {
+      msgStarts[index] = start;
+      start += sizes.varint();
+    }
+    msgStarts[count] = start;
+    return {
+      kinds,
+      streams: this.#numbers(Column.Streams, count, readVarint),
+      modules: this.#numbers(Column.Modules, count, readVarint),
+      boots: this.#numbers(Column.Boots, count, readVarint),
+      seqs: this.#sparse(Column.Seqs, kinds, HAS_SEQ, true),
+      timestamps,
+      received,
+      uptimes: this.#sparse(Column.Uptimes, kinds, HAS_UPTIME, true),
+      clockErrors: this.#sparse(Column.ClockErrors, kinds, HAS_CLOCK_ERROR, false),
+      losts: this.#losts(),
+      msgStarts,
+    };
+  }
+
+  #numbers(column: number, count: number, read: (reader: ByteReader) => number): Float64Array {
+    const reader = this.#reader(column);
+    const numbers = new Float64Array(count);
+    for (let index = 0; index < count; index++) numbers[index] = read(reader);
+    return numbers;
+  }
+
+  /** A column that only entries with `bit` in their kind have. */
+  #sparse(column: number, kinds: Float64Array, bit: number, differences: boolean): Float64Array {
+    const reader = this.#reader(column);
+    const numbers = new Float64Array(kinds.length);
+    let last = 0;
+    for (let index = 0; index < kinds.length; index++) {
+      if (((kinds[index] ?? 0) & bit) === 0) continue;
+      last = differences ? last + reader.signed() : reader.varint();
+      numbers[index] = last;
+    }
+    return numbers;
+  }
+
+  #losts(): Map<number, { boot: string; first: number; last: number }> {
+    const reader = this.#reader(Column.Losts);
+    const losts = new Map<number, { boot: string; first: number; last: number }>();
+    while (!reader.done) {
+      const index = reader.varint();
+      const boot = this.head.boots[reader.varint()] ?? "";
+      losts.set(index, { boot, first: reader.varint(), last: reader.varint() });
+    }
+    return losts;
+  }
+}
+
+interface ReadColumns {
+  readonly kinds: Float64Array;
+  readonly streams: Float64Array;
+  readonly modules: Float64Array;
+  readonly boots: Float64Array;
+  readonly seqs: Float64Array;
+  readonly timestamps: Float64Array;
+  readonly received: Float64Array;
+  readonly uptimes: Float64Array;
+  readonly clockErrors: Float64Array;
+  readonly losts: ReadonlyMap<number, { boot: string; first: number; last: number }>;
+  readonly msgStarts: Float64Array;
+}
+
+function runningSum(numbers: Float64Array): Float64Array {
+  let sum = 0;
+  for (let index = 0; index < numbers.length; index++) {
+    sum += numbers[index] ?? 0;
+    numbers[index] = sum;
+  }
+  return numbers;
+}

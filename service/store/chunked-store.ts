@@ -1,0 +1,230 @@
+import type { StoredEntry } from "../../protocol/entry.ts";
+import { type BatchResult, Committer } from "./committer.ts";
+import { Lister, type Page } from "./lister.ts";
+import {
+  type AppendResult,
+  type ListQuery,
+  type LogStore,
+  type SourceSummary,
+  type StoreBatch,
+  StoreUnavailable,
+  UnknownToken,
+} from "./log-store.ts";
+import { Memtable } from "./memtable.ts";
+import { openCore } from "./recovery.ts";
+import { SealAborted, Sealer } from "./sealer.ts";
+import type { Project } from "./source-state.ts";
+import { type ChunkedStoreOptions, OPTIONS_DEFAULT, type StoreCore, type StoreDeps } from "./store-core.ts";
+import { logName } from "./store-state.ts";
+
+/** Sources read from the head in one turn. */
+const SOURCES_A_TURN = 1000;
+/** Below this much, sealing waits even where every source has a full chunk: fewer, larger transactions. */
+const SEAL_BYTES_MIN = 64 << 10;
+
+type Listener = (entries: readonly StoredEntry[]) => void;
+
+/** The embedded driver: a log of batches, sealed into chunks by source (docs/decisions/0001-store.md). */
+export class ChunkedStore implements LogStore {
+  readonly #core: StoreCore;
+  readonly #committer: Committer;
+  readonly #lister: Lister;
+  readonly #listeners = new Map<string, Set<Listener>>();
+  #sealer: Sealer | undefined;
+  #sealing: Promise<void> | undefined;
+  #sealWanted = false;
+  #closing: Promise<void> | undefined;
+
+  private constructor(core: StoreCore) {
+    this.#core = core;
+    this.#committer = new Committer(core, {
+      makeRoom: () => this.#makeRoom(),
+      deliver: (results) => this.#deliver(results),
+    });
+    this.#lister = new Lister(core);
+  }
+
+  /** @throws StoreUnavailable where what is on the disk cannot be used. */
+  static async open(
+    deps: StoreDeps & { newSecret: (size: number) => Uint8Array },
+    options: Partial<ChunkedStoreOptions> = {},
+  ): Promise<ChunkedStore> {
+    const core = await openCore(deps, { ...OPTIONS_DEFAULT, ...options });
+    return new ChunkedStore(core);
+  }
+
+  async append(batches: readonly StoreBatch[]): Promise<readonly AppendResult[]> {
+    this.#assertOpen();
+    return this.#committer.append(batches);
+  }
+
+  async list(query: ListQuery): Promise<readonly StoredEntry[]> {
+    this.#assertOpen();
+    const page = this.#page(query);
+    const source = this.#core.sources.find(query.project, query.src);
+    return source === undefined ? [] : this.#lister.list(source, page, query.newest);
+  }
+
+  async listProject(query: Omit<ListQuery, "src">): Promise<readonly StoredEntry[]> {
+    this.#assertOpen();
+    const page = this.#page(query);
+    const project = this.#core.sources.findProject(query.project);
+    return project === undefined ? [] : this.#lister.listProject(project, page, query.newest);
+  }
+
+  subscribe(project: string, listener: Listener): () => void {
+    let listeners = this.#listeners.get(project);
+    if (listeners === undefined) {
+      listeners = new Set();
+      this.#listeners.set(project, listeners);
+    }
+    // The same function may subscribe twice.
+    const own: Listener = (entries) => listener(entries);
+    listeners.add(own);
+    return () => {
+      listeners.delete(own);
+      if (listeners.size === 0 && this.#listeners.get(project) === listeners) this.#listeners.delete(project);
+    };
+  }
+
+  async mark(project: string, src: string, boot: string): Promise<number> {
+    this.#assertOpen();
+    return this.#committer.quiet(() => {
+      const source = this.#core.sources.find(project, src);
+      return (source && this.#core.sources.findMark(source, boot)?.top) ?? 0;
+    });
+  }
+
+  async sources(projectName: string): Promise<readonly SourceSummary[]> {
+    this.#assertOpen();
+    const { sources, deps } = this.#core;
+    const project = sources.findProject(projectName);
+    if (project === undefined) return [];
+    const found = new Map<string, SourceSummary>();
+    for (let after: string | undefined; ; ) {
+      const some = sources.writtenTotals(project, after, SOURCES_A_TURN);
+      for (const source of some) found.set(source.src, source);
+      after = some.at(-1)?.src;
+      if (some.length < SOURCES_A_TURN) break;
+      await deps.yieldTurn();
+      this.#core.health.assertUsable();
+    }
+    for (const source of sources.liveTotals(project)) found.set(source.src, source);
+    return [...found.values()].sort((left, right) => (left.src < right.src ? -1 : 1));
+  }
+
+  /** Seals what is unsealed, whatever its size: before a backup, or to measure. */
+  async seal(): Promise<void> {
+    this.#assertOpen();
+    // Tables are changed between transactions only, so the committer does it.
+    this.#sealWanted = true;
+    await this.#committer.append([]);
+    await this.#sealing;
+    this.#core.health.assertUsable();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core;
+    await this.#committer.settled();
+    this.#sealer?.abort();
+    core.health.closed();
+    await this.#sealing;
+    this.#listeners.clear();
+    const kvs = [core.head, ...core.segments.map((segment) => segment.kv)];
+    for (const table of [core.frozen, core.active]) kvs.push(...(table?.logs ?? []).map((log) => log.kv));
+    for (const kv of kvs) await kv.close();
+    await core.deps.space.close();
+  }
+
+  #assertOpen(): void {
+    this.#core.health.assertUsable();
+    if (this.#closing !== undefined) throw new StoreUnavailable("it is closed");
+  }
+
+  #page(query: Omit<ListQuery, "src">): Page {
+    const { project, after, limit, stream } = query;
+    return { after: after === undefined ? 0 : this.#positionOf(project, after), limit, stream };
+  }
+
+  /** A position past the last entry was never given: its ids may be those of a store that was restored from a backup. */
+  #positionOf(projectName: string, token: string): number {
+    const project: Project | undefined = this.#core.sources.findProject(projectName);
+    const position = project?.ids.parse(token);
+    if (position === undefined || position > this.#core.lastPosition) throw new UnknownToken();
+    return position;
+  }
+
+  #deliver(results: readonly BatchResult[]): void {
+    for (const result of results) {
+      const listeners = this.#listeners.get(result.project);
+      if (listeners === undefined || result.storedCount === 0) continue;
+      for (const listener of [...listeners]) {
+        // One that ended its subscription while this was delivered to another must not hear of it.
+        if (!listeners.has(listener)) continue;
+        try {
+          listener(result.stored);
+        } catch (error) {
+          this.#core.deps.counters.add("store_listener_errors_total");
+          this.#core.deps.log.error({ err: error }, "a listener of the store threw");
+        }
+      }
+    }
+  }
+
+  /** Undefined where the active table has room; else resolves when it has. */
+  #makeRoom(): Promise<void> | undefined {
+    const { active, frozen, options } = this.#core;
+    const wanted = this.#sealWanted && active.entryCount > 0;
+    this.#sealWanted = wanted;
+    if (!wanted && !this.#worthSealing(active)) return undefined;
+    if (frozen === undefined && this.#sealing === undefined) return this.#beginSeal();
+    // The table before it is still being sealed: wait only at twice the size.
+    return wanted || active.bytes >= options.sealBytes * 2 ? this.#waitForRoom() : undefined;
+  }
+
+  async #waitForRoom(): Promise<void> {
+    this.#core.deps.counters.add("store_seal_waits_total");
+    await this.#sealing;
+    this.#core.health.assertUsable();
+    await this.#beginSeal();
+  }
+
+  #worthSealing(table: Memtable): boolean {
+    const { sealBytes, chunkEntriesMax } = this.#core.options;
+    if (table.bytes >= sealBytes) return true;
+    return (
+      table.entryCount >= table.sources.size * chunkEntriesMax &&
+      table.bytes >= Math.min(sealBytes, SEAL_BYTES_MIN)
+    );
+  }
+
+  /** Gives new entries a table and a log of their own, and seals the old one in the background. */
+  async #beginSeal(): Promise<void> {
+    this.#sealWanted = false;
+    const core = this.#core;
+    const name = logName(core.nextLogNumber++);
+    const table = new Memtable();
+    table.lastPosition = core.lastPosition;
+    table.logs.push({ name, kv: await core.deps.space.open(name) });
+    core.frozen = core.active;
+    core.active = table;
+    this.#sealer = new Sealer(core, this.#committer);
+    this.#sealing = this.#runSeal(this.#sealer, core.frozen);
+  }
+
+  async #runSeal(sealer: Sealer, table: Memtable): Promise<void> {
+    try {
+      await sealer.seal(table);
+    } catch (error) {
+      if (!(error instanceof SealAborted)) this.#core.health.failed(error);
+    } finally {
+      this.#sealing = undefined;
+      this.#sealer = undefined;
+    }
+  }
+}

@@ -1,0 +1,260 @@
+import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
+import { type Batch, BatchBuilder } from "./batch-record.ts";
+import { type AppendResult, type StoreBatch, StoreBusy } from "./log-store.ts";
+import type { Project, SourceState } from "./source-state.ts";
+import { assertProject, assertStorable } from "./storable.ts";
+import type { StoreCore } from "./store-core.ts";
+import { batchKey } from "./store-keys.ts";
+
+/** What became of one batch of a call. Its entries have consecutive positions. */
+export class BatchResult implements AppendResult {
+  readonly project: string;
+  readonly duplicateCount: number;
+  readonly #entries: readonly NewEntry[];
+  readonly #firstPosition: number;
+  readonly #ids: Project["ids"] | undefined;
+  #stored: readonly StoredEntry[] | undefined;
+
+  constructor(
+    project: string,
+    accepted: { entries: readonly NewEntry[]; firstPosition: number; ids: Project["ids"] | undefined },
+    duplicateCount: number,
+  ) {
+    this.project = project;
+    this.#entries = accepted.entries;
+    this.#firstPosition = accepted.firstPosition;
+    this.#ids = accepted.ids;
+    this.duplicateCount = duplicateCount;
+  }
+
+  get storedCount(): number {
+    return this.#entries.length;
+  }
+
+  get stored(): readonly StoredEntry[] {
+    const ids = this.#ids;
+    this.#stored ??=
+      ids === undefined
+        ? []
+        : this.#entries.map((entry, index) => ({ ...entry, id: ids.make(this.#firstPosition + index) }));
+    return this.#stored;
+  }
+}
+
+interface Request {
+  readonly batches: readonly StoreBatch[];
+  readonly entryCount: number;
+  readonly characterCount: number;
+  readonly resolve: (results: readonly BatchResult[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Prepared {
+  readonly results: readonly (readonly BatchResult[])[];
+  readonly entries: readonly NewEntry[];
+  readonly batch: Batch<SourceState> | undefined;
+  readonly touched: readonly SourceState[];
+}
+
+/**
+ * Group commit: calls that come while a transaction is under way are joined into the next one. Marks are raised before the
+ * transaction is durable, so what writes marks elsewhere, or tells them, waits for `quiet`.
+ */
+export class Committer {
+  readonly #core: StoreCore;
+  /** Sees that the active table has room. */
+  readonly #makeRoom: () => Promise<void> | undefined;
+  /** Told of what is durable and listable, in order. */
+  readonly #deliver: (results: readonly BatchResult[]) => void;
+  readonly #queue: Request[] = [];
+  #queuedEntries = 0;
+  #queuedCharacters = 0;
+  #running: Promise<void> | undefined;
+  #busy = false;
+  #quietActions: (() => void)[] = [];
+  readonly #builder = new BatchBuilder<SourceState>();
+
+  constructor(
+    core: StoreCore,
+    hooks: { makeRoom: () => Promise<void> | undefined; deliver: (results: readonly BatchResult[]) => void },
+  ) {
+    this.#core = core;
+    this.#makeRoom = hooks.makeRoom;
+    this.#deliver = hooks.deliver;
+  }
+
+  append(batches: readonly StoreBatch[]): Promise<readonly BatchResult[]> {
+    let entryCount = 0;
+    let characterCount = 0;
+    for (const batch of batches) {
+      assertProject(batch.project);
+      entryCount += batch.entries.length;
+      for (const entry of batch.entries) {
+        assertStorable(entry);
+        characterCount += entry.msg.length;
+      }
+    }
+    const { queueEntriesMax, queueCharactersMax } = this.#core.options;
+    // A call larger than the bound is taken when nothing else waits, else it could never be.
+    const full =
+      this.#queuedEntries + entryCount > queueEntriesMax ||
+      this.#queuedCharacters + characterCount > queueCharactersMax;
+    if (full && this.#queue.length > 0) {
+      this.#core.deps.counters.add("store_busy_total");
+      return Promise.reject(new StoreBusy());
+    }
+    this.#queuedEntries += entryCount;
+    this.#queuedCharacters += characterCount;
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ batches, entryCount, characterCount, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /**
+   * Runs `action` at once, or as soon as the transaction under way is durable.
+   * @throws StoreUnavailable once the store has failed: marks may then be ahead of what is durable.
+   */
+  quiet<T>(action: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const run = (): void => {
+        try {
+          this.#core.health.assertUsable();
+          resolve(action());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      if (this.#busy) this.#quietActions.push(run);
+      else run();
+    });
+  }
+
+  /** Resolves when nothing waits any more. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // Calls of the same turn go into the same transaction.
+    await undefined;
+    let group: readonly Request[] = [];
+    try {
+      while (this.#queue.length > 0) {
+        await this.#makeRoom();
+        group = this.#takeGroup();
+        const prepared = this.#prepare(group);
+        if (prepared.batch !== undefined) await this.#commit(prepared.batch, prepared.entries);
+        this.#finish(group, prepared);
+        group = [];
+      }
+    } catch (error) {
+      const reason = this.#core.health.failed(error);
+      for (const request of [...group, ...this.#queue.splice(0)]) request.reject(reason);
+      this.#busy = false;
+      this.#runQuietActions();
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  #takeGroup(): Request[] {
+    const group: Request[] = [];
+    const { groupEntriesMax, groupCharactersMax } = this.#core.options;
+    let entryCount = 0;
+    let characterCount = 0;
+    for (const request of this.#queue) {
+      entryCount += request.entryCount;
+      characterCount += request.characterCount;
+      if (group.length > 0 && (entryCount > groupEntriesMax || characterCount > groupCharactersMax)) break;
+      group.push(request);
+      this.#queuedEntries -= request.entryCount;
+      this.#queuedCharacters -= request.characterCount;
+    }
+    this.#queue.splice(0, group.length);
+    return group;
+  }
+
+  /** Raises marks, leaves duplicates out, and builds the transaction. */
+  #prepare(group: readonly Request[]): Prepared {
+    this.#busy = true;
+    const touched: SourceState[] = [];
+    const entries: NewEntry[] = [];
+    const firstPosition = this.#core.lastPosition + 1;
+    const results = group.map((request) =>
+      request.batches.map((batch) => {
+        const first = entries.length;
+        let project: Project | undefined;
+        for (const entry of batch.entries) {
+          const source = this.#core.sources.obtain(batch.project, entry.src);
+          project = source.project;
+          if (!this.#accept(source, entry)) continue;
+          if (this.#builder.add(source, entry)) {
+            // Not to be forgotten before the table holds it.
+            source.pinCount++;
+            touched.push(source);
+          }
+          entries.push(entry);
+        }
+        const accepted = entries.slice(first);
+        const duplicateCount = batch.entries.length - accepted.length;
+        if (duplicateCount > 0) this.#core.deps.counters.add("store_duplicates_total", duplicateCount);
+        return new BatchResult(
+          batch.project,
+          { entries: accepted, firstPosition: firstPosition + first, ids: project?.ids },
+          duplicateCount,
+        );
+      }),
+    );
+    const batch = entries.length === 0 ? undefined : this.#builder.finish(firstPosition);
+    return { results, entries, batch, touched };
+  }
+
+  /** False for an entry that says nothing new (docs/protocol.md 6.2, 6.9). */
+  #accept(source: SourceState, entry: NewEntry): boolean {
+    const { lost, seq } = entry;
+    const boot = lost?.boot ?? entry.boot;
+    if (boot === undefined || (seq === undefined && lost === undefined)) return true;
+    const mark = this.#core.sources.obtainMark(source, boot);
+    const isNew =
+      (seq !== undefined && mark.isNew(seq, seq)) ||
+      (lost !== undefined && mark.isNew(lost.first, lost.last));
+    if (!isNew) return false;
+    let closed = 0;
+    if (lost !== undefined) closed += mark.accept(lost.first, lost.last);
+    if (seq !== undefined) closed += mark.accept(seq, seq);
+    if (closed > 0) this.#core.deps.counters.add("store_gaps_closed_total", closed);
+    source.dirtyBoots.add(boot);
+    return true;
+  }
+
+  async #commit(batch: Batch<SourceState>, entries: readonly NewEntry[]): Promise<void> {
+    const core = this.#core;
+    const log = core.active.logs.at(-1);
+    if (log === undefined) throw new Error("the active table has no log");
+    const key = batchKey(batch.firstPosition, batch.entryCount);
+    await log.kv.commit([{ type: "put", key, value: batch.value }]);
+    core.active.add(batch);
+    core.lastPosition = batch.firstPosition + batch.entryCount - 1;
+    for (let index = 0; index < entries.length; index++) {
+      const source = batch.rowSources[index];
+      if (source === undefined) continue;
+      source.entryCount++;
+      source.lastReceived = entries[index]?.received ?? source.lastReceived;
+    }
+  }
+
+  #finish(group: readonly Request[], prepared: Prepared): void {
+    for (const source of prepared.touched) source.pinCount--;
+    this.#busy = false;
+    this.#runQuietActions();
+    for (const results of prepared.results) this.#deliver(results);
+    for (const [index, request] of group.entries()) request.resolve(prepared.results[index] ?? []);
+  }
+
+  #runQuietActions(): void {
+    const actions = this.#quietActions;
+    this.#quietActions = [];
+    for (const action of actions) action();
+  }
+}

@@ -1,0 +1,268 @@
+import type { StoredEntry } from "../../protocol/entry.ts";
+import type { ListQuery } from "./log-store.ts";
+import type { Memtable, TableRow } from "./memtable.ts";
+import type { Project, SourceState } from "./source-state.ts";
+import type { StoreCore } from "./store-core.ts";
+import { TurnKeeper } from "./turn-keeper.ts";
+
+/** Rows of a table to look at in one go. */
+const ROWS_MAX = 1024;
+/** Positions of a project's index that are fetched together, so that each chunk is inflated once for all of them. */
+const WINDOW_MIN = 64;
+
+/** What a page sees: the store as it was when the page was asked for. A table stays readable after it is sealed. */
+interface Snapshot {
+  readonly sealed: number;
+  readonly last: number;
+  readonly tables: readonly Memtable[];
+}
+
+/** Exclusive lower end of a page, and what it filters. */
+export interface Page {
+  readonly after: number;
+  readonly limit: number;
+  readonly stream: string | undefined;
+}
+
+/** Pages over chunks and tables. */
+export class Lister {
+  readonly #core: StoreCore;
+
+  constructor(core: StoreCore) {
+    this.#core = core;
+  }
+
+  async list(source: SourceState, page: Page, newest: ListQuery["newest"]): Promise<StoredEntry[]> {
+    return newest ? this.#newestOfSource(source, page) : this.#nextOfSource(source, page);
+  }
+
+  async listProject(project: Project, page: Page, newest: ListQuery["newest"]): Promise<StoredEntry[]> {
+    return newest ? this.#newestOfProject(project, page) : this.#nextOfProject(project, page);
+  }
+
+  #snapshot(): Snapshot {
+    const { sealedPosition, lastPosition, frozen, active } = this.#core;
+    return {
+      sealed: sealedPosition,
+      last: lastPosition,
+      tables: frozen === undefined ? [active] : [frozen, active],
+    };
+  }
+
+  #turns(): TurnKeeper {
+    return new TurnKeeper(this.#core.deps.clock, async () => {
+      await this.#core.deps.yieldTurn();
+      this.#core.health.assertUsable();
+    });
+  }
+
+  async #nextOfSource(source: SourceState, page: Page): Promise<StoredEntry[]> {
+    const { sealed, last, tables } = this.#snapshot();
+    const { limit, stream } = page;
+    const { reader } = this.#core;
+    const { ids } = source.project;
+    const turns = this.#turns();
+    const into: StoredEntry[] = [];
+    let cursor = page.after;
+    while (cursor < sealed) {
+      const found = reader.chunkAfter(source.number, cursor, sealed);
+      if (found === undefined) break;
+      const head = found.content;
+      if (head !== undefined && (stream === undefined || head.streams.includes(stream))) {
+        const chunk = reader.open(source.number, head);
+        const count = chunk === undefined ? 0 : head.entryCount;
+        for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
+          const entry = chunk?.entryAt(index, stream, ids);
+          if (entry !== undefined) into.push(entry);
+        }
+      }
+      if (into.length >= limit) return into;
+      cursor = found.lastPosition;
+      if (turns.due) await turns.keep();
+    }
+    for (const table of tables) {
+      const through = Math.min(table.lastPosition, last);
+      while (cursor < through && into.length < limit) {
+        cursor = table.listAfter(source, cursor, through, { stream, limit, rowsMax: ROWS_MAX }, into);
+        if (turns.due) await turns.keep();
+      }
+    }
+    return into;
+  }
+
+  async #newestOfSource(source: SourceState, page: Page): Promise<StoredEntry[]> {
+    const { sealed, last, tables } = this.#snapshot();
+    const { after, limit, stream } = page;
+    const { reader } = this.#core;
+    const { ids } = source.project;
+    const turns = this.#turns();
+    const into: StoredEntry[] = [];
+    let before = last + 1;
+    for (const table of tables.toReversed()) {
+      const floor = Math.max(after, tableStart(table) - 1);
+      while (before > floor + 1 && into.length < limit) {
+        before = table.listBefore(source, before, floor, { stream, limit, rowsMax: ROWS_MAX }, into);
+        if (turns.due) await turns.keep();
+      }
+    }
+    let through = Math.min(before - 1, sealed);
+    while (into.length < limit && through > after) {
+      const found = reader.chunkBefore(source.number, after, through);
+      if (found === undefined) break;
+      const head = found.content;
+      if (head !== undefined && (stream === undefined || head.streams.includes(stream))) {
+        const chunk = reader.open(source.number, head);
+        const floor = chunk?.indexAfter(after) ?? 0;
+        for (
+          let index = head.entryCount - 1;
+          chunk !== undefined && index >= floor && into.length < limit;
+          index--
+        ) {
+          const entry = chunk.entryAt(index, stream, ids);
+          if (entry !== undefined) into.push(entry);
+        }
+      }
+      through = found.lastPosition - 1;
+      if (turns.due) await turns.keep();
+    }
+    return into.reverse();
+  }
+
+  async #nextOfProject(project: Project, page: Page): Promise<StoredEntry[]> {
+    const { sealed, last, tables } = this.#snapshot();
+    const { limit, stream } = page;
+    const turns = this.#turns();
+    const into: StoredEntry[] = [];
+    let cursor = page.after;
+    while (cursor < sealed) {
+      const found = this.#core.reader.indexAfter(project.number, cursor, sealed);
+      if (found === undefined) break;
+      if (found.content !== undefined) {
+        const { positions, sourceNumbers } = found.content;
+        let index = positions.findIndex((position) => position > cursor);
+        while (index >= 0 && index < positions.length) {
+          const end = Math.min(positions.length, index + Math.max(limit - into.length, WINDOW_MIN));
+          const window = {
+            positions: positions.subarray(index, end),
+            sourceNumbers: sourceNumbers.subarray(index, end),
+          };
+          for (const entry of await this.#fetch(project, window, stream, sealed, turns)) {
+            if (into.length < limit) into.push(entry);
+          }
+          if (into.length >= limit) return into;
+          index = end;
+        }
+      }
+      cursor = found.lastPosition;
+      if (turns.due) await turns.keep();
+    }
+    for (const table of tables) {
+      for (const row of table.rowsAfter(cursor, Math.min(table.lastPosition, last))) {
+        if (into.length >= limit) return into;
+        pushRow(table, row, project, stream, into);
+        if (turns.due) await turns.keep();
+      }
+    }
+    return into;
+  }
+
+  async #newestOfProject(project: Project, page: Page): Promise<StoredEntry[]> {
+    const { sealed, last, tables } = this.#snapshot();
+    const { after, limit, stream } = page;
+    const turns = this.#turns();
+    const into: StoredEntry[] = [];
+    for (const table of tables.toReversed()) {
+      for (const row of table.rowsBefore(last + 1, after)) {
+        if (into.length >= limit) return into.reverse();
+        pushRow(table, row, project, stream, into);
+        if (turns.due) await turns.keep();
+      }
+    }
+    let through = sealed;
+    while (into.length < limit && through > after) {
+      const found = this.#core.reader.indexBefore(project.number, after, through);
+      if (found === undefined) break;
+      if (found.content !== undefined) {
+        const { positions, sourceNumbers } = found.content;
+        let end = positions.length;
+        while (end > 0 && into.length < limit && (positions[end - 1] ?? 0) > after) {
+          const start = Math.max(0, end - Math.max(limit - into.length, WINDOW_MIN));
+          const window = {
+            positions: positions.subarray(start, end),
+            sourceNumbers: sourceNumbers.subarray(start, end),
+          };
+          const entries = await this.#fetch(project, window, stream, sealed, turns, after);
+          for (const entry of entries.reverse()) if (into.length < limit) into.push(entry);
+          end = start;
+        }
+      }
+      through = found.lastPosition - 1;
+      if (turns.due) await turns.keep();
+    }
+    return into.reverse();
+  }
+
+  /** The entries at these positions, ascending; each chunk is inflated once. */
+  async #fetch(
+    project: Project,
+    window: { readonly positions: Float64Array; readonly sourceNumbers: Uint32Array },
+    stream: string | undefined,
+    sealed: number,
+    turns: TurnKeeper,
+    after = 0,
+  ): Promise<StoredEntry[]> {
+    const bySource = new Map<number, number[]>();
+    for (let index = 0; index < window.positions.length; index++) {
+      if ((window.positions[index] ?? 0) <= after) continue;
+      const sourceNumber = window.sourceNumbers[index] ?? 0;
+      const indexes = bySource.get(sourceNumber);
+      if (indexes === undefined) bySource.set(sourceNumber, [index]);
+      else indexes.push(index);
+    }
+    const entries: (StoredEntry | undefined)[] = new Array(window.positions.length).fill(undefined);
+    for (const [sourceNumber, indexes] of bySource) {
+      this.#fetchSource(sourceNumber, indexes, window.positions, entries, { project, stream, sealed });
+      if (turns.due) await turns.keep();
+    }
+    return entries.filter((entry) => entry !== undefined);
+  }
+
+  #fetchSource(
+    sourceNumber: number,
+    indexes: readonly number[],
+    positions: Float64Array,
+    into: (StoredEntry | undefined)[],
+    wanted: { readonly project: Project; readonly stream: string | undefined; readonly sealed: number },
+  ): void {
+    const { reader } = this.#core;
+    const { stream, project, sealed } = wanted;
+    let found = undefined as ReturnType<typeof reader.chunkAfter>;
+    for (const index of indexes) {
+      const position = positions[index] ?? 0;
+      if (found === undefined || found.lastPosition < position) {
+        found = reader.chunkAfter(sourceNumber, position - 1, sealed);
+      }
+      const head = found?.content;
+      if (head === undefined || (stream !== undefined && !head.streams.includes(stream))) continue;
+      const chunk = reader.open(sourceNumber, head);
+      const at = chunk?.indexAfter(position - 1) ?? 0;
+      if (chunk?.positions[at] === position) into[index] = chunk.entryAt(at, stream, project.ids);
+    }
+  }
+}
+
+function tableStart(table: Memtable): number {
+  return table.batches[0]?.firstPosition ?? table.lastPosition + 1;
+}
+
+function pushRow(
+  table: Memtable,
+  row: TableRow,
+  project: Project,
+  stream: string | undefined,
+  into: StoredEntry[],
+): void {
+  if (row.source.project !== project) return;
+  const entry = table.entryOfRow(row, stream);
+  if (entry !== undefined) into.push(entry);
+}

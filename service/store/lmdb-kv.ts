@@ -1,0 +1,168 @@
+import { mkdir, open as openFile, readdir, realpath, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { open, type RootDatabase } from "lmdb";
+import { StoreUnavailable } from "./log-store.ts";
+import type { KvChange, KvPair, KvRange, KvSpace, OrderedKv } from "./ordered-kv.ts";
+
+const DATA_SUFFIX = ".mdb";
+const LOCK_SUFFIX = ".mdb-lock";
+/** An engine that is never written to: who holds a reader's place in it owns the folder. */
+const OWNER_NAME = "owner";
+
+/** Folders this process has open; the engine itself would share them. */
+const ownedFolders = new Set<string>();
+
+/**
+ * One lmdb environment in one file. Commits are LMDB's own kind: pages, fdatasync, then the meta page through a descriptor
+ * opened O_DSYNC, on a thread, before the promise resolves. lmdb-js's `overlappingSync` is off: it makes commits visible to
+ * readers before they are durable, ignores a failed write of the meta page, and after a power cut relies on the boot id.
+ */
+export class LmdbKv implements OrderedKv {
+  readonly #db: RootDatabase<Uint8Array, Uint8Array>;
+  #failure: StoreUnavailable | undefined;
+
+  constructor(path: string) {
+    this.#db = open<Uint8Array, Uint8Array>({
+      path,
+      noSubdir: true,
+      encoding: "binary",
+      keyEncoding: "binary",
+      overlappingSync: false,
+      compression: false,
+      cache: false,
+    });
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.#assertUsable();
+    return this.#db.getBinary(key);
+  }
+
+  *range(range: KvRange): Generator<KvPair> {
+    this.#assertUsable();
+    const { start, end, reverse } = range;
+    const limit = range.limit === undefined ? {} : { limit: range.limit };
+    // Backwards, lmdb starts at the upper end; ours excludes it and includes the lower one.
+    const bounds = reverse
+      ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true }
+      : { start, end };
+    yield* this.#db.getRange({ ...bounds, ...limit });
+  }
+
+  async commit(changes: readonly KvChange[]): Promise<void> {
+    this.#assertUsable();
+    if (changes.length === 0) return;
+    try {
+      await this.#db.batch(() => {
+        for (const change of changes) {
+          if (change.type === "put") this.#db.put(change.key, change.value);
+          else this.#db.remove(change.key);
+        }
+      });
+    } catch (error) {
+      this.#failure ??= new StoreUnavailable("a commit failed", { cause: await commitError(error) });
+      throw this.#failure;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  #assertUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** lmdb-js tells the reason in a promise beside the error; left alone, it would be an unhandled rejection. */
+async function commitError(error: unknown): Promise<unknown> {
+  const told = (error as { commitError?: unknown }).commitError;
+  if (!(told instanceof Promise)) return error;
+  return told.then(
+    () => error,
+    (reason: unknown) => reason,
+  );
+}
+
+/** Engines as files of one folder, which one process at a time may have open. */
+export class LmdbSpace implements KvSpace {
+  readonly #dir: string;
+  readonly #owner: RootDatabase<Uint8Array, Uint8Array>;
+
+  private constructor(dir: string, owner: RootDatabase<Uint8Array, Uint8Array>) {
+    this.#dir = dir;
+    this.#owner = owner;
+  }
+
+  /**
+   * Makes the folder where there is none.
+   * @throws StoreUnavailable while another process has it open.
+   */
+  static async open(dir: string): Promise<LmdbSpace> {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    const folder = await realpath(dir);
+    if (ownedFolders.has(folder)) throw new StoreUnavailable(`${folder} is already open`);
+    ownedFolders.add(folder);
+    try {
+      return new LmdbSpace(folder, takeOwnership(folder));
+    } catch (error) {
+      ownedFolders.delete(folder);
+      throw error;
+    }
+  }
+
+  async open(name: string): Promise<OrderedKv> {
+    const kv = new LmdbKv(join(this.#dir, name + DATA_SUFFIX));
+    // The file itself is synced by its first commit; its name in the folder is not.
+    const folder = await openFile(this.#dir, "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+    return kv;
+  }
+
+  async names(): Promise<string[]> {
+    const files = await readdir(this.#dir);
+    return files
+      .filter((file) => file.endsWith(DATA_SUFFIX))
+      .map((file) => file.slice(0, -DATA_SUFFIX.length))
+      .filter((name) => name !== OWNER_NAME)
+      .sort();
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(join(this.#dir, name + DATA_SUFFIX), { force: true });
+    await rm(join(this.#dir, name + LOCK_SUFFIX), { force: true });
+  }
+
+  async close(): Promise<void> {
+    await this.#owner.close();
+    ownedFolders.delete(this.#dir);
+  }
+}
+
+/**
+ * LMDB keeps a table of readers with their process numbers, guarded by locks that the kernel drops with the process: a place
+ * in it that is held for good is an owner's mark that outlives no crash. Two that start at once may both be refused.
+ */
+function takeOwnership(folder: string): RootDatabase<Uint8Array, Uint8Array> {
+  const owner = open<Uint8Array, Uint8Array>({
+    path: join(folder, OWNER_NAME + DATA_SUFFIX),
+    noSubdir: true,
+    encoding: "binary",
+    keyEncoding: "binary",
+    overlappingSync: false,
+  });
+  owner.useReadTransaction();
+  owner.readerCheck();
+  const readers = String(owner.readerList());
+  const pids = [...readers.matchAll(/^\s*(\d+)\s/gm)].map((match) => Number(match[1]));
+  const other = pids.find((pid) => pid !== process.pid);
+  if (other === undefined && pids.length > 0) return owner;
+  void owner.close();
+  throw new StoreUnavailable(
+    other === undefined ? `${folder}: cannot tell who has it open` : `process ${other} has ${folder} open`,
+  );
+}

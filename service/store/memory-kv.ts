@@ -1,0 +1,209 @@
+import type { Random } from "../../host/random.ts";
+import { StoreUnavailable } from "./log-store.ts";
+import type { KvChange, KvPair, KvRange, KvSpace, OrderedKv } from "./ordered-kv.ts";
+
+/** What a simulated disk may do, as chances from 0 to 1 drawn at each commit. */
+export interface MemoryKvFaults {
+  /** The sync fails: what was written may be there or not, and the engine is done for. */
+  readonly commitFails: number;
+}
+
+const FAULTS_NONE: MemoryKvFaults = { commitFails: 0 };
+
+interface Transaction {
+  readonly changes: readonly KvChange[];
+  readonly settle: (error?: Error) => void;
+}
+
+/** The content of one engine, which outlives its handles. */
+class MemoryDisk {
+  /** Keys as binary strings, which order as their bytes do. */
+  readonly values = new Map<string, Uint8Array>();
+  sortedKeys: string[] | undefined = [];
+  readonly unsynced: Transaction[] = [];
+
+  apply(changes: readonly KvChange[]): void {
+    for (const change of changes) {
+      const key = textOf(change.key);
+      if (change.type === "put") {
+        if (!this.values.has(key)) this.sortedKeys = undefined;
+        this.values.set(key, change.value.slice());
+      } else if (this.values.delete(key)) this.sortedKeys = undefined;
+    }
+  }
+
+  keys(): readonly string[] {
+    this.sortedKeys ??= [...this.values.keys()].sort();
+    return this.sortedKeys;
+  }
+}
+
+/**
+ * Engines in memory for tests and the simulator. A commit becomes durable some turns after it was asked for; `crash` loses
+ * what was not durable, whole transactions from some point on, for each engine by itself, as separate files would.
+ */
+export class MemoryKvSpace implements KvSpace {
+  readonly #random: Random;
+  readonly #disks = new Map<string, MemoryDisk>();
+  readonly #syncDelay: () => Promise<void>;
+  /** Handles of an earlier life are dead. */
+  #life = 0;
+  faults: MemoryKvFaults = FAULTS_NONE;
+
+  /** `syncDelay` resolves when a commit that was just asked for reaches the disk; by default a few microtasks later. */
+  constructor(random: Random, syncDelay: () => Promise<void> = shortDelay) {
+    this.#random = random;
+    this.#syncDelay = syncDelay;
+  }
+
+  async open(name: string): Promise<OrderedKv> {
+    let disk = this.#disks.get(name);
+    if (disk === undefined) {
+      disk = new MemoryDisk();
+      this.#disks.set(name, disk);
+    }
+    const life = this.#life;
+    return new MemoryKv(disk, {
+      syncDelay: this.#syncDelay,
+      alive: () => life === this.#life,
+      fails: () => this.#random.fraction() < this.faults.commitFails,
+      survives: () => this.#random.fraction() < 0.5,
+    });
+  }
+
+  async names(): Promise<string[]> {
+    return [...this.#disks.keys()].sort();
+  }
+
+  async remove(name: string): Promise<void> {
+    this.#disks.delete(name);
+  }
+
+  async close(): Promise<void> {}
+
+  /** The power goes: handles die, and of the commits under way some first ones may have reached the disk. */
+  crash(): void {
+    this.#life++;
+    for (const disk of this.#disks.values()) {
+      const kept = Math.floor(this.#random.fraction() * (disk.unsynced.length + 1));
+      for (const transaction of disk.unsynced.slice(0, kept)) disk.apply(transaction.changes);
+      for (const transaction of disk.unsynced.splice(0))
+        transaction.settle(new StoreUnavailable("the power is gone"));
+    }
+    this.faults = FAULTS_NONE;
+  }
+
+  /** Every value there is: the engine's name and the key, as `flipBit` takes them. */
+  values(): { readonly name: string; readonly key: string; readonly bytes: number }[] {
+    return [...this.#disks].flatMap(([name, disk]) =>
+      disk.keys().map((key) => ({ name, key, bytes: disk.values.get(key)?.length ?? 0 })),
+    );
+  }
+
+  /** Turns one bit of a value over, as a worn-out disk would. */
+  flipBit(name: string, key: string, bit: number): void {
+    const value = this.#disks.get(name)?.values.get(key);
+    const at = bit >> 3;
+    const byte = value?.[at];
+    if (value === undefined || byte === undefined) throw new RangeError("there is no such bit");
+    value[at] = byte ^ (1 << (bit & 7));
+  }
+}
+
+interface MemoryKvHooks {
+  readonly syncDelay: () => Promise<void>;
+  readonly alive: () => boolean;
+  readonly fails: () => boolean;
+  readonly survives: () => boolean;
+}
+
+class MemoryKv implements OrderedKv {
+  readonly #disk: MemoryDisk;
+  readonly #hooks: MemoryKvHooks;
+  #failure: StoreUnavailable | undefined;
+  #closed = false;
+
+  constructor(disk: MemoryDisk, hooks: MemoryKvHooks) {
+    this.#disk = disk;
+    this.#hooks = hooks;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.#assertUsable();
+    return this.#disk.values.get(textOf(key))?.slice();
+  }
+
+  *range(range: KvRange): Generator<KvPair> {
+    this.#assertUsable();
+    const keys = this.#disk.keys();
+    const start = lowerBound(keys, textOf(range.start));
+    const end = lowerBound(keys, textOf(range.end));
+    const some = range.reverse ? keys.slice(start, end).reverse() : keys.slice(start, end);
+    for (const key of some.slice(0, range.limit)) {
+      const value = this.#disk.values.get(key);
+      if (value !== undefined) yield { key: Buffer.from(key, "latin1"), value: value.slice() };
+    }
+  }
+
+  async commit(changes: readonly KvChange[]): Promise<void> {
+    this.#assertUsable();
+    if (changes.length === 0) return;
+    const settled = new Promise<void>((resolve, reject) => {
+      this.#disk.unsynced.push({
+        changes,
+        settle: (error) => (error === undefined ? resolve() : reject(error)),
+      });
+    });
+    this.#hooks.syncDelay().then(() => this.#syncFirst());
+    try {
+      await settled;
+    } catch (error) {
+      this.#failure ??= error instanceof StoreUnavailable ? error : new StoreUnavailable("a commit failed");
+      throw this.#failure;
+    }
+  }
+
+  async close(): Promise<void> {
+    while (this.#hooks.alive() && this.#disk.unsynced.length > 0) await this.#hooks.syncDelay();
+    this.#closed = true;
+  }
+
+  #syncFirst(): void {
+    if (!this.#hooks.alive()) return;
+    const transaction = this.#disk.unsynced.shift();
+    if (transaction === undefined) return;
+    if (this.#failure === undefined && !this.#hooks.fails()) {
+      this.#disk.apply(transaction.changes);
+      transaction.settle();
+      return;
+    }
+    if (this.#failure === undefined && this.#hooks.survives()) this.#disk.apply(transaction.changes);
+    this.#failure ??= new StoreUnavailable("a simulated sync failed");
+    transaction.settle(this.#failure);
+  }
+
+  #assertUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (!this.#hooks.alive()) throw new StoreUnavailable("the power is gone");
+    if (this.#closed) throw new StoreUnavailable("the engine is closed");
+  }
+}
+
+async function shortDelay(): Promise<void> {
+  for (let turn = 0; turn < 8; turn++) await undefined;
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
+}
+
+function lowerBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] ?? "") < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

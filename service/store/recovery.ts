@@ -1,0 +1,199 @@
+import { type BatchSource, readBatch, readRow } from "./batch-record.ts";
+import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
+import { RowView } from "./entry-record.ts";
+import { StoreUnavailable } from "./log-store.ts";
+import { Memtable } from "./memtable.ts";
+import type { KvChange, OrderedKv } from "./ordered-kv.ts";
+import { type Segment, SegmentReader } from "./segment-reader.ts";
+import type { SourceState } from "./source-state.ts";
+import { SourceTable } from "./source-table.ts";
+import { type ChunkedStoreOptions, type StoreCore, type StoreDeps, StoreHealth } from "./store-core.ts";
+import { batchKeys, batchOfKey, chunkKeys, projectIndexKeys } from "./store-keys.ts";
+import {
+  decodeState,
+  encodeState,
+  HEAD_NAME,
+  logName,
+  numberOfName,
+  SECRET_KEY,
+  STATE_EMPTY,
+  STATE_KEY,
+  type StoreState,
+  segmentName,
+} from "./store-state.ts";
+
+/** Bytes of the secret that tokens are tagged with. */
+const SECRET_BYTES = 32;
+const POSITION_MAX = Number.MAX_SAFE_INTEGER - 1;
+
+/** Values removed in one transaction. */
+const REMOVE_MAX = 1000;
+
+/**
+ * Opens what is on the disk: the head, the segments its state names, and the log, which is replayed into a table. Sealed
+ * values are not looked at, so the time depends on the unsealed bytes only. Doing it twice, or crashing on the way and doing
+ * it again, gives the same.
+ * @throws StoreUnavailable where the head is damaged.
+ */
+export async function openCore(
+  deps: StoreDeps & { newSecret: (size: number) => Uint8Array },
+  options: ChunkedStoreOptions,
+): Promise<StoreCore> {
+  const { space } = deps;
+  const head = await space.open(HEAD_NAME);
+  const { state, secret } = await readHead(head, deps.newSecret);
+  const names = await space.names();
+  await removeUnnamedSegments(deps, state, names);
+  const segments: Segment[] = [];
+  for (const segment of state.segments) {
+    if (!names.includes(segmentName(segment.number))) {
+      throw new StoreUnavailable(`the segment ${segmentName(segment.number)} is missing`);
+    }
+    segments.push({ ...segment, kv: await space.open(segmentName(segment.number)) });
+  }
+  const core: StoreCore = {
+    deps,
+    options,
+    head,
+    sources: new SourceTable({ head, counters: deps.counters, secret }, state, options),
+    segments,
+    reader: new SegmentReader({ ...deps, segments }, options),
+    sealedPosition: state.sealedPosition,
+    lastPosition: state.sealedPosition,
+    active: new Memtable(),
+    frozen: undefined,
+    nextLogNumber: 1,
+    health: new StoreHealth(deps.onFailure),
+  };
+  await replayLogs(core, names);
+  if (state.sealing) await removeUnfinishedSeal(core, state);
+  return core;
+}
+
+async function readHead(
+  head: OrderedKv,
+  newSecret: (size: number) => Uint8Array,
+): Promise<{ state: StoreState; secret: Uint8Array }> {
+  const storedState = head.get(STATE_KEY);
+  const storedSecret = head.get(SECRET_KEY);
+  if (storedState === undefined && storedSecret === undefined) {
+    const secret = newSecret(SECRET_BYTES);
+    await head.commit([
+      { type: "put", key: SECRET_KEY, value: sealValue(ValueKind.Secret, secret) },
+      { type: "put", key: STATE_KEY, value: encodeState(STATE_EMPTY) },
+    ]);
+    return { state: STATE_EMPTY, secret };
+  }
+  const state = storedState && decodeState(storedState);
+  const secret = storedSecret && openValue(ValueKind.Secret, storedSecret)?.subarray(CHECKED_HEAD_BYTES);
+  if (state === undefined || secret === undefined)
+    throw new StoreUnavailable("the record of its state is damaged");
+  return { state, secret };
+}
+
+/** A segment is named before anything is written to it; one that no state names was being made at a crash. */
+async function removeUnnamedSegments(
+  deps: StoreDeps,
+  state: StoreState,
+  names: readonly string[],
+): Promise<void> {
+  const named = new Set(state.segments.map((segment) => segmentName(segment.number)));
+  for (const name of names) {
+    if (numberOfName("seg", name) !== undefined && !named.has(name)) await deps.space.remove(name);
+  }
+}
+
+async function replayLogs(core: StoreCore, names: readonly string[]): Promise<void> {
+  const { space } = core.deps;
+  const numbers = names.map((name) => numberOfName("log", name)).filter((number) => number !== undefined);
+  for (const number of numbers) {
+    const name = logName(number);
+    const kv = await space.open(name);
+    core.nextLogNumber = number + 1;
+    const count = replayLog(core, kv);
+    if (count > 0) {
+      core.active.logs.push({ name, kv });
+    } else {
+      // Sealed already, or never written to.
+      await kv.close();
+      await space.remove(name);
+    }
+  }
+  if (core.active.logs.length === 0) {
+    const name = logName(core.nextLogNumber++);
+    core.active.logs.push({ name, kv: await space.open(name) });
+  }
+}
+
+/** Returns how many batches past the sealed position it met. */
+function replayLog(core: StoreCore, kv: OrderedKv): number {
+  let count = 0;
+  for (const { key, value } of kv.range(batchKeys())) {
+    const { firstPosition, entryCount } = batchOfKey(key);
+    if (firstPosition <= core.sealedPosition) continue;
+    count++;
+    core.lastPosition = firstPosition + entryCount - 1;
+    core.active.lastPosition = core.lastPosition;
+    const batch = readBatch(firstPosition, value, (source: BatchSource) => core.sources.recover(source));
+    if (batch === undefined || batch.entryCount !== entryCount) {
+      core.deps.counters.add("store_corrupt_batches_total");
+      core.deps.counters.add("store_corrupt_batch_entries_total", entryCount);
+      core.deps.log.error(
+        { firstPosition, entryCount },
+        "a batch of the log is damaged; its entries are lost",
+      );
+      continue;
+    }
+    core.active.add(batch);
+    replayRows(core, batch);
+  }
+  return count;
+}
+
+/** Marks and totals as they were after the batch; what the head has of it already changes nothing. */
+function replayRows(
+  core: StoreCore,
+  batch: {
+    rowSources: readonly SourceState[];
+    rowStarts: readonly number[];
+    firstPosition: number;
+    value: Buffer;
+  },
+): void {
+  const row = new RowView();
+  for (const [index, source] of batch.rowSources.entries()) {
+    readRow(batch, batch.rowStarts[index] ?? 0, row);
+    if (batch.firstPosition + index > source.throughPosition) {
+      source.entryCount++;
+      source.lastReceived = row.received;
+    }
+    const boot = row.lost?.boot ?? row.boot;
+    if (boot === undefined || (row.seq === undefined && row.lost === undefined)) continue;
+    const mark = core.sources.obtainMark(source, boot);
+    if (row.lost !== undefined) mark.accept(row.lost.first, row.lost.last);
+    if (row.seq !== undefined) mark.accept(row.seq, row.seq);
+    source.dirtyBoots.add(boot);
+  }
+}
+
+/** A seal that a crash cut short left values past the sealed position; sealing again would cut the chunks elsewhere. */
+async function removeUnfinishedSeal(core: StoreCore, state: StoreState): Promise<void> {
+  const newest = core.segments.at(-1);
+  if (newest !== undefined) {
+    const first = core.sealedPosition + 1;
+    let changes: KvChange[] = [];
+    const projects = new Set([...core.active.sources.keys()].map((source) => source.project.number));
+    const ranges = [
+      ...[...core.active.sources.keys()].map((source) => chunkKeys(source.number, first, POSITION_MAX)),
+      ...[...projects].map((number) => projectIndexKeys(number, first, POSITION_MAX)),
+    ];
+    for (const range of ranges) {
+      for (const { key } of newest.kv.range(range)) changes.push({ type: "remove", key });
+      if (changes.length < REMOVE_MAX) continue;
+      await newest.kv.commit(changes);
+      changes = [];
+    }
+    if (changes.length > 0) await newest.kv.commit(changes);
+  }
+  await core.head.commit([{ type: "put", key: STATE_KEY, value: encodeState({ ...state, sealing: false }) }]);
+}

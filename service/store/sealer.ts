@@ -1,0 +1,252 @@
+import { readRow } from "./batch-record.ts";
+import { ChunkBuilder, sealChunk, type UnsealedChunk } from "./chunk-record.ts";
+import type { Committer } from "./committer.ts";
+import { RowView } from "./entry-record.ts";
+import type { Memtable, SourceTail } from "./memtable.ts";
+import type { KvChange } from "./ordered-kv.ts";
+import { INDEX_ROW_ENTRIES_MAX, ProjectIndexBuilder, sealIndexRow } from "./project-index.ts";
+import type { Segment } from "./segment-reader.ts";
+import type { Project, SourceState } from "./source-state.ts";
+import type { StoreCore } from "./store-core.ts";
+import { chunkKey, projectIndexKey } from "./store-keys.ts";
+import { encodeState, STATE_KEY, segmentName } from "./store-state.ts";
+import { TurnKeeper } from "./turn-keeper.ts";
+
+/** Bytes of sealed values written in one transaction: about as long as one fsync. */
+const WRITE_BYTES_MAX = 1 << 20;
+/** Chunks being compressed at a time. One core is left to the rest; the engine's own writer needs a thread too. */
+const COMPRESSING_MAX = 2;
+/** Sources whose totals and marks are written in one transaction of the head. */
+const HEAD_SOURCES_MAX = 1000;
+
+/** The store was closed while it sealed; opened again, it starts over. */
+export class SealAborted extends Error {
+  readonly code = "SEAL_ABORTED";
+  constructor() {
+    super("the seal was given up because the store closes");
+    this.name = "SealAborted";
+  }
+}
+
+/**
+ * Turns a frozen table into chunks. Order of what becomes durable: the state says "sealing"; chunks and project index, past
+ * the sealed position, so that no reader sees them; marks and totals; the state with the new sealed position, at which
+ * readers change over; then the log goes. A crash before the change-over leaves values past the sealed position, which
+ * opening removes.
+ */
+export class Sealer {
+  readonly #core: StoreCore;
+  readonly #committer: Committer;
+  #aborted = false;
+
+  constructor(core: StoreCore, committer: Committer) {
+    this.#core = core;
+    this.#committer = committer;
+  }
+
+  abort(): void {
+    this.#aborted = true;
+  }
+
+  /** @throws StoreUnavailable, SealAborted */
+  async seal(table: Memtable): Promise<void> {
+    const core = this.#core;
+    const segment = await this.#segmentToFill();
+    await core.head.commit([this.#stateChange(true)]);
+    const writer = new SegmentWriter(segment);
+    await this.#writeChunks(table, writer);
+    await this.#writeProjectIndex(table, writer);
+    await writer.finish();
+    await this.#writeSources(table);
+    const sealed = { first: segment.first, last: table.lastPosition, bytes: segment.bytes + writer.bytes };
+    await core.head.commit([
+      this.#stateChange(false, table.lastPosition, { segment, last: sealed.last, bytes: sealed.bytes }),
+    ]);
+    segment.last = sealed.last;
+    segment.bytes = sealed.bytes;
+    core.sealedPosition = table.lastPosition;
+    core.frozen = undefined;
+    for (const source of table.sources.keys()) source.pinCount--;
+    core.deps.counters.add("store_sealed_entries_total", table.entryCount);
+    for (const log of table.logs) {
+      await log.kv.close();
+      await core.deps.space.remove(log.name);
+    }
+  }
+
+  async #segmentToFill(): Promise<Segment> {
+    const core = this.#core;
+    const newest = core.segments.at(-1);
+    if (newest !== undefined && newest.bytes < core.options.segmentBytesMax) return newest;
+    const number = (newest?.number ?? 0) + 1;
+    const segment: Segment = {
+      number,
+      kv: await core.deps.space.open(segmentName(number)),
+      first: core.sealedPosition + 1,
+      last: core.sealedPosition,
+      bytes: 0,
+      created: core.deps.clock.wallMs(),
+    };
+    core.segments.push(segment);
+    return segment;
+  }
+
+  #stateChange(
+    sealing: boolean,
+    sealedPosition = this.#core.sealedPosition,
+    filled?: { segment: Segment; last: number; bytes: number },
+  ): KvChange {
+    const core = this.#core;
+    const segments = core.segments.map(({ number, first, last, bytes, created }) =>
+      filled?.segment.number === number
+        ? { number, first, last: filled.last, bytes: filled.bytes, created }
+        : { number, first, last, bytes, created },
+    );
+    const { nextSourceNumber, nextProjectNumber } = core.sources;
+    const state = {
+      sealedPosition,
+      segments,
+      sealing,
+      nextSourceNumber,
+      nextProjectNumber,
+      removedPosition: 0,
+    };
+    return { type: "put", key: STATE_KEY, value: encodeState(state) };
+  }
+
+  async #writeChunks(table: Memtable, writer: SegmentWriter): Promise<void> {
+    const { compressor, yieldTurn, clock } = this.#core.deps;
+    const turns = new TurnKeeper(clock, yieldTurn);
+    const compressing: Promise<void>[] = [];
+    for (const { source, chunk } of this.#chunksOf(table)) {
+      this.#assertWanted();
+      if (compressing.length >= COMPRESSING_MAX) await compressing.shift();
+      const key = chunkKey(source.number, chunk.lastPosition);
+      const sealed = sealChunk(chunk, compressor).then((value) => writer.put(key, value));
+      sealed.catch(() => {
+        // Its turn to be awaited comes.
+      });
+      compressing.push(sealed);
+      await writer.flushIfFull();
+      await turns.keep();
+    }
+    await Promise.all(compressing);
+  }
+
+  *#chunksOf(table: Memtable): Generator<{ source: SourceState; chunk: UnsealedChunk }> {
+    const { chunkEntriesMax, chunkBytesMax } = this.#core.options;
+    const builder = new ChunkBuilder();
+    const row = new RowView();
+    for (const [source, tail] of table.sources) {
+      const share = evenShare(tail, chunkEntriesMax);
+      for (let index = 0; index < tail.positions.length; index++) {
+        const { batch, start } = table.rowAt(tail.places[index] ?? 0);
+        readRow(batch, start, row);
+        if (builder.entryCount > 0) {
+          const bytes = builder.bytes + row.msgEnd - row.msgStart;
+          if (builder.entryCount >= share || bytes > chunkBytesMax) {
+            yield { source, chunk: builder.finish(source.project.name, source.src) };
+          }
+        }
+        builder.add(tail.positions[index] ?? 0, row, batch.value);
+      }
+      yield { source, chunk: builder.finish(source.project.name, source.src) };
+    }
+  }
+
+  async #writeProjectIndex(table: Memtable, writer: SegmentWriter): Promise<void> {
+    const { compressor, yieldTurn, clock } = this.#core.deps;
+    const turns = new TurnKeeper(clock, yieldTurn);
+    const builders = new Map<Project, ProjectIndexBuilder>();
+    const write = async (project: Project, builder: ProjectIndexBuilder): Promise<void> => {
+      const row = builder.finish();
+      writer.put(projectIndexKey(project.number, row.lastPosition), await sealIndexRow(row, compressor));
+      await writer.flushIfFull();
+    };
+    for (const batch of table.batches) {
+      this.#assertWanted();
+      for (let index = 0; index < batch.entryCount; index++) {
+        const source = batch.rowSources[index];
+        if (source === undefined) continue;
+        let builder = builders.get(source.project);
+        if (builder === undefined) {
+          builder = new ProjectIndexBuilder();
+          builders.set(source.project, builder);
+        }
+        builder.add(batch.firstPosition + index, source.number);
+        if (builder.entryCount >= INDEX_ROW_ENTRIES_MAX) await write(source.project, builder);
+      }
+      await turns.keep();
+    }
+    for (const [project, builder] of builders) {
+      if (builder.entryCount > 0) await write(project, builder);
+    }
+  }
+
+  /** Marks and totals as of a moment at which everything they count is durable; later entries may be among them. */
+  async #writeSources(table: Memtable): Promise<void> {
+    const core = this.#core;
+    const sources = [...table.sources.keys()];
+    for (let start = 0; start < sources.length; start += HEAD_SOURCES_MAX) {
+      this.#assertWanted();
+      const some = sources.slice(start, start + HEAD_SOURCES_MAX);
+      await core.head.commit(
+        await this.#committer.quiet(() => core.sources.changesOf(some, core.lastPosition)),
+      );
+      core.sources.written(some);
+    }
+  }
+
+  #assertWanted(): void {
+    if (this.#aborted) throw new SealAborted();
+  }
+}
+
+/** Entries a chunk, so that a source's chunks come out equally full. */
+function evenShare(tail: SourceTail, entriesMax: number): number {
+  const count = tail.positions.length;
+  return Math.ceil(count / Math.ceil(count / entriesMax));
+}
+
+/** Writes sealed values in transactions of a moderate size. */
+class SegmentWriter {
+  readonly #segment: Segment;
+  #changes: KvChange[] = [];
+  #pendingBytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+  bytes = 0;
+
+  constructor(segment: Segment) {
+    this.#segment = segment;
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.#changes.push({ type: "put", key, value });
+    this.#pendingBytes += value.length;
+    this.bytes += value.length;
+  }
+
+  async flushIfFull(): Promise<void> {
+    if (this.#pendingBytes < WRITE_BYTES_MAX) return;
+    // One transaction may be under way while the next is collected.
+    await this.#writing;
+    this.#write();
+  }
+
+  async finish(): Promise<void> {
+    await this.#writing;
+    this.#write();
+    await this.#writing;
+  }
+
+  #write(): void {
+    if (this.#changes.length === 0) return;
+    const changes = this.#changes;
+    this.#changes = [];
+    this.#pendingBytes = 0;
+    this.#writing = this.#segment.kv.commit(changes);
+    this.#writing.catch(() => {
+      // Whoever awaits #writing next gets the error.
+    });
+  }
+}

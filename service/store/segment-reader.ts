@@ -1,0 +1,147 @@
+import type { Counters } from "../../host/counters.ts";
+import type { ProcessLog } from "../../host/log.ts";
+import { type ChunkHead, OpenChunk, readChunkHead } from "./chunk-record.ts";
+import type { Compressor } from "./compressor.ts";
+import type { OrderedKv } from "./ordered-kv.ts";
+import { type IndexRow, readIndexRow } from "./project-index.ts";
+import { chunkKeys, lastPositionOfKey, projectIndexKeys } from "./store-keys.ts";
+
+/** An engine of sealed entries. */
+export interface Segment {
+  readonly number: number;
+  readonly kv: OrderedKv;
+  first: number;
+  last: number;
+  bytes: number;
+  readonly created: number;
+}
+
+/** A value found: its last position, and its content unless it is damaged. */
+export interface Found<T> {
+  readonly lastPosition: number;
+  readonly content: T | undefined;
+}
+
+/** Damaged values remembered so as not to be counted again; past it they are forgotten and may count twice. */
+const KNOWN_DAMAGES_MAX = 10_000;
+
+/** Reads chunks and the project index across segments. Nothing past `through` is seen: a seal under way is not there yet. */
+export class SegmentReader {
+  readonly #segments: readonly Segment[];
+  readonly #deps: { readonly counters: Counters; readonly log: ProcessLog; readonly compressor: Compressor };
+  readonly #openChunks = new Map<string, OpenChunk>();
+  readonly #openBytesMax: number;
+  readonly #known = new Set<string>();
+  #openBytes = 0;
+
+  constructor(
+    deps: { segments: readonly Segment[]; counters: Counters; log: ProcessLog; compressor: Compressor },
+    options: { openChunkBytesMax: number },
+  ) {
+    this.#segments = deps.segments;
+    this.#deps = deps;
+    this.#openBytesMax = options.openChunkBytesMax;
+  }
+
+  /** The first chunk of the source that ends after the position. */
+  chunkAfter(sourceNumber: number, after: number, through: number): Found<ChunkHead> | undefined {
+    for (const segment of this.#segments) {
+      if (segment.last <= after) continue;
+      const keys = chunkKeys(sourceNumber, after + 1, Math.min(through, segment.last));
+      for (const { key, value } of segment.kv.range({ ...keys, limit: 1 }))
+        return this.#chunk(sourceNumber, key, value);
+    }
+    return undefined;
+  }
+
+  /** The last chunk of the source that ends at or before `through`, and after the position. */
+  chunkBefore(sourceNumber: number, after: number, through: number): Found<ChunkHead> | undefined {
+    for (let index = this.#segments.length - 1; index >= 0; index--) {
+      const segment = this.#segments[index];
+      if (segment === undefined || segment.first > through || segment.last < segment.first) continue;
+      if (segment.last <= after) return undefined;
+      const keys = chunkKeys(sourceNumber, after + 1, through);
+      for (const { key, value } of segment.kv.range({ ...keys, limit: 1, reverse: true })) {
+        return this.#chunk(sourceNumber, key, value);
+      }
+    }
+    return undefined;
+  }
+
+  /** The first row of a project's index that ends after the position. */
+  indexAfter(projectNumber: number, after: number, through: number): Found<IndexRow> | undefined {
+    for (const segment of this.#segments) {
+      if (segment.last <= after) continue;
+      const keys = projectIndexKeys(projectNumber, after + 1, Math.min(through, segment.last));
+      for (const { key, value } of segment.kv.range({ ...keys, limit: 1 }))
+        return this.#indexRow(projectNumber, key, value);
+    }
+    return undefined;
+  }
+
+  /** The last row of a project's index that ends at or before `through`, and after the position. */
+  indexBefore(projectNumber: number, after: number, through: number): Found<IndexRow> | undefined {
+    for (let index = this.#segments.length - 1; index >= 0; index--) {
+      const segment = this.#segments[index];
+      if (segment === undefined || segment.first > through || segment.last < segment.first) continue;
+      if (segment.last <= after) return undefined;
+      const keys = projectIndexKeys(projectNumber, after + 1, through);
+      for (const { key, value } of segment.kv.range({ ...keys, limit: 1, reverse: true })) {
+        return this.#indexRow(projectNumber, key, value);
+      }
+    }
+    return undefined;
+  }
+
+  /** The chunk inflated; those used last are kept. Undefined where it does not inflate. */
+  open(sourceNumber: number, head: ChunkHead): OpenChunk | undefined {
+    const name = `${sourceNumber}:${head.lastPosition}`;
+    let chunk = this.#openChunks.get(name);
+    if (chunk !== undefined) {
+      this.#openChunks.delete(name);
+      this.#openChunks.set(name, chunk);
+      return chunk;
+    }
+    try {
+      chunk = new OpenChunk(head, this.#deps.compressor);
+    } catch {
+      this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition: head.lastPosition });
+      return undefined;
+    }
+    this.#openChunks.set(name, chunk);
+    this.#openBytes += chunk.bytes;
+    for (const [oldName, old] of this.#openChunks) {
+      if (this.#openBytes <= this.#openBytesMax || old === chunk) break;
+      this.#openChunks.delete(oldName);
+      this.#openBytes -= old.bytes;
+    }
+    return chunk;
+  }
+
+  #chunk(sourceNumber: number, key: Uint8Array, value: Uint8Array): Found<ChunkHead> {
+    const lastPosition = lastPositionOfKey(key);
+    const content = readChunkHead(value);
+    if (content === undefined)
+      this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition });
+    return { lastPosition, content };
+  }
+
+  #indexRow(projectNumber: number, key: Uint8Array, value: Uint8Array): Found<IndexRow> {
+    const lastPosition = lastPositionOfKey(key);
+    const content = readIndexRow(value, this.#deps.compressor);
+    if (content === undefined) {
+      this.#damaged("store_corrupt_index_rows_total", { project: projectNumber, lastPosition });
+    }
+    return { lastPosition, content };
+  }
+
+  /** Counts and logs a damaged value once, however often it is met. */
+  #damaged(counter: string, fields: { source?: number; project?: number; lastPosition: number }): void {
+    const name = `${counter}:${JSON.stringify(fields)}`;
+    if (this.#known.has(name)) return;
+    if (this.#known.size >= KNOWN_DAMAGES_MAX) this.#known.clear();
+    this.#known.add(name);
+    this.#deps.counters.add(counter);
+    this.#deps.log.error(fields, "a stored value is damaged; what it held is left out");
+  }
+}

@@ -1,0 +1,247 @@
+import type { Counters } from "../../host/counters.ts";
+import type { BatchSource } from "./batch-record.ts";
+import { BootMark } from "./boot-mark.ts";
+import { IdMaker } from "./entry-id.ts";
+import type { SourceSummary } from "./log-store.ts";
+import type { KvChange, OrderedKv } from "./ordered-kv.ts";
+import {
+  decodeMark,
+  decodeProject,
+  decodeSource,
+  encodeMark,
+  encodeProject,
+  type Project,
+  SourceState,
+} from "./source-state.ts";
+import { NAME_BYTES_MAX } from "./storable.ts";
+import { markKey, projectKey, sourceKey, sourceKeys, srcOfKey } from "./store-keys.ts";
+
+export interface SourceTableOptions {
+  /** Sources kept in memory beside those with unsealed entries; about 500 bytes each. */
+  readonly cachedSourcesMax: number;
+}
+
+interface ProjectEntry {
+  readonly project: Project;
+  /** True while no row of the head names it. */
+  unwritten: boolean;
+  recent: Map<string, SourceState>;
+  older: Map<string, SourceState>;
+}
+
+/** Boots of one source whose marks stay in memory once they are written. */
+const CACHED_BOOTS_MAX = 4;
+
+/** Projects, sources and marks: in memory what is in use, the rest in the head. */
+export class SourceTable {
+  readonly #head: OrderedKv;
+  readonly #counters: Counters;
+  readonly #secret: Uint8Array;
+  readonly #options: SourceTableOptions;
+  readonly #projects = new Map<string, ProjectEntry>();
+  #recentCount = 0;
+  nextSourceNumber: number;
+  nextProjectNumber: number;
+
+  constructor(
+    deps: { head: OrderedKv; counters: Counters; secret: Uint8Array },
+    next: { nextSourceNumber: number; nextProjectNumber: number },
+    options: SourceTableOptions,
+  ) {
+    this.#head = deps.head;
+    this.#counters = deps.counters;
+    this.#secret = deps.secret;
+    this.#options = options;
+    this.nextSourceNumber = next.nextSourceNumber;
+    this.nextProjectNumber = next.nextProjectNumber;
+  }
+
+  /** The project where it has ever stored something. */
+  findProject(name: string): Project | undefined {
+    return this.#findProject(name)?.project;
+  }
+
+  /** The source where it has ever stored something. */
+  find(projectName: string, src: string): SourceState | undefined {
+    const entry = this.#findProject(projectName);
+    return entry && this.#findSource(entry, src);
+  }
+
+  /** The source, made where there is none. */
+  obtain(projectName: string, src: string): SourceState {
+    const entry = this.#findProject(projectName) ?? this.#addProject(projectName, this.nextProjectNumber);
+    return this.#findSource(entry, src) ?? this.#addSource(entry, src, this.nextSourceNumber);
+  }
+
+  /** The source that a batch of the log names. */
+  recover(source: BatchSource): SourceState {
+    const name = source.project.name;
+    const entry = this.#findProject(name) ?? this.#addProject(name, source.project.number);
+    const state = this.#findSource(entry, source.src) ?? this.#addSource(entry, source.src, source.number);
+    if (state.number !== source.number) throw new Error("the log and the head disagree on a source's number");
+    return state;
+  }
+
+  /** The mark of a boot where it was ever met. */
+  findMark(source: SourceState, boot: string): BootMark | undefined {
+    const known = source.marks.get(boot);
+    if (known !== undefined) return known;
+    const stored = this.#head.get(markKey(source.number, boot));
+    if (stored === undefined) return undefined;
+    const mark = decodeMark(stored);
+    if (mark === undefined) this.#counters.add("store_corrupt_marks_total");
+    return mark;
+  }
+
+  obtainMark(source: SourceState, boot: string): BootMark {
+    let mark = source.marks.get(boot);
+    if (mark === undefined) {
+      mark = this.findMark(source, boot) ?? new BootMark();
+      source.marks.set(boot, mark);
+    }
+    return mark;
+  }
+
+  /** What the head must hold of sources that were sealed, as of now; may be written before the seal is finished. */
+  changesOf(sources: Iterable<SourceState>, throughPosition: number): KvChange[] {
+    const changes: KvChange[] = [];
+    for (const source of sources) {
+      const entry = this.#projects.get(source.project.name);
+      if (entry?.unwritten) {
+        entry.unwritten = false;
+        changes.push({
+          type: "put",
+          key: projectKey(source.project.name),
+          value: encodeProject(source.project.number),
+        });
+      }
+      changes.push({
+        type: "put",
+        key: sourceKey(source.project.number, source.src),
+        value: source.encode(throughPosition),
+      });
+      for (const boot of source.dirtyBoots) {
+        const mark = source.marks.get(boot);
+        if (mark === undefined) throw new Error("a mark was forgotten before it was written");
+        changes.push({ type: "put", key: markKey(source.number, boot), value: encodeMark(mark) });
+      }
+      source.dirtyBoots.clear();
+    }
+    return changes;
+  }
+
+  /** The changes of these sources are durable: marks beyond the latest few boots need not stay in memory. */
+  written(sources: Iterable<SourceState>): void {
+    for (const source of sources) {
+      if (source.marks.size <= CACHED_BOOTS_MAX) continue;
+      for (const boot of source.marks.keys()) {
+        if (!source.dirtyBoots.has(boot)) source.marks.delete(boot);
+      }
+    }
+  }
+
+  /** Totals in the head of up to `limit` sources after the one named, in the order of their keys. */
+  writtenTotals(project: Project, after: string | undefined, limit: number): SourceSummary[] {
+    const all = sourceKeys(project.number);
+    const start =
+      after === undefined ? all.start : Buffer.concat([sourceKey(project.number, after), Buffer.of(0)]);
+    const totals: SourceSummary[] = [];
+    for (const { key, value } of this.#head.range({ start, end: all.end, limit })) {
+      const source = decodeSource(value);
+      if (source === undefined) this.#counters.add("store_corrupt_sources_total");
+      totals.push({
+        src: srcOfKey(key),
+        lastReceived: source?.lastReceived ?? 0,
+        entryCount: source?.entryCount ?? 0,
+      });
+    }
+    return totals;
+  }
+
+  /** Totals of the sources in memory, which are newer than those in the head. */
+  liveTotals(project: Project): SourceSummary[] {
+    const entry = this.#projects.get(project.name);
+    if (entry === undefined) return [];
+    const totals: SourceSummary[] = [];
+    for (const sources of [entry.older, entry.recent]) {
+      for (const { src, lastReceived, entryCount } of sources.values()) {
+        if (entryCount > 0) totals.push({ src, lastReceived, entryCount });
+      }
+    }
+    return totals;
+  }
+
+  #findProject(name: string): ProjectEntry | undefined {
+    const known = this.#projects.get(name);
+    if (known !== undefined) return known;
+    if (name.length === 0 || name.length > NAME_BYTES_MAX / 3) return undefined;
+    const stored = this.#head.get(projectKey(name));
+    if (stored === undefined) return undefined;
+    const number = decodeProject(stored);
+    if (number !== undefined) return this.#keepProject(name, number, false);
+    this.#counters.add("store_corrupt_projects_total");
+    return undefined;
+  }
+
+  #addProject(name: string, number: number): ProjectEntry {
+    this.nextProjectNumber = Math.max(this.nextProjectNumber, number + 1);
+    return this.#keepProject(name, number, true);
+  }
+
+  #keepProject(name: string, number: number, unwritten: boolean): ProjectEntry {
+    const project = { name, number, ids: new IdMaker(this.#secret, name) };
+    const entry = { project, unwritten, recent: new Map(), older: new Map() };
+    this.#projects.set(name, entry);
+    return entry;
+  }
+
+  #findSource(entry: ProjectEntry, src: string): SourceState | undefined {
+    const recent = entry.recent.get(src);
+    if (recent !== undefined) return recent;
+    const older = entry.older.get(src);
+    if (older !== undefined) {
+      entry.older.delete(src);
+      this.#keepSource(entry, older);
+      return older;
+    }
+    if (src.length > NAME_BYTES_MAX / 3) return undefined;
+    const stored = this.#head.get(sourceKey(entry.project.number, src));
+    if (stored === undefined) return undefined;
+    const totals = decodeSource(stored);
+    if (totals === undefined) {
+      this.#counters.add("store_corrupt_sources_total");
+      return undefined;
+    }
+    const source = new SourceState(entry.project, src, totals.number);
+    source.entryCount = totals.entryCount;
+    source.lastReceived = totals.lastReceived;
+    source.throughPosition = totals.throughPosition;
+    this.#keepSource(entry, source);
+    return source;
+  }
+
+  #addSource(entry: ProjectEntry, src: string, number: number): SourceState {
+    this.nextSourceNumber = Math.max(this.nextSourceNumber, number + 1);
+    const source = new SourceState(entry.project, src, number);
+    this.#keepSource(entry, source);
+    return source;
+  }
+
+  #keepSource(entry: ProjectEntry, source: SourceState): void {
+    if (++this.#recentCount > this.#options.cachedSourcesMax / 2) this.#age();
+    entry.recent.set(source.src, source);
+  }
+
+  /** What was not met since the last time is forgotten, unless unsealed entries hold it. */
+  #age(): void {
+    this.#recentCount = 0;
+    for (const entry of this.#projects.values()) {
+      const forgotten = entry.older;
+      entry.older = entry.recent;
+      entry.recent = new Map();
+      for (const source of forgotten.values()) {
+        if (source.pinCount > 0) entry.older.set(source.src, source);
+      }
+    }
+  }
+}

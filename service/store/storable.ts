@@ -1,0 +1,58 @@
+import type { NewEntry } from "../../protocol/entry.ts";
+
+/** Bytes of a key that the engine takes, less our prefix. A source (docs/protocol.md 1.3) and a boot stay far below. */
+export const NAME_BYTES_MAX = 1024;
+
+interface WellFormed {
+  isWellFormed(): boolean;
+}
+
+/**
+ * Throws a TypeError for an entry that would not come back as it is: decoders refuse such input with a status, so one
+ * that gets here is a mistake of ours.
+ */
+export function assertStorable(entry: NewEntry): void {
+  assertText("src", entry.src);
+  assertText("stream", entry.stream);
+  assertText("msg", entry.msg);
+  assertInteger("timestamp", entry.timestamp, 0);
+  assertInteger("received", entry.received, 0);
+  if (entry.src.length === 0 || entry.src.length > NAME_BYTES_MAX / 3)
+    throw new TypeError("src: wrong length");
+  if (entry.module !== undefined) assertText("module", entry.module);
+  if (entry.boot !== undefined) assertBoot(entry.boot);
+  if (entry.seq !== undefined) {
+    assertInteger("seq", entry.seq, 1);
+    if (entry.boot === undefined) throw new TypeError("seq: there is no boot");
+  }
+  if (entry.uptime !== undefined) assertInteger("uptime", entry.uptime, 0);
+  if (entry.clockError !== undefined) assertInteger("clockError", entry.clockError, 0);
+  if (entry.lost !== undefined) {
+    assertBoot(entry.lost.boot);
+    assertInteger("lost.first", entry.lost.first, 1);
+    assertInteger("lost.last", entry.lost.last, entry.lost.first);
+    if (entry.boot !== undefined && entry.boot !== entry.lost.boot)
+      throw new TypeError("lost: another boot's");
+  }
+}
+
+/** The same for the name of a project. */
+export function assertProject(project: string): void {
+  assertText("project", project);
+  if (project.length === 0 || project.length > NAME_BYTES_MAX / 3)
+    throw new TypeError("project: wrong length");
+}
+
+function assertBoot(boot: string): void {
+  assertText("boot", boot);
+  if (boot.length === 0 || boot.length > NAME_BYTES_MAX / 3) throw new TypeError("boot: wrong length");
+}
+
+function assertText(name: string, value: string): void {
+  if (!(value as string & WellFormed).isWellFormed()) throw new TypeError(`${name}: lone surrogates`);
+}
+
+function assertInteger(name: string, value: number, min: number): void {
+  if (!Number.isSafeInteger(value) || value < min)
+    throw new TypeError(`${name}: not an integer from ${min} up`);
+}

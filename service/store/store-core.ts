@@ -1,0 +1,112 @@
+import type { Clock } from "../../host/clock.ts";
+import type { Counters } from "../../host/counters.ts";
+import type { ProcessLog } from "../../host/log.ts";
+import type { Compressor } from "./compressor.ts";
+import { StoreUnavailable } from "./log-store.ts";
+import type { Memtable } from "./memtable.ts";
+import type { KvSpace, OrderedKv } from "./ordered-kv.ts";
+import type { Segment, SegmentReader } from "./segment-reader.ts";
+import type { SourceTable } from "./source-table.ts";
+
+/** What the store takes from outside. */
+export interface StoreDeps {
+  readonly space: KvSpace;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+  readonly compressor: Compressor;
+  /** Lets other work of the process have a turn. */
+  readonly yieldTurn: () => Promise<void>;
+  /** Called once when the store fails for good: the process should stop and be started again. */
+  readonly onFailure?: (error: StoreUnavailable) => void;
+}
+
+export interface ChunkedStoreOptions {
+  /** Unsealed entries are sealed from this many bytes in memory on (or when sources have full chunks). Twice as much can be held. */
+  readonly sealBytes: number;
+  /** Entries of a sealed chunk at most. Two to eight hundred compress alike; a page reads one chunk. */
+  readonly chunkEntriesMax: number;
+  /** Bytes of a chunk before compression at most, unless one entry alone is larger. */
+  readonly chunkBytesMax: number;
+  /** A new segment is begun once the last one holds this many bytes: the unit that retention removes. */
+  readonly segmentBytesMax: number;
+  /** Entries of one transaction at most; one append() call is never divided. */
+  readonly groupEntriesMax: number;
+  /** Characters of `msg` in one transaction at most, likewise. */
+  readonly groupCharactersMax: number;
+  /** Entries that may wait for the disk; past it append() throws StoreBusy. */
+  readonly queueEntriesMax: number;
+  /** Characters of `msg` that may wait for the disk; past it append() throws StoreBusy. */
+  readonly queueCharactersMax: number;
+  readonly cachedSourcesMax: number;
+  /** Inflated chunks kept for readers. */
+  readonly openChunkBytesMax: number;
+}
+
+export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
+  sealBytes: 32 << 20,
+  chunkEntriesMax: 512,
+  chunkBytesMax: 128 << 10,
+  segmentBytesMax: 1 << 30,
+  groupEntriesMax: 4096,
+  groupCharactersMax: 4 << 20,
+  queueEntriesMax: 100_000,
+  queueCharactersMax: 64 << 20,
+  cachedSourcesMax: 20_000,
+  openChunkBytesMax: 16 << 20,
+};
+
+/** The state that the parts of one open store share. */
+export interface StoreCore {
+  readonly deps: StoreDeps;
+  readonly options: ChunkedStoreOptions;
+  readonly head: OrderedKv;
+  readonly sources: SourceTable;
+  readonly segments: Segment[];
+  readonly reader: SegmentReader;
+  /** Entries up to here are read from the segments. */
+  sealedPosition: number;
+  /** The last entry that is durable. */
+  lastPosition: number;
+  /** Takes new entries. */
+  active: Memtable;
+  /** Being sealed. */
+  frozen: Memtable | undefined;
+  nextLogNumber: number;
+  readonly health: StoreHealth;
+}
+
+/** Whether the store may still be used. */
+export class StoreHealth {
+  #reason: StoreUnavailable | undefined;
+  readonly #onFailure: ((error: StoreUnavailable) => void) | undefined;
+
+  constructor(onFailure: ((error: StoreUnavailable) => void) | undefined) {
+    this.#onFailure = onFailure;
+  }
+
+  /** @throws StoreUnavailable */
+  assertUsable(): void {
+    if (this.#reason !== undefined) throw this.#reason;
+  }
+
+  get usable(): boolean {
+    return this.#reason === undefined;
+  }
+
+  closed(): void {
+    this.#reason ??= new StoreUnavailable("it is closed");
+  }
+
+  /** Nothing is retried: after a failed sync nobody knows what is on the disk until it is read again. */
+  failed(cause: unknown): StoreUnavailable {
+    if (this.#reason !== undefined) return this.#reason;
+    const reason =
+      cause instanceof StoreUnavailable
+        ? cause
+        : new StoreUnavailable("it failed and must be opened again", { cause });
+    this.#reason = reason;
+    this.#onFailure?.(reason);
+    return reason;
+  }
+}

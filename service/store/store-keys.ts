@@ -1,0 +1,122 @@
+/*
+ * Keys of the store's engines. Numbers are big-endian, so that byte order is their order: a source's or project's number
+ * 4 bytes, a position 7.
+ *
+ * engine `head`   m <name>                          one of the store's own records
+ *                 j <project>                       project: its number
+ *                 s <project number> <src>          source: its number and totals
+ *                 k <source number> <boot>          mark and open gaps of a boot
+ * engine `log-N`  b <first position> <count: 4>     one committed transaction, not yet sealed
+ * engine `seg-N`  c <source number> <last position> chunk: sealed entries of one source
+ *                 p <project number> <last position> which source has which position of a project
+ *
+ * Chunks are found by their last position: the first key not below (source, after + 1) is the chunk a page starts in.
+ */
+const POSITION_BYTES = 7;
+const NUMBER_BYTES = 4;
+
+const Prefix = {
+  Meta: 0x6d,
+  Project: 0x6a,
+  Source: 0x73,
+  Mark: 0x6b,
+  Batch: 0x62,
+  Chunk: 0x63,
+  ProjectIndex: 0x70,
+} as const;
+
+export interface KeyRange {
+  readonly start: Uint8Array;
+  readonly end: Uint8Array;
+}
+
+export function metaKey(name: string): Buffer {
+  return named(Prefix.Meta, undefined, name);
+}
+
+export function projectKey(project: string): Buffer {
+  return named(Prefix.Project, undefined, project);
+}
+
+export function sourceKey(projectNumber: number, src: string): Buffer {
+  return named(Prefix.Source, projectNumber, src);
+}
+
+export function markKey(sourceNumber: number, boot: string): Buffer {
+  return named(Prefix.Mark, sourceNumber, boot);
+}
+
+export function batchKey(firstPosition: number, entryCount: number): Buffer {
+  const key = Buffer.allocUnsafe(1 + POSITION_BYTES + NUMBER_BYTES);
+  key[0] = Prefix.Batch;
+  putPosition(key, 1, firstPosition);
+  key.writeUInt32BE(entryCount, 1 + POSITION_BYTES);
+  return key;
+}
+
+export function chunkKey(sourceNumber: number, lastPosition: number): Buffer {
+  return numbered(Prefix.Chunk, sourceNumber, lastPosition);
+}
+
+export function projectIndexKey(projectNumber: number, lastPosition: number): Buffer {
+  return numbered(Prefix.ProjectIndex, projectNumber, lastPosition);
+}
+
+/** Every source of a project. */
+export function sourceKeys(projectNumber: number): KeyRange {
+  return { start: named(Prefix.Source, projectNumber, ""), end: named(Prefix.Source, projectNumber + 1, "") };
+}
+
+export function batchKeys(): KeyRange {
+  return { start: Buffer.of(Prefix.Batch), end: Buffer.of(Prefix.Batch + 1) };
+}
+
+/** Chunks of a source whose last position is from `first` to `last`. */
+export function chunkKeys(sourceNumber: number, first: number, last: number): KeyRange {
+  return { start: chunkKey(sourceNumber, first), end: chunkKey(sourceNumber, last + 1) };
+}
+
+export function projectIndexKeys(projectNumber: number, first: number, last: number): KeyRange {
+  return { start: projectIndexKey(projectNumber, first), end: projectIndexKey(projectNumber, last + 1) };
+}
+
+export function batchOfKey(key: Uint8Array): { readonly firstPosition: number; readonly entryCount: number } {
+  const bytes = Buffer.from(key.buffer, key.byteOffset, key.length);
+  return { firstPosition: positionAt(bytes, 1), entryCount: bytes.readUInt32BE(1 + POSITION_BYTES) };
+}
+
+/** The last position of a chunk or of a row of the project index. */
+export function lastPositionOfKey(key: Uint8Array): number {
+  return positionAt(Buffer.from(key.buffer, key.byteOffset, key.length), 1 + NUMBER_BYTES);
+}
+
+/** The name in a key of `sourceKeys`. */
+export function srcOfKey(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("utf8", 1 + NUMBER_BYTES);
+}
+
+function named(prefix: number, number: number | undefined, name: string): Buffer {
+  const nameAt = number === undefined ? 1 : 1 + NUMBER_BYTES;
+  const key = Buffer.allocUnsafe(nameAt + Buffer.byteLength(name));
+  key[0] = prefix;
+  if (number !== undefined) key.writeUInt32BE(number, 1);
+  key.write(name, nameAt);
+  return key;
+}
+
+function numbered(prefix: number, number: number, position: number): Buffer {
+  const key = Buffer.allocUnsafe(1 + NUMBER_BYTES + POSITION_BYTES);
+  key[0] = prefix;
+  key.writeUInt32BE(number, 1);
+  putPosition(key, 1 + NUMBER_BYTES, position);
+  return key;
+}
+
+function putPosition(key: Buffer, at: number, position: number): void {
+  key.writeUIntBE(Math.floor(position / 0x100000000), at, 3);
+  key.writeUInt32BE(position % 0x100000000, at + 3);
+}
+
+function positionAt(bytes: Buffer, at: number): number {
+  return bytes.readUIntBE(at, 3) * 0x100000000 + bytes.readUInt32BE(at + 3);
+}

@@ -1,0 +1,101 @@
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
+import { metaKey } from "./store-keys.ts";
+
+export const STATE_KEY = metaKey("state");
+export const SECRET_KEY = metaKey("secret");
+
+/** An engine of sealed entries. */
+export interface SegmentState {
+  readonly number: number;
+  /** Positions of its entries; `last` below `first` where there are none yet. */
+  readonly first: number;
+  readonly last: number;
+  /** Bytes of its values. */
+  readonly bytes: number;
+  /** UTC ms. */
+  readonly created: number;
+}
+
+/** The store's own record: what is sealed, and where. Changing it is what makes sealed entries take their tables' place. */
+export interface StoreState {
+  /** Entries up to this position are read from the segments, later ones from the log. */
+  readonly sealedPosition: number;
+  /** Ascending. */
+  readonly segments: readonly SegmentState[];
+  /** A seal was begun and not finished: the newest segment may hold values past `sealedPosition`. */
+  readonly sealing: boolean;
+  /** Numbers below these are taken by sources and projects that the head knows. */
+  readonly nextSourceNumber: number;
+  readonly nextProjectNumber: number;
+  /** Position of the last entry before the oldest one kept; 0 while nothing was removed. */
+  readonly removedPosition: number;
+}
+
+export const STATE_EMPTY: StoreState = {
+  sealedPosition: 0,
+  segments: [],
+  sealing: false,
+  nextSourceNumber: 1,
+  nextProjectNumber: 1,
+  removedPosition: 0,
+};
+
+export function encodeState(state: StoreState): Uint8Array {
+  const writer = new ByteWriter(256);
+  writer.varint(state.sealedPosition);
+  writer.varint(state.removedPosition);
+  writer.u8(state.sealing ? 1 : 0);
+  writer.varint(state.nextSourceNumber);
+  writer.varint(state.nextProjectNumber);
+  writer.varint(state.segments.length);
+  for (const segment of state.segments) {
+    writer.varint(segment.number);
+    writer.varint(segment.first);
+    writer.varint(segment.last);
+    writer.varint(segment.bytes);
+    writer.varint(segment.created);
+  }
+  return sealValue(ValueKind.State, writer.view());
+}
+
+/** Undefined where the checksum fails. */
+export function decodeState(stored: Uint8Array): StoreState | undefined {
+  const value = openValue(ValueKind.State, stored);
+  if (value === undefined) return undefined;
+  const reader = new ByteReader(value, CHECKED_HEAD_BYTES);
+  const sealedPosition = reader.varint();
+  const removedPosition = reader.varint();
+  const sealing = reader.u8() === 1;
+  const nextSourceNumber = reader.varint();
+  const nextProjectNumber = reader.varint();
+  const segments: SegmentState[] = [];
+  for (let left = reader.varint(); left > 0; left--) {
+    segments.push({
+      number: reader.varint(),
+      first: reader.varint(),
+      last: reader.varint(),
+      bytes: reader.varint(),
+      created: reader.varint(),
+    });
+  }
+  return { sealedPosition, removedPosition, sealing, nextSourceNumber, nextProjectNumber, segments };
+}
+
+/** Names of engines sort as their numbers do. */
+export function logName(number: number): string {
+  return `log-${String(number).padStart(10, "0")}`;
+}
+
+export function segmentName(number: number): string {
+  return `seg-${String(number).padStart(10, "0")}`;
+}
+
+export const HEAD_NAME = "head";
+
+/** The number in an engine's name, or undefined where it is no such engine's. */
+export function numberOfName(kind: "log" | "seg", name: string): number | undefined {
+  const match = /^(log|seg)-(\d{10})$/.exec(name);
+  return match?.[1] === kind ? Number(match[2]) : undefined;
+}
