@@ -1,7 +1,8 @@
+import { type Ack, encodeAck } from "./ack.ts";
 import { encodeCbor } from "./cbor.ts";
 import { Status } from "./decoded.ts";
 import type { StoredEntry } from "./entry.ts";
-import type { Frame } from "./frame.ts";
+import type { Frame, FrameForm } from "./frame.ts";
 import type { ExtraField } from "./methods.ts";
 import { encodeUtf8 } from "./utf8.ts";
 
@@ -33,6 +34,12 @@ export function encodeAnswerFrame(
   const head = { v: request.v, src, ...(request.src !== undefined && { dst: request.src }) };
   if (request.form === "cbor") return encodeCbor(answerFrameValue(head, answers));
   return encodeUtf8(answerFrameText(head, answers));
+}
+
+/** An ack in the form of the frame it answers (docs/protocol.md 5.1, 9.1). */
+export function encodeAckFrame(ack: Ack, nowMs: number | undefined, form: FrameForm): Uint8Array {
+  const text = encodeAck(ack, nowMs);
+  return form === "cbor" ? encodeCbor(JSON.parse(text)) : encodeUtf8(text);
 }
 
 /** One answer on its own, as `POST /v1/...` gives it (docs/protocol.md 10.2). */

@@ -5,6 +5,8 @@ import { type Level, parseLevel } from "./level.ts";
 import { checkSrc, checkStream } from "./names.ts";
 import { schemaDecoder } from "./schema-check.ts";
 
+export const LIST_METHOD = "/v1/Log.List";
+
 /** Entries in a page when nobody says, and at most (docs/protocol.md 4.2). */
 export const LIMIT_DEFAULT = 100;
 export const LIMIT_MAX = 1000;

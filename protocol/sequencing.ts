@@ -2,7 +2,7 @@ import { bad, type Decoded, good, type Problem, Status } from "./decoded.ts";
 import { LossPlace, type SeqRange, STREAM_LOSS } from "./entry.ts";
 import type { Boot, Command, Frame } from "./frame.ts";
 import { type JsonObject, parseJson } from "./json-parser.ts";
-import { decodeLogArgs, type LogArgs, METHOD_LOG } from "./methods.ts";
+import { decodeLogArgs, type LogArgs } from "./methods.ts";
 
 export const LOG_METHOD = "/v1/Log.Log";
 
@@ -59,11 +59,13 @@ export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequence
   for (const command of frame.commands) {
     const { id } = command;
     const args = logArgsOf(command);
-    if (id === undefined || isOtherMethod(command) || (id <= mark && !args.ok)) {
+    // An id out of order (3.8) is no seq either: the entry may still come in its place.
+    if (id === undefined || isOtherMethod(command) || id <= idHighest || (id <= mark && !args.ok)) {
       const { problem } = args.ok ? bad("id: required") : args;
       verdicts.push({ type: "aside", id, problem });
       continue;
     }
+    idHighest = id;
     if (id <= mark) {
       verdicts.push({ type: "duplicate", id });
       continue;

@@ -39,6 +39,11 @@ describe("order of a frame with boot", () => {
     expect(mark).toBe(3);
   });
 
+  test("an entry out of order behind a gap uses up no seq and can come again in its place", () => {
+    expect(typesOf("", [log(2), log(1)], 0)).toEqual(["gap", "aside"]);
+    expect(sequence(BOOT, frameOf("", [log(2), log(1)]), 0).mark).toBe(0);
+  });
+
   test("a wrong command that comes again is refused again, never called a duplicate", () => {
     const wrong = log(1, '{"msg":5}');
     expect(typesOf("", [wrong], 0)).toEqual(["refused"]);

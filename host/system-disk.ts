@@ -1,0 +1,133 @@
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, unlink } from "node:fs/promises";
+import { dirname, join, normalize, sep } from "node:path";
+import type { AppendFile, Disk } from "./disk.ts";
+
+/** Data is the owner's alone. */
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+/** Ends the name of a file that is not yet what its name says; left over only by a power cut, and overwritten by the next write. */
+const TEMPORARY_SUFFIX = ".new";
+
+/** A folder of the machine's own file system. Errors are those of Node (`ENOSPC`, `EACCES`, ...). */
+export class SystemDisk implements Disk {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async read(path: string): Promise<Uint8Array | undefined> {
+    try {
+      return await readFile(this.#resolve(path));
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async replace(path: string, content: Uint8Array, mode = FILE_MODE): Promise<void> {
+    const target = this.#resolve(path);
+    const temporary = target + TEMPORARY_SUFFIX;
+    await makeFolder(dirname(target));
+    // Removed first: an old one could have looser permissions, which opening would keep.
+    await rm(temporary, { force: true });
+    const file = await open(temporary, "wx", mode);
+    try {
+      // The mask of the process must not decide who reads a key.
+      await file.chmod(mode);
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, target);
+    await syncFolder(dirname(target));
+  }
+
+  async openAppend(path: string): Promise<AppendFile> {
+    const target = this.#resolve(path);
+    await makeFolder(dirname(target));
+    const handle = await open(target, "a", FILE_MODE);
+    const { size } = await handle.stat();
+    if (size === 0) await syncFolder(dirname(target));
+    return new SystemAppendFile(handle, size);
+  }
+
+  async list(path: string): Promise<string[]> {
+    try {
+      return (await readdir(this.#resolve(path))).filter((name) => !name.endsWith(TEMPORARY_SUFFIX)).sort();
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  }
+
+  async remove(path: string): Promise<void> {
+    const target = this.#resolve(path);
+    try {
+      await unlink(target);
+    } catch (error) {
+      if (isMissing(error)) return;
+      throw error;
+    }
+    await syncFolder(dirname(target));
+  }
+
+  #resolve(path: string): string {
+    const relative = normalize(path);
+    if (relative.startsWith("..") || relative.startsWith(sep)) {
+      throw new RangeError(`path leaves the folder: ${JSON.stringify(path)}`);
+    }
+    return join(this.#root, relative);
+  }
+}
+
+class SystemAppendFile implements AppendFile {
+  readonly #handle: FileHandle;
+  #sizeBytes: number;
+
+  constructor(handle: FileHandle, sizeBytes: number) {
+    this.#handle = handle;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    // appendFile goes on after a short write; write does not.
+    await this.#handle.appendFile(bytes);
+    this.#sizeBytes += bytes.length;
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.datasync();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+/** Makes the folder durable too: a file in a folder that a power cut takes away is gone. */
+async function makeFolder(path: string): Promise<void> {
+  const firstMade = await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  if (firstMade === undefined) return;
+  for (let folder = path; folder !== dirname(firstMade); folder = dirname(folder)) {
+    await syncFolder(dirname(folder));
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}

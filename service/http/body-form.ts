@@ -1,0 +1,25 @@
+import type { FrameForm } from "../../protocol/frame.ts";
+import { type HttpRequest, TYPE_CBOR, TYPE_JSON } from "./exchange.ts";
+
+export type BodyForm =
+  | { readonly ok: true; readonly form: FrameForm }
+  | { readonly ok: false; readonly reason: string };
+
+/** How a body is written, by its content type (docs/protocol.md 9.1, 10.1). None, or plain text, is taken for JSON. */
+export function bodyFormOf({ headers }: Pick<HttpRequest, "headers">): BodyForm {
+  const encoding = headers["content-encoding"];
+  if (encoding !== undefined && encoding !== "identity") {
+    return { ok: false, reason: "content-encoding: compressed bodies are not taken" };
+  }
+  const header = headers["content-type"];
+  const [type = "", ...parameters] = (typeof header === "string" ? header : "")
+    .split(";")
+    .map((part) => part.trim().toLowerCase());
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8);
+  if (charset !== undefined && charset.replaceAll('"', "") !== "utf-8") {
+    return { ok: false, reason: "content-type: charset must be utf-8" };
+  }
+  if (type === TYPE_CBOR) return { ok: true, form: "cbor" };
+  if (type === "" || type === TYPE_JSON || type === "text/plain") return { ok: true, form: "json" };
+  return { ok: false, reason: `content-type: must be ${TYPE_JSON} or ${TYPE_CBOR}` };
+}

@@ -1,0 +1,59 @@
+import { Status } from "../../protocol/decoded.ts";
+
+/** What a handler sees of a request. Handlers know nothing of the HTTP library (`server.ts`). */
+export interface HttpRequest {
+  /** Header names in lower case. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** Parts of the path that the route names, percent-decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly body: Uint8Array;
+  /** Ends when the client has gone or the service stops. */
+  readonly ended: AbortSignal;
+}
+
+export interface HttpAnswer {
+  readonly httpStatus: number;
+  readonly type?: string;
+  readonly body: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export const TYPE_JSON = "application/json";
+export const TYPE_CBOR = "application/cbor";
+
+export function jsonAnswer(
+  httpStatus: number,
+  value: object,
+  headers?: Readonly<Record<string, string>>,
+): HttpAnswer {
+  const body = JSON.stringify(value);
+  return { httpStatus, type: TYPE_JSON, body, ...(headers !== undefined && { headers }) };
+}
+
+/** A refusal in the form of docs/protocol.md 10.1. */
+export function refusalAnswer(
+  status: number,
+  text: string,
+  headers?: Readonly<Record<string, string>>,
+): HttpAnswer {
+  return jsonAnswer(status, { status, status_msg: text }, headers);
+}
+
+/** The HTTP status that says the same as a command's (docs/protocol.md 10.2). */
+export function httpStatusOf(status: Status): number {
+  return status === Status.Ok ? 200 : status;
+}
+
+/** gRPC codes of Golioth's errors (docs/protocol.md 11.3), each with its HTTP status. */
+export const GoliothError = {
+  InvalidArgument: { code: 3, httpStatus: 400 },
+  PermissionDenied: { code: 7, httpStatus: 403 },
+  Unavailable: { code: 14, httpStatus: 503 },
+  Unauthenticated: { code: 16, httpStatus: 401 },
+} as const;
+export type GoliothError = (typeof GoliothError)[keyof typeof GoliothError];
+
+export function goliothErrorAnswer({ code, httpStatus }: GoliothError, message: string): HttpAnswer {
+  return jsonAnswer(httpStatus, { error: { code, message } });
+}

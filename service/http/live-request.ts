@@ -1,0 +1,99 @@
+import { parseLevel } from "../../protocol/level.ts";
+import { LIMIT_MAX } from "../../protocol/methods.ts";
+import { checkSrc, checkStream } from "../../protocol/names.ts";
+import { type Caller, type KeyRing, mayDo } from "../auth/caller.ts";
+import { shownKey } from "../auth/credentials.ts";
+import type { EntryFilter } from "../live/entry-filter.ts";
+import type { LiveStart } from "../live/live-reader.ts";
+import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
+import { type GoliothError, type HttpRequest, GoliothError as Refusals } from "./exchange.ts";
+import { callerOf } from "./frame-handlers.ts";
+
+export interface LiveRequest {
+  readonly project: string;
+  readonly filter: EntryFilter;
+  readonly start: LiveStart;
+}
+
+export type LiveAdmission =
+  | { readonly ok: true; readonly request: LiveRequest }
+  | { readonly ok: false; readonly error: GoliothError; readonly message: string };
+
+/** Decides before the upgrade who may read what, from where (docs/protocol.md 11.1, 11.3). */
+export async function admitLive(
+  request: HttpRequest,
+  { keys, store }: { readonly keys: KeyRing; readonly store: LogStore },
+): Promise<LiveAdmission> {
+  const admitted = await admitReader(request, keys);
+  if (!admitted.ok) return admitted;
+  const project = admitted.caller.project;
+  const filter = filterOf(request);
+  if (typeof filter === "string") return refused(Refusals.InvalidArgument, filter);
+  const start = startOf(request.query);
+  if (typeof start === "string") return refused(Refusals.InvalidArgument, start);
+  try {
+    // A wrong token is told as HTTP, where a client can read it.
+    if (start.after !== undefined) await store.listProject({ project, after: start.after, limit: 1 });
+  } catch (error) {
+    if (error instanceof UnknownToken) return refused(Refusals.InvalidArgument, error.message);
+    if (error instanceof StoreUnavailable) return refused(Refusals.Unavailable, "the store is unavailable");
+    throw error;
+  }
+  return { ok: true, request: { project, filter, start } };
+}
+
+/** A caller who may read the project that the path names. */
+export async function admitReader(
+  request: HttpRequest,
+  keys: KeyRing,
+): Promise<{ readonly ok: true; readonly caller: Caller } | Extract<LiveAdmission, { ok: false }>> {
+  const caller = await callerOf(shownKey(request), keys);
+  if (caller === undefined) {
+    return refused(Refusals.Unauthenticated, "no good API key: send x-api-key in the query or a header");
+  }
+  if (caller.project !== request.params.projectId) {
+    return refused(Refusals.PermissionDenied, "this key is not for this project");
+  }
+  if (!mayDo(caller, "read")) return refused(Refusals.PermissionDenied, "this key has no right to read");
+  return { ok: true, caller };
+}
+
+/** The filter of a path and query, or what is wrong with it. */
+export function filterOf({ params, query }: HttpRequest): EntryFilter | string {
+  const src = params.deviceId ?? query.get("src") ?? query.get("deviceId") ?? undefined;
+  const stream = query.get("stream") ?? undefined;
+  const module = query.get("module") ?? undefined;
+  const levelText = query.get("level") ?? undefined;
+  for (const checked of [
+    src === undefined ? undefined : checkSrc(src, params.deviceId === undefined ? "src" : "deviceId"),
+    stream === undefined ? undefined : checkStream(stream),
+    module === undefined ? undefined : checkStream(module, "module"),
+  ]) {
+    if (checked !== undefined && !checked.ok) return checked.problem.text;
+  }
+  // Golioth's NONE is below every level: everything passes.
+  const isAll = levelText === undefined || levelText.toLowerCase() === "none";
+  const level = isAll ? undefined : parseLevel(levelText);
+  if (!isAll && level === undefined) return "level: must be debug, info, warn or error";
+  return {
+    ...(src !== undefined && { src }),
+    ...(stream !== undefined && { stream }),
+    ...(module !== undefined && { module }),
+    ...(level !== undefined && { level }),
+  };
+}
+
+function startOf(query: URLSearchParams): LiveStart | string {
+  const after = query.get("after");
+  const lastText = query.get("last");
+  if (after !== null && lastText !== null) return "last: not together with after";
+  if (after !== null) return { after };
+  if (lastText === null) return {};
+  const last = Number(lastText);
+  if (!/^\d{1,9}$/.test(lastText) || last < 1) return "last: must be an integer of 1 or more";
+  return { last: Math.min(last, LIMIT_MAX) };
+}
+
+function refused(error: GoliothError, message: string): Extract<LiveAdmission, { ok: false }> {
+  return { ok: false, error, message };
+}

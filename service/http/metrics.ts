@@ -1,0 +1,33 @@
+import { Counter, Registry } from "prom-client";
+import type { Counters } from "../../host/counters.ts";
+import type { HttpAnswer } from "./exchange.ts";
+
+/** All our names start with this, so that they stand together in a list of many programs'. */
+const PREFIX = "boardlog_";
+
+/** `GET /metrics`: the counters in Prometheus' text form. Only names and numbers: no source, no key. */
+export class Metrics {
+  readonly #counters: Counters;
+  readonly #registry = new Registry();
+  readonly #exposed = new Map<string, Counter>();
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+  }
+
+  async answer(): Promise<HttpAnswer> {
+    for (const [name, value] of Object.entries(this.#counters.values())) {
+      const counter = this.#exposed.get(name) ?? this.#expose(name);
+      counter.reset();
+      counter.inc(value);
+    }
+    return { httpStatus: 200, type: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+
+  #expose(name: string): Counter {
+    const help = name.replace(/_total$/, "").replaceAll("_", " ");
+    const counter = new Counter({ name: PREFIX + name, help, registers: [this.#registry] });
+    this.#exposed.set(name, counter);
+    return counter;
+  }
+}

@@ -1,0 +1,314 @@
+import type { Socket } from "node:net";
+import fastifyWebsocket from "@fastify/websocket";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import type { Timers } from "../../host/clock.ts";
+import type { Counters } from "../../host/counters.ts";
+import type { ProcessLog } from "../../host/log.ts";
+import { FRAME_BYTES_MAX } from "../../protocol/frame.ts";
+import type { Caller, KeyRing } from "../auth/caller.ts";
+import { shownKey } from "../auth/credentials.ts";
+import type { Commands } from "../commands.ts";
+import { LiveHub } from "../live/live-hub.ts";
+import { LiveReader } from "../live/live-reader.ts";
+import type { LogStore } from "../store/log-store.ts";
+import { consolePage } from "./console-page.ts";
+import {
+  goliothErrorAnswer,
+  type HttpAnswer,
+  type HttpRequest,
+  jsonAnswer,
+  refusalAnswer,
+} from "./exchange.ts";
+import { callerOf, postArgs, postFrame } from "./frame-handlers.ts";
+import { FrameSocket } from "./frame-socket.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { admitLive, type LiveRequest } from "./live-request.ts";
+import { getLogs } from "./logs-handler.ts";
+import { messageSocketOf } from "./message-socket.ts";
+import { Metrics } from "./metrics.ts";
+import { isSameOrigin } from "./origin.ts";
+
+export interface HttpServerDependencies {
+  readonly store: LogStore;
+  readonly commands: Commands;
+  readonly keys: KeyRing;
+  readonly timers: Timers;
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+}
+
+export interface HttpServerOptions {
+  readonly ownAddress: string;
+  /** Whether everything else of this process serves too; `/healthz` answers 503 until then. */
+  readonly isReady: () => boolean;
+  /** Folder of the console page. */
+  readonly consoleFolder?: string;
+  /** Longest time for a whole request to arrive. */
+  readonly requestMsMax?: number;
+  /** What one live reader may leave unread. */
+  readonly readerBytesMax?: number;
+}
+
+/** Longest time for a whole request to arrive: 1 MiB at 300 kbit/s. */
+const REQUEST_MS_MAX = 30_000;
+const HEADERS_MS_MAX = 10_000;
+/** How long open sockets get to say goodbye when the service stops. */
+const CLOSE_GRACE_MS = 500;
+/** A source address of 256 bytes, percent-encoded. */
+const PARAM_CHARACTERS_MAX = 3 * 256;
+const SUB_PROTOCOL = "clubby.cesanta.com";
+
+/** On everything: a key in a query must not travel on in a referrer, and nothing is to be taken for a page. */
+const HEADERS_ALWAYS = { "referrer-policy": "no-referrer", "x-content-type-options": "nosniff" };
+const HEADERS_API = { "cache-control": "no-store" };
+
+type Handler = (request: HttpRequest) => Promise<HttpAnswer>;
+type Method = "GET" | "POST";
+
+/** The service over HTTP and WebSocket (docs/protocol.md 10, 11). The only file that knows the HTTP library. */
+export class HttpServer {
+  readonly #dependencies: HttpServerDependencies;
+  readonly #options: HttpServerOptions;
+  readonly #app: FastifyInstance;
+  readonly #heartbeat: Heartbeat;
+  readonly #hub: LiveHub;
+  readonly #stopping = new AbortController();
+  /** What was decided before an upgrade, for the handler after it. */
+  readonly #frameCallers = new WeakMap<object, Caller>();
+  readonly #liveRequests = new WeakMap<object, LiveRequest>();
+
+  constructor(dependencies: HttpServerDependencies, options: HttpServerOptions) {
+    this.#dependencies = dependencies;
+    this.#options = options;
+    this.#heartbeat = new Heartbeat(dependencies.timers);
+    this.#hub = new LiveHub(dependencies.store);
+    const requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX;
+    this.#app = fastify({
+      // Its log lines hold whole URLs, and so keys.
+      logger: false,
+      bodyLimit: FRAME_BYTES_MAX,
+      forceCloseConnections: true,
+      requestTimeout: requestMsMax,
+      http: {
+        headersTimeout: Math.min(HEADERS_MS_MAX, requestMsMax),
+        connectionsCheckingInterval: Math.min(5_000, requestMsMax),
+      },
+      routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
+      clientErrorHandler: (error, socket) => this.#refuseConnection(error, socket),
+      frameworkErrors: (_error, _request, reply) => {
+        this.#send(reply, refusalAnswer(400, "the URL cannot be read"));
+      },
+    });
+  }
+
+  /** Opens the port. @returns the port, also where 0 was asked for. */
+  async listen(host: string, port: number): Promise<number> {
+    await this.#build();
+    await this.#app.listen({ host, port });
+    this.#heartbeat.start();
+    const address = this.#app.server.address();
+    return typeof address === "object" && address !== null ? address.port : port;
+  }
+
+  /** Ends waiting requests and closes every connection. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    this.#heartbeat.stop(CLOSE_GRACE_MS);
+    // Answers that the line above set free go out before connections are cut.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    await this.#app.close();
+  }
+
+  async #build(): Promise<void> {
+    const app = this.#app;
+    const { counters, keys, store, commands } = this.#dependencies;
+    const { ownAddress, consoleFolder } = this.#options;
+    // Bodies reach our own decoders as they came (docs/protocol.md 1.2).
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+    app.setErrorHandler((error: { readonly statusCode?: number }, _request, reply) =>
+      this.#send(reply, this.#answerOfError(error)),
+    );
+    app.setNotFoundHandler((_request, reply) => this.#send(reply, refusalAnswer(404, "no such resource")));
+    await app.register(fastifyWebsocket, {
+      options: {
+        maxPayload: FRAME_BYTES_MAX,
+        maxFragments: 1024,
+        maxBufferedChunks: 4096,
+        perMessageDeflate: false,
+        // Our decoder says what becomes of invalid UTF-8 (docs/protocol.md 2.1).
+        skipUTF8Validation: true,
+        handleProtocols: (protocols) => (protocols.has(SUB_PROTOCOL) ? SUB_PROTOCOL : false),
+      },
+      errorHandler: (_error, socket) => {
+        counters.add("websocket_errors_total");
+        socket.close();
+      },
+      // Sockets are closed by the heartbeat, with a reason.
+      preClose: (done) => done(),
+    });
+    const handlers = { commands, keys, counters, ownAddress };
+    const metrics = new Metrics(counters);
+    this.#route("POST", "/", (request) => postFrame(request, handlers));
+    this.#route("POST", "/v1/:method", (request) => postArgs(request, handlers));
+    this.#route("GET", "/healthz", async () => this.#health());
+    this.#route("GET", "/metrics", () => metrics.answer());
+    this.#route("GET", "/v1/projects/:projectId/logs", (request) => getLogs(request, { keys, store }));
+    this.#liveRoute("/v1/ws/projects/:projectId/logs");
+    this.#liveRoute("/v1/ws/projects/:projectId/devices/:deviceId/logs");
+    if (consoleFolder === undefined) {
+      this.#frameSocketRoute((_request, reply) =>
+        this.#send(reply, refusalAnswer(404, "no console page here; POST frames to /")),
+      );
+    } else await this.#consoleRoutes(consoleFolder);
+  }
+
+  async #consoleRoutes(folder: string): Promise<void> {
+    const page = consolePage(folder);
+    await this.#app.register(page.plugin, page.options);
+    const sendFile = (path: string, reply: FastifyReply) => {
+      reply.headers({ ...HEADERS_ALWAYS, ...page.headers });
+      return reply.sendFile(path);
+    };
+    this.#frameSocketRoute((_request, reply) => sendFile("index.html", reply));
+    this.#app.get("/*", (request, reply) => sendFile((request.params as { "*": string })["*"], reply));
+  }
+
+  /** `GET /`: a page for browsers, frames for WebSockets. */
+  #frameSocketRoute(handler: (request: FastifyRequest, reply: FastifyReply) => unknown): void {
+    const { commands, keys, counters } = this.#dependencies;
+    this.#app.route({
+      method: "GET",
+      url: "/",
+      preValidation: async (request, reply) => {
+        if (!request.ws) return;
+        if (!this.#isFromHere(request)) return this.#send(reply, refusalAnswer(403, "another site's page"));
+        const key = shownKey(requestOf(request, this.#stopping.signal));
+        if (key === undefined) return;
+        const caller = await callerOf(key, keys);
+        if (caller === undefined) return this.#send(reply, refusalAnswer(401, "no good API key"));
+        this.#frameCallers.set(request.raw, caller);
+      },
+      handler,
+      wsHandler: (webSocket, request) => {
+        const socket = messageSocketOf(webSocket);
+        this.#heartbeat.watch(socket);
+        const caller = this.#frameCallers.get(request.raw);
+        const { ownAddress } = this.#options;
+        const stopping = this.#stopping.signal;
+        new FrameSocket({ socket, commands, keys, counters, stopping }, { ownAddress, caller }).start();
+      },
+    });
+  }
+
+  #liveRoute(url: string): void {
+    const { counters, store } = this.#dependencies;
+    this.#app.route({
+      method: "GET",
+      url,
+      preValidation: async (request, reply) => {
+        if (!request.ws) return this.#send(reply, refusalAnswer(426, "a WebSocket upgrade is needed"));
+        if (!this.#isFromHere(request)) return this.#send(reply, refusalAnswer(403, "another site's page"));
+        const admission = await admitLive(requestOf(request, this.#stopping.signal), this.#dependencies);
+        if (!admission.ok) {
+          counters.add("live_refused_readers_total");
+          return this.#send(reply, goliothErrorAnswer(admission.error, admission.message));
+        }
+        this.#liveRequests.set(request.raw, admission.request);
+      },
+      handler: () => {},
+      wsHandler: (webSocket, request) => {
+        const live = this.#liveRequests.get(request.raw);
+        const socket = messageSocketOf(webSocket);
+        this.#heartbeat.watch(socket);
+        const { readerBytesMax } = this.#options;
+        if (live === undefined) return;
+        new LiveReader(
+          { socket, store, hub: this.#hub, counters },
+          { ...live, ...(readerBytesMax !== undefined && { readerBytesMax }) },
+        ).start();
+      },
+    });
+  }
+
+  #route(method: Method, url: string, handler: Handler): void {
+    this.#app.route({
+      method,
+      url,
+      handler: async (request, reply) => {
+        const gone = new AbortController();
+        reply.raw.on("close", () => gone.abort());
+        const ended = AbortSignal.any([gone.signal, this.#stopping.signal]);
+        return this.#send(reply, await handler(requestOf(request, ended)));
+      },
+    });
+    // The root answers GET as well (page, WebSocket).
+    const allowed = url === "/" ? ["GET", "HEAD", "POST"] : method === "GET" ? ["GET", "HEAD"] : [method];
+    const others = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"].filter(
+      (other) => !allowed.includes(other),
+    );
+    const refused = refusalAnswer(405, `only ${allowed.join(", ")} here`, { allow: allowed.join(", ") });
+    this.#app.route({ method: others, url, handler: (_request, reply) => this.#send(reply, refused) });
+  }
+
+  #send(reply: FastifyReply, { httpStatus, type, body, headers }: HttpAnswer): FastifyReply {
+    reply.code(httpStatus).headers({ ...HEADERS_ALWAYS, ...HEADERS_API, ...headers });
+    if (type !== undefined) reply.header("content-type", type);
+    return reply.send(httpStatus === 204 ? undefined : Buffer.from(body as Uint8Array));
+  }
+
+  #health(): HttpAnswer {
+    return this.#options.isReady()
+      ? jsonAnswer(200, { status: "ok" })
+      : jsonAnswer(503, { status: "starting" });
+  }
+
+  #isFromHere(request: FastifyRequest): boolean {
+    return isSameOrigin(request.headers.origin, request.headers.host);
+  }
+
+  /** What the library refused, in our words; anything else is our fault and goes to the process's log alone. */
+  #answerOfError(error: { readonly statusCode?: number }): HttpAnswer {
+    const { statusCode } = error;
+    if (statusCode === 413) return refusalAnswer(413, `body: larger than ${FRAME_BYTES_MAX} bytes`);
+    if (statusCode === 415) return refusalAnswer(415, "content-type: cannot be read");
+    if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+      return refusalAnswer(statusCode, "the request cannot be read");
+    }
+    this.#dependencies.counters.add("service_failures_total");
+    this.#dependencies.log.error({ error }, "a request failed");
+    return refusalAnswer(500, "the service failed; see its own log");
+  }
+
+  /** Speaks to a connection that never became a request: too slow, too large a head, no HTTP. */
+  #refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
+    this.#dependencies.counters.add("http_bad_connections_total");
+    if (error.code === "ECONNRESET" || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const [status, reason] =
+      error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? [408, "Request Timeout"]
+        : error.code === "HPE_HEADER_OVERFLOW"
+          ? [431, "Request Header Fields Too Large"]
+          : [400, "Bad Request"];
+    const body = JSON.stringify({ status, status_msg: reason.toLowerCase() });
+    socket.end(
+      `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+    );
+  }
+}
+
+const NO_BODY = new Uint8Array(0);
+
+function requestOf(request: FastifyRequest, ended: AbortSignal): HttpRequest {
+  const queryStart = request.url.indexOf("?");
+  return {
+    headers: request.headers,
+    params: request.params as Record<string, string>,
+    query: new URLSearchParams(queryStart < 0 ? "" : request.url.slice(queryStart + 1)),
+    body: request.body instanceof Uint8Array ? request.body : NO_BODY,
+    ended,
+  };
+}

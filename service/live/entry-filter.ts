@@ -1,0 +1,19 @@
+import type { StoredEntry } from "../../protocol/entry.ts";
+import { LEVEL_RANK, type Level } from "../../protocol/level.ts";
+
+/** Which entries a reader wants; what is absent, everything passes. */
+export interface EntryFilter {
+  readonly src?: string;
+  readonly stream?: string;
+  readonly module?: string;
+  /** This level and above. An entry without one passes no level filter. */
+  readonly level?: Level;
+}
+
+export function passes(entry: StoredEntry, { src, stream, module, level }: EntryFilter): boolean {
+  if (src !== undefined && entry.src !== src) return false;
+  if (stream !== undefined && entry.stream !== stream) return false;
+  if (module !== undefined && entry.module !== module) return false;
+  if (level === undefined) return true;
+  return entry.level !== undefined && LEVEL_RANK[entry.level] >= LEVEL_RANK[level];
+}

@@ -1,0 +1,181 @@
+import type { Counters } from "../../host/counters.ts";
+import type { StoredEntry } from "../../protocol/entry.ts";
+import { CloseCode, type MessageSocket } from "../http/message-socket.ts";
+import type { LogStore } from "../store/log-store.ts";
+import { type EntryFilter, passes } from "./entry-filter.ts";
+import { LiveEntry, type LiveHub } from "./live-hub.ts";
+import { liveMarker, type Skipped, skippedMessage } from "./live-message.ts";
+
+/** What one reader may leave unread before it is skipped. The bytes are shared by all readers, so many slow ones cost little. */
+export const READER_BYTES_MAX = 1024 * 1024;
+/** Live entries kept while history is replayed; at more, history is simply read on: they are in it. */
+export const REPLAY_PENDING_MAX = 2000;
+/** Page of the replay. */
+const REPLAY_PAGE = 500;
+
+/** Where a reader starts: at once live, or with history after an id, or with the newest so many. */
+export interface LiveStart {
+  readonly after?: string;
+  readonly last?: number;
+}
+
+export interface LiveReaderDependencies {
+  readonly socket: MessageSocket;
+  readonly store: LogStore;
+  readonly hub: LiveHub;
+  readonly counters: Counters;
+}
+
+export interface LiveReaderOptions {
+  readonly project: string;
+  readonly filter: EntryFilter;
+  readonly start: LiveStart;
+  readonly readerBytesMax?: number;
+}
+
+/** One live socket (docs/protocol.md 11): history if asked for, then every entry stored from then on, without gap or repeat. */
+export class LiveReader {
+  readonly #socket: MessageSocket;
+  readonly #store: LogStore;
+  readonly #hub: LiveHub;
+  readonly #counters: Counters;
+  readonly #project: string;
+  readonly #filter: EntryFilter;
+  readonly #start: LiveStart;
+  readonly #bytesMax: number;
+  /** Live entries that came while history is replayed; bounded by `REPLAY_PENDING_MAX`. Undefined once live. */
+  #pending: LiveEntry[] | undefined;
+  #hasPendingOverflowed = false;
+  /** The last id that was sent, or that this reader does not want. */
+  #lastId: string | undefined;
+  #skipped: Skipped | undefined;
+  #isClosed = false;
+  #onFlushed: (() => void) | undefined;
+
+  constructor(dependencies: LiveReaderDependencies, options: LiveReaderOptions) {
+    this.#socket = dependencies.socket;
+    this.#store = dependencies.store;
+    this.#hub = dependencies.hub;
+    this.#counters = dependencies.counters;
+    this.#project = options.project;
+    this.#filter = options.filter;
+    this.#start = options.start;
+    this.#bytesMax = options.readerBytesMax ?? READER_BYTES_MAX;
+  }
+
+  start(): void {
+    const wantsHistory = this.#start.after !== undefined || this.#start.last !== undefined;
+    if (wantsHistory) this.#pending = [];
+    const leave = this.#hub.join(this.#project, (entries) => this.#take(entries));
+    this.#socket.onClose(() => {
+      this.#isClosed = true;
+      leave();
+      this.#onFlushed?.();
+    });
+    if (wantsHistory) {
+      this.#replay().catch((error: unknown) => {
+        this.#counters.add("live_failed_replays_total");
+        this.#socket.close(
+          CloseCode.Failure,
+          error instanceof Error ? error.message.slice(0, 100) : "replay failed",
+        );
+      });
+    }
+  }
+
+  #take(entries: readonly LiveEntry[]): void {
+    if (this.#isClosed) return;
+    if (this.#pending === undefined) {
+      for (const entry of entries) this.#offer(entry);
+    } else if (this.#pending.length + entries.length <= REPLAY_PENDING_MAX) this.#pending.push(...entries);
+    else this.#hasPendingOverflowed = true;
+  }
+
+  /** Sends a live entry, or counts it as skipped while the reader is too far behind. */
+  #offer(live: LiveEntry): void {
+    const { entry } = live;
+    if (!passes(entry, this.#filter)) {
+      if (this.#skipped === undefined) this.#lastId = entry.id;
+      return;
+    }
+    if (this.#skipped !== undefined) {
+      this.#skipped = { ...this.#skipped, until: entry.id, count: this.#skipped.count + 1 };
+    } else if (this.#socket.bufferedBytes > this.#bytesMax) {
+      this.#skipped = { after: this.#lastId, until: entry.id, count: 1 };
+    } else this.#send(live.bytes, entry.id);
+  }
+
+  #send(bytes: Uint8Array, id: string): void {
+    this.#lastId = id;
+    this.#socket.sendText(bytes, this.#flushed);
+    this.#counters.add("live_sent_entries_total");
+  }
+
+  readonly #flushed = (): void => {
+    if (this.#socket.bufferedBytes > this.#bytesMax / 2) return;
+    this.#onFlushed?.();
+    const skipped = this.#skipped;
+    if (skipped === undefined || this.#isClosed) return;
+    this.#skipped = undefined;
+    this.#lastId = skipped.until;
+    this.#counters.add("live_skipped_entries_total", skipped.count);
+    this.#socket.sendText(Buffer.from(skippedMessage(skipped)), this.#flushed);
+  };
+
+  /**
+   * History up to where what came meanwhile joins on. Everything that is told to listeners is listable by then, so an entry that
+   * no longer fits into the pending ones is found by reading on.
+   */
+  async #replay(): Promise<void> {
+    let cursor = this.#start.after;
+    const { last } = this.#start;
+    if (last !== undefined) {
+      const page = await this.#page({
+        ...(cursor !== undefined && { after: cursor }),
+        limit: last,
+        newest: true,
+      });
+      cursor = await this.#sendPage(page, cursor);
+    }
+    for (;;) {
+      this.#pending = [];
+      this.#hasPendingOverflowed = false;
+      const page = await this.#page({ ...(cursor !== undefined && { after: cursor }), limit: REPLAY_PAGE });
+      if (this.#isClosed) return;
+      if (page.length === 0 && !this.#hasPendingOverflowed) break;
+      cursor = await this.#sendPage(page, cursor);
+      if (this.#isClosed) return;
+    }
+    // From here to the end nothing is awaited: no entry can come in between.
+    const pending = this.#pending;
+    this.#pending = undefined;
+    this.#lastId = cursor;
+    this.#socket.sendText(Buffer.from(liveMarker(cursor)), this.#flushed);
+    for (const live of pending) {
+      if (cursor === undefined || live.entry.id > cursor) this.#offer(live);
+    }
+  }
+
+  #page(query: { readonly after?: string; readonly limit: number; readonly newest?: boolean }) {
+    const { src, stream } = this.#filter;
+    const full = { project: this.#project, ...query, ...(stream !== undefined && { stream }) };
+    return src === undefined ? this.#store.listProject(full) : this.#store.list({ ...full, src });
+  }
+
+  /** Sends at the reader's own pace. @returns the cursor after the page. */
+  async #sendPage(page: readonly StoredEntry[], cursor: string | undefined): Promise<string | undefined> {
+    for (const entry of page) {
+      if (this.#isClosed) break;
+      if (passes(entry, this.#filter)) this.#send(new LiveEntry(entry).bytes, entry.id);
+      if (this.#socket.bufferedBytes > this.#bytesMax) await this.#drained();
+    }
+    return page.at(-1)?.id ?? cursor;
+  }
+
+  async #drained(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#onFlushed = resolve;
+    });
+    this.#onFlushed = undefined;
+  }
+}

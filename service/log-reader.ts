@@ -1,0 +1,91 @@
+import type { Timers } from "../host/clock.ts";
+import type { AnswerPayload } from "../protocol/answer.ts";
+import { bad, type Decoded, good, Status } from "../protocol/decoded.ts";
+import type { StoredEntry } from "../protocol/entry.ts";
+import type { Command } from "../protocol/frame.ts";
+import { decodeListArgs, type ListArgs } from "../protocol/methods.ts";
+import { type Caller, mayDo } from "./auth/caller.ts";
+import { type ListQuery, type LogStore, UnknownToken } from "./store/log-store.ts";
+
+/** Longest wait of `follow` (docs/protocol.md 4.2). All commands of a frame share it. */
+export const FOLLOW_MS_MAX = 30_000;
+
+export interface LogReaderDependencies {
+  readonly store: LogStore;
+  readonly timers: Timers;
+}
+
+/** `/v1/Log.List` (docs/protocol.md 4.2). */
+export class LogReader {
+  readonly #store: LogStore;
+  readonly #timers: Timers;
+
+  constructor({ store, timers }: LogReaderDependencies) {
+    this.#store = store;
+    this.#timers = timers;
+  }
+
+  /**
+   * @param ended when waiting has no sense any more: time is up, the caller has gone, or the service stops.
+   * @throws StoreUnavailable
+   */
+  async list(command: Command, caller: Caller, ended: AbortSignal): Promise<Decoded<AnswerPayload>> {
+    if (!mayDo(caller, "read")) return bad("this key has no right to read", Status.Forbidden);
+    const args = decodeListArgs(command.args);
+    if (!args.ok) return args;
+    const query = queryOf(args.value, caller.project, command.args.limit !== undefined);
+    try {
+      const entries = args.value.follow ? await this.#follow(query, ended) : await this.#store.list(query);
+      return good({ entries, fields: args.value.fields });
+    } catch (error) {
+      if (error instanceof UnknownToken) return bad(error.message);
+      throw error;
+    }
+  }
+
+  /** A signal that also ends after the longest wait of `follow`. */
+  deadline(ended: AbortSignal): { readonly ended: AbortSignal; cancel(): void } {
+    const deadline = new AbortController();
+    const timer = this.#timers.after(FOLLOW_MS_MAX, () => deadline.abort());
+    return { ended: AbortSignal.any([ended, deadline.signal]), cancel: () => timer.cancel() };
+  }
+
+  async #follow(query: ListQuery, ended: AbortSignal): Promise<readonly StoredEntry[]> {
+    let wake = (): void => {};
+    const onEnded = (): void => wake();
+    // Listening before looking: what comes in between is not missed.
+    const unsubscribe = this.#store.subscribe(query.project, (entries) => {
+      if (entries.some((entry) => isAskedFor(entry, query))) wake();
+    });
+    ended.addEventListener("abort", onEnded);
+    try {
+      for (;;) {
+        const news = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        const entries = await this.#store.list(query);
+        if (entries.length > 0 || ended.aborted) return entries;
+        await news;
+      }
+    } finally {
+      ended.removeEventListener("abort", onEnded);
+      unsubscribe();
+    }
+  }
+}
+
+function isAskedFor(entry: StoredEntry, { src, stream }: ListQuery): boolean {
+  return entry.src === src && (stream === undefined || entry.stream === stream);
+}
+
+function queryOf(args: ListArgs, project: string, isLimitGiven: boolean): ListQuery {
+  const { src, after, limit, stream, last } = args;
+  return {
+    project,
+    src,
+    limit: last === undefined ? limit : isLimitGiven ? Math.min(last, limit) : last,
+    ...(last !== undefined && { newest: true }),
+    ...(after !== undefined && { after }),
+    ...(stream !== undefined && { stream }),
+  };
+}

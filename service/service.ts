@@ -1,0 +1,112 @@
+import type { Clock, Timers } from "../host/clock.ts";
+import type { Counters } from "../host/counters.ts";
+import type { ProcessLog } from "../host/log.ts";
+import type { KeyRing } from "./auth/caller.ts";
+import { Commands } from "./commands.ts";
+import { HttpServer } from "./http/server.ts";
+import type { AppendResult, LogStore, StoreBatch } from "./store/log-store.ts";
+
+/** `src` of answers to frames that name nobody as `dst` (docs/protocol.md 3.4). */
+export const SERVICE_ADDRESS = "//boardlog";
+
+export interface LogServiceDependencies {
+  readonly store: LogStore;
+  readonly keys: KeyRing;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+}
+
+export interface LogServiceOptions {
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly address?: string;
+  /** Whether the rest of the process serves; `/healthz` answers 503 until then. */
+  readonly isReady?: () => boolean;
+  /** Folder of the built console page. */
+  readonly consoleFolder?: string;
+  readonly requestMsMax?: number;
+  readonly readerBytesMax?: number;
+}
+
+/** Another program listens there. */
+export class PortTaken extends Error {
+  readonly code = "PORT_TAKEN";
+  readonly host: string;
+  readonly port: number;
+  constructor(host: string, port: number, options?: ErrorOptions) {
+    super(`${host}:${port} is taken by another program`, options);
+    this.name = "PortTaken";
+    this.host = host;
+    this.port = port;
+  }
+}
+
+/** The log service: a store, who may use it, and the ways to reach it. The store stays the caller's to close. */
+export class LogService {
+  readonly #dependencies: LogServiceDependencies;
+  readonly #options: LogServiceOptions;
+  #server: HttpServer | undefined;
+  #port: number | undefined;
+
+  constructor(dependencies: LogServiceDependencies, options: LogServiceOptions) {
+    this.#dependencies = dependencies;
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the service listens.
+   * @throws PortTaken
+   */
+  async start(): Promise<void> {
+    const { host, port, address, isReady, consoleFolder, requestMsMax, readerBytesMax } = this.#options;
+    const server = new HttpServer(
+      { ...this.#dependencies, commands: new Commands(this.#dependencies) },
+      {
+        ownAddress: address ?? SERVICE_ADDRESS,
+        isReady: isReady ?? (() => true),
+        ...(consoleFolder !== undefined && { consoleFolder }),
+        ...(requestMsMax !== undefined && { requestMsMax }),
+        ...(readerBytesMax !== undefined && { readerBytesMax }),
+      },
+    );
+    try {
+      this.#port = await server.listen(host, port);
+    } catch (error) {
+      await server.close();
+      if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
+        throw new PortTaken(host, port, { cause: error });
+      }
+      throw error;
+    }
+    this.#server = server;
+    this.#dependencies.log.info({ url: this.url }, "the log service listens");
+  }
+
+  /** `http://host:port`, once started. */
+  get url(): string {
+    const { host } = this.#options;
+    const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
+    return `http://${name}:${this.#port ?? this.#options.port}`;
+  }
+
+  /** Stores entries of a gateway in the same process. @throws StoreUnavailable */
+  async append(batches: readonly StoreBatch[]): Promise<readonly AppendResult[]> {
+    const { store, counters } = this.#dependencies;
+    const results = await store.append(batches);
+    for (const { storedCount, duplicateCount } of results) {
+      counters.add("service_stored_entries_total", storedCount);
+      counters.add("service_duplicate_entries_total", duplicateCount);
+    }
+    return results;
+  }
+
+  /** Closes every connection; what was accepted is answered or durable. Within 2 s. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.close();
+  }
+}
