@@ -104,6 +104,17 @@ describe("acks", () => {
     expect(seqsOf(board.takeFrames()[0])[0]).toBe(2);
   });
 
+  test("after a timeout it is one frame at a time again, until an ack", () => {
+    const board = filled(40);
+    board.agent.receive('{"v":1,"hello":1}');
+    expect(board.takeFrames().length).toBe(4);
+    board.time.advance(1000);
+    const frames = board.takeFrames();
+    expect(frames.length).toBe(1);
+    board.ack(seqsOf(frames[0]).at(-1) ?? 0);
+    expect(board.takeFrames().length).toBe(4);
+  });
+
   test("an ack is cumulative; a late or repeated one does no harm", () => {
     const board = filled(6, { frameBytesMax: 1024 });
     board.time.advance(40);
@@ -208,7 +219,9 @@ describe("a wire shared with the console (docs/protocol.md 7.7)", () => {
     board.ack(0);
     board.time.advance(3_600_000);
     board.console.log("after an hour");
-    board.time.advance(3000);
+    board.time.advance(2000);
+    board.console.log("no answer yet");
+    board.time.advance(1000);
     board.ack(1);
     board.console.log("next");
     board.time.advance(100);

@@ -78,21 +78,20 @@ describe("a full ring", () => {
     expect(board.takeFrames()[0]?.cmds.map((one) => one.args.msg)).toEqual(["small", loss(5, 5)]);
   });
 
-  test("an old notice and a new line that needs its neighbours' room join into one notice", () => {
-    const board = new Bench({ settings: { ringBytesMax: 464 } });
+  test("notices that come to stand side by side unsent become one", () => {
+    const board = new Bench({ settings: { ringBytesMax: 480 } });
     board.console.log(line100("1"));
     board.time.advance(50);
     board.takeFrames();
     for (let i = 2; i <= 4; i++) board.console.log(line100(`${i}`));
-    board.console.log("w".repeat(350));
-    for (let i = 6; i <= 9; i++) board.console.log(line100(`${i}`));
+    for (let i = 5; i <= 6; i++) board.console.log("w".repeat(350));
+    for (let i = 7; i <= 9; i++) board.console.log(line100(`${i}`));
     board.ack(1);
     board.time.advance(50);
-    const { cmds } = board.takeFrames()[0] ?? { cmds: [] };
-    expect(cmds[0]).toMatchObject({ args: { stream: "loss", msg: { first: 2 } } });
-    expect(cmds.at(-1)?.id).toBe(9);
-    const { droppedOldest, droppedNewest } = board.agent.stats;
-    expect(cmds.filter((one) => one.args.stream !== "loss").length + droppedOldest + droppedNewest).toBe(8);
+    const [frame] = board.takeFrames();
+    expect(seqsOf(frame)).toEqual([6, 7, 8, 9]);
+    expect(frame?.cmds[0]?.args.msg).toEqual(loss(2, 6));
+    expect(board.agent.stats).toMatchObject({ droppedOldest: 3, droppedNewest: 2 });
   });
 
   test("memory given back by acks is used again, for as long as one likes", () => {
@@ -109,6 +108,9 @@ describe("a full ring", () => {
       droppedOldest: 0,
       droppedNewest: 0,
     });
+    for (let i = 1; i <= 30; i++) board.console.log(line100(`${i}`));
+    expect(board.agent.stats.droppedOldest).toBeGreaterThan(15);
+    expect(board.agent.stats.droppedNewest).toBe(0);
   });
 });
 
