@@ -1,0 +1,105 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../../host/clock.ts";
+import { CounterTable } from "../../host/counters.ts";
+import type { ProcessLog } from "../../host/log.ts";
+import type { Random } from "../../host/random.ts";
+import { ChunkedStore } from "../../service/store/chunked-store.ts";
+import { zlibCompressor } from "../../service/store/compressor.ts";
+import { MemoryKvSpace } from "../../service/store/memory-kv.ts";
+import { openStore } from "../../service/store/open-store.ts";
+import type { KvSpace } from "../../service/store/ordered-kv.ts";
+import type { ChunkedStoreOptions } from "../../service/store/store-core.ts";
+
+/** Randomness that a seed repeats (mulberry32). */
+export class SeededRandom implements Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed | 0;
+  }
+
+  fraction(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x100000000;
+  }
+
+  bytes(size: number): Uint8Array {
+    return Uint8Array.from({ length: size }, () => Math.floor(this.fraction() * 256));
+  }
+
+  /** An integer from 0 to below `end`. */
+  below(end: number): number {
+    return Math.floor(this.fraction() * end);
+  }
+}
+
+export const quietLog: ProcessLog = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Chunks, groups and segments so small that a few dozen entries cross every border. */
+export const TINY: Partial<ChunkedStoreOptions> = {
+  sealBytes: 1500,
+  chunkEntriesMax: 4,
+  chunkBytesMax: 400,
+  segmentBytesMax: 2500,
+  groupEntriesMax: 5,
+  cachedSourcesMax: 4,
+  openChunkBytesMax: 4000,
+};
+
+const clock: Clock = { wallMs: () => 1_763_784_000_000, monotonicMs: () => performance.now() };
+
+/** A clock by which every look at it is a turn's worth of work later, so that listings and seals give way all the time. */
+function hastyClock(): Clock {
+  let now = 0;
+  return { wallMs: () => 1_763_784_000_000, monotonicMs: () => (now += 3) };
+}
+
+/** A chunked store on simulated engines; everything but zlib's threads happens in microtasks. */
+export function openMemoryStore(
+  space: KvSpace,
+  seed: number,
+  {
+    counters = new CounterTable(),
+    options = TINY,
+  }: { counters?: CounterTable; options?: Partial<ChunkedStoreOptions> } = {},
+): Promise<ChunkedStore> {
+  const random = new SeededRandom(seed);
+  return ChunkedStore.open(
+    {
+      space,
+      clock: hastyClock(),
+      counters,
+      log: quietLog,
+      compressor: zlibCompressor,
+      newSecret: (size) => random.bytes(size),
+      yieldTurn: () => Promise.resolve(),
+    },
+    options,
+  );
+}
+
+export function openLmdbStore(
+  dir: string,
+  {
+    counters = new CounterTable(),
+    options = TINY,
+  }: { counters?: CounterTable; options?: Partial<ChunkedStoreOptions> } = {},
+): Promise<ChunkedStore> {
+  const seed = createHash("sha256").update(dir).digest().readInt32LE(0);
+  return openStore({ dir, clock, random: new SeededRandom(seed), counters, log: quietLog }, options);
+}
+
+/** A folder of its own, and how to remove it. */
+export async function temporaryFolder(): Promise<{ dir: string; remove: () => Promise<void> }> {
+  const dir = await mkdtemp(join(tmpdir(), "boardlog-store-"));
+  return { dir, remove: () => rm(dir, { recursive: true, force: true }) };
+}
+
+export function memorySpace(seed: number): MemoryKvSpace {
+  return new MemoryKvSpace(new SeededRandom(seed));
+}
