@@ -157,6 +157,7 @@ function decodeFlat(value: JsonObject, form: FrameForm): Decoded<Body> {
   if (value.method !== undefined) {
     const args = value.args ?? value.params;
     const command = { cmd: value.method, id: value.id, ...(args !== undefined && { args }) };
+    if (typeof value.method !== "string" || value.method === "") return bad("method: must be a name");
     const item = Object.assign(Object.create(null), command) as JsonObject;
     return good({ commands: [decodeCommand(item, form)], answerCount: 0 });
   }
@@ -171,7 +172,9 @@ function decodeCommand(item: JsonValue, form: FrameForm): Command {
   const head = decodeCommandHead(item);
   if (head.ok) {
     const { id, cmd: method } = head.value;
-    const args = isObject(item.args) ? item.args : NO_ARGS;
+    const args = item.args ?? NO_ARGS;
+    // A number that no double can hold is an instance of a class, and so an object to the schema.
+    if (!isObject(args)) return { id, method, args: NO_ARGS, problem: bad("args: must be object").problem };
     if (form === "json") return { id, method, args };
     const converted = argsFromCbor(args);
     return converted.ok

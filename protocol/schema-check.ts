@@ -31,7 +31,8 @@ function describe(error: SchemaError, value: unknown): string {
     return `${name}: required`;
   }
   const found = path.split(".").reduce<unknown>((at, name) => (at as Record<string, unknown>)?.[name], value);
-  if (found instanceof InexactNumber) {
+  const wantsNumber = "type" in error.params && ["integer", "number"].includes(String(error.params.type));
+  if (found instanceof InexactNumber && wantsNumber) {
     return `${path}: must be a number between -(2^53-1) and 2^53-1, not ${found.text.slice(0, 40)}`;
   }
   return path === "" ? error.message : `${path}: ${error.message}`;
