@@ -48,7 +48,7 @@ function setTimeKeepingUptime(seconds: number): void {
 
 /** Never falls, even when something stepped the clock without `setTime`. */
 function uptime(): number {
-  uptimeMs = Math.max(uptimeMs, Math.floor((getTime() - startedAt) * 1000));
+  uptimeMs = Math.max(uptimeMs, Math.round((getTime() - startedAt) * 1000));
   return uptimeMs;
 }
 

@@ -1,0 +1,152 @@
+import { crc32 } from "node:zlib";
+import { expect, test } from "vitest";
+import type { Agent } from "../../firmware-js/agent/env.ts";
+import { StandIn, serialText } from "./espruino-stand-in.ts";
+
+const sum = (json: string) => crc32(json).toString(16).padStart(8, "0");
+
+function startSerial(options = {}, standIn = new StandIn()) {
+  const writes: { readonly atMs: number; readonly text: string }[] = [];
+  const setups: unknown[][] = [];
+  let onData = (_: string) => {};
+  const serial = {
+    setup: (...args: unknown[]) => void setups.push(args),
+    write: (text: string) => void writes.push({ atMs: standIn.time.monotonicMs(), text }),
+    on(event: string, action: (text: string) => void) {
+      if (event === "data") onData = action;
+    },
+  };
+  const agent: Agent = standIn.start(serialText, { serial, ...options });
+  return {
+    standIn,
+    agent,
+    writes,
+    setups,
+    data: (text: string) => onData(text),
+    frames: () => {
+      const lines = writes
+        .map((one) => one.text)
+        .join("")
+        .split("\n")
+        .slice(0, -1);
+      return lines.map((line) => {
+        expect(line.slice(-8)).toBe(sum(line.slice(0, -8)));
+        return JSON.parse(line.slice(0, -8)) as {
+          boot: string;
+          now: number;
+          cmds: { id: number; args: { uptime?: number; timestamp?: number; msg: string } }[];
+        };
+      });
+    },
+  };
+}
+
+test("frames are lines with a CRC-32, written in pieces that the transmit ring holds, at the pace of the wire", () => {
+  const board = startSerial({ baud: 9600, setup: { rx: 1, tx: 2 }, src: "b" });
+  for (let i = 0; i < 30; i++) board.standIn.log(`line ${i} ${"x".repeat(40)}`);
+  board.standIn.time.advance(20_000);
+  expect(board.setups).toEqual([[9600, { rx: 1, tx: 2 }]]);
+  expect(board.writes.length).toBeGreaterThan(10);
+  for (const [i, { atMs, text }] of board.writes.entries()) {
+    expect(text.length).toBeLessThanOrEqual(64);
+    const before = board.writes[i - 1];
+    if (before) expect(atMs - before.atMs).toBeGreaterThanOrEqual((before.text.length * 10_000) / 9600);
+  }
+  const lines = board.writes
+    .map((one) => one.text)
+    .join("")
+    .split("\n");
+  for (const line of lines) expect(line.length + 1).toBeLessThanOrEqual(1024);
+  expect(board.frames().length).toBeGreaterThan(0);
+});
+
+test("two frames never mix on the wire, and the second leaves when the first is out", () => {
+  const board = startSerial({ frameBytesMax: 400 });
+  board.data('{"v":1,"hello":1}\n');
+  for (let i = 0; i < 12; i++) board.standIn.log(`line ${i}`);
+  board.standIn.time.advance(900);
+  const ids = board.frames().flatMap((frame) => frame.cmds.map((one) => one.id));
+  expect(ids).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  expect(board.frames().length).toBe(3);
+});
+
+test("acks are read out of chunks of any size, with or without checksum, after noise, with CR", () => {
+  const board = startSerial();
+  const forms = (json: string) => [
+    `${json}${sum(json)}\n`,
+    `${json}${sum(json).toUpperCase()}\r\n`,
+    `${json}\n`,
+    `\u0000\u00ff>${json}${sum(json)}\n`,
+  ];
+  for (let round = 0; round < 4; round++) {
+    board.standIn.log("x");
+    board.standIn.time.advance(200);
+    const { boot } = board.frames()[0] ?? { boot: "" };
+    const line = forms(JSON.stringify({ v: 1, boot, ack: round + 1 }))[round] ?? "";
+    for (let at = 0; at < line.length; at += 5) board.data(line.slice(at, at + 5));
+    expect(board.agent.stats.acked).toBe(round + 1);
+  }
+  expect(board.agent.stats.badDownlinks).toBe(0);
+});
+
+test("a wrong checksum, a cut line and an endless line are counted and bounded, and the next ack counts", () => {
+  const board = startSerial();
+  board.standIn.log("x");
+  board.standIn.time.advance(200);
+  const json = JSON.stringify({ v: 1, boot: board.frames()[0]?.boot, ack: 1 });
+  board.data(`${json}00000000\n${json.slice(0, 20)}\nhello\n\r\n`);
+  expect(board.agent.stats).toMatchObject({ acked: 0, badDownlinks: 3 });
+  for (let i = 0; i < 200; i++) board.data("y".repeat(32));
+  board.data(`end of it ${json}\n`);
+  expect(board.agent.stats).toMatchObject({ acked: 0, badDownlinks: 4 });
+  board.data(`${json}${sum(json)}\n`);
+  expect(board.agent.stats.acked).toBe(1);
+});
+
+test("the boot id counts up in Storage, is different at every start, and needs no Storage", () => {
+  const storage = new Map<string, string>();
+  const boots = [1, 2].map(() => {
+    const board = startSerial({}, new StandIn(storage));
+    board.standIn.log("x");
+    board.standIn.time.advance(200);
+    return board.frames()[0]?.boot;
+  });
+  expect(boots).toEqual(["1-deadbeef", "2-deadbeef"]);
+  const bare = new StandIn();
+  bare.globals.require = () => {
+    throw new Error("Module not found");
+  };
+  const board = startSerial({}, bare);
+  bare.log("x");
+  bare.time.advance(200);
+  expect(board.frames()[0]?.boot).toBe("0-deadbeef");
+});
+
+test("a clock that is set is no step of the uptime; lines before it carry uptime, lines after it UTC", () => {
+  const board = startSerial();
+  const { standIn } = board;
+  standIn.time.advance(5000);
+  standIn.log("before");
+  standIn.time.advance(10);
+  standIn.setTime(1_800_000_000);
+  standIn.log("after");
+  standIn.time.advance(500);
+  board.data(`${JSON.stringify({ v: 1, boot: board.frames()[0]?.boot, ack: 1 })}\n`);
+  standIn.time.advance(500);
+  const [first, second] = board.frames();
+  expect(first).toMatchObject({
+    clock: "uptime",
+    now: 5040,
+    cmds: [{ args: { msg: "before", uptime: 5000 } }],
+  });
+  expect(second?.cmds[0]?.args).toMatchObject({ msg: "after", timestamp: 1_800_000_000_000 });
+});
+
+test("the gateway's time sets a clock that is not set, once, unless the option says no", () => {
+  const willing = startSerial();
+  willing.data('{"v":1,"hello":1,"now":1800000000000}\n{"v":1,"hello":1,"now":1900000000000}\n');
+  expect(willing.standIn.getTime()).toBe(1_800_000_000);
+  const unwilling = startSerial({ setClock: false });
+  unwilling.data('{"v":1,"hello":1,"now":1800000000000}\n');
+  expect(unwilling.standIn.getTime()).toBe(0);
+});
