@@ -189,8 +189,8 @@ describe.skipIf(!interpreter)(title, () => {
 
     const { loaded, perLine, blockBytes, logMs, stringifyMs } = result;
     console.log(
-      `Espruino: ${loaded} variables of ${blockBytes} bytes for the agent loaded into RAM, ${perLine} for a line of 60 ` +
-        `characters, ${logMs.toFixed(3)} ms a console.info call, ${stringifyMs.toFixed(3)} ms a JSON.stringify of its entry`,
+      `Espruino: ${loaded} variables of ${blockBytes} bytes for the agent run from Storage, ${perLine} for a line of 60 ` +
+        `characters, ${logMs.toFixed(3)} ms a console.info call into a full ring, ${stringifyMs.toFixed(3)} ms a JSON.stringify of its entry`,
     );
     expect(perLine).toBeLessThan(8);
   });
