@@ -1,0 +1,112 @@
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { SystemDisk } from "../../host/system-disk.ts";
+import { systemRandom } from "../../host/system-random.ts";
+import { KeyStore, KeysUnreadable } from "../../service/auth/key-store.ts";
+import { memoryDisk } from "../support/running-service.ts";
+
+const clock = { wallMs: () => 1234, monotonicMs: () => 0 };
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "boardlog-keys-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+function openKeys(disk = new SystemDisk(folder) as Parameters<typeof memoryDisk>[0] | SystemDisk) {
+  return new KeyStore({
+    disk: disk instanceof SystemDisk ? disk : memoryDisk(disk),
+    random: systemRandom,
+    clock,
+  });
+}
+
+describe("the keys", () => {
+  test("the first start makes an admin key, tells it once and leaves it alone in api-key for its owner", async () => {
+    const keys = openKeys();
+    const { newAdminKey = "" } = await keys.start();
+    expect(newAdminKey).toMatch(/^blk_[0-9a-v]{8}_[\w-]{43}$/);
+    expect(await readFile(join(folder, "api-key"), "utf8")).toBe(newAdminKey);
+    expect((await stat(join(folder, "api-key"))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, "keys.json"))).mode & 0o777).toBe(0o600);
+    expect(await keys.verify(newAdminKey)).toMatchObject({ project: "default", rights: new Set(["admin"]) });
+  });
+
+  test("later starts know the same keys and make none", async () => {
+    const { newAdminKey = "" } = await openKeys().start();
+    const again = openKeys();
+    expect(await again.start()).toEqual({});
+    expect(await again.verify(newAdminKey)).toMatchObject({ project: "default" });
+    expect(again.list()).toHaveLength(1);
+  });
+
+  test("a start cut off after the key file was written makes a new key", async () => {
+    const files = new Map([["api-key", Buffer.from("blk_00000000_half-a-start")]]);
+    const { newAdminKey = "" } = await openKeys(files).start();
+    expect(String(files.get("api-key"))).toBe(newAdminKey);
+  });
+
+  test("no key is stored as it is", async () => {
+    const files = new Map<string, Uint8Array>();
+    const keys = openKeys(files);
+    await keys.start();
+    const { key } = await keys.add({ project: "p", rights: ["read"] });
+    expect(String(files.get("keys.json"))).not.toContain(key.slice(13));
+    expect(JSON.stringify(keys.list())).not.toContain("hash");
+  });
+
+  test("a key that differs in one character anywhere is not good", async () => {
+    const keys = openKeys(new Map());
+    const { newAdminKey: key = "" } = await keys.start();
+    for (let index = 0; index < key.length; index++) {
+      const other = key[index] === "1" ? "2" : "1";
+      expect(await keys.verify(key.slice(0, index) + other + key.slice(index + 1))).toBeUndefined();
+    }
+    for (const wrong of [
+      "",
+      key.slice(0, -1),
+      `${key}x`,
+      `${key} `,
+      ` ${key}`,
+      key.toUpperCase(),
+      "x".repeat(1e6),
+    ]) {
+      expect(await keys.verify(wrong)).toBeUndefined();
+    }
+    expect(await keys.verify(key)).toBeDefined();
+  });
+
+  test("added keys survive a restart with project, rights and source; revoked ones do not work at once", async () => {
+    const keys = openKeys();
+    await keys.start();
+    const { id, key } = await keys.add({ project: "green", rights: ["write"], src: "board-7" });
+    const again = openKeys();
+    await again.start();
+    const caller = { keyId: id, project: "green", rights: new Set(["write"]), src: "board-7" };
+    expect(await again.verify(key)).toEqual(caller);
+    expect(await again.revoke(id)).toBe(true);
+    expect(await again.revoke(id)).toBe(false);
+    expect(await again.verify(key)).toBeUndefined();
+    const third = openKeys();
+    await third.start();
+    expect(await third.verify(key)).toBeUndefined();
+  });
+
+  test.each(["", "{", "{}", '{"version":2,"keys":[]}', '{"version":1,"keys":[{"id":"x"}]}'])(
+    "a keys.json of %j stops the start rather than let anyone in",
+    async (content) => {
+      const keys = openKeys(new Map([["keys.json", Buffer.from(content)]]));
+      await expect(keys.start()).rejects.toThrow(KeysUnreadable);
+    },
+  );
+
+  test("a project must be a name", async () => {
+    const keys = openKeys(new Map());
+    await keys.start();
+    for (const project of ["", "a/b", "..", "a b"]) {
+      await expect(keys.add({ project, rights: ["read"] })).rejects.toThrow(RangeError);
+    }
+  });
+});
