@@ -23,8 +23,8 @@ export interface EntryOrigin {
   readonly seq?: number;
   /** Wall time of receipt, UTC ms. */
   readonly received: number;
-  /** Maps uptime of this boot to UTC; absent where nobody can. */
-  readonly estimate?: (uptimeMs: number) => EstimatedTime;
+  /** Maps uptime of this boot to UTC, or says undefined; absent where nobody can. */
+  readonly estimate?: (uptimeMs: number) => EstimatedTime | undefined;
 }
 
 /** The entry that a `Log.Log` command asks for (docs/protocol.md 4.1, 4.3). */

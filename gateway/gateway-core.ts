@@ -1,0 +1,104 @@
+import type { Clock, Timers } from "../host/clock.ts";
+import type { Counters } from "../host/counters.ts";
+import type { ProcessLog } from "../host/log.ts";
+import type { Random } from "../host/random.ts";
+import { Committer, type CommitterOptions } from "./committer.ts";
+import { Intake } from "./intake.ts";
+import type { ByteLink, LineParserFactory, TopicLink } from "./link.ts";
+import { MqttInput, type MqttInputOptions } from "./mqtt-input.ts";
+import { Pauses } from "./pauses.ts";
+import { SeldomLog } from "./seldom-log.ts";
+import { SerialInput, type SerialInputOptions } from "./serial-input.ts";
+import { SessionTable } from "./session-table.ts";
+import type { Uplink } from "./uplink.ts";
+
+export interface GatewayWorld {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly uplink: Uplink;
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+}
+
+export interface GatewayCoreOptions extends CommitterOptions {
+  readonly sessionsMax?: number;
+}
+
+/** Parts of a stop, ms; together under the 2 s of `stop`, since systemd and `boardlog up` allow 3 s for all. */
+const READ_OUT_MS = 400;
+const COMMIT_MS = 1_200;
+/** For the acks of the last commit to leave. */
+const FLUSH_MS = 50;
+
+/** All of a gateway but its wires: these are given to it, real ones by `Gateway`, others by the simulator. */
+export class GatewayCore {
+  readonly #world: GatewayWorld;
+  readonly #pauses: Pauses;
+  readonly #committer: Committer;
+  readonly #intake: Intake;
+  readonly #seldomLog: SeldomLog;
+  readonly #serial: SerialInput[] = [];
+  readonly #topics: MqttInput[] = [];
+
+  constructor(world: GatewayWorld, options: GatewayCoreOptions = {}) {
+    this.#world = world;
+    this.#seldomLog = new SeldomLog(world.log, world.clock);
+    this.#pauses = new Pauses(world.timers);
+    this.#committer = new Committer(world, options);
+    const { random, uplink, counters, clock } = world;
+    const committer = this.#committer;
+    const sessions = new SessionTable(
+      { pauses: this.#pauses, random, uplink, counters, committer },
+      options.sessionsMax === undefined ? {} : { sessionsMax: options.sessionsMax },
+    );
+    this.#intake = new Intake({ clock, committer, sessions, counters });
+  }
+
+  get seldomLog(): SeldomLog {
+    return this.#seldomLog;
+  }
+
+  /** Entries taken and not durable yet. */
+  get queuedEntries(): number {
+    return this.#committer.queuedEntries;
+  }
+
+  /** Reads a serial wire from now on. */
+  addSerial(link: ByteLink, lines: LineParserFactory, options: SerialInputOptions): void {
+    const input = new SerialInput(
+      { ...this.#world, link, lines, intake: this.#intake, seldomLog: this.#seldomLog },
+      options,
+    );
+    this.#serial.push(input);
+    input.start();
+  }
+
+  /**
+   * Hears a broker from now on.
+   * @throws what the link throws when it cannot start.
+   */
+  async addTopics(link: TopicLink, options: MqttInputOptions = {}): Promise<void> {
+    const input = new MqttInput(
+      { ...this.#world, link, intake: this.#intake, seldomLog: this.#seldomLog },
+      options,
+    );
+    await input.start();
+    this.#topics.push(input);
+  }
+
+  /** Takes nothing more, and resolves within 2 s: everything that was taken is durable then, or was never acked. */
+  async stop(): Promise<void> {
+    for (const input of this.#topics) input.drain();
+    this.#pauses.end();
+    const readOut = Promise.all(this.#serial.map((input) => input.drain()));
+    await Promise.race([readOut, this.#wait(READ_OUT_MS)]);
+    await this.#committer.stop(COMMIT_MS);
+    await this.#wait(FLUSH_MS);
+    await Promise.all([...this.#serial, ...this.#topics].map((input) => input.close()));
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#world.timers.after(delayMs, resolve));
+  }
+}

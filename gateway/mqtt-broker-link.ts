@@ -1,0 +1,149 @@
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import type { Timer, Timers } from "../host/clock.ts";
+import type { Counters } from "../host/counters.ts";
+import type { ProcessLog } from "../host/log.ts";
+import type { Random } from "../host/random.ts";
+import { logTopicFilter } from "../protocol/mqtt-topics.ts";
+import { Backoff } from "./backoff.ts";
+import { type TopicLink, type TopicListener, TopicOutcome } from "./link.ts";
+
+export interface MqttBrokerOptions {
+  /** `mqtt://user:password@host:port` or `mqtts://...`. */
+  readonly url: string;
+  readonly project: string;
+  /** The same at every start: the broker keeps what came while the gateway was away under this name. */
+  readonly clientId: string;
+}
+
+const RECONNECT = { firstMs: 500, maxMs: 30_000 };
+const KEEPALIVE_S = 60;
+const CONNECT_TIMEOUT_MS = 20_000;
+const QOS = 1;
+
+/** An external broker (docs/protocol.md 8.6): a session that outlives the connection, at least once, in order. */
+export class MqttBrokerLink implements TopicLink {
+  readonly senderWaits = false;
+  readonly #timers: Timers;
+  readonly #log: ProcessLog;
+  readonly #counters: Counters;
+  readonly #options: MqttBrokerOptions;
+  readonly #backoff: Backoff;
+  #listener: TopicListener | undefined;
+  #client: MqttClient | undefined;
+  #reconnectTimer: Timer | undefined;
+  #stopped = false;
+  #lastComplaint = "";
+
+  constructor(
+    world: {
+      readonly timers: Timers;
+      readonly random: Random;
+      readonly log: ProcessLog;
+      readonly counters: Counters;
+    },
+    options: MqttBrokerOptions,
+  ) {
+    this.#timers = world.timers;
+    this.#log = world.log;
+    this.#counters = world.counters;
+    this.#options = options;
+    this.#backoff = new Backoff(world.random, RECONNECT);
+  }
+
+  get isConnected(): boolean {
+    return this.#client?.connected ?? false;
+  }
+
+  /** Resolves at once: the broker may come later. */
+  async start(listener: TopicListener): Promise<void> {
+    this.#listener = listener;
+    this.#connect();
+  }
+
+  publish(topic: string, payload: Uint8Array): void {
+    const client = this.#client;
+    if (client?.connected) client.publish(topic, Buffer.from(payload), { qos: 0 });
+    else this.#counters.add("mqtt_downlink_dropped_messages_total");
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#reconnectTimer?.cancel();
+    const client = this.#client;
+    this.#client = undefined;
+    if (client === undefined) return;
+    // A DISCONNECT where there is a connection, so that the broker does not wait for the keepalive; no waiting for anything.
+    await client.endAsync(!client.connected).catch(() => {});
+  }
+
+  /** A new client each time: what the old one held of a broken connection is the broker's to send again. */
+  #connect(): void {
+    const { url, project, clientId } = this.#options;
+    const settings: IClientOptions = {
+      clientId,
+      clean: false,
+      keepalive: KEEPALIVE_S,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      protocolVersion: 4,
+      reconnectPeriod: 0,
+      queueQoSZero: false,
+      resubscribe: false,
+    };
+    const client = mqtt.connect(url, settings);
+    this.#client = client;
+    client.on("error", (error) => this.#complain(error.message));
+    client.on("connect", (connack) => {
+      this.#backoff.reset();
+      this.#lastComplaint = "";
+      this.#counters.add("mqtt_broker_connects_total");
+      this.#log.info(
+        { broker: this.#shownUrl(), sessionPresent: connack.sessionPresent },
+        "connected to broker",
+      );
+      client.subscribe(logTopicFilter(project), { qos: QOS }, (error, granted) => {
+        const isRefused = granted?.some(({ qos }) => qos > QOS) ?? false;
+        if (error === null && !isRefused) return;
+        this.#complain(`the broker refuses the subscription to ${logTopicFilter(project)}`);
+        client.end(true);
+      });
+    });
+    client.on("close", () => {
+      if (this.#client !== client || this.#stopped) return;
+      this.#complain("connection lost");
+      this.#client = undefined;
+      client.end(true);
+      this.#reconnectTimer = this.#timers.after(this.#backoff.takeMs(), () => this.#connect());
+    });
+    client.handleMessage = (packet, done) => {
+      const listener = this.#listener;
+      if (listener === undefined || this.#stopped || this.#client !== client) return;
+      const { topic, payload, retain } = packet;
+      const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+      listener({ topic, payload: bytes, retained: retain }, (outcome) => {
+        // Without a PUBACK the broker sends it again to the next connection; what is refused must not come for ever.
+        if (outcome !== TopicOutcome.Stopped && this.#client === client) done();
+      });
+    };
+  }
+
+  /** The same words once, however long the broker stays away. */
+  #complain(complaint: string): void {
+    if (complaint === this.#lastComplaint) return;
+    this.#lastComplaint = complaint;
+    this.#log.warn({ broker: this.#shownUrl() }, `broker: ${complaint}`);
+  }
+
+  #shownUrl(): string {
+    return withoutCredentials(this.#options.url);
+  }
+}
+
+/** A URL that may be logged. */
+export function withoutCredentials(url: string): string {
+  try {
+    const parsed = new URL(url);
+    return `${parsed.protocol}//${parsed.host}${parsed.pathname === "/" ? "" : parsed.pathname}`;
+  } catch {
+    return "(not a URL)";
+  }
+}

@@ -1,0 +1,42 @@
+import { type Ack, encodeAck } from "../protocol/ack.ts";
+import { type Answer, encodeAnswerFrame } from "../protocol/answer.ts";
+import { encodeCbor } from "../protocol/cbor.ts";
+import type { Frame } from "../protocol/frame.ts";
+import { encodeUtf8 } from "../protocol/utf8.ts";
+
+/** What goes back for a frame, once all that it says is true (docs/protocol.md 5). */
+export type Reply =
+  | { readonly type: "ack"; readonly ack: Ack }
+  | { readonly type: "answers"; readonly answers: readonly Answer[] }
+  | { readonly type: "none" };
+
+export type OnReply = (reply: Reply) => void;
+
+export const NO_REPLY: Reply = { type: "none" };
+
+/** `src` of an answer to a frame without `dst` (docs/protocol.md 3.4). */
+export const GATEWAY_ADDRESS = "//boardlog";
+
+/** Before this the wall clock was never set: boards are not told it (docs/protocol.md 5.1). 2020-01-01T00:00Z. */
+const WALL_MS_MIN = 1_577_836_800_000;
+
+/** The gateway's UTC for boards, or undefined while nobody has set its clock. */
+export function knownUtcMs(wallMs: number): number | undefined {
+  return wallMs >= WALL_MS_MIN ? wallMs : undefined;
+}
+
+/** Writes a reply in the form of the frame it answers (docs/protocol.md 9.1), or undefined where there is none. */
+export function encodeReply(reply: Reply, frame: Frame, wallMs: number): Uint8Array | undefined {
+  if (reply.type === "none") return undefined;
+  if (reply.type === "answers") return encodeAnswerFrame(frame, GATEWAY_ADDRESS, reply.answers);
+  const nowMs = knownUtcMs(wallMs);
+  if (frame.form === "json") return encodeUtf8(encodeAck(reply.ack, nowMs));
+  const { boot, seq, resend } = reply.ack;
+  return encodeCbor({
+    v: 1,
+    boot: JSON.parse(boot.json) as string | number,
+    ack: seq,
+    ...(resend && { resend }),
+    ...(nowMs !== undefined && { now: nowMs }),
+  });
+}

@@ -1,0 +1,250 @@
+import type { Clock, Timer, Timers } from "../host/clock.ts";
+import type { Counters } from "../host/counters.ts";
+import type { ProcessLog } from "../host/log.ts";
+import { encodeHello } from "../protocol/ack.ts";
+import type { Frame } from "../protocol/frame.ts";
+import { isOwnSrc } from "../protocol/names.ts";
+import { decodeLine, encodeLine, LINE_BYTES_MAX, type LineItem } from "../protocol/serial-line.ts";
+import { decodeUtf8 } from "../protocol/utf8.ts";
+import { Fifo } from "./fifo.ts";
+import type { Intake, TextLine } from "./intake.ts";
+import type { ByteLink, LineParser, LineParserFactory } from "./link.ts";
+import { GatewayStopping } from "./pauses.ts";
+import { encodeReply, knownUtcMs, type Reply } from "./reply.ts";
+import type { SeldomLog } from "./seldom-log.ts";
+import { SerialDownlink } from "./serial-downlink.ts";
+import type { Receipt } from "./source-session.ts";
+
+export interface SerialInputOptions {
+  readonly project: string;
+  /** Source of the port; without it the first frame's `src`, until then the port's name (docs/protocol.md 7.8). */
+  readonly source?: string;
+}
+
+/** Lines read and not yet taken, in bytes; beyond it the port is not read, and the board feels it. */
+const BACKLOG_BYTES_MAX = 256 * 1024;
+/** Console lines handed in at once. */
+const TEXT_LINES_MAX = 256;
+/** Clause 7.7: the first when the port opens, the others while no frame has come. */
+const HELLOS_MAX = 3;
+const HELLO_PERIOD_MS = 1000;
+/** Put at the end of a line that was too long (docs/protocol.md 7.6). */
+const CUT_MARK = " [cut]";
+
+interface ReadLine {
+  readonly line: string;
+  readonly receipt: Receipt;
+}
+
+/** One serial port: frames and console text on one wire, in their order (docs/protocol.md 7). */
+export class SerialInput {
+  readonly #link: ByteLink;
+  readonly #lines: LineParserFactory;
+  readonly #intake: Intake;
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  readonly #counters: Counters;
+  readonly #log: ProcessLog;
+  readonly #seldomLog: SeldomLog;
+  readonly #options: SerialInputOptions;
+  readonly #downlink: SerialDownlink;
+
+  readonly #backlog = new Fifo<ReadLine>();
+  #backlogBytes = 0;
+  #paused = false;
+  #working: Promise<void> | undefined;
+  #stopping = false;
+  #parser: LineParser | undefined;
+  #portName = "";
+  #boundSrc: string | undefined;
+  /** The device went away since it was bound: the next frame may come from another board. */
+  #mayRebind = true;
+  #hasChecksum = false;
+  #hasFrame = false;
+  #helloCount = 0;
+  #helloTimer: Timer | undefined;
+
+  constructor(
+    world: {
+      readonly link: ByteLink;
+      readonly lines: LineParserFactory;
+      readonly intake: Intake;
+      readonly clock: Clock;
+      readonly timers: Timers;
+      readonly counters: Counters;
+      readonly log: ProcessLog;
+      readonly seldomLog: SeldomLog;
+    },
+    options: SerialInputOptions,
+  ) {
+    this.#link = world.link;
+    this.#lines = world.lines;
+    this.#intake = world.intake;
+    this.#clock = world.clock;
+    this.#timers = world.timers;
+    this.#counters = world.counters;
+    this.#log = world.log;
+    this.#seldomLog = world.seldomLog;
+    this.#options = options;
+    this.#downlink = new SerialDownlink(world.link, world.counters);
+  }
+
+  /** What its entries are filed under now. */
+  get src(): string {
+    return this.#options.source ?? this.#boundSrc ?? this.#portName;
+  }
+
+  start(): void {
+    this.#link.start({
+      onUp: (portName) => this.#up(portName),
+      onBytes: (bytes) => this.#parser?.write(bytes),
+      onDown: () => this.#down(),
+    });
+  }
+
+  /** Reads no more and resolves when all that was read is queued. The wire stays open for acks until `close`. */
+  async drain(): Promise<void> {
+    this.#stopping = true;
+    this.#helloTimer?.cancel();
+    this.#link.pause();
+    const parser = this.#parser;
+    this.#parser = undefined;
+    await parser?.end();
+    await this.#working;
+  }
+
+  close(): Promise<void> {
+    return this.#link.stop();
+  }
+
+  #up(portName: string): void {
+    this.#portName = portName;
+    this.#mayRebind = true;
+    this.#hasFrame = false;
+    this.#parser = this.#lines(
+      (line) => this.#read(line),
+      (byteCount) => this.#counters.add("serial_endless_line_discarded_bytes_total", byteCount),
+    );
+    this.#log.info({ port: this.#link.name, src: this.src }, "serial port open");
+    this.#helloCount = 0;
+    this.#hello();
+  }
+
+  #down(): void {
+    this.#helloTimer?.cancel();
+    void this.#parser?.end();
+    this.#parser = undefined;
+  }
+
+  #hello(): void {
+    this.#downlink.send(
+      "hello",
+      encodeLine(encodeHello(knownUtcMs(this.#clock.wallMs())), this.#hasChecksum),
+    );
+    this.#helloCount += 1;
+    if (this.#helloCount >= HELLOS_MAX) return;
+    this.#helloTimer = this.#timers.after(HELLO_PERIOD_MS, () => {
+      if (!this.#hasFrame) this.#hello();
+    });
+  }
+
+  #read(line: string): void {
+    this.#backlog.push({ line, receipt: this.#intake.receipt() });
+    this.#backlogBytes += line.length;
+    if (this.#backlogBytes > BACKLOG_BYTES_MAX && !this.#paused) {
+      this.#paused = true;
+      this.#counters.add("serial_paused_total");
+      this.#link.pause();
+    }
+    this.#working ??= this.#work();
+  }
+
+  async #work(): Promise<void> {
+    try {
+      // Lets a whole chunk of lines arrive first: console lines that come together are stored together.
+      await Promise.resolve();
+      for (let read = this.#next(); read !== undefined; read = this.#next()) {
+        const texts: TextLine[] = [];
+        let frame: Extract<LineItem, { type: "frame" }> | undefined;
+        let receipt = read.receipt;
+        for (let at: ReadLine | undefined = read; at !== undefined; at = this.#next()) {
+          receipt = at.receipt;
+          frame = this.#decode(at, texts);
+          if (frame !== undefined || texts.length >= TEXT_LINES_MAX) break;
+        }
+        const { project } = this.#options;
+        if (texts.length > 0) await this.#intake.text({ project, src: this.src }, texts);
+        if (frame !== undefined) await this.#frame(frame.frame, frame.hasChecksum, receipt);
+      }
+    } catch (error) {
+      if (!(error instanceof GatewayStopping)) throw error;
+    } finally {
+      this.#working = undefined;
+    }
+  }
+
+  #next(): ReadLine | undefined {
+    const read = this.#backlog.shift();
+    this.#backlogBytes -= read?.line.length ?? 0;
+    if (this.#paused && !this.#stopping && this.#backlogBytes < BACKLOG_BYTES_MAX / 2) {
+      this.#paused = false;
+      this.#link.resume();
+    }
+    return read;
+  }
+
+  /** Adds a line's console text to `texts` and gives its frame, which always ends the line. */
+  #decode(read: ReadLine, texts: TextLine[]): Extract<LineItem, { type: "frame" }> | undefined {
+    const line = read.line.endsWith("\r") ? read.line.slice(0, -1) : read.line;
+    const isCut = line.length > LINE_BYTES_MAX;
+    if (isCut) {
+      this.#counters.add("serial_cut_long_lines_total");
+      this.#counters.add("serial_endless_line_discarded_bytes_total", line.length - LINE_BYTES_MAX);
+    }
+    for (const item of decodeLine(isCut ? line.slice(0, LINE_BYTES_MAX) : line)) {
+      if (item.type === "frame") return item;
+      if (item.type === "discarded") this.#counters.add(item.reason);
+      else texts.push({ text: isCut ? item.text + CUT_MARK : item.text, wallMs: read.receipt.wallMs });
+    }
+    return undefined;
+  }
+
+  async #frame(frame: Frame, hasChecksum: boolean, receipt: Receipt): Promise<void> {
+    this.#hasFrame = true;
+    this.#hasChecksum = hasChecksum;
+    const onReply = (reply: Reply): void => this.#reply(reply, frame, hasChecksum);
+    if (!this.#bind(frame.src)) {
+      this.#counters.add("serial_foreign_source_frames_total");
+      const { name } = this.#link;
+      this.#seldomLog.warn(
+        `foreign ${name}`,
+        { port: name, src: this.src, foreign: frame.src },
+        "a second source on a bound serial port is refused: give it a port of its own",
+      );
+      this.#intake.refuse(frame, `src: this port belongs to ${this.src}`, onReply);
+      return;
+    }
+    await this.#intake.frame({ project: this.#options.project, src: this.src }, frame, receipt, onReply);
+  }
+
+  /** Clause 7.8: says whether a frame with this `src` may come from this port, and binds the port to the first. */
+  #bind(src: string | undefined): boolean {
+    if (src === undefined) return true;
+    const { source } = this.#options;
+    if (source !== undefined) return isOwnSrc(src, source);
+    if (this.#boundSrc === undefined || this.#mayRebind) {
+      this.#boundSrc = src;
+      this.#mayRebind = false;
+      return true;
+    }
+    return src === this.#boundSrc;
+  }
+
+  #reply(reply: Reply, frame: Frame, hasChecksum: boolean): void {
+    const bytes = encodeReply(reply, frame, this.#clock.wallMs());
+    if (bytes === undefined) return;
+    const line = encodeLine(decodeUtf8(bytes).text, hasChecksum);
+    // A later ack says all that an earlier one of the same boot said.
+    this.#downlink.send(reply.type === "ack" ? `ack ${reply.ack.boot.text}` : undefined, line);
+  }
+}

@@ -1,0 +1,180 @@
+import { readdir, realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { finished } from "node:stream/promises";
+import { ReadlineParser } from "@serialport/parser-readline";
+import { SerialPort } from "serialport";
+import type { Timer, Timers } from "../host/clock.ts";
+import type { ProcessLog } from "../host/log.ts";
+import type { Random } from "../host/random.ts";
+import { Backoff } from "./backoff.ts";
+import { LineBound } from "./line-bound.ts";
+import type { ByteLink, ByteLinkEvents, LineParserFactory } from "./link.ts";
+import { explainOpenError } from "./serial-port-error.ts";
+import type { SerialSetting } from "./serial-setting.ts";
+
+const BY_ID_FOLDER = "/dev/serial/by-id";
+/** A board that re-enumerates is back within a second or two. */
+const REOPEN = { firstMs: 100, maxMs: 2_000 };
+
+/** A real serial port, opened again whenever its device comes back. */
+export class SerialportLink implements ByteLink {
+  readonly #timers: Timers;
+  readonly #log: ProcessLog;
+  readonly #setting: SerialSetting;
+  readonly #backoff: Backoff;
+  #events: ByteLinkEvents | undefined;
+  #port: SerialPort | undefined;
+  #opening: Promise<void> | undefined;
+  #reopenTimer: Timer | undefined;
+  #stopped = false;
+  #paused = false;
+  #lastComplaint = "";
+  /** Writes under way, to be told when the device goes. */
+  readonly #writes = new Set<(isTaken: boolean) => void>();
+
+  constructor(
+    world: { readonly timers: Timers; readonly random: Random; readonly log: ProcessLog },
+    setting: SerialSetting,
+  ) {
+    this.#timers = world.timers;
+    this.#log = world.log;
+    this.#setting = setting;
+    this.#backoff = new Backoff(world.random, REOPEN);
+  }
+
+  get name(): string {
+    return this.#setting.path;
+  }
+
+  start(events: ByteLinkEvents): void {
+    this.#events = events;
+    this.#open();
+  }
+
+  write(bytes: Uint8Array): Promise<boolean> {
+    const port = this.#port;
+    if (!port?.isOpen) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const settle = (isTaken: boolean): void => {
+        this.#writes.delete(settle);
+        resolve(isTaken);
+      };
+      this.#writes.add(settle);
+      port.write(Buffer.from(bytes), (error) => settle(error === null || error === undefined));
+    });
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#port?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#port?.resume();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#reopenTimer?.cancel();
+    await this.#opening;
+    const port = this.#port;
+    this.#port = undefined;
+    this.#abandonWrites();
+    if (port?.isOpen) await new Promise<void>((resolve) => port.close(() => resolve()));
+  }
+
+  #open(): void {
+    this.#opening = this.#tryOpen().finally(() => {
+      this.#opening = undefined;
+    });
+  }
+
+  async #tryOpen(): Promise<void> {
+    const { path, baud } = this.#setting;
+    // Not hanging up on close: a restart of the gateway must not reset the boards whose reset hangs on DTR.
+    const port = new SerialPort({ path, baudRate: baud, autoOpen: false, hupcl: false });
+    port.on("error", () => {}); // What fails says so to its caller, and a device that went says `close`.
+    const error = await new Promise<Error | null>((resolve) => port.open(resolve));
+    if (error !== null) {
+      await this.#complain(error);
+      this.#reopenLater();
+      return;
+    }
+    if (this.#stopped) {
+      await new Promise<void>((resolve) => port.close(() => resolve()));
+      return;
+    }
+    this.#backoff.reset();
+    this.#lastComplaint = "";
+    this.#port = port;
+    port.on("close", () => this.#down(port));
+    const portName = await nameOf(path);
+    if (this.#port !== port) return; // Gone again meanwhile.
+    this.#events?.onUp(portName);
+    port.on("data", (bytes: Buffer) => this.#events?.onBytes(bytes));
+    if (this.#paused) port.pause();
+  }
+
+  #down(port: SerialPort): void {
+    if (this.#port !== port) return;
+    this.#port = undefined;
+    port.destroy();
+    this.#abandonWrites();
+    this.#log.warn({ port: this.name }, "serial port gone; waiting for it to come back");
+    this.#events?.onDown();
+    this.#reopenLater();
+  }
+
+  #abandonWrites(): void {
+    for (const settle of [...this.#writes]) settle(false);
+  }
+
+  #reopenLater(): void {
+    if (this.#stopped) return;
+    this.#reopenTimer = this.#timers.after(this.#backoff.takeMs(), () => this.#open());
+  }
+
+  /** The same words are said once, however long the port stays away. */
+  async #complain(error: Error): Promise<void> {
+    const complaint = await explainOpenError(this.name, error);
+    if (complaint === this.#lastComplaint) return;
+    this.#lastComplaint = complaint;
+    this.#log.warn({ port: this.name }, complaint);
+  }
+}
+
+/** serialport's readline parser, behind the bound that it lacks. */
+export const readlineParser: LineParserFactory = (onLine, onDiscarded) => {
+  const bound = new LineBound(onDiscarded);
+  const parser = new ReadlineParser({ delimiter: "\n", encoding: "latin1" });
+  parser.on("data", onLine);
+  return {
+    write: (bytes) => {
+      for (const part of bound.push(bytes)) parser.write(part);
+    },
+    end: async () => {
+      const ended = finished(parser);
+      parser.end();
+      await ended;
+    },
+  };
+};
+
+/** The by-id name of a port, which is the same at every plugging in; else its path below /dev (docs/protocol.md 7.8). */
+async function nameOf(path: string): Promise<string> {
+  try {
+    const device = await realpath(path);
+    for (const name of await readdir(BY_ID_FOLDER)) {
+      if ((await realpath(join(BY_ID_FOLDER, name))) === device) return name;
+    }
+  } catch {
+    // No such folder where no adapter has an id.
+  }
+  return path.startsWith(BY_ID_FOLDER)
+    ? basename(path)
+    : path
+        .replace(/^\/dev\//, "")
+        .replace(/^\/+/, "")
+        .replaceAll("/", "-");
+}

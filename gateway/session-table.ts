@@ -1,0 +1,57 @@
+import type { Counters } from "../host/counters.ts";
+import { type SessionIdentity, type SessionWorld, SourceSession } from "./source-session.ts";
+
+/** Sessions kept; some 1 KB each. A board that was forgotten costs one question to the service when it comes back. */
+const SESSIONS_MAX = 10_000;
+
+/**
+ * The sessions of all sources and boots, bounded: the one not used for longest goes first, but never one that still waits for a
+ * commit.
+ */
+export class SessionTable {
+  readonly #world: SessionWorld;
+  readonly #counters: Counters;
+  readonly #sessionsMax: number;
+  /** In order of last use. */
+  readonly #sessions = new Map<string, SourceSession>();
+
+  constructor(world: SessionWorld, options: { readonly sessionsMax?: number } = {}) {
+    this.#world = world;
+    this.#counters = world.counters;
+    this.#sessionsMax = options.sessionsMax ?? SESSIONS_MAX;
+  }
+
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  /** The session, new where there is none; undefined while the table is full of busy ones (the frame will come again). */
+  get(identity: SessionIdentity): SourceSession | undefined {
+    const { project, src, boot } = identity;
+    // A project has no space in it, a boot and a src may: their lengths keep the key unambiguous.
+    const key = `${project} ${src.length} ${src} ${boot.text}`;
+    const known = this.#sessions.get(key);
+    if (known !== undefined) {
+      this.#sessions.delete(key);
+      this.#sessions.set(key, known);
+      return known;
+    }
+    if (this.#sessions.size >= this.#sessionsMax && !this.#evict()) {
+      this.#counters.add("gateway_sessions_full_frames_total");
+      return undefined;
+    }
+    const session = new SourceSession(this.#world, identity);
+    this.#sessions.set(key, session);
+    return session;
+  }
+
+  #evict(): boolean {
+    for (const [key, session] of this.#sessions) {
+      if (!session.isIdle) continue;
+      this.#sessions.delete(key);
+      this.#counters.add("gateway_evicted_sessions_total");
+      return true;
+    }
+    return false;
+  }
+}

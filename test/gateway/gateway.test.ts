@@ -1,0 +1,102 @@
+import mqtt, { type MqttClient } from "mqtt";
+import { afterEach, describe, expect, test } from "vitest";
+import type { BrokerAuth } from "../../gateway/broker-rules.ts";
+import { Gateway, type GatewayOptions } from "../../gateway/gateway.ts";
+import { openPty, type Pty } from "../../host/pty.ts";
+import { logFrame, logLine } from "../support/frames.ts";
+import { realWorld, until } from "../support/gateway-world.ts";
+
+const KEY = "key-of-default";
+const brokerAuth: BrokerAuth = {
+  authenticate: async (userName, password) =>
+    userName === "default" && password === KEY ? { project: "default" } : undefined,
+};
+
+describe("the gateway", () => {
+  const ends: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const end of ends.splice(0).reverse()) await end();
+  });
+
+  async function started(options: Omit<GatewayOptions, "project">) {
+    const world = realWorld();
+    const gateway = new Gateway({ ...world, brokerAuth }, { project: "default", ...options });
+    await gateway.start();
+    ends.push(() => gateway.stop());
+    return { ...world, gateway };
+  }
+
+  function board(): Pty {
+    const pty = openPty();
+    ends.push(() => pty.close());
+    return pty;
+  }
+
+  async function client(port: number): Promise<MqttClient> {
+    const connected = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, {
+      username: "default",
+      password: KEY,
+    });
+    ends.push(() => connected.endAsync(true));
+    return connected;
+  }
+
+  test("takes frames and console text from a serial port and acks down the wire", async () => {
+    const pty = board();
+    let heard = "";
+    pty.onData((bytes) => {
+      heard += Buffer.from(bytes).toString("latin1");
+    });
+    const { uplink } = await started({ serial: [{ path: pty.path, baud: 115_200 }] });
+    await until("hello", () => heard.includes('"hello":1'));
+    pty.write("boot rom\r\n");
+    pty.write(logLine({ boot: "b1", src: "kitchen", ack: true, first: 1 }, [{ id: 1, msg: "one" }]));
+    pty.write("\u001b[31mpanic\u001b[0m\r\n");
+    await until("ack", () => heard.includes('{"v":1,"boot":"b1","ack":1'));
+    expect(heard.split("\n").find((line) => line.includes('"ack"'))).toMatch(/\}[0-9a-f]{8}$/);
+    await until("text", () => uplink.entries.length === 3);
+    expect(uplink.entries.map(({ src, stream, msg }) => [src, stream, msg])).toEqual([
+      [pty.path.slice(5).replaceAll("/", "-"), "uart", '"boot rom"'],
+      ["kitchen", "console", '"one"'],
+      ["kitchen", "uart", '"\\u001b[31mpanic\\u001b[0m"'],
+    ]);
+  });
+
+  test("takes frames from its own broker and answers on the board's topic", async () => {
+    const { gateway, uplink } = await started({ mqtt: { host: "127.0.0.1", port: 0 } });
+    const connected = await client(gateway.mqttAddress?.port ?? 0);
+    const answers: string[] = [];
+    connected.on("message", (topic, payload) => answers.push(`${topic} ${payload.toString()}`));
+    await connected.subscribeAsync("boardlog/default/kitchen/cmd");
+    await connected.publishAsync(
+      "boardlog/default/kitchen/log",
+      logFrame({ boot: 7, ack: true }, [
+        { id: 1, msg: "one" },
+        { id: 2, msg: { two: 2 } },
+      ]),
+      { qos: 1 },
+    );
+    await until("an ack", () => answers.length === 1);
+    expect(answers[0]).toMatch(/^boardlog\/default\/kitchen\/cmd \{"v":1,"boot":7,"ack":2,"now":\d+\}$/);
+    await connected.publishAsync("boardlog/default/kitchen/log", logFrame({}, [{ id: 5, msg: "plain" }]), {
+      qos: 1,
+    });
+    await until("an answer", () => answers.length === 2);
+    expect(answers[1]).toBe(
+      'boardlog/default/kitchen/cmd {"v":1,"src":"//boardlog","resp":[{"id":5,"status":0}]}',
+    );
+    expect(uplink.texts("kitchen")).toEqual(["one", '{"two":2}', "plain"]);
+  });
+
+  test("stops within 2 s with sockets and ports open", async () => {
+    const pty = board();
+    const { gateway } = await started({
+      serial: [{ path: pty.path, baud: 115_200 }],
+      mqtt: { host: "127.0.0.1", port: 0 },
+    });
+    await client(gateway.mqttAddress?.port ?? 0);
+    const startMs = performance.now();
+    await gateway.stop();
+    expect(performance.now() - startMs).toBeLessThan(2_000);
+  });
+});

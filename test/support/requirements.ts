@@ -1,0 +1,42 @@
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Where Debian puts servers, which is not in every user's PATH. */
+const MORE_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/sbin"];
+
+/** Programs that tests use where they are there, and what brings them. */
+const PROGRAMS = {
+  mosquitto: "apt install mosquitto",
+  socat: "apt install socat",
+} as const;
+
+export type Program = keyof typeof PROGRAMS;
+
+export interface Requirement {
+  readonly program: Program;
+  /** Absolute path, or undefined where the program is missing. */
+  readonly path: string | undefined;
+  readonly isMissing: boolean;
+  /** For suite titles: empty, or why the suite is skipped and what installs the program. */
+  readonly note: string;
+}
+
+/** Whether a program is on this machine: `describe.skipIf(need.isMissing)(`title${need.note}`, ...)`. */
+export function requires(program: Program): Requirement {
+  const path = find(program);
+  const note = path === undefined ? ` (skipped: ${program} is missing; ${PROGRAMS[program]})` : "";
+  return { program, path, isMissing: path === undefined, note };
+}
+
+function find(program: string): string | undefined {
+  for (const folder of [...(process.env.PATH ?? "").split(delimiter), ...MORE_FOLDERS]) {
+    const path = join(folder, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return undefined;
+}
