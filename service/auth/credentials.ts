@@ -1,16 +1,12 @@
-/** The parts of a request that may show a key. */
-export interface KeyPlaces {
-  /** Header names in lower case. */
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  /** Only where the live seed allows it: a query ends up in other people's logs. */
-  readonly query?: URLSearchParams;
-}
+/** Header names in lower case. */
+export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * The first key that a request shows: header `x-api-key`, `Authorization: Bearer`, then the query where it is looked at
- * (docs/protocol.md 10.4). One that is shown decides, good or not.
+ * The first key that a request shows: header `x-api-key`, `Authorization: Bearer`, then the query (docs/protocol.md 10.4). One
+ * that is shown decides, good or not.
+ * @param query only of a WebSocket: browsers can set no header there. Any other query ends up in other people's logs.
  */
-export function shownKey({ headers, query }: KeyPlaces): string | undefined {
+export function shownKey(headers: RequestHeaders, query?: URLSearchParams): string | undefined {
   const header = headers["x-api-key"];
   if (typeof header === "string") return header;
   const { authorization } = headers;

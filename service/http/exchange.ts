@@ -1,9 +1,9 @@
 import { Status } from "../../protocol/decoded.ts";
+import type { RequestHeaders } from "../auth/credentials.ts";
 
 /** What a handler sees of a request. Handlers know nothing of the HTTP library (`server.ts`). */
 export interface HttpRequest {
-  /** Header names in lower case. */
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly headers: RequestHeaders;
   /** Parts of the path that the route names, percent-decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;

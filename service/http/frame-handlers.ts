@@ -40,7 +40,7 @@ export async function postFrame(
     return problemAnswer(decoded.problem, body.form);
   }
   const frame = decoded.value;
-  const caller = await callerOf(shownKey(request) ?? frame.key, keys);
+  const caller = await callerOf(shownKey(request.headers) ?? frame.key, keys);
   const result = await commands.runFrame(frame, caller, request.ended);
   const bytes = encodeFrameResult(frame, ownAddress, result);
   if (bytes === undefined) return { httpStatus: 204, body: "" };
@@ -71,7 +71,7 @@ export async function postArgs(
     commands: [{ ...(head.id !== undefined && { id: head.id }), method, args: args.value }],
     answerCount: 0,
   };
-  const caller = await callerOf(shownKey(request), keys);
+  const caller = await callerOf(shownKey(request.headers), keys);
   const result = await commands.runFrame(frame, caller, request.ended);
   const answer = result.type === "answers" ? result.answers[0] : undefined;
   if (answer === undefined) return problemAnswer({ status: Status.OurFault, text: "no answer" }, body.form);

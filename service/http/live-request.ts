@@ -24,7 +24,7 @@ export async function admitLive(
   request: HttpRequest,
   { keys, store }: { readonly keys: KeyRing; readonly store: LogStore },
 ): Promise<LiveAdmission> {
-  const admitted = await admitReader(request, keys);
+  const admitted = await admitReader(request, keys, request.query);
   if (!admitted.ok) return admitted;
   const project = admitted.caller.project;
   const filter = filterOf(request);
@@ -42,12 +42,13 @@ export async function admitLive(
   return { ok: true, request: { project, filter, start } };
 }
 
-/** A caller who may read the project that the path names. */
+/** A caller who may read the project that the path names. @param queryForKey where a key may stand in the query. */
 export async function admitReader(
   request: HttpRequest,
   keys: KeyRing,
+  queryForKey?: URLSearchParams,
 ): Promise<{ readonly ok: true; readonly caller: Caller } | Extract<LiveAdmission, { ok: false }>> {
-  const caller = await callerOf(shownKey(request), keys);
+  const caller = await callerOf(shownKey(request.headers, queryForKey), keys);
   if (caller === undefined) {
     return refused(Refusals.Unauthenticated, "no good API key: send x-api-key in the query or a header");
   }

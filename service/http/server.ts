@@ -183,7 +183,8 @@ export class HttpServer {
       preValidation: async (request, reply) => {
         if (!request.ws) return;
         if (!this.#isFromHere(request)) return this.#send(reply, refusalAnswer(403, "another site's page"));
-        const key = shownKey(requestOf(request, this.#stopping.signal));
+        const { headers, query } = requestOf(request, this.#stopping.signal);
+        const key = shownKey(headers, query);
         if (key === undefined) return;
         const caller = await callerOf(key, keys);
         if (caller === undefined) return this.#send(reply, refusalAnswer(401, "no good API key"));

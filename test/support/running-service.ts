@@ -1,12 +1,15 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { CounterTable } from "../../host/counters.ts";
 import type { Disk } from "../../host/disk.ts";
-import { createProcessLog } from "../../host/process-log.ts";
+import { createProcessLog, silentLog } from "../../host/process-log.ts";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { systemRandom } from "../../host/system-random.ts";
 import { KeyStore } from "../../service/auth/key-store.ts";
 import { LogService, type LogServiceOptions } from "../../service/service.ts";
 import type { LogStore } from "../../service/store/log-store.ts";
-import { MemoryStore } from "./memory-store.ts";
+import { openStore } from "../../service/store/open-store.ts";
 
 export interface RunningService<Store extends LogStore = LogStore> {
   readonly service: LogService;
@@ -29,10 +32,31 @@ export interface RunningService<Store extends LogStore = LogStore> {
   stop(): Promise<void>;
 }
 
-/** A log service on a free port of the loopback. */
-export async function runService<Store extends LogStore = MemoryStore>(
+/** A log service on a free port of the loopback, over a real store in a folder of its own that goes when it stops. */
+export async function runService(options: Partial<LogServiceOptions> = {}): Promise<RunningService> {
+  const dir = await mkdtemp(join(tmpdir(), "boardlog-service-"));
+  const store = await openStore({
+    dir,
+    clock: systemClock,
+    random: systemRandom,
+    counters: new CounterTable(),
+    log: silentLog,
+  });
+  const running = await runServiceOver(store, options);
+  return {
+    ...running,
+    stop: async () => {
+      await running.stop();
+      await store.close();
+      await rm(dir, { recursive: true });
+    },
+  };
+}
+
+/** The same over any store, which stays the caller's to close. */
+export async function runServiceOver<Store extends LogStore>(
+  store: Store,
   options: Partial<LogServiceOptions> = {},
-  store: Store = new MemoryStore() as unknown as Store,
 ): Promise<RunningService<Store>> {
   const lines: string[] = [];
   const log = createProcessLog({
