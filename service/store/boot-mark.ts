@@ -18,6 +18,8 @@ interface Gap {
  */
 export class BootMark {
   top = 0;
+  /** Newer than what the head holds; the source's list of dirty boots names it. */
+  dirty = false;
   readonly #gaps: Gap[] = [];
 
   /** Open gaps, ascending, both ends included. */

@@ -1,3 +1,6 @@
+/** Up to this many bytes a loop is faster than a call that copies them. */
+const LOOP_MAX = 128;
+
 /** A growing byte buffer with the number forms of the store's records. Unsigned forms take integers from 0 to 2^53-1. */
 export class ByteWriter {
   #bytes: Buffer;
@@ -64,9 +67,41 @@ export class ByteWriter {
     const prefixSize = prefixBytes(sizeMax);
     this.reserve(sizeMax + prefixSize);
     const start = this.#length + prefixSize;
-    const size = this.#bytes.write(value, start);
+    const size = this.#putShort(value, start) ? value.length : this.#bytes.write(value, start);
     putPadded(this.#bytes, this.#length, size, prefixSize);
     this.#length = start + size;
+  }
+
+  /** UTF-8 without its length. */
+  characters(value: string): void {
+    this.reserve(value.length * 3);
+    this.#length += this.#bytes.write(value, this.#length);
+  }
+
+  /** The bytes from `start` to below `end` of another buffer. */
+  copy(from: Buffer, start: number, end: number): void {
+    const size = end - start;
+    this.reserve(size);
+    if (size > LOOP_MAX) {
+      this.#bytes.set(from.subarray(start, end), this.#length);
+    } else {
+      const bytes = this.#bytes;
+      let at = this.#length;
+      for (let index = start; index < end; index++) bytes[at++] = from[index] ?? 0;
+    }
+    this.#length += size;
+  }
+
+  /** Short ASCII without a call into the engine. False where it is not: the bytes there are to be written over. */
+  #putShort(value: string, start: number): boolean {
+    if (value.length > LOOP_MAX) return false;
+    const bytes = this.#bytes;
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index);
+      if (code > 127) return false;
+      bytes[start + index] = code;
+    }
+    return true;
   }
 
   raw(value: Uint8Array): void {

@@ -13,6 +13,7 @@ export const ValueKind = {
   Chunk: 6,
   ProjectIndex: 7,
   Secret: 8,
+  ChunkPlace: 9,
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 

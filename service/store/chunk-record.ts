@@ -1,20 +1,21 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
+import type { BatchValue } from "./batch-record.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { Compressor } from "./compressor.ts";
 import type { IdMaker } from "./entry-id.ts";
 import { clockOfCode, entryOf, levelOfCode, type RowView } from "./entry-record.ts";
-import { firstAfter } from "./memtable.ts";
+import { firstAfter, messageOf } from "./memtable.ts";
 
 /*
  * A chunk: consecutive entries of one source, by columns.
  *
  * head    [project][src][first position][last position][count][streams][modules][boots][sizes of the columns][body size]
- * body    deflated: the columns below, one after the other
+ * body    compressed: the columns below, one after the other
  *
  * Positions, timestamps and seqs are differences to the entry before; texts that repeat are numbers into the head's lists
- * (0 is none for modules and boots). The head names the streams, so that a filter passes over a chunk without inflating it.
+ * (0 is none for modules and boots). The head names the streams, so that a filter passes over a chunk without expanding it.
  */
 const Column = {
   Positions: 0,
@@ -82,8 +83,8 @@ export class ChunkBuilder {
     return bytes;
   }
 
-  /** `row` was read from `value`. */
-  add(position: number, row: RowView, value: Buffer): void {
+  /** `row` was read from `batch`. */
+  add(position: number, row: RowView, batch: BatchValue): void {
     const column = this.#column;
     if (this.#count === 0) this.#first = position;
     else column(Column.Positions).varint(position - this.#last - 1);
@@ -117,8 +118,13 @@ export class ChunkBuilder {
       column(Column.Losts).varint(row.lost.first);
       column(Column.Losts).varint(row.lost.last);
     }
-    column(Column.Sizes).varint(row.msgEnd - row.msgStart);
-    column(Column.Messages).raw(value.subarray(row.msgStart, row.msgEnd));
+    const messages = column(Column.Messages);
+    const before = messages.length;
+    if (batch.unitBytes === 1) {
+      const start = batch.messagesStart + row.messageStart;
+      messages.copy(batch.value, start, start + row.messageUnits);
+    } else messages.characters(messageOf(batch, row));
+    column(Column.Sizes).varint(messages.length - before);
   }
 
   /** The head and the body of the chunk; the builder is empty again. */
@@ -136,7 +142,13 @@ export class ChunkBuilder {
     for (const column of this.#columns) head.varint(column.length);
     const body = Buffer.concat(this.#columns.map((column) => column.view()));
     head.varint(body.length);
-    const chunk = { head: Buffer.from(head.view()), body, lastPosition: this.#last };
+    const chunk = {
+      head: Buffer.from(head.view()),
+      body,
+      firstPosition: this.#first,
+      lastPosition: this.#last,
+      streams: this.#streams.texts,
+    };
     for (const column of this.#columns) column.clear();
     this.#streams = new TextList();
     this.#modules = new TextList();
@@ -155,14 +167,16 @@ export class ChunkBuilder {
 export interface UnsealedChunk {
   readonly head: Buffer;
   readonly body: Buffer;
+  readonly firstPosition: number;
   readonly lastPosition: number;
+  readonly streams: readonly string[];
 }
 
-export async function sealChunk(chunk: UnsealedChunk, compressor: Compressor): Promise<Buffer> {
-  return sealValue(ValueKind.Chunk, chunk.head, await compressor.deflate(chunk.body));
+export function sealChunk(chunk: UnsealedChunk, compressor: Compressor): Buffer {
+  return sealValue(ValueKind.Chunk, chunk.head, compressor.compress(chunk.body));
 }
 
-/** What a chunk says of itself without being inflated. */
+/** What a chunk says of itself without being expanded. */
 export interface ChunkHead {
   readonly project: string;
   readonly src: string;
@@ -217,7 +231,7 @@ function texts(reader: ByteReader): string[] {
   return list;
 }
 
-/** An inflated chunk. Columns are read when first needed, and entries made one at a time. */
+/** An expanded chunk. Columns are read when first needed, and entries made one at a time. */
 export class OpenChunk {
   readonly head: ChunkHead;
   readonly #body: Buffer;
@@ -226,7 +240,7 @@ export class OpenChunk {
 
   constructor(head: ChunkHead, compressor: Compressor) {
     this.head = head;
-    this.#body = compressor.inflate(head.value.subarray(head.bodyStart), head.bodyBytes);
+    this.#body = compressor.expand(head.value.subarray(head.bodyStart), head.bodyBytes);
     this.positions = new Float64Array(head.entryCount);
     const reader = this.#reader(Column.Positions);
     let position = head.firstPosition;

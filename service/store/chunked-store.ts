@@ -198,7 +198,7 @@ export class ChunkedStore implements LogStore {
     const { sealBytes, chunkEntriesMax } = this.#core.options;
     if (table.bytes >= sealBytes) return true;
     return (
-      table.entryCount >= table.sources.size * chunkEntriesMax &&
+      table.entryCount >= table.tails.size * chunkEntriesMax &&
       table.bytes >= Math.min(sealBytes, SEAL_BYTES_MIN)
     );
   }

@@ -51,9 +51,7 @@ interface Request {
 
 interface Prepared {
   readonly results: readonly (readonly BatchResult[])[];
-  readonly entries: readonly NewEntry[];
   readonly batch: Batch<SourceState> | undefined;
-  readonly touched: readonly SourceState[];
 }
 
 /**
@@ -144,7 +142,7 @@ export class Committer {
         await this.#makeRoom();
         group = this.#takeGroup();
         const prepared = this.#prepare(group);
-        if (prepared.batch !== undefined) await this.#commit(prepared.batch, prepared.entries);
+        if (prepared.batch !== undefined) await this.#commit(prepared.batch);
         this.#finish(group, prepared);
         group = [];
       }
@@ -178,36 +176,39 @@ export class Committer {
   /** Raises marks, leaves duplicates out, and builds the transaction. */
   #prepare(group: readonly Request[]): Prepared {
     this.#busy = true;
-    const touched: SourceState[] = [];
-    const entries: NewEntry[] = [];
     const firstPosition = this.#core.lastPosition + 1;
     const results = group.map((request) =>
-      request.batches.map((batch) => {
-        const first = entries.length;
-        let project: Project | undefined;
-        for (const entry of batch.entries) {
-          const source = this.#core.sources.obtain(batch.project, entry.src);
-          project = source.project;
-          if (!this.#accept(source, entry)) continue;
-          if (this.#builder.add(source, entry)) {
-            // Not to be forgotten before the table holds it.
-            source.pinCount++;
-            touched.push(source);
-          }
-          entries.push(entry);
-        }
-        const accepted = entries.slice(first);
-        const duplicateCount = batch.entries.length - accepted.length;
-        if (duplicateCount > 0) this.#core.deps.counters.add("store_duplicates_total", duplicateCount);
-        return new BatchResult(
-          batch.project,
-          { entries: accepted, firstPosition: firstPosition + first, ids: project?.ids },
-          duplicateCount,
-        );
-      }),
+      request.batches.map((batch) => this.#addBatch(batch, firstPosition)),
     );
-    const batch = entries.length === 0 ? undefined : this.#builder.finish(firstPosition);
-    return { results, entries, batch, touched };
+    return {
+      results,
+      batch: this.#builder.entryCount === 0 ? undefined : this.#builder.finish(firstPosition),
+    };
+  }
+
+  #addBatch({ project: projectName, entries }: StoreBatch, firstPosition: number): BatchResult {
+    const builder = this.#builder;
+    const first = firstPosition + builder.entryCount;
+    let ids: Project["ids"] | undefined;
+    // Only where there are duplicates is another list needed.
+    let accepted: NewEntry[] | undefined;
+    for (const [index, entry] of entries.entries()) {
+      const source = this.#core.sources.obtain(projectName, entry.src);
+      ids = source.project.ids;
+      if (!this.#accept(source, entry)) {
+        accepted ??= entries.slice(0, index);
+        continue;
+      }
+      accepted?.push(entry);
+      // Not to be forgotten before the table holds it.
+      if (builder.add(source, entry)) source.pinCount++;
+      source.pendingCount++;
+      source.pendingReceived = entry.received;
+    }
+    const stored = accepted ?? entries;
+    const duplicateCount = entries.length - stored.length;
+    if (duplicateCount > 0) this.#core.deps.counters.add("store_duplicates_total", duplicateCount);
+    return new BatchResult(projectName, { entries: stored, firstPosition: first, ids }, duplicateCount);
   }
 
   /** False for an entry that says nothing new (docs/protocol.md 6.2, 6.9). */
@@ -224,11 +225,11 @@ export class Committer {
     if (lost !== undefined) closed += mark.accept(lost.first, lost.last);
     if (seq !== undefined) closed += mark.accept(seq, seq);
     if (closed > 0) this.#core.deps.counters.add("store_gaps_closed_total", closed);
-    source.dirtyBoots.add(boot);
+    source.markChanged(boot, mark);
     return true;
   }
 
-  async #commit(batch: Batch<SourceState>, entries: readonly NewEntry[]): Promise<void> {
+  async #commit(batch: Batch<SourceState>): Promise<void> {
     const core = this.#core;
     const log = core.active.logs.at(-1);
     if (log === undefined) throw new Error("the active table has no log");
@@ -236,16 +237,15 @@ export class Committer {
     await log.kv.commit([{ type: "put", key, value: batch.value }]);
     core.active.add(batch);
     core.lastPosition = batch.firstPosition + batch.entryCount - 1;
-    for (let index = 0; index < entries.length; index++) {
-      const source = batch.rowSources[index];
-      if (source === undefined) continue;
-      source.entryCount++;
-      source.lastReceived = entries[index]?.received ?? source.lastReceived;
+    for (const source of batch.sources) {
+      source.pinCount--;
+      source.entryCount += source.pendingCount;
+      source.lastReceived = source.pendingReceived;
+      source.pendingCount = 0;
     }
   }
 
   #finish(group: readonly Request[], prepared: Prepared): void {
-    for (const source of prepared.touched) source.pinCount--;
     this.#busy = false;
     this.#runQuietActions();
     for (const results of prepared.results) this.#deliver(results);

@@ -1,7 +1,7 @@
 import type { ClockQuality, MsgJson, NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
 import { STREAM_DEFAULT } from "../../protocol/entry.ts";
 import { LEVELS, type Level } from "../../protocol/level.ts";
-import type { ByteReader } from "./byte-reader.ts";
+import { type ByteReader, MalformedRecord } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 
 /*
@@ -32,20 +32,18 @@ export function clockOfCode(code: number): ClockQuality {
   return CLOCKS[code] ?? "server";
 }
 
-/** Most bytes a row can take beside its texts. */
+/** Most bytes a row can take beside its texts: two of flags, ten numbers of eight, prefixes of the texts. */
 const ROW_FIXED_BYTES_MAX = 96;
 
-/** Writes `[length][row]`; `entry` was checked by `assertStorable`. */
-export function writeRow(to: ByteWriter, entry: NewEntry): void {
+/**
+ * Writes `[length][row]`; `entry` was checked by `assertStorable`. Its message is elsewhere, from `messageStart` on: row and
+ * reader count in UTF-16 units.
+ */
+export function writeRow(to: ByteWriter, entry: NewEntry, messageStart: number): void {
   const { level, module, boot, seq, uptime, clockError, lost, stream, timestamp, received } = entry;
   const sizeMax =
     ROW_FIXED_BYTES_MAX +
-    3 *
-      (entry.msg.length +
-        stream.length +
-        (module?.length ?? 0) +
-        (boot?.length ?? 0) +
-        (lost?.boot.length ?? 0));
+    3 * (stream.length + (module?.length ?? 0) + (boot?.length ?? 0) + (lost?.boot.length ?? 0));
   const block = to.beginBlock(sizeMax);
   to.reserve(sizeMax);
   const hasStream = stream !== STREAM_DEFAULT;
@@ -76,12 +74,19 @@ export function writeRow(to: ByteWriter, entry: NewEntry): void {
     to.varint(lost.first);
     to.varint(lost.last);
   }
-  to.text(entry.msg);
+  to.varint(messageStart);
+  to.varint(entry.msg.length);
   to.endBlock(block);
 }
 
-/** A row taken apart, its texts still where they were: what sealing and replay need without making every string. */
+/**
+ * A row taken apart. Its message is still where it was, and texts that come again and again are made once: what sealing and
+ * replay need without making every string.
+ */
 export class RowView {
+  readonly #streams = new TextMemo();
+  readonly #modules = new TextMemo();
+  readonly #boots = new TextMemo();
   levelCode = 0;
   clockCode = 0;
   timestamp = 0;
@@ -93,8 +98,9 @@ export class RowView {
   uptime: number | undefined;
   clockError: number | undefined;
   lost: SeqRange | undefined;
-  msgStart = 0;
-  msgEnd = 0;
+  /** In UTF-16 units of the batch's messages. */
+  messageStart = 0;
+  messageUnits = 0;
 
   /** Reads the row that starts with its length at `from.position`, and leaves `from` behind it. */
   read(from: ByteReader): void {
@@ -107,19 +113,37 @@ export class RowView {
     this.timestamp = from.varint();
     const distance = from.varint();
     this.received = second & RECEIVED_BEFORE ? this.timestamp - distance : this.timestamp + distance;
-    this.stream = first & HAS_STREAM ? from.text() : STREAM_DEFAULT;
-    this.module = first & HAS_MODULE ? from.text() : undefined;
-    this.boot = first & HAS_BOOT ? from.text() : undefined;
+    this.stream = first & HAS_STREAM ? this.#streams.read(from) : STREAM_DEFAULT;
+    this.module = first & HAS_MODULE ? this.#modules.read(from) : undefined;
+    this.boot = first & HAS_BOOT ? this.#boots.read(from) : undefined;
     this.seq = second & HAS_SEQ ? from.varint() : undefined;
     this.uptime = second & HAS_UPTIME ? from.varint() : undefined;
     this.clockError = second & HAS_CLOCK_ERROR ? from.varint() : undefined;
     this.lost =
       second & HAS_LOST ? { boot: from.text(), first: from.varint(), last: from.varint() } : undefined;
-    const msgSize = from.varint();
-    this.msgStart = from.position;
-    this.msgEnd = this.msgStart + msgSize;
-    from.position = this.msgStart;
-    from.skip(end - this.msgStart);
+    this.messageStart = from.varint();
+    this.messageUnits = from.varint();
+    if (from.position !== end) throw new MalformedRecord("a row is longer than it says");
+  }
+}
+
+/** Gives the string of before where the bytes are those of before. */
+class TextMemo {
+  #bytes = new Uint8Array(0);
+  #text = "";
+
+  read(from: ByteReader): string {
+    const size = from.varint();
+    const start = from.position;
+    from.skip(size);
+    if (size === this.#bytes.length) {
+      let index = 0;
+      while (index < size && from.bytes[start + index] === this.#bytes[index]) index++;
+      if (index === size) return this.#text;
+    }
+    this.#bytes = Uint8Array.prototype.slice.call(from.bytes, start, from.position);
+    this.#text = from.bytes.toString("utf8", start, from.position);
+    return this.#text;
   }
 }
 

@@ -7,7 +7,7 @@ import { TurnKeeper } from "./turn-keeper.ts";
 
 /** Rows of a table to look at in one go. */
 const ROWS_MAX = 1024;
-/** Positions of a project's index that are fetched together, so that each chunk is inflated once for all of them. */
+/** Positions of a project's index that are fetched together, so that each chunk is expanded once for all of them. */
 const WINDOW_MIN = 64;
 
 /** What a page sees: the store as it was when the page was asked for. A table stays readable after it is sealed. */
@@ -67,10 +67,10 @@ export class Lister {
     while (cursor < sealed) {
       const found = reader.chunkAfter(source.number, cursor, sealed);
       if (found === undefined) break;
-      const head = found.content;
-      if (head !== undefined && (stream === undefined || head.streams.includes(stream))) {
-        const chunk = reader.open(source.number, head);
-        const count = chunk === undefined ? 0 : head.entryCount;
+      const place = found.content;
+      if (place !== undefined && (stream === undefined || place.streams.includes(stream))) {
+        const chunk = reader.open(found);
+        const count = chunk?.head.entryCount ?? 0;
         for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
           const entry = chunk?.entryAt(index, stream, ids);
           if (entry !== undefined) into.push(entry);
@@ -99,7 +99,7 @@ export class Lister {
     const into: StoredEntry[] = [];
     let before = last + 1;
     for (const table of tables.toReversed()) {
-      const floor = Math.max(after, tableStart(table) - 1);
+      const floor = Math.max(after, table.floor);
       while (before > floor + 1 && into.length < limit) {
         before = table.listBefore(source, before, floor, { stream, limit, rowsMax: ROWS_MAX }, into);
         if (turns.due) await turns.keep();
@@ -109,16 +109,13 @@ export class Lister {
     while (into.length < limit && through > after) {
       const found = reader.chunkBefore(source.number, after, through);
       if (found === undefined) break;
-      const head = found.content;
-      if (head !== undefined && (stream === undefined || head.streams.includes(stream))) {
-        const chunk = reader.open(source.number, head);
+      const place = found.content;
+      if (place !== undefined && (stream === undefined || place.streams.includes(stream))) {
+        const chunk = reader.open(found);
         const floor = chunk?.indexAfter(after) ?? 0;
-        for (
-          let index = head.entryCount - 1;
-          chunk !== undefined && index >= floor && into.length < limit;
-          index--
-        ) {
-          const entry = chunk.entryAt(index, stream, ids);
+        const count = chunk?.head.entryCount ?? 0;
+        for (let index = count - 1; index >= floor && into.length < limit; index--) {
+          const entry = chunk?.entryAt(index, stream, ids);
           if (entry !== undefined) into.push(entry);
         }
       }
@@ -202,7 +199,7 @@ export class Lister {
     return into.reverse();
   }
 
-  /** The entries at these positions, ascending; each chunk is inflated once. */
+  /** The entries at these positions, ascending; each chunk is expanded once. */
   async #fetch(
     project: Project,
     window: { readonly positions: Float64Array; readonly sourceNumbers: Uint32Array },
@@ -242,17 +239,14 @@ export class Lister {
       if (found === undefined || found.lastPosition < position) {
         found = reader.chunkAfter(sourceNumber, position - 1, sealed);
       }
-      const head = found?.content;
-      if (head === undefined || (stream !== undefined && !head.streams.includes(stream))) continue;
-      const chunk = reader.open(sourceNumber, head);
+      const place = found?.content;
+      if (found === undefined || place === undefined || place.firstPosition > position) continue;
+      if (stream !== undefined && !place.streams.includes(stream)) continue;
+      const chunk = reader.open(found);
       const at = chunk?.indexAfter(position - 1) ?? 0;
       if (chunk?.positions[at] === position) into[index] = chunk.entryAt(at, stream, project.ids);
     }
   }
-}
-
-function tableStart(table: Memtable): number {
-  return table.batches[0]?.firstPosition ?? table.lastPosition + 1;
 }
 
 function pushRow(

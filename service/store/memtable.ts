@@ -1,26 +1,39 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
-import { type Batch, readRow } from "./batch-record.ts";
+import { type Batch, type BatchValue, grown } from "./batch-record.ts";
+import { ByteReader } from "./byte-reader.ts";
 import { clockOfCode, entryOf, levelOfCode, RowView } from "./entry-record.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
 import type { SourceState } from "./source-state.ts";
 
-/** Memory of a table beside its batches' bytes, for each entry: a position, a place, a source. */
-const ENTRY_OVERHEAD_BYTES = 40;
-/** A place is `batch index * PLACE_SCALE + row start`; a transaction's value stays far below 4 GiB. */
-const PLACE_SCALE = 0x100000000;
+/** Memory of a row beside its batch's bytes: four numbers, and room to grow. */
+const ROW_OVERHEAD_BYTES = 24;
+/** Rows of a source between two that its tail remembers: what finding one walks at most. */
+const BLOCK_ROWS = 64;
+/** No row before this one. */
+const ROW_NONE = 0xffffffff;
 
-/** Entries of one source in a table. */
+/** Entries of one source in a table: a chain from the last row back, and every 64th row. */
 export interface SourceTail {
-  readonly positions: number[];
-  readonly places: number[];
+  readonly source: SourceState;
+  readonly table: Memtable;
+  /** Number of the source in the table. */
+  readonly index: number;
+  entryCount: number;
+  lastRow: number;
+  readonly blockFirstRows: number[];
+}
+
+/** The log that a table was written to; removed once the table is sealed. */
+export interface TableLog {
+  readonly name: string;
+  readonly kv: OrderedKv;
 }
 
 /** One entry of a table, not yet decoded. */
 export interface TableRow {
-  readonly source: SourceState;
+  readonly row: number;
   readonly position: number;
-  readonly batch: Batch<SourceState>;
-  readonly start: number;
+  readonly source: SourceState;
 }
 
 export interface TableQuery {
@@ -30,46 +43,80 @@ export interface TableQuery {
   readonly rowsMax: number;
 }
 
-/** The log that a table was written to; removed once the table is sealed. */
-export interface TableLog {
-  readonly name: string;
-  readonly kv: OrderedKv;
+/** A batch as a table keeps it: its bytes, and the numbers of its rows. */
+interface TableBatch extends BatchValue {
+  readonly firstPosition: number;
+  readonly firstRow: number;
 }
 
 /**
- * Committed entries that are not sealed yet: the very bytes that were written to the log, and where each source's rows are
- * in them. Rebuilt from the log at open.
+ * Committed entries that are not sealed yet: the very bytes that were written to the log, and which row of which source is
+ * where. Rebuilt from the log at open. The index is in flat arrays: as objects, it would cost more time in garbage collection
+ * than everything else that an append does.
  */
 export class Memtable {
   readonly logs: TableLog[] = [];
-  readonly sources = new Map<SourceState, SourceTail>();
-  readonly batches: Batch<SourceState>[] = [];
-  entryCount = 0;
-  bytes = 0;
+  readonly tails = new Map<SourceState, SourceTail>();
+  readonly #tailList: SourceTail[] = [];
+  readonly #batches: TableBatch[] = [];
+  /** By row: its batch, its start in it, its source's tail, and the row of the same source before it. */
+  #rowBatches = new Uint32Array(256);
+  #rowStarts = new Uint32Array(256);
+  #rowTails = new Uint32Array(256);
+  #rowsBefore = new Uint32Array(256);
+  #rowCount = 0;
+  #valueBytes = 0;
   lastPosition = 0;
   readonly #row = new RowView();
 
+  get entryCount(): number {
+    return this.#rowCount;
+  }
+
+  /** Memory it takes, about. */
+  get bytes(): number {
+    return this.#valueBytes + this.#rowCount * ROW_OVERHEAD_BYTES;
+  }
+
+  /** Position before its first entry. */
+  get floor(): number {
+    return (this.#batches[0]?.firstPosition ?? this.lastPosition + 1) - 1;
+  }
+
   /** Takes a batch that is durable. */
   add(batch: Batch<SourceState>): void {
-    const place = this.batches.length * PLACE_SCALE;
-    this.batches.push(batch);
-    const { rowSources, rowStarts, firstPosition, entryCount } = batch;
+    const { firstPosition, entryCount, value, messagesStart, unitBytes, sources, rowSources, rowStarts } =
+      batch;
+    const batchIndex = this.#batches.length;
+    this.#batches.push({ firstPosition, firstRow: this.#rowCount, value, messagesStart, unitBytes });
+    while (this.#rowCount + entryCount > this.#rowStarts.length) this.#grow();
     for (let index = 0; index < entryCount; index++) {
-      const source = rowSources[index];
-      const start = rowStarts[index];
-      if (source === undefined || start === undefined) throw new RangeError("a batch lacks a row");
-      let tail = this.sources.get(source);
-      if (tail === undefined) {
-        tail = { positions: [], places: [] };
-        this.sources.set(source, tail);
-        source.pinCount++;
-      }
-      tail.positions.push(firstPosition + index);
-      tail.places.push(place + start);
+      const source = sources[rowSources[index] ?? 0];
+      if (source === undefined) throw new RangeError("a batch names a source that it does not list");
+      const tail = source.tail?.table === this ? source.tail : this.#tailOf(source);
+      const row = this.#rowCount++;
+      this.#rowBatches[row] = batchIndex;
+      this.#rowStarts[row] = rowStarts[index] ?? 0;
+      this.#rowTails[row] = tail.index;
+      this.#rowsBefore[row] = tail.lastRow;
+      if (tail.entryCount % BLOCK_ROWS === 0) tail.blockFirstRows.push(row);
+      tail.entryCount++;
+      tail.lastRow = row;
     }
-    this.entryCount += entryCount;
-    this.bytes += batch.value.length + entryCount * ENTRY_OVERHEAD_BYTES;
+    this.#valueBytes += value.length;
     this.lastPosition = firstPosition + entryCount - 1;
+  }
+
+  /** The source's rows after a position, ascending. */
+  *rowsOfSource(source: SourceState, after = 0): Generator<TableRow> {
+    const tail = this.tails.get(source);
+    if (tail === undefined) return;
+    for (let block = this.#blockOf(tail, after); block < tail.blockFirstRows.length; block++) {
+      for (const row of this.#rowsOfBlock(tail, block)) {
+        const position = this.#positionOf(row);
+        if (position > after) yield { row, position, source };
+      }
+    }
   }
 
   /**
@@ -83,20 +130,16 @@ export class Memtable {
     query: TableQuery,
     into: StoredEntry[],
   ): number {
-    const tail = this.sources.get(source);
-    if (tail === undefined) return through;
-    const { positions } = tail;
     let cursor = after;
-    let index = firstAfter(positions, after);
-    for (const end = index + query.rowsMax; index < end; index++) {
-      const position = positions[index];
-      if (position === undefined || position > through) return through;
-      if (into.length >= query.limit) return cursor;
-      const entry = this.#entryAt(source, tail, index, query.stream);
+    let rowsLeft = query.rowsMax;
+    for (const row of this.rowsOfSource(source, after)) {
+      if (row.position > through) break;
+      if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
+      const entry = this.entryOfRow(row, query.stream);
       if (entry !== undefined) into.push(entry);
-      cursor = position;
+      cursor = row.position;
     }
-    return cursor;
+    return through;
   }
 
   /** The same backwards: entries before `before` and after `after`, descending. Returns the position it looked down to. */
@@ -107,96 +150,161 @@ export class Memtable {
     query: TableQuery,
     into: StoredEntry[],
   ): number {
-    const tail = this.sources.get(source);
-    if (tail === undefined) return after + 1;
-    const { positions } = tail;
+    const tail = this.tails.get(source);
     let cursor = before;
-    let index = firstAfter(positions, before - 1) - 1;
-    for (const end = index - query.rowsMax; index > end; index--) {
-      const position = positions[index];
-      if (position === undefined || position <= after) return after + 1;
-      if (into.length >= query.limit) return cursor;
-      const entry = this.#entryAt(source, tail, index, query.stream);
+    let rowsLeft = query.rowsMax;
+    for (let row = tail && this.#lastRowBefore(tail, before); row !== undefined; row = this.#rowBefore(row)) {
+      const position = this.#positionOf(row);
+      if (position <= after) break;
+      if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
+      const entry = this.entryOfRow({ row, position, source }, query.stream);
       if (entry !== undefined) into.push(entry);
       cursor = position;
     }
-    return cursor;
+    return after + 1;
   }
 
   /** Rows of all sources after `after` and up to `through`, ascending. */
   *rowsAfter(after: number, through: number): Generator<TableRow> {
-    for (let at = firstBatchEndingAfter(this.batches, after); at < this.batches.length; at++) {
-      const batch = this.batches[at];
-      if (batch === undefined || batch.firstPosition > through) return;
-      const end = Math.min(batch.entryCount, through - batch.firstPosition + 1);
-      for (let index = Math.max(0, after + 1 - batch.firstPosition); index < end; index++)
-        yield rowOf(batch, index);
+    for (let row = this.#firstRowAfter(after); row < this.#rowCount; row++) {
+      const position = this.#positionOf(row);
+      if (position > through) return;
+      yield { row, position, source: this.#sourceOf(row) };
     }
   }
 
   /** Rows of all sources before `before` and after `after`, descending. */
   *rowsBefore(before: number, after: number): Generator<TableRow> {
-    for (let at = this.batches.length - 1; at >= 0; at--) {
-      const batch = this.batches[at];
-      if (batch === undefined || batch.firstPosition + batch.entryCount - 1 <= after) return;
-      const last = Math.min(batch.entryCount, before - batch.firstPosition) - 1;
-      for (let index = last; index >= 0 && batch.firstPosition + index > after; index--)
-        yield rowOf(batch, index);
+    for (let row = this.#firstRowAfter(before - 1) - 1; row >= 0; row--) {
+      const position = this.#positionOf(row);
+      if (position <= after) return;
+      yield { row, position, source: this.#sourceOf(row) };
     }
   }
 
   /** The entry of a row, or undefined where it is of another stream. */
-  entryOfRow(row: TableRow, stream: string | undefined): StoredEntry | undefined {
-    return readEntry(this.#row, row, stream);
+  entryOfRow({ row, position, source }: TableRow, stream: string | undefined): StoredEntry | undefined {
+    const view = this.#row;
+    const batch = this.readRow(row, view);
+    if (stream !== undefined && view.stream !== stream) return undefined;
+    return entryOf(
+      {
+        src: source.src,
+        stream: view.stream,
+        msg: messageOf(batch, view),
+        timestamp: view.timestamp,
+        received: view.received,
+        clock: clockOfCode(view.clockCode),
+        level: levelOfCode(view.levelCode),
+        module: view.module,
+        boot: view.boot,
+        seq: view.seq,
+        uptime: view.uptime,
+        clockError: view.clockError,
+        lost: view.lost,
+      },
+      source.project.ids.make(position),
+    );
   }
 
-  /** The batch and row start of a place. */
-  rowAt(place: number): { readonly batch: Batch<SourceState>; readonly start: number } {
-    const batch = this.batches[Math.floor(place / PLACE_SCALE)];
-    if (batch === undefined) throw new RangeError("a place of another table");
-    return { batch, start: place % PLACE_SCALE };
+  /** Takes a row apart; returns the batch that holds its message. */
+  readRow(row: number, into: RowView): BatchValue {
+    const batch = this.#batchOf(row);
+    into.read(new ByteReader(batch.value, this.#rowStarts[row]));
+    return batch;
   }
 
-  #entryAt(
-    source: SourceState,
-    tail: SourceTail,
-    index: number,
-    stream: string | undefined,
-  ): StoredEntry | undefined {
-    const { batch, start } = this.rowAt(tail.places[index] ?? 0);
-    return readEntry(this.#row, { source, position: tail.positions[index] ?? 0, batch, start }, stream);
+  #tailOf(source: SourceState): SourceTail {
+    let tail = this.tails.get(source);
+    if (tail === undefined) {
+      const index = this.#tailList.length;
+      tail = { source, table: this, index, entryCount: 0, lastRow: ROW_NONE, blockFirstRows: [] };
+      this.#tailList.push(tail);
+      this.tails.set(source, tail);
+      source.pinCount++;
+    }
+    source.tail = tail;
+    return tail;
+  }
+
+  #batchOf(row: number): TableBatch {
+    const batch = this.#batches[this.#rowBatches[row] ?? 0];
+    if (batch === undefined) throw new RangeError("no such row");
+    return batch;
+  }
+
+  #positionOf(row: number): number {
+    const batch = this.#batchOf(row);
+    return batch.firstPosition + row - batch.firstRow;
+  }
+
+  #sourceOf(row: number): SourceState {
+    const tail = this.#tailList[this.#rowTails[row] ?? 0];
+    if (tail === undefined) throw new RangeError("no such row");
+    return tail.source;
+  }
+
+  #rowBefore(row: number): number | undefined {
+    const before = this.#rowsBefore[row];
+    return before === ROW_NONE ? undefined : before;
+  }
+
+  /** The block of a tail in which its first row after the position is, or the one before that. */
+  #blockOf(tail: SourceTail, after: number): number {
+    let low = 0;
+    let high = tail.blockFirstRows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#positionOf(tail.blockFirstRows[middle] ?? 0) <= after) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(0, low - 1);
+  }
+
+  /** Rows of a block, ascending: the chain is walked from the row before the next block. */
+  #rowsOfBlock(tail: SourceTail, block: number): number[] {
+    const first = tail.blockFirstRows[block];
+    const next = tail.blockFirstRows[block + 1];
+    const rows: number[] = [];
+    let row = next === undefined ? tail.lastRow : this.#rowBefore(next);
+    for (; row !== undefined; row = this.#rowBefore(row)) {
+      rows.push(row);
+      if (row === first) break;
+    }
+    return rows.reverse();
+  }
+
+  #lastRowBefore(tail: SourceTail, before: number): number | undefined {
+    const next = tail.blockFirstRows[this.#blockOf(tail, before - 1) + 1];
+    let row = next === undefined ? tail.lastRow : this.#rowBefore(next);
+    while (row !== undefined && this.#positionOf(row) >= before) row = this.#rowBefore(row);
+    return row;
+  }
+
+  #firstRowAfter(after: number): number {
+    let low = 0;
+    let high = this.#rowCount;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#positionOf(middle) <= after) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #grow(): void {
+    this.#rowBatches = grown(this.#rowBatches);
+    this.#rowStarts = grown(this.#rowStarts);
+    this.#rowTails = grown(this.#rowTails);
+    this.#rowsBefore = grown(this.#rowsBefore);
   }
 }
 
-function rowOf(batch: Batch<SourceState>, index: number): TableRow {
-  const source = batch.rowSources[index];
-  const start = batch.rowStarts[index];
-  if (source === undefined || start === undefined) throw new RangeError("a batch lacks a row");
-  return { source, position: batch.firstPosition + index, batch, start };
-}
-
-function readEntry(into: RowView, row: TableRow, stream: string | undefined): StoredEntry | undefined {
-  const { source, position, batch, start } = row;
-  readRow(batch, start, into);
-  if (stream !== undefined && into.stream !== stream) return undefined;
-  return entryOf(
-    {
-      src: source.src,
-      stream: into.stream,
-      msg: batch.value.toString("utf8", into.msgStart, into.msgEnd),
-      timestamp: into.timestamp,
-      received: into.received,
-      clock: clockOfCode(into.clockCode),
-      level: levelOfCode(into.levelCode),
-      module: into.module,
-      boot: into.boot,
-      seq: into.seq,
-      uptime: into.uptime,
-      clockError: into.clockError,
-      lost: into.lost,
-    },
-    source.project.ids.make(position),
-  );
+/** The message of a row of this batch. */
+export function messageOf(batch: BatchValue, row: RowView): string {
+  const start = batch.messagesStart + row.messageStart * batch.unitBytes;
+  const end = start + row.messageUnits * batch.unitBytes;
+  return batch.value.toString(batch.unitBytes === 1 ? "latin1" : "utf16le", start, end);
 }
 
 /** Index of the first of ascending `positions` that is above `after`. */
@@ -206,18 +314,6 @@ export function firstAfter(positions: ArrayLike<number>, after: number): number 
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((positions[middle] ?? 0) <= after) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function firstBatchEndingAfter(batches: readonly Batch<SourceState>[], after: number): number {
-  let low = 0;
-  let high = batches.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const batch = batches[middle];
-    if (batch !== undefined && batch.firstPosition + batch.entryCount - 1 <= after) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -3,7 +3,7 @@ import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
 import { ChunkedStore } from "./chunked-store.ts";
-import { zlibCompressor } from "./compressor.ts";
+import { brotliCompressor } from "./compressor.ts";
 import { LmdbSpace } from "./lmdb-kv.ts";
 import type { StoreUnavailable } from "./log-store.ts";
 import type { ChunkedStoreOptions } from "./store-core.ts";
@@ -34,7 +34,7 @@ export async function openStore(
       {
         ...rest,
         space,
-        compressor: zlibCompressor,
+        compressor: brotliCompressor,
         newSecret: (size) => random.bytes(size),
         yieldTurn: () => new Promise((resolve) => setImmediate(resolve)),
       },

@@ -3,7 +3,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { Compressor } from "./compressor.ts";
 
-/** Entries a row of the project index stands for: a row inflates in well under 1 ms. */
+/** Entries a row of the project index stands for: a row expands in well under 1 ms. */
 export const INDEX_ROW_ENTRIES_MAX = 4096;
 
 /** Which source has which position of a project, for positions that are sealed. */
@@ -47,8 +47,8 @@ export interface UnsealedIndexRow {
   readonly lastPosition: number;
 }
 
-export async function sealIndexRow(row: UnsealedIndexRow, compressor: Compressor): Promise<Buffer> {
-  return sealValue(ValueKind.ProjectIndex, row.head, await compressor.deflate(row.body));
+export function sealIndexRow(row: UnsealedIndexRow, compressor: Compressor): Buffer {
+  return sealValue(ValueKind.ProjectIndex, row.head, compressor.compress(row.body));
 }
 
 export interface IndexRow {
@@ -64,7 +64,7 @@ export function readIndexRow(stored: Uint8Array, compressor: Compressor): IndexR
   let position = reader.varint();
   const count = reader.varint();
   const bodyBytes = reader.varint();
-  const body = new ByteReader(compressor.inflate(value.subarray(reader.position), bodyBytes));
+  const body = new ByteReader(compressor.expand(value.subarray(reader.position), bodyBytes));
   const positions = new Float64Array(count);
   for (let index = 0; index < count; index++) {
     if (index > 0) position += body.varint() + 1;

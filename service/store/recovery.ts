@@ -1,4 +1,4 @@
-import { type BatchSource, readBatch, readRow } from "./batch-record.ts";
+import { type Batch, type BatchSource, readBatch } from "./batch-record.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import { RowView } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
@@ -8,7 +8,7 @@ import { type Segment, SegmentReader } from "./segment-reader.ts";
 import type { SourceState } from "./source-state.ts";
 import { SourceTable } from "./source-table.ts";
 import { type ChunkedStoreOptions, type StoreCore, type StoreDeps, StoreHealth } from "./store-core.ts";
-import { batchKeys, batchOfKey, chunkKeys, projectIndexKeys } from "./store-keys.ts";
+import { batchKeys, batchOfKey, chunkKeys, packKeys, projectIndexKeys } from "./store-keys.ts";
 import {
   decodeState,
   encodeState,
@@ -151,28 +151,21 @@ function replayLog(core: StoreCore, kv: OrderedKv): number {
 }
 
 /** Marks and totals as they were after the batch; what the head has of it already changes nothing. */
-function replayRows(
-  core: StoreCore,
-  batch: {
-    rowSources: readonly SourceState[];
-    rowStarts: readonly number[];
-    firstPosition: number;
-    value: Buffer;
-  },
-): void {
-  const row = new RowView();
-  for (const [index, source] of batch.rowSources.entries()) {
-    readRow(batch, batch.rowStarts[index] ?? 0, row);
-    if (batch.firstPosition + index > source.throughPosition) {
+function replayRows(core: StoreCore, batch: Batch<SourceState>): void {
+  const view = new RowView();
+  const last = batch.firstPosition + batch.entryCount - 1;
+  for (const { row, position, source } of core.active.rowsAfter(batch.firstPosition - 1, last)) {
+    core.active.readRow(row, view);
+    if (position > source.throughPosition) {
       source.entryCount++;
-      source.lastReceived = row.received;
+      source.lastReceived = view.received;
     }
-    const boot = row.lost?.boot ?? row.boot;
-    if (boot === undefined || (row.seq === undefined && row.lost === undefined)) continue;
+    const boot = view.lost?.boot ?? view.boot;
+    if (boot === undefined || (view.seq === undefined && view.lost === undefined)) continue;
     const mark = core.sources.obtainMark(source, boot);
-    if (row.lost !== undefined) mark.accept(row.lost.first, row.lost.last);
-    if (row.seq !== undefined) mark.accept(row.seq, row.seq);
-    source.dirtyBoots.add(boot);
+    if (view.lost !== undefined) mark.accept(view.lost.first, view.lost.last);
+    if (view.seq !== undefined) mark.accept(view.seq, view.seq);
+    source.markChanged(boot, mark);
   }
 }
 
@@ -182,9 +175,10 @@ async function removeUnfinishedSeal(core: StoreCore, state: StoreState): Promise
   if (newest !== undefined) {
     const first = core.sealedPosition + 1;
     let changes: KvChange[] = [];
-    const projects = new Set([...core.active.sources.keys()].map((source) => source.project.number));
+    const projects = new Set([...core.active.tails.keys()].map((source) => source.project.number));
     const ranges = [
-      ...[...core.active.sources.keys()].map((source) => chunkKeys(source.number, first, POSITION_MAX)),
+      ...[...core.active.tails.keys()].map((source) => chunkKeys(source.number, first, POSITION_MAX)),
+      packKeys(newest.nextPack),
       ...[...projects].map((number) => projectIndexKeys(number, first, POSITION_MAX)),
     ];
     for (const range of ranges) {

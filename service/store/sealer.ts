@@ -1,4 +1,4 @@
-import { readRow } from "./batch-record.ts";
+import { PackBuilder } from "./chunk-place.ts";
 import { ChunkBuilder, sealChunk, type UnsealedChunk } from "./chunk-record.ts";
 import type { Committer } from "./committer.ts";
 import { RowView } from "./entry-record.ts";
@@ -8,14 +8,12 @@ import { INDEX_ROW_ENTRIES_MAX, ProjectIndexBuilder, sealIndexRow } from "./proj
 import type { Segment } from "./segment-reader.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import type { StoreCore } from "./store-core.ts";
-import { chunkKey, projectIndexKey } from "./store-keys.ts";
-import { encodeState, STATE_KEY, segmentName } from "./store-state.ts";
+import { projectIndexKey } from "./store-keys.ts";
+import { encodeState, type SegmentState, STATE_KEY, segmentName } from "./store-state.ts";
 import { TurnKeeper } from "./turn-keeper.ts";
 
 /** Bytes of sealed values written in one transaction: about as long as one fsync. */
 const WRITE_BYTES_MAX = 1 << 20;
-/** Chunks being compressed at a time. One core is left to the rest; the engine's own writer needs a thread too. */
-const COMPRESSING_MAX = 2;
 /** Sources whose totals and marks are written in one transaction of the head. */
 const HEAD_SOURCES_MAX = 1000;
 
@@ -58,15 +56,20 @@ export class Sealer {
     await this.#writeProjectIndex(table, writer);
     await writer.finish();
     await this.#writeSources(table);
-    const sealed = { first: segment.first, last: table.lastPosition, bytes: segment.bytes + writer.bytes };
-    await core.head.commit([
-      this.#stateChange(false, table.lastPosition, { segment, last: sealed.last, bytes: sealed.bytes }),
-    ]);
-    segment.last = sealed.last;
-    segment.bytes = sealed.bytes;
+    const filled: SegmentState = {
+      ...stateOf(segment),
+      last: table.lastPosition,
+      bytes: segment.bytes + writer.bytes,
+      nextPack: writer.nextPack,
+    };
+    await core.head.commit([this.#stateChange(false, table.lastPosition, filled)]);
+    Object.assign(segment, filled);
     core.sealedPosition = table.lastPosition;
     core.frozen = undefined;
-    for (const source of table.sources.keys()) source.pinCount--;
+    for (const source of table.tails.keys()) {
+      source.pinCount--;
+      if (source.tail?.table === table) source.tail = undefined;
+    }
     core.deps.counters.add("store_sealed_entries_total", table.entryCount);
     for (const log of table.logs) {
       await log.kv.close();
@@ -85,6 +88,7 @@ export class Sealer {
       first: core.sealedPosition + 1,
       last: core.sealedPosition,
       bytes: 0,
+      nextPack: 1,
       created: core.deps.clock.wallMs(),
     };
     core.segments.push(segment);
@@ -94,13 +98,11 @@ export class Sealer {
   #stateChange(
     sealing: boolean,
     sealedPosition = this.#core.sealedPosition,
-    filled?: { segment: Segment; last: number; bytes: number },
+    filled?: SegmentState,
   ): KvChange {
     const core = this.#core;
-    const segments = core.segments.map(({ number, first, last, bytes, created }) =>
-      filled?.segment.number === number
-        ? { number, first, last: filled.last, bytes: filled.bytes, created }
-        : { number, first, last, bytes, created },
+    const segments = core.segments.map((segment) =>
+      filled?.number === segment.number ? filled : stateOf(segment),
     );
     const { nextSourceNumber, nextProjectNumber } = core.sources;
     const state = {
@@ -117,38 +119,30 @@ export class Sealer {
   async #writeChunks(table: Memtable, writer: SegmentWriter): Promise<void> {
     const { compressor, yieldTurn, clock } = this.#core.deps;
     const turns = new TurnKeeper(clock, yieldTurn);
-    const compressing: Promise<void>[] = [];
     for (const { source, chunk } of this.#chunksOf(table)) {
       this.#assertWanted();
-      if (compressing.length >= COMPRESSING_MAX) await compressing.shift();
-      const key = chunkKey(source.number, chunk.lastPosition);
-      const sealed = sealChunk(chunk, compressor).then((value) => writer.put(key, value));
-      sealed.catch(() => {
-        // Its turn to be awaited comes.
-      });
-      compressing.push(sealed);
+      writer.putChunk(source.number, chunk, sealChunk(chunk, compressor));
       await writer.flushIfFull();
-      await turns.keep();
+      if (turns.due) await turns.keep();
     }
-    await Promise.all(compressing);
   }
 
   *#chunksOf(table: Memtable): Generator<{ source: SourceState; chunk: UnsealedChunk }> {
     const { chunkEntriesMax, chunkBytesMax } = this.#core.options;
     const builder = new ChunkBuilder();
-    const row = new RowView();
-    for (const [source, tail] of table.sources) {
+    const view = new RowView();
+    for (const tail of table.tails.values()) {
+      const { source } = tail;
       const share = evenShare(tail, chunkEntriesMax);
-      for (let index = 0; index < tail.positions.length; index++) {
-        const { batch, start } = table.rowAt(tail.places[index] ?? 0);
-        readRow(batch, start, row);
+      for (const { row, position } of table.rowsOfSource(source)) {
+        const batch = table.readRow(row, view);
         if (builder.entryCount > 0) {
-          const bytes = builder.bytes + row.msgEnd - row.msgStart;
+          const bytes = builder.bytes + view.messageUnits * batch.unitBytes;
           if (builder.entryCount >= share || bytes > chunkBytesMax) {
             yield { source, chunk: builder.finish(source.project.name, source.src) };
           }
         }
-        builder.add(tail.positions[index] ?? 0, row, batch.value);
+        builder.add(position, view, batch);
       }
       yield { source, chunk: builder.finish(source.project.name, source.src) };
     }
@@ -160,22 +154,19 @@ export class Sealer {
     const builders = new Map<Project, ProjectIndexBuilder>();
     const write = async (project: Project, builder: ProjectIndexBuilder): Promise<void> => {
       const row = builder.finish();
-      writer.put(projectIndexKey(project.number, row.lastPosition), await sealIndexRow(row, compressor));
+      writer.put(projectIndexKey(project.number, row.lastPosition), sealIndexRow(row, compressor));
       await writer.flushIfFull();
     };
-    for (const batch of table.batches) {
-      this.#assertWanted();
-      for (let index = 0; index < batch.entryCount; index++) {
-        const source = batch.rowSources[index];
-        if (source === undefined) continue;
-        let builder = builders.get(source.project);
-        if (builder === undefined) {
-          builder = new ProjectIndexBuilder();
-          builders.set(source.project, builder);
-        }
-        builder.add(batch.firstPosition + index, source.number);
-        if (builder.entryCount >= INDEX_ROW_ENTRIES_MAX) await write(source.project, builder);
+    for (const { position, source } of table.rowsAfter(0, table.lastPosition)) {
+      let builder = builders.get(source.project);
+      if (builder === undefined) {
+        builder = new ProjectIndexBuilder();
+        builders.set(source.project, builder);
       }
+      builder.add(position, source.number);
+      if (builder.entryCount < INDEX_ROW_ENTRIES_MAX) continue;
+      await write(source.project, builder);
+      this.#assertWanted();
       await turns.keep();
     }
     for (const [project, builder] of builders) {
@@ -186,7 +177,7 @@ export class Sealer {
   /** Marks and totals as of a moment at which everything they count is durable; later entries may be among them. */
   async #writeSources(table: Memtable): Promise<void> {
     const core = this.#core;
-    const sources = [...table.sources.keys()];
+    const sources = [...table.tails.keys()];
     for (let start = 0; start < sources.length; start += HEAD_SOURCES_MAX) {
       this.#assertWanted();
       const some = sources.slice(start, start + HEAD_SOURCES_MAX);
@@ -202,15 +193,20 @@ export class Sealer {
   }
 }
 
+function stateOf({ number, first, last, bytes, nextPack, created }: Segment): SegmentState {
+  return { number, first, last, bytes, nextPack, created };
+}
+
 /** Entries a chunk, so that a source's chunks come out equally full. */
 function evenShare(tail: SourceTail, entriesMax: number): number {
-  const count = tail.positions.length;
+  const count = tail.entryCount;
   return Math.ceil(count / Math.ceil(count / entriesMax));
 }
 
 /** Writes sealed values in transactions of a moderate size. */
 class SegmentWriter {
   readonly #segment: Segment;
+  readonly #packs: PackBuilder;
   #changes: KvChange[] = [];
   #pendingBytes = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -218,12 +214,28 @@ class SegmentWriter {
 
   constructor(segment: Segment) {
     this.#segment = segment;
+    this.#packs = new PackBuilder(segment.nextPack);
+  }
+
+  get nextPack(): number {
+    return this.#packs.nextPack;
+  }
+
+  putChunk(sourceNumber: number, chunk: UnsealedChunk, sealed: Buffer): void {
+    this.#putAll(this.#packs.add(sourceNumber, chunk, sealed));
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    this.#changes.push({ type: "put", key, value });
-    this.#pendingBytes += value.length;
-    this.bytes += value.length;
+    this.#putAll([{ type: "put", key, value }]);
+  }
+
+  #putAll(changes: readonly KvChange[]): void {
+    for (const change of changes) {
+      const bytes = change.type === "put" ? change.value.length : 0;
+      this.#changes.push(change);
+      this.#pendingBytes += bytes;
+      this.bytes += bytes;
+    }
   }
 
   async flushIfFull(): Promise<void> {
@@ -234,6 +246,7 @@ class SegmentWriter {
   }
 
   async finish(): Promise<void> {
+    this.#putAll(this.#packs.finish());
     await this.#writing;
     this.#write();
     await this.#writing;

@@ -1,10 +1,11 @@
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
-import { type ChunkHead, OpenChunk, readChunkHead } from "./chunk-record.ts";
+import { type ChunkPlace, readPlace } from "./chunk-place.ts";
+import { OpenChunk, readChunkHead } from "./chunk-record.ts";
 import type { Compressor } from "./compressor.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
 import { type IndexRow, readIndexRow } from "./project-index.ts";
-import { chunkKeys, lastPositionOfKey, projectIndexKeys } from "./store-keys.ts";
+import { chunkKeys, type KeyRange, lastPositionOfKey, packKey, projectIndexKeys } from "./store-keys.ts";
 
 /** An engine of sealed entries. */
 export interface Segment {
@@ -13,6 +14,7 @@ export interface Segment {
   first: number;
   last: number;
   bytes: number;
+  nextPack: number;
   readonly created: number;
 }
 
@@ -20,6 +22,12 @@ export interface Segment {
 export interface Found<T> {
   readonly lastPosition: number;
   readonly content: T | undefined;
+}
+
+/** A chunk found; `segment` holds its pack. */
+export interface FoundChunk extends Found<ChunkPlace> {
+  readonly sourceNumber: number;
+  readonly segment: Segment;
 }
 
 /** Damaged values remembered so as not to be counted again; past it they are forgotten and may count twice. */
@@ -44,68 +52,54 @@ export class SegmentReader {
   }
 
   /** The first chunk of the source that ends after the position. */
-  chunkAfter(sourceNumber: number, after: number, through: number): Found<ChunkHead> | undefined {
-    for (const segment of this.#segments) {
-      if (segment.last <= after) continue;
-      const keys = chunkKeys(sourceNumber, after + 1, Math.min(through, segment.last));
-      for (const { key, value } of segment.kv.range({ ...keys, limit: 1 }))
-        return this.#chunk(sourceNumber, key, value);
+  chunkAfter(sourceNumber: number, after: number, through: number): FoundChunk | undefined {
+    const keysOf = (last: number): KeyRange => chunkKeys(sourceNumber, after + 1, last);
+    for (const { segment, key, value } of this.#firstAfter(keysOf, after, through)) {
+      return this.#place(sourceNumber, segment, key, value);
     }
     return undefined;
   }
 
   /** The last chunk of the source that ends at or before `through`, and after the position. */
-  chunkBefore(sourceNumber: number, after: number, through: number): Found<ChunkHead> | undefined {
-    for (let index = this.#segments.length - 1; index >= 0; index--) {
-      const segment = this.#segments[index];
-      if (segment === undefined || segment.first > through || segment.last < segment.first) continue;
-      if (segment.last <= after) return undefined;
-      const keys = chunkKeys(sourceNumber, after + 1, through);
-      for (const { key, value } of segment.kv.range({ ...keys, limit: 1, reverse: true })) {
-        return this.#chunk(sourceNumber, key, value);
-      }
+  chunkBefore(sourceNumber: number, after: number, through: number): FoundChunk | undefined {
+    const keys = chunkKeys(sourceNumber, after + 1, through);
+    for (const { segment, key, value } of this.#lastBefore(keys, after, through)) {
+      return this.#place(sourceNumber, segment, key, value);
     }
     return undefined;
   }
 
   /** The first row of a project's index that ends after the position. */
   indexAfter(projectNumber: number, after: number, through: number): Found<IndexRow> | undefined {
-    for (const segment of this.#segments) {
-      if (segment.last <= after) continue;
-      const keys = projectIndexKeys(projectNumber, after + 1, Math.min(through, segment.last));
-      for (const { key, value } of segment.kv.range({ ...keys, limit: 1 }))
-        return this.#indexRow(projectNumber, key, value);
+    const keysOf = (last: number): KeyRange => projectIndexKeys(projectNumber, after + 1, last);
+    for (const { key, value } of this.#firstAfter(keysOf, after, through)) {
+      return this.#indexRow(projectNumber, key, value);
     }
     return undefined;
   }
 
   /** The last row of a project's index that ends at or before `through`, and after the position. */
   indexBefore(projectNumber: number, after: number, through: number): Found<IndexRow> | undefined {
-    for (let index = this.#segments.length - 1; index >= 0; index--) {
-      const segment = this.#segments[index];
-      if (segment === undefined || segment.first > through || segment.last < segment.first) continue;
-      if (segment.last <= after) return undefined;
-      const keys = projectIndexKeys(projectNumber, after + 1, through);
-      for (const { key, value } of segment.kv.range({ ...keys, limit: 1, reverse: true })) {
-        return this.#indexRow(projectNumber, key, value);
-      }
+    const keys = projectIndexKeys(projectNumber, after + 1, through);
+    for (const { key, value } of this.#lastBefore(keys, after, through)) {
+      return this.#indexRow(projectNumber, key, value);
     }
     return undefined;
   }
 
-  /** The chunk inflated; those used last are kept. Undefined where it does not inflate. */
-  open(sourceNumber: number, head: ChunkHead): OpenChunk | undefined {
-    const name = `${sourceNumber}:${head.lastPosition}`;
-    let chunk = this.#openChunks.get(name);
-    if (chunk !== undefined) {
+  /** The chunk expanded; those used last are kept. Undefined where it is damaged. */
+  open({ sourceNumber, segment, lastPosition, content: place }: FoundChunk): OpenChunk | undefined {
+    if (place === undefined) return undefined;
+    const name = `${sourceNumber}:${lastPosition}`;
+    const known = this.#openChunks.get(name);
+    if (known !== undefined) {
       this.#openChunks.delete(name);
-      this.#openChunks.set(name, chunk);
-      return chunk;
+      this.#openChunks.set(name, known);
+      return known;
     }
-    try {
-      chunk = new OpenChunk(head, this.#deps.compressor);
-    } catch {
-      this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition: head.lastPosition });
+    const chunk = this.#read(segment, place);
+    if (chunk === undefined) {
+      this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition });
       return undefined;
     }
     this.#openChunks.set(name, chunk);
@@ -118,12 +112,49 @@ export class SegmentReader {
     return chunk;
   }
 
-  #chunk(sourceNumber: number, key: Uint8Array, value: Uint8Array): Found<ChunkHead> {
+  #read(segment: Segment, place: ChunkPlace): OpenChunk | undefined {
+    const pack = segment.kv.get(packKey(place.packNumber));
+    const head = pack && readChunkHead(pack.subarray(place.start, place.start + place.size));
+    if (head === undefined) return undefined;
+    try {
+      return new OpenChunk(head, this.#deps.compressor);
+    } catch {
+      return undefined;
+    }
+  }
+
+  *#firstAfter(
+    keysOf: (last: number) => KeyRange,
+    after: number,
+    through: number,
+  ): Generator<{ segment: Segment; key: Uint8Array; value: Uint8Array }> {
+    for (let index = firstEndingAfter(this.#segments, after); index < this.#segments.length; index++) {
+      const segment = this.#segments[index];
+      if (segment === undefined || segment.first > through) return;
+      const keys = keysOf(Math.min(through, segment.last));
+      for (const pair of segment.kv.range({ ...keys, limit: 1 })) yield { segment, ...pair };
+    }
+  }
+
+  *#lastBefore(
+    keys: KeyRange,
+    after: number,
+    through: number,
+  ): Generator<{ segment: Segment; key: Uint8Array; value: Uint8Array }> {
+    for (let index = this.#segments.length - 1; index >= 0; index--) {
+      const segment = this.#segments[index];
+      if (segment === undefined || segment.first > through || segment.last < segment.first) continue;
+      if (segment.last <= after) return;
+      for (const pair of segment.kv.range({ ...keys, limit: 1, reverse: true })) yield { segment, ...pair };
+    }
+  }
+
+  #place(sourceNumber: number, segment: Segment, key: Uint8Array, value: Uint8Array): FoundChunk {
     const lastPosition = lastPositionOfKey(key);
-    const content = readChunkHead(value);
+    const content = readPlace(value, lastPosition);
     if (content === undefined)
       this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition });
-    return { lastPosition, content };
+    return { sourceNumber, segment, lastPosition, content };
   }
 
   #indexRow(projectNumber: number, key: Uint8Array, value: Uint8Array): Found<IndexRow> {
@@ -144,4 +175,15 @@ export class SegmentReader {
     this.#deps.counters.add(counter);
     this.#deps.log.error(fields, "a stored value is damaged; what it held is left out");
   }
+}
+
+function firstEndingAfter(segments: readonly Segment[], after: number): number {
+  let low = 0;
+  let high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((segments[middle]?.last ?? 0) <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -3,6 +3,7 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { IdMaker } from "./entry-id.ts";
+import type { SourceTail } from "./memtable.ts";
 
 /** A project as the store knows it. */
 export interface Project {
@@ -30,14 +31,61 @@ export class SourceState {
   throughPosition = 0;
   /** Unsealed tables that hold entries of it; not forgotten while there are any. */
   pinCount = 0;
-  readonly marks = new Map<string, BootMark>();
+  /** Its entries in the table that takes new ones. */
+  tail: SourceTail | undefined;
+  /** Entries of the transaction under way, and the received time of the last of them. */
+  pendingCount = 0;
+  pendingReceived = 0;
+  readonly #marks = new Map<string, BootMark>();
+  #lastBoot: string | undefined;
+  #lastMark: BootMark | undefined;
   /** Boots whose mark is newer than the one in the head. */
-  readonly dirtyBoots = new Set<string>();
+  readonly #dirtyBoots: string[] = [];
 
   constructor(project: Project, src: string, number: number) {
     this.project = project;
     this.src = src;
     this.number = number;
+  }
+
+  /** The mark where it is in memory. */
+  markOf(boot: string): BootMark | undefined {
+    if (boot === this.#lastBoot) return this.#lastMark;
+    const mark = this.#marks.get(boot);
+    if (mark !== undefined) {
+      this.#lastBoot = boot;
+      this.#lastMark = mark;
+    }
+    return mark;
+  }
+
+  keepMark(boot: string, mark: BootMark): void {
+    this.#marks.set(boot, mark);
+  }
+
+  markChanged(boot: string, mark: BootMark): void {
+    if (mark.dirty) return;
+    mark.dirty = true;
+    this.#dirtyBoots.push(boot);
+  }
+
+  /** The marks that the head must be told of; from now on they count as told. */
+  takeDirtyMarks(): { readonly boot: string; readonly mark: BootMark }[] {
+    return this.#dirtyBoots.splice(0).map((boot) => {
+      const mark = this.#marks.get(boot);
+      if (mark === undefined) throw new Error("a mark was forgotten before it was written");
+      mark.dirty = false;
+      return { boot, mark };
+    });
+  }
+
+  /** Forgets marks that the head holds, where there are more than `max`. */
+  forgetMarks(max: number): void {
+    if (this.#marks.size <= max) return;
+    this.#lastBoot = this.#lastMark = undefined;
+    for (const [boot, mark] of this.#marks) {
+      if (!mark.dirty) this.#marks.delete(boot);
+    }
   }
 
   encode(throughPosition: number): Uint8Array {

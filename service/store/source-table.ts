@@ -84,7 +84,7 @@ export class SourceTable {
 
   /** The mark of a boot where it was ever met. */
   findMark(source: SourceState, boot: string): BootMark | undefined {
-    const known = source.marks.get(boot);
+    const known = source.markOf(boot);
     if (known !== undefined) return known;
     const stored = this.#head.get(markKey(source.number, boot));
     if (stored === undefined) return undefined;
@@ -94,10 +94,10 @@ export class SourceTable {
   }
 
   obtainMark(source: SourceState, boot: string): BootMark {
-    let mark = source.marks.get(boot);
+    let mark = source.markOf(boot);
     if (mark === undefined) {
       mark = this.findMark(source, boot) ?? new BootMark();
-      source.marks.set(boot, mark);
+      source.keepMark(boot, mark);
     }
     return mark;
   }
@@ -120,24 +120,16 @@ export class SourceTable {
         key: sourceKey(source.project.number, source.src),
         value: source.encode(throughPosition),
       });
-      for (const boot of source.dirtyBoots) {
-        const mark = source.marks.get(boot);
-        if (mark === undefined) throw new Error("a mark was forgotten before it was written");
+      for (const { boot, mark } of source.takeDirtyMarks()) {
         changes.push({ type: "put", key: markKey(source.number, boot), value: encodeMark(mark) });
       }
-      source.dirtyBoots.clear();
     }
     return changes;
   }
 
   /** The changes of these sources are durable: marks beyond the latest few boots need not stay in memory. */
   written(sources: Iterable<SourceState>): void {
-    for (const source of sources) {
-      if (source.marks.size <= CACHED_BOOTS_MAX) continue;
-      for (const boot of source.marks.keys()) {
-        if (!source.dirtyBoots.has(boot)) source.marks.delete(boot);
-      }
-    }
+    for (const source of sources) source.forgetMarks(CACHED_BOOTS_MAX);
   }
 
   /** Totals in the head of up to `limit` sources after the one named, in the order of their keys. */

@@ -7,7 +7,8 @@
  *                 s <project number> <src>          source: its number and totals
  *                 k <source number> <boot>          mark and open gaps of a boot
  * engine `log-N`  b <first position> <count: 4>     one committed transaction, not yet sealed
- * engine `seg-N`  c <source number> <last position> chunk: sealed entries of one source
+ * engine `seg-N`  c <source number> <last position> chunk: where sealed entries of one source are
+ *                 v <pack number>                   pack: chunks one after the other
  *                 p <project number> <last position> which source has which position of a project
  *
  * Chunks are found by their last position: the first key not below (source, after + 1) is the chunk a page starts in.
@@ -23,6 +24,7 @@ const Prefix = {
   Batch: 0x62,
   Chunk: 0x63,
   ProjectIndex: 0x70,
+  Pack: 0x76,
 } as const;
 
 export interface KeyRange {
@@ -56,6 +58,18 @@ export function batchKey(firstPosition: number, entryCount: number): Buffer {
 
 export function chunkKey(sourceNumber: number, lastPosition: number): Buffer {
   return numbered(Prefix.Chunk, sourceNumber, lastPosition);
+}
+
+export function packKey(packNumber: number): Buffer {
+  const key = Buffer.allocUnsafe(1 + POSITION_BYTES);
+  key[0] = Prefix.Pack;
+  putPosition(key, 1, packNumber);
+  return key;
+}
+
+/** The packs from a number on. */
+export function packKeys(first: number): KeyRange {
+  return { start: packKey(first), end: Buffer.of(Prefix.Pack + 1) };
 }
 
 export function projectIndexKey(projectNumber: number, lastPosition: number): Buffer {

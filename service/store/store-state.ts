@@ -14,6 +14,8 @@ export interface SegmentState {
   readonly last: number;
   /** Bytes of its values. */
   readonly bytes: number;
+  /** Packs from this number on belong to a seal that was not finished. */
+  readonly nextPack: number;
   /** UTC ms. */
   readonly created: number;
 }
@@ -55,6 +57,7 @@ export function encodeState(state: StoreState): Uint8Array {
     writer.varint(segment.first);
     writer.varint(segment.last);
     writer.varint(segment.bytes);
+    writer.varint(segment.nextPack);
     writer.varint(segment.created);
   }
   return sealValue(ValueKind.State, writer.view());
@@ -77,6 +80,7 @@ export function decodeState(stored: Uint8Array): StoreState | undefined {
       first: reader.varint(),
       last: reader.varint(),
       bytes: reader.varint(),
+      nextPack: reader.varint(),
       created: reader.varint(),
     });
   }

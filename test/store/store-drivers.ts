@@ -7,7 +7,7 @@ import { CounterTable } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
 import { ChunkedStore } from "../../service/store/chunked-store.ts";
-import { zlibCompressor } from "../../service/store/compressor.ts";
+import { brotliCompressor } from "../../service/store/compressor.ts";
 import { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import { openStore } from "../../service/store/open-store.ts";
 import type { KvSpace } from "../../service/store/ordered-kv.ts";
@@ -59,7 +59,7 @@ function hastyClock(): Clock {
   return { wallMs: () => 1_763_784_000_000, monotonicMs: () => (now += 3) };
 }
 
-/** A chunked store on simulated engines; everything but zlib's threads happens in microtasks. */
+/** A chunked store on simulated engines; everything happens in microtasks. */
 export function openMemoryStore(
   space: KvSpace,
   seed: number,
@@ -75,7 +75,7 @@ export function openMemoryStore(
       clock: hastyClock(),
       counters,
       log: quietLog,
-      compressor: zlibCompressor,
+      compressor: brotliCompressor,
       newSecret: (size) => random.bytes(size),
       yieldTurn: () => Promise.resolve(),
     },
