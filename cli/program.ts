@@ -56,8 +56,7 @@ function addUp(program: Command): void {
     .command("up")
     .summary("gateway, MQTT broker, log service and page in one process")
     .description(
-      `Runs the whole chain in one process: an MQTT broker for boards, a gateway for them and for serial
-ports, a log service that keeps every line on disk, and the page and API to read them.`,
+      "Runs the whole chain in one process: an MQTT broker for boards, a gateway for them and for serial ports, a log service that keeps every line on disk, and the page and API to read them.",
     )
     .addOption(option("--data <folder>", "where the log is kept", "DATA"))
     .addOption(option("--http <[host:]port>", "page and API (default: 127.0.0.1:7480)", "HTTP"))
@@ -83,9 +82,9 @@ ports, a log service that keeps every line on disk, and the page and API to read
       ),
     )
     .addOption(
-      option("--demo", "add two simulated boards that run the real agent, one on MQTT, one on a pty", "DEMO"),
+      new Option("--demo", "add two simulated boards that run the real agent, one on MQTT, one on a pty"),
     )
-    .addOption(option("--quiet", "do not print the live log here", "QUIET"))
+    .addOption(new Option("--quiet", "do not print the live log here"))
     .addHelpText(
       "after",
       `

@@ -5,7 +5,10 @@ export type BodyForm =
   | { readonly ok: true; readonly form: FrameForm }
   | { readonly ok: false; readonly reason: string };
 
-/** How a body is written, by its content type (docs/protocol.md 9.1, 10.1). None, or plain text, is taken for JSON. */
+/** What senders say that do not think of it: `application/x-www-form-urlencoded` is what `curl -d` says of anything. */
+const TYPES_UNSAID: readonly string[] = ["", "text/plain", "application/x-www-form-urlencoded"];
+
+/** How a body is written, by its content type (docs/protocol.md 9.1, 10.1). Where none was chosen it is taken for JSON. */
 export function bodyFormOf({ headers }: Pick<HttpRequest, "headers">): BodyForm {
   const encoding = headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") {
@@ -20,6 +23,6 @@ export function bodyFormOf({ headers }: Pick<HttpRequest, "headers">): BodyForm 
     return { ok: false, reason: "content-type: charset must be utf-8" };
   }
   if (type === TYPE_CBOR) return { ok: true, form: "cbor" };
-  if (type === "" || type === TYPE_JSON || type === "text/plain") return { ok: true, form: "json" };
+  if (type === TYPE_JSON || TYPES_UNSAID.includes(type)) return { ok: true, form: "json" };
   return { ok: false, reason: `content-type: must be ${TYPE_JSON} or ${TYPE_CBOR}` };
 }
