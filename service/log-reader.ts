@@ -1,4 +1,4 @@
-import type { Timers } from "../host/clock.ts";
+import type { Clock, Timers } from "../host/clock.ts";
 import type { AnswerPayload } from "../protocol/answer.ts";
 import { bad, type Decoded, good, Status } from "../protocol/decoded.ts";
 import type { StoredEntry } from "../protocol/entry.ts";
@@ -10,32 +10,48 @@ import { type ListQuery, type LogStore, UnknownToken } from "./store/log-store.t
 /** Longest wait of `follow` (docs/protocol.md 4.2). All commands of a frame share it. */
 export const FOLLOW_MS_MAX = 30_000;
 
+/** How long a frame may wait. */
+export interface Patience {
+  /** Waiting has no sense any more: the caller has gone, or the service stops. */
+  readonly ended: AbortSignal;
+  /** On the monotonic clock. */
+  readonly untilMs: number;
+}
+
 export interface LogReaderDependencies {
   readonly store: LogStore;
+  readonly clock: Clock;
   readonly timers: Timers;
 }
 
 /** `/v1/Log.List` (docs/protocol.md 4.2). */
 export class LogReader {
   readonly #store: LogStore;
+  readonly #clock: Clock;
   readonly #timers: Timers;
 
-  constructor({ store, timers }: LogReaderDependencies) {
+  constructor({ store, clock, timers }: LogReaderDependencies) {
     this.#store = store;
+    this.#clock = clock;
     this.#timers = timers;
   }
 
+  /** For one frame, from now. */
+  patience(ended: AbortSignal): Patience {
+    return { ended, untilMs: this.#clock.monotonicMs() + FOLLOW_MS_MAX };
+  }
+
   /**
-   * @param ended when waiting has no sense any more: time is up, the caller has gone, or the service stops.
+   * @param patience of `follow`, from `patience()`.
    * @throws StoreUnavailable
    */
-  async list(command: Command, caller: Caller, ended: AbortSignal): Promise<Decoded<AnswerPayload>> {
+  async list(command: Command, caller: Caller, patience: Patience): Promise<Decoded<AnswerPayload>> {
     if (!mayDo(caller, "read")) return bad("this key has no right to read", Status.Forbidden);
     const args = decodeListArgs(command.args);
     if (!args.ok) return args;
     const query = queryOf(args.value, caller.project, command.args.limit !== undefined);
     try {
-      const entries = args.value.follow ? await this.#follow(query, ended) : await this.#store.list(query);
+      const entries = args.value.follow ? await this.#follow(query, patience) : await this.#store.list(query);
       return good({ entries, fields: args.value.fields });
     } catch (error) {
       if (error instanceof UnknownToken) return bad(error.message);
@@ -43,14 +59,7 @@ export class LogReader {
     }
   }
 
-  /** A signal that also ends after the longest wait of `follow`. */
-  deadline(ended: AbortSignal): { readonly ended: AbortSignal; cancel(): void } {
-    const deadline = new AbortController();
-    const timer = this.#timers.after(FOLLOW_MS_MAX, () => deadline.abort());
-    return { ended: AbortSignal.any([ended, deadline.signal]), cancel: () => timer.cancel() };
-  }
-
-  async #follow(query: ListQuery, ended: AbortSignal): Promise<readonly StoredEntry[]> {
+  async #follow(query: ListQuery, { ended, untilMs }: Patience): Promise<readonly StoredEntry[]> {
     let wake = (): void => {};
     const onEnded = (): void => wake();
     // Listening before looking: what comes in between is not missed.
@@ -58,16 +67,18 @@ export class LogReader {
       if (entries.some((entry) => isAskedFor(entry, query))) wake();
     });
     ended.addEventListener("abort", onEnded);
+    const timer = this.#timers.after(Math.max(0, untilMs - this.#clock.monotonicMs()), onEnded);
     try {
       for (;;) {
         const news = new Promise<void>((resolve) => {
           wake = resolve;
         });
         const entries = await this.#store.list(query);
-        if (entries.length > 0 || ended.aborted) return entries;
+        if (entries.length > 0 || ended.aborted || this.#clock.monotonicMs() >= untilMs) return entries;
         await news;
       }
     } finally {
+      timer.cancel();
       ended.removeEventListener("abort", onEnded);
       unsubscribe();
     }

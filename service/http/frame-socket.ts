@@ -17,8 +17,6 @@ export interface FrameSocketDependencies {
   readonly commands: Commands;
   readonly keys: KeyRing;
   readonly counters: Counters;
-  /** Ends when the service stops. */
-  readonly stopping: AbortSignal;
 }
 
 export interface FrameSocketOptions {
@@ -44,7 +42,6 @@ export class FrameSocket {
   readonly #counters: Counters;
   readonly #ownAddress: string;
   readonly #caller: Caller | undefined;
-  readonly #ended: AbortSignal;
   readonly #gone = new AbortController();
   /** Bounded by `FRAMES_UNDERWAY_MAX`: the socket is paused at more. */
   #underwayCount = 0;
@@ -59,7 +56,6 @@ export class FrameSocket {
     this.#counters = dependencies.counters;
     this.#ownAddress = options.ownAddress;
     this.#caller = options.caller;
-    this.#ended = AbortSignal.any([dependencies.stopping, this.#gone.signal]);
   }
 
   start(): void {
@@ -99,7 +95,7 @@ export class FrameSocket {
     // A page must hold what was logged before it on the same socket.
     if (frame.commands.some((command) => command.method === LIST_METHOD)) await answeredBefore;
     const answer = this.#commands
-      .runFrame(frame, caller, this.#ended)
+      .runFrame(frame, caller, this.#gone.signal)
       .then((result) => encodeFrameResult(frame, this.#ownAddress, result));
     return { answer, isBinary };
   }

@@ -72,7 +72,8 @@ export class HttpServer {
   readonly #app: FastifyInstance;
   readonly #heartbeat: Heartbeat;
   readonly #hub: LiveHub;
-  readonly #stopping = new AbortController();
+  /** Ends each request that waits. Bounded by the connections. */
+  readonly #underway = new Set<AbortController>();
   /** What was decided before an upgrade, for the handler after it. */
   readonly #frameCallers = new WeakMap<object, Caller>();
   readonly #liveRequests = new WeakMap<object, LiveRequest>();
@@ -112,7 +113,7 @@ export class HttpServer {
 
   /** Ends waiting requests and closes every connection. */
   async close(): Promise<void> {
-    this.#stopping.abort();
+    for (const underway of this.#underway) underway.abort();
     this.#heartbeat.stop(CLOSE_GRACE_MS);
     // Answers that the line above set free go out before connections are cut.
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -183,7 +184,7 @@ export class HttpServer {
       preValidation: async (request, reply) => {
         if (!request.ws) return;
         if (!this.#isFromHere(request)) return this.#send(reply, refusalAnswer(403, "another site's page"));
-        const { headers, query } = requestOf(request, this.#stopping.signal);
+        const { headers, query } = requestOf(request);
         const key = shownKey(headers, query);
         if (key === undefined) return;
         const caller = await callerOf(key, keys);
@@ -196,8 +197,7 @@ export class HttpServer {
         this.#heartbeat.watch(socket);
         const caller = this.#frameCallers.get(request.raw);
         const { ownAddress } = this.#options;
-        const stopping = this.#stopping.signal;
-        new FrameSocket({ socket, commands, keys, counters, stopping }, { ownAddress, caller }).start();
+        new FrameSocket({ socket, commands, keys, counters }, { ownAddress, caller }).start();
       },
     });
   }
@@ -210,7 +210,7 @@ export class HttpServer {
       preValidation: async (request, reply) => {
         if (!request.ws) return this.#send(reply, refusalAnswer(426, "a WebSocket upgrade is needed"));
         if (!this.#isFromHere(request)) return this.#send(reply, refusalAnswer(403, "another site's page"));
-        const admission = await admitLive(requestOf(request, this.#stopping.signal), this.#dependencies);
+        const admission = await admitLive(requestOf(request), this.#dependencies);
         if (!admission.ok) {
           counters.add("live_refused_readers_total");
           return this.#send(reply, goliothErrorAnswer(admission.error, admission.message));
@@ -237,10 +237,13 @@ export class HttpServer {
       method,
       url,
       handler: async (request, reply) => {
-        const gone = new AbortController();
-        reply.raw.on("close", () => gone.abort());
-        const ended = AbortSignal.any([gone.signal, this.#stopping.signal]);
-        return this.#send(reply, await handler(requestOf(request, ended)));
+        const underway = new AbortController();
+        this.#underway.add(underway);
+        reply.raw.on("close", () => {
+          this.#underway.delete(underway);
+          underway.abort();
+        });
+        return this.#send(reply, await handler(requestOf(request, underway.signal)));
       },
     });
     // The root answers GET as well (page, WebSocket).
@@ -302,8 +305,9 @@ export class HttpServer {
 }
 
 const NO_BODY = new Uint8Array(0);
+const NEVER = new AbortController().signal;
 
-function requestOf(request: FastifyRequest, ended: AbortSignal): HttpRequest {
+function requestOf(request: FastifyRequest, ended = NEVER): HttpRequest {
   const queryStart = request.url.indexOf("?");
   return {
     headers: request.headers,

@@ -84,7 +84,7 @@ describe("a body that is no frame gets words", () => {
 
   test.each([
     ["application/xml", "415 content-type: must be application/json or application/cbor"],
-    ["application/x-www-form-urlencoded", "415 content-type: must be application/json or application/cbor"],
+    ["multipart/form-data", "415 content-type: must be application/json or application/cbor"],
     ["multipart/form-data; boundary=x", "415 content-type: must be application/json or application/cbor"],
     ["application/json; charset=latin1", "415 content-type: charset must be utf-8"],
   ])("content type %s: 415", async (type, words) => {
