@@ -1,4 +1,4 @@
-import { readdir, realpath } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { ReadlineParser } from "@serialport/parser-readline";
@@ -28,6 +28,7 @@ export class SerialportLink implements ByteLink {
   #reopenTimer: Timer | undefined;
   #stopped = false;
   #paused = false;
+  #deviceNumber: number | undefined;
   #lastComplaint = "";
   /** Writes under way, to be told when the device goes. */
   readonly #writes = new Set<(isTaken: boolean) => void>();
@@ -71,7 +72,18 @@ export class SerialportLink implements ByteLink {
 
   resume(): void {
     this.#paused = false;
-    this.#port?.resume();
+    if (this.#port !== undefined) void this.#resumeIfThere(this.#port);
+  }
+
+  /**
+   * A port that nobody was reading when its device went reads as empty for ever after, and the driver would ask it again without
+   * end. The device number tells: it is not given out again while we hold the port open.
+   */
+  async #resumeIfThere(port: SerialPort): Promise<void> {
+    const isThere = (await deviceNumber(this.#setting.path)) === this.#deviceNumber;
+    if (this.#port !== port || this.#paused) return;
+    if (isThere) port.resume();
+    else port.close(() => {});
   }
 
   async stop(): Promise<void> {
@@ -109,6 +121,7 @@ export class SerialportLink implements ByteLink {
     this.#lastComplaint = "";
     this.#port = port;
     port.on("close", () => this.#down(port));
+    this.#deviceNumber = await deviceNumber(path);
     const portName = await nameOf(path);
     if (this.#port !== port) return; // Gone again meanwhile.
     this.#events?.onUp(portName);
@@ -160,6 +173,14 @@ export const readlineParser: LineParserFactory = (onLine, onDiscarded) => {
     },
   };
 };
+
+async function deviceNumber(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).rdev;
+  } catch {
+    return undefined; // Gone.
+  }
+}
 
 /** The by-id name of a port, which is the same at every plugging in; else its path below /dev (docs/protocol.md 7.8). */
 async function nameOf(path: string): Promise<string> {

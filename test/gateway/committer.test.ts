@@ -1,0 +1,217 @@
+import { describe, expect, test, vi } from "vitest";
+import { Committer, type CommitterOptions } from "../../gateway/committer.ts";
+import { GatewayStopping } from "../../gateway/pauses.ts";
+import type { NewEntry } from "../../protocol/entry.ts";
+import { virtualWorld } from "../support/gateway-world.ts";
+
+function entry(src: string, text: string): NewEntry {
+  return { src, stream: "uart", msg: JSON.stringify(text), timestamp: 1, received: 1, clock: "server" };
+}
+
+function setUp(options: CommitterOptions = {}) {
+  const world = virtualWorld();
+  const committer = new Committer(world, options);
+  const durable: string[] = [];
+  const offer = (src: string, ...texts: string[]): boolean =>
+    committer.offer(
+      "default",
+      src,
+      texts.map((text) => entry(src, text)),
+      () => durable.push(...(texts.length === 0 ? [`${src}:empty`] : texts)),
+    );
+  return { ...world, committer, durable, offer };
+}
+
+/** A gate that holds commits until opened, once for each call of `open`. */
+function gate() {
+  const waiting: (() => void)[] = [];
+  return {
+    wait: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    open: () => waiting.shift()?.(),
+    get heldCount() {
+      return waiting.length;
+    },
+  };
+}
+
+describe("group commit", () => {
+  test("what is offered while a commit is under way goes together into the next", async () => {
+    const { uplink, time, offer, durable } = setUp();
+    const held = gate();
+    uplink.gate = held.wait;
+    offer("a", "1");
+    await time.advanceAsync(0);
+    for (const src of ["a", "b", "c"]) offer(src, `${src}2`, `${src}3`);
+    await time.advanceAsync(0);
+    expect(held.heldCount).toBe(1);
+    expect(durable).toEqual([]);
+    held.open();
+    await time.advanceAsync(0);
+    expect(durable).toEqual(["1"]);
+    held.open();
+    await time.advanceAsync(0);
+    expect(uplink.commits.map((batches) => batches.map(({ entries }) => entries.length))).toEqual([[1], [6]]);
+    expect(durable).toEqual(["1", "a2", "a3", "b2", "b3", "c2", "c3"]);
+  });
+
+  test("nothing is durable before the service says so, however often it is away", async () => {
+    const { uplink, time, offer, durable, counters } = setUp();
+    uplink.isAway = true;
+    offer("a", "1");
+    await time.advanceAsync(60_000);
+    expect(durable).toEqual([]);
+    expect(counters.values().gateway_uplink_unavailable_total).toBeGreaterThan(5);
+    expect(counters.values().gateway_uplink_unavailable_total).toBeLessThan(20);
+    offer("a", "2");
+    uplink.isAway = false;
+    await time.advanceAsync(10_000);
+    expect(durable).toEqual(["1", "2"]);
+    expect(uplink.texts("a", "uart")).toEqual(["1", "2"]);
+  });
+
+  test("an error that is no outage is a bug: it ends the process and is not tried again", async () => {
+    const { timers, random, counters, log } = virtualWorld();
+    const commit = vi.fn(async () => {
+      throw new RangeError("a bug");
+    });
+    const committer = new Committer({
+      timers,
+      random,
+      counters,
+      log,
+      uplink: { commit, mark: async () => 0 },
+    });
+    const crash = new Promise((resolve) => process.once("unhandledRejection", resolve));
+    committer.offer("default", "a", [entry("a", "1")], () => {});
+    expect(await crash).toBeInstanceOf(RangeError);
+    expect(commit).toHaveBeenCalledTimes(1);
+  });
+
+  test("an offer without entries is durable when all before it of its source is", async () => {
+    const { uplink, time, offer, durable } = setUp();
+    offer("a");
+    expect(durable).toEqual(["a:empty"]);
+    const held = gate();
+    uplink.gate = held.wait;
+    offer("a", "1");
+    offer("a");
+    offer("b");
+    await time.advanceAsync(0);
+    expect(durable).toEqual(["a:empty", "b:empty"]);
+    held.open();
+    await time.advanceAsync(0);
+    expect(durable).toEqual(["a:empty", "b:empty", "1", "a:empty"]);
+    expect(uplink.commits.length).toBe(1);
+  });
+
+  test("a chatty source fills its own share, and another's line is in the very next commit", async () => {
+    const { uplink, time, committer, offer } = setUp({ commitEntriesMax: 10, laneEntriesMax: 100 });
+    const held = gate();
+    uplink.gate = held.wait;
+    let takenCount = 0;
+    while (offer("chatty", `${takenCount}`)) takenCount += 1;
+    expect(takenCount).toBe(100);
+    await time.advanceAsync(0);
+    expect(offer("quiet", "hello")).toBe(true);
+    held.open();
+    await time.advanceAsync(0);
+    held.open();
+    await time.advanceAsync(0);
+    expect(uplink.texts("quiet", "uart")).toEqual(["hello"]);
+    expect(uplink.entries.length).toBe(20);
+    expect(committer.queuedEntries).toBe(81);
+    uplink.gate = async () => {};
+    held.open();
+    for (let turn = 0; turn < 5; turn++) await time.advanceAsync(0);
+    expect(uplink.texts("chatty", "uart")).toEqual(Array.from({ length: 100 }, (_, index) => `${index}`));
+  });
+
+  test("full, it says no; those who wait are taken in turn and nothing is lost", async () => {
+    const { uplink, time, committer, offer } = setUp({ queueEntriesMax: 4, laneEntriesMax: 4 });
+    const held = gate();
+    uplink.gate = held.wait;
+    for (let index = 0; index < 4; index++) expect(offer(`s${index}`, "x")).toBe(true);
+    expect(offer("late", "x")).toBe(false);
+    const order: string[] = [];
+    const waiting = ["p", "q", "r"].map((src) =>
+      committer.accept("default", src, [entry(src, "x")], () => {}).then(() => order.push(src)),
+    );
+    await time.advanceAsync(0);
+    expect(order).toEqual([]);
+    uplink.gate = async () => {};
+    held.open();
+    await Promise.all(waiting);
+    await time.advanceAsync(0);
+    expect(order).toEqual(["p", "q", "r"]);
+    expect(uplink.entries.length).toBe(7);
+  });
+
+  test("bytes are bounded as entries are", () => {
+    const { offer } = setUp({ laneBytesMax: 10_000 });
+    let takenCount = 0;
+    while (offer("a", "x".repeat(1000))) takenCount += 1;
+    expect(takenCount).toBe(8);
+    expect(offer("huge", "x".repeat(1_000_000))).toBe(true);
+  });
+
+  test("projects go into batches of their own", async () => {
+    const { uplink, time, committer } = setUp();
+    committer.offer("p1", "a", [entry("a", "1")], () => {});
+    committer.offer("p2", "a", [entry("a", "2")], () => {});
+    committer.offer("p1", "a", [entry("a", "3")], () => {});
+    await time.advanceAsync(0);
+    const [batches] = uplink.commits;
+    expect(batches?.map(({ project, entries }) => [project, entries.map(({ msg }) => msg)])).toEqual([
+      ["p1", ['"1"', '"3"']],
+      ["p2", ['"2"']],
+    ]);
+  });
+});
+
+describe("the committer's stop", () => {
+  test("waits for what was taken and takes nothing more", async () => {
+    const { uplink, time, committer, offer, durable } = setUp();
+    const held = gate();
+    uplink.gate = held.wait;
+    offer("a", "1");
+    await time.advanceAsync(0);
+    let isStopped = false;
+    const stopped = committer.stop(1_000).then(() => {
+      isStopped = true;
+    });
+    expect(() => offer("a", "2")).toThrow(GatewayStopping);
+    await time.advanceAsync(500);
+    expect(isStopped).toBe(false);
+    held.open();
+    await stopped;
+    expect(durable).toEqual(["1"]);
+  });
+
+  test("gives up at its deadline: never acked, no timer left, counted", async () => {
+    const { uplink, time, committer, offer, durable, counters } = setUp();
+    uplink.isAway = true;
+    offer("a", "1", "2");
+    await time.advanceAsync(200);
+    const stopped = committer.stop(1_000);
+    await time.advanceAsync(1_000);
+    await stopped;
+    uplink.isAway = false;
+    await time.advanceAsync(60_000);
+    expect(durable).toEqual([]);
+    expect(uplink.entries).toEqual([]);
+    expect(time.pendingCount).toBe(0);
+    expect(counters.values().gateway_unacked_at_stop_entries_total).toBe(2);
+  });
+
+  test("those who wait for room are told", async () => {
+    const { uplink, time, committer, offer } = setUp({ queueEntriesMax: 1 });
+    uplink.gate = () => new Promise(() => {});
+    offer("a", "1");
+    const waiting = committer.accept("default", "b", [entry("b", "1")], () => {});
+    const refusal = expect(waiting).rejects.toBeInstanceOf(GatewayStopping);
+    const stopped = committer.stop(10);
+    await time.advanceAsync(10);
+    await stopped;
+    await refusal;
+  });
+});

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GatewayCore, type GatewayCoreOptions } from "../../gateway/gateway-core.ts";
+import { readlineParser, SerialportLink } from "../../gateway/serialport-link.ts";
+import { openPty, type Pty } from "../../host/pty.ts";
+import { realWorld, until } from "./gateway-world.ts";
+
+/** A gateway at one end of a real pty, and a hand at the other; the port's path stays when the pty is replaced. */
+export class SerialBench {
+  readonly world = realWorld();
+  readonly #folder = mkdtempSync(join(tmpdir(), "boardlog-serial-"));
+  readonly path = join(this.#folder, "port");
+  /** All that came down the wire, as Latin-1. */
+  heard = "";
+  pty: Pty;
+  readonly #core: GatewayCore;
+
+  constructor(options: { readonly source?: string } & GatewayCoreOptions = {}) {
+    this.pty = this.#plug();
+    const { source, ...coreOptions } = options;
+    this.#core = new GatewayCore(this.world, coreOptions);
+    const link = new SerialportLink(this.world, { path: this.path, baud: 115_200 });
+    this.#core.addSerial(link, readlineParser, {
+      project: "default",
+      ...(source !== undefined && { source }),
+    });
+  }
+
+  get uplink() {
+    return this.world.uplink;
+  }
+
+  count(name: string): number {
+    return this.world.counters.values()[name] ?? 0;
+  }
+
+  /** Once the gateway has opened the port. */
+  async open(): Promise<void> {
+    await until("the gateway's hello", () => this.heard.includes('"hello":1'));
+  }
+
+  /** Writes, also more than the kernel takes at once. */
+  async write(data: string | Uint8Array): Promise<void> {
+    const bytes = Buffer.from(data as string);
+    for (let start = 0; start < bytes.length; start += 2048) {
+      if (this.pty.write(bytes.subarray(start, start + 2048))) continue;
+      await new Promise<void>((resolve) => this.pty.onDrain(resolve));
+    }
+  }
+
+  async unplug(): Promise<void> {
+    await this.pty.close();
+    unlinkSync(this.path);
+    this.heard = "";
+  }
+
+  replug(): void {
+    this.pty = this.#plug();
+  }
+
+  async stop(): Promise<void> {
+    await this.#core.stop();
+    await this.pty.close();
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  #plug(): Pty {
+    const pty = openPty();
+    symlinkSync(pty.path, this.path);
+    pty.onData((bytes) => {
+      this.heard += Buffer.from(bytes).toString("latin1");
+    });
+    return pty;
+  }
+}
