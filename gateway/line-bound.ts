@@ -21,6 +21,8 @@ export class LineBound {
 
   /** The chunk's bytes that may pass, in order; often the chunk itself. */
   push(chunk: Uint8Array): readonly Uint8Array[] {
+    // Whole lines, the usual case, go on without being taken apart.
+    if (!this.#discarding && this.#isShort(chunk)) return [chunk];
     const passed: Uint8Array[] = [];
     let start = 0;
     while (start < chunk.length) {
@@ -35,8 +37,15 @@ export class LineBound {
       }
       start = end + 1;
     }
-    // Whole lines, the usual case, go on without being taken apart.
-    return passed.reduce((sizeBytes, part) => sizeBytes + part.length, 0) === chunk.length ? [chunk] : passed;
+    return passed;
+  }
+
+  /** Whether no line can end too long in this chunk, whatever is in it; then it is counted. */
+  #isShort(chunk: Uint8Array): boolean {
+    if (this.#lineBytes + chunk.length >= CUT_LINE_BYTES) return false;
+    const lfIndex = chunk.lastIndexOf(LF);
+    this.#lineBytes = lfIndex < 0 ? this.#lineBytes + chunk.length : chunk.length - lfIndex - 1;
+    return true;
   }
 
   #pass(part: Uint8Array, passed: Uint8Array[]): void {

@@ -20,6 +20,17 @@ const KEEPALIVE_S = 60;
 const CONNECT_TIMEOUT_MS = 20_000;
 const QOS = 1;
 
+const PROTOCOLS: readonly string[] = ["mqtt:", "mqtts:", "tcp:", "ssl:", "ws:", "wss:"];
+
+/** A broker address that can never work. */
+export class BadBrokerUrl extends Error {
+  readonly code = "BAD_BROKER_URL";
+  constructor() {
+    super("broker: must be a URL such as mqtt://user:password@host:1883 or mqtts://host:8883");
+    this.name = "BadBrokerUrl";
+  }
+}
+
 /** An external broker (docs/protocol.md 8.6): a session that outlives the connection, at least once, in order. */
 export class MqttBrokerLink implements TopicLink {
   readonly senderWaits = false;
@@ -54,8 +65,12 @@ export class MqttBrokerLink implements TopicLink {
     return this.#client?.connected ?? false;
   }
 
-  /** Resolves at once: the broker may come later. */
+  /**
+   * Resolves at once: the broker may come later.
+   * @throws BadBrokerUrl
+   */
   async start(listener: TopicListener): Promise<void> {
+    if (brokerUrl(this.#options.url) === undefined) throw new BadBrokerUrl();
     this.#listener = listener;
     this.#connect();
   }
@@ -92,7 +107,9 @@ export class MqttBrokerLink implements TopicLink {
     const client = mqtt.connect(url, settings);
     this.#client = client;
     client.on("error", (error) => this.#complain(error.message));
+    let wasConnected = false;
     client.on("connect", (connack) => {
+      wasConnected = true;
       this.#backoff.reset();
       this.#lastComplaint = "";
       this.#counters.add("mqtt_broker_connects_total");
@@ -109,7 +126,7 @@ export class MqttBrokerLink implements TopicLink {
     });
     client.on("close", () => {
       if (this.#client !== client || this.#stopped) return;
-      this.#complain("connection lost");
+      if (wasConnected) this.#complain("connection lost");
       this.#client = undefined;
       client.end(true);
       this.#reconnectTimer = this.#timers.after(this.#backoff.takeMs(), () => this.#connect());
@@ -140,10 +157,15 @@ export class MqttBrokerLink implements TopicLink {
 
 /** A URL that may be logged. */
 export function withoutCredentials(url: string): string {
+  const parsed = brokerUrl(url);
+  return parsed === undefined ? "(no broker URL)" : `${parsed.protocol}//${parsed.host}`;
+}
+
+function brokerUrl(text: string): URL | undefined {
   try {
-    const parsed = new URL(url);
-    return `${parsed.protocol}//${parsed.host}${parsed.pathname === "/" ? "" : parsed.pathname}`;
+    const url = new URL(text);
+    return PROTOCOLS.includes(url.protocol) && url.host !== "" ? url : undefined;
   } catch {
-    return "(not a URL)";
+    return undefined;
   }
 }

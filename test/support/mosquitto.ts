@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A real Mosquitto with persistence, on a port and in a folder of its own. */
+export class Mosquitto {
+  readonly #program: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), "boardlog-mosquitto-"));
+  #process: ChildProcess | undefined;
+  port = 0;
+
+  /** @param program its path, as `requires("mosquitto")` found it. */
+  constructor(program: string) {
+    this.#program = program;
+  }
+
+  get url(): string {
+    return `mqtt://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, on the same port every time; resolves when it takes connections. */
+  async start(): Promise<void> {
+    if (this.port === 0) this.port = await freePort();
+    const settings = join(this.#folder, "mosquitto.conf");
+    writeFileSync(
+      settings,
+      `listener ${this.port} 127.0.0.1
+allow_anonymous true
+persistence true
+persistence_location ${this.#folder}/
+autosave_interval 1
+max_queued_messages 0
+${process.getuid?.() === 0 ? "user root\n" : ""}`,
+    );
+    this.#process = spawn(this.#program, ["-c", settings], { stdio: "ignore" });
+    await untilListening(this.port);
+  }
+
+  /** SIGTERM: it saves its sessions. */
+  stop(): Promise<void> {
+    return this.#end("SIGTERM");
+  }
+
+  /** SIGKILL: what it did not save is gone. */
+  kill(): Promise<void> {
+    return this.#end("SIGKILL");
+  }
+
+  async dispose(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
+    child.kill(signal);
+    await exited;
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+async function untilListening(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 500; attempt++) {
+    const socket = connect(port, "127.0.0.1");
+    const isOpen = await new Promise<boolean>((resolve) => {
+      socket.once("connect", () => resolve(true));
+      socket.once("error", () => resolve(false));
+    });
+    socket.destroy();
+    if (isOpen) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`nothing listens on port ${port}`);
+}
