@@ -117,7 +117,10 @@ function fromCbor(value: unknown, tally: { pairCount: number }): JsonValue {
   if (value instanceof Map) return objectFromMap(value, tally);
   if (Array.isArray(value)) return value.map((item) => fromCbor(item, tally));
   if (value instanceof Uint8Array) return textOf(value);
-  if (typeof value === "bigint") return new InexactNumber(String(value));
+  if (typeof value === "bigint") {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : new InexactNumber(String(value));
+  }
   if (typeof value === "number") {
     const exact = Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
     return exact ? value : new InexactNumber(String(value));

@@ -1,5 +1,6 @@
 import Type from "typebox";
 import { argsFromCbor, decodeCbor } from "./cbor.ts";
+import { decodeCompactText, decodeCompactValue } from "./compact-text.ts";
 import { bad, type Decoded, good, Status } from "./decoded.ts";
 import {
   type Boot,
@@ -40,16 +41,19 @@ const NO_ARGS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
 
 /**
  * Decodes a frame from bytes (docs/protocol.md 2, 3, 9).
- * @param form "json", "cbor", or undefined to tell by the first byte: a CBOR map starts with 0xA0 to 0xBF, JSON never does.
+ * @param form "json", "cbor", or undefined to tell by the first byte: a CBOR map or array starts with 0x80 to 0xBF, JSON never does.
  */
 export function decodeFrame(bytes: Uint8Array, form?: FrameForm): Decoded<Frame> {
   if (bytes.length > FRAME_BYTES_MAX) {
     return bad(`frame: larger than ${FRAME_BYTES_MAX} bytes`, Status.TooLarge);
   }
   const first = bytes[0] ?? 0;
-  if (form === "cbor" || (form === undefined && first >= 0xa0 && first <= 0xbf)) {
+  if (form === "cbor" || (form === undefined && first >= 0x80 && first <= 0xbf)) {
     const decoded = decodeCbor(bytes);
-    return decoded.ok ? frameFromValue(decoded.value, "cbor") : decoded;
+    if (!decoded.ok) return decoded;
+    // Clause 12.10.
+    if (Array.isArray(decoded.value)) return decodeCompactValue(decoded.value);
+    return frameFromValue(decoded.value, "cbor");
   }
   const { text, lossy } = decodeUtf8(bytes);
   return decodeFrameText(text, lossy);
@@ -57,6 +61,8 @@ export function decodeFrame(bytes: Uint8Array, form?: FrameForm): Decoded<Frame>
 
 /** The same from JSON text; `lossy` when decoding its bytes put U+FFFD in. */
 export function decodeFrameText(text: string, lossy = false): Decoded<Frame> {
+  // Clause 12.1: a compact frame is ASCII.
+  if (text.startsWith('["') && !lossy) return decodeCompactText(text);
   const parsed = parseJson(text, { verbatim: isVerbatimInFrame, lossy });
   if (!parsed.ok) return bad(`frame: not JSON: ${parsed.reason} at character ${parsed.index}`);
   return frameFromValue(parsed.value, "json");

@@ -1,4 +1,5 @@
 import { asciiJson } from "./ack.ts";
+import { COMPACT_STARTS, decodeCompactText, looksCompact } from "./compact-text.ts";
 import { crc32Digits, crc32OfLatin1 } from "./crc32.ts";
 import type { Frame } from "./frame.ts";
 import { decodeFrameText } from "./frame-decoder.ts";
@@ -22,7 +23,7 @@ export type LineItem =
   | { readonly type: "discarded"; readonly reason: LineDiscard; readonly line: string };
 
 const FRAME_START = '{"v":';
-const CHECKSUM_END = /\}([0-9a-fA-F]{8})$/;
+const CHECKSUM_END = /[}\]]([0-9a-fA-F]{8})$/;
 /** Places on one line where a frame is looked for; more are console text that mentions frames. */
 const FRAME_STARTS_MAX = 8;
 
@@ -34,6 +35,10 @@ export function decodeLine(line: string): readonly LineItem[] {
   const bare = line.endsWith("\r") ? line.slice(0, -1) : line;
   if (bare === "") return [];
   let discarded: LineDiscard | undefined;
+  for (const start of compactStarts(bare)) {
+    const found = decodeCompactAt(bare, start);
+    if (found.type !== "none") return [...textItems(bare.slice(0, start)), found];
+  }
   for (const start of frameStarts(bare)) {
     const found = decodeFrameAt(bare, start);
     if (found.type === "frame") return [...textItems(bare.slice(0, start)), found];
@@ -67,6 +72,36 @@ function* frameStarts(line: string): Generator<number> {
     yield start;
     start = line.indexOf(FRAME_START, start + 1);
   }
+}
+
+function* compactStarts(line: string): Generator<number> {
+  let count = 0;
+  for (
+    let start = line.indexOf('["');
+    start >= 0 && count < FRAME_STARTS_MAX;
+    start = line.indexOf('["', start + 1)
+  ) {
+    if (!COMPACT_STARTS.some((mark) => line.startsWith(mark, start))) continue;
+    count += 1;
+    yield start;
+  }
+}
+
+/** Clause 12.9: a compact frame is taken with a checksum only; what cannot be anything else is discarded without. */
+function decodeCompactAt(line: string, start: number): Found {
+  const digits = CHECKSUM_END.exec(line)?.[1];
+  const json = line.slice(start, digits === undefined ? line.length : -8);
+  const isFrame = looksCompact(json);
+  if (digits === undefined || crc32OfLatin1(json) !== Number.parseInt(digits, 16)) {
+    if (!isFrame) return { type: "none" };
+    const reason = digits === undefined ? LineDiscard.Cut : LineDiscard.BadChecksum;
+    return { type: "discarded", reason, line: line.slice(start) };
+  }
+  const decoded = decodeCompactText(json);
+  if (decoded.ok) return { type: "frame", frame: decoded.value, hasChecksum: true };
+  return isFrame
+    ? { type: "discarded", reason: LineDiscard.BadFrame, line: line.slice(start) }
+    : { type: "none" };
 }
 
 type Found = Extract<LineItem, { type: "frame" | "discarded" }> | { readonly type: "none" };

@@ -1,0 +1,162 @@
+import { bad, type Decoded, good } from "./decoded.ts";
+import { STREAM_LOSS } from "./entry.ts";
+import { COMMANDS_MAX, type Command, type Frame } from "./frame.ts";
+import { type JsonObject, type JsonValue, parseJson, Verbatim } from "./json-parser.ts";
+import { checkSrc, checkStream, isBoot } from "./names.ts";
+import { LOG_METHOD } from "./sequencing.ts";
+
+/** First character of a compact frame's first element, before the boot id (docs/protocol.md 12.2). */
+export const CompactMark = { Acked: "@", Called: "!", Unacked: "~" } as const;
+export type CompactMark = (typeof CompactMark)[keyof typeof CompactMark];
+
+/** From here on a time is UTC; below, it is uptime (docs/protocol.md 12.4). 2001-09-09, or 31 years of uptime. */
+export const UTC_MS_MIN = 1e12;
+
+/** Level numbers of docs/protocol.md 12.5, by place; 0 is an entry without level. */
+const LEVEL_NAMES = [undefined, "debug", "info", "warn", "error"] as const;
+const HEAD_NUMBERS = 4;
+
+/** One element of the array: a number, a string or other text of `msg`, null or true. */
+export type CompactElement =
+  | { readonly type: "number"; readonly value: number }
+  | { readonly type: "string"; readonly value: string; readonly json: string }
+  | { readonly type: "json"; readonly json: string }
+  | { readonly type: "null" }
+  | { readonly type: "true" };
+
+/** The frame that the elements stand for (docs/protocol.md 12), as a plain frame would have said it. */
+export function frameFromElements(elements: readonly CompactElement[]): Decoded<Frame> {
+  const [start, maybeSrc] = elements;
+  const mark = start?.type === "string" ? start.value.slice(0, 1) : "";
+  const boot = start?.type === "string" ? start.value.slice(1) : "";
+  if (!isMark(mark)) return bad("compact frame: must start with @, ! or ~ and the boot id");
+  if (!isBoot(boot)) return bad("boot: must be 1 to 32 printable ASCII characters");
+  const src = maybeSrc?.type === "string" ? checkSrc(maybeSrc.value) : undefined;
+  if (src !== undefined && !src.ok) return src;
+  const headStart = src === undefined ? 1 : 2;
+  const head = elements.slice(headStart, headStart + HEAD_NUMBERS);
+  const [first, skipped, time, age] = head.map((one) => (one.type === "number" ? one.value : Number.NaN));
+  if (first === undefined || skipped === undefined || time === undefined || age === undefined)
+    return bad("compact frame: first, skipped, time and age must stand behind the boot");
+  if (!isCount(first) || first < 1) return bad("first: must be an integer, 1 or more");
+  if (!isCount(skipped)) return bad("skipped: must be an integer, 0 or more");
+  if (!isCount(time) || !isCount(time + age)) return bad("time, age: must be integers, time + age 0 or more");
+  const commands = readCommands(elements.slice(headStart + HEAD_NUMBERS), first + skipped, time);
+  if (!commands.ok) return commands;
+  return good({
+    v: 1,
+    form: "json",
+    ...(src !== undefined && { src: src.value }),
+    boot: { text: boot, json: JSON.stringify(boot) },
+    clock: time + age >= UTC_MS_MIN ? "utc" : "uptime",
+    now: time + age,
+    first,
+    ack: mark !== CompactMark.Unacked,
+    commands: commands.value,
+    answerCount: 0,
+  });
+}
+
+/** Clauses 12.5 to 12.8. */
+function readCommands(
+  elements: readonly CompactElement[],
+  seqFirst: number,
+  timeFirst: number,
+): Decoded<readonly Command[]> {
+  const commands: Command[] = [];
+  let seq = seqFirst;
+  let time = timeFirst;
+  let level = 0;
+  let module: string | undefined;
+  let isJsonNext = false;
+  for (let index = 0; index < elements.length; index++) {
+    const element = elements[index];
+    if (element === undefined) break;
+    if (isJsonNext && element.type !== "string")
+      return bad("compact frame: true must be followed by JSON text");
+    if (element.type === "number") {
+      const { value } = element;
+      if (!Number.isSafeInteger(value)) return bad("compact frame: a number that is no integer");
+      if (value < 0) {
+        commands.push(dropCommand(seq, -value, time));
+        seq -= value;
+      } else {
+        time += Math.floor(value / LEVEL_NAMES.length);
+        level = value % LEVEL_NAMES.length;
+      }
+      if (!isCount(time) || !isCount(seq)) return bad("compact frame: a time or seq beyond 2^53-1");
+    } else if (element.type === "true") {
+      isJsonNext = true;
+    } else if (element.type === "null") {
+      index += 1;
+      const name = elements[index];
+      if (name?.type !== "string") return bad("module: must be a string behind null");
+      const checked = checkStream(name.value, "module");
+      if (!checked.ok) return checked;
+      module = checked.value;
+    } else {
+      const text = isJsonNext && element.type === "string" ? element.value : element.json;
+      const msg = element.type === "json" || isJsonNext ? msgOfText(text) : text;
+      commands.push(entryCommand(seq, msg, time, LEVEL_NAMES[level], module));
+      seq += 1;
+      module = undefined;
+      isJsonNext = false;
+    }
+    if (commands.length > COMMANDS_MAX) return bad(`compact frame: more than ${COMMANDS_MAX} entries`);
+  }
+  return isJsonNext ? bad("compact frame: true must be followed by JSON text") : good(commands);
+}
+
+/** Clause 12.7: what an engine printed and is no JSON, or is nested too deep, is kept as its text. */
+function msgOfText(text: string): string {
+  const parsed = parseJson(`{"msg":${text}}`, { verbatim: () => true });
+  const msg = parsed.ok ? (parsed.value as JsonObject).msg : undefined;
+  const isMsg = msg instanceof Verbatim && (msg.type === "object" || msg.type === "array");
+  return isMsg && msg.text === text ? text : JSON.stringify(text);
+}
+
+function entryCommand(
+  id: number,
+  msg: string,
+  time: number,
+  level: string | undefined,
+  module: string | undefined,
+): Command {
+  return {
+    id,
+    method: LOG_METHOD,
+    args: objectOf({
+      msg: new Verbatim(msg),
+      ...timeArg(time),
+      ...(level && { level }),
+      ...(module && { module }),
+    }),
+  };
+}
+
+/** The drop notice of docs/protocol.md 6.4 that a negative number is. */
+function dropCommand(first: number, count: number, time: number): Command {
+  const last = first + count - 1;
+  const msg = JSON.stringify({ where: "agent", first, last, count, why: "ring full" });
+  return {
+    id: last,
+    method: LOG_METHOD,
+    args: objectOf({ msg: new Verbatim(msg), stream: STREAM_LOSS, ...timeArg(time) }),
+  };
+}
+
+function timeArg(time: number): { readonly [name: string]: JsonValue } {
+  return time >= UTC_MS_MIN ? { timestamp: time } : { uptime: time };
+}
+
+function objectOf(members: { readonly [name: string]: JsonValue }): JsonObject {
+  return Object.assign(Object.create(null), members) as JsonObject;
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
+function isMark(text: string): text is CompactMark {
+  return text === CompactMark.Acked || text === CompactMark.Called || text === CompactMark.Unacked;
+}
