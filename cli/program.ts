@@ -1,9 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { runList } from "./list-command.ts";
 import { toleratePipeEnd } from "./output.ts";
-import { runTail } from "./tail-command.ts";
-import { runUp } from "./up-command.ts";
 import { UserError } from "./user-error.ts";
 
 const ABOUT = `Gets the console lines of boards that run JavaScript to a log service:
@@ -96,7 +93,7 @@ Examples:
 A board on MQTT logs in with the user name "default" and an API key as its password, and publishes
 on boardlog/default/<device>/log. The first key is in <data>/api-key.`,
     )
-    .action((options) => runUp(options));
+    .action(async (options) => (await import("./up-command.ts")).runUp(options));
 }
 
 function addTail(program: Command): void {
@@ -112,7 +109,7 @@ function addTail(program: Command): void {
       .addOption(new Option("--last <n>", "begin with the newest n entries").argParser(wholeNumber(0))),
   )
     .addHelpText("after", "\nExample:\n  $ boardlog tail greenhouse --last 20 --level warn")
-    .action((src, options) => runTail(src, options));
+    .action(async (src, options) => (await import("./tail-command.ts")).runTail(src, options));
 }
 
 function addList(program: Command): void {
@@ -128,7 +125,7 @@ function addList(program: Command): void {
       .addOption(new Option("--limit <n>", "at most n entries").argParser(wholeNumber(1))),
   )
     .addHelpText("after", "\nExample:\n  $ boardlog list greenhouse --json | jq .msg")
-    .action((src, options) => runList(src, options));
+    .action(async (src, options) => (await import("./list-command.ts")).runList(src, options));
 }
 
 /** What `tail` and `list` share. */

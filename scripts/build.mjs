@@ -8,8 +8,10 @@ const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.u
 
 async function buildCommand() {
   await build({
-    entryPoints: [path("cli/main.ts")],
-    outfile: path("dist/boardlog.js"),
+    entryPoints: { boardlog: path("cli/main.ts") },
+    outdir: path("dist"),
+    // Each command loads only what it uses: `list` needs no database.
+    splitting: true,
     bundle: true,
     packages: "external",
     platform: "node",

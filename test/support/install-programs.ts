@@ -1,22 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
-
-/** Programs that tests run for real, with the Debian package of each. */
-const PROGRAMS: Readonly<Record<string, string>> = { mosquitto: "mosquitto", socat: "socat" };
-
-const SYSTEM_FOLDERS = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/sbin", "/bin"];
-
-function isInstalled(program: string): boolean {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), ...SYSTEM_FOLDERS];
-  return folders.some((folder) => existsSync(join(folder, program)));
-}
+import { PROGRAMS, type Program, requires } from "./requirements.ts";
 
 /** On Debian as root, gets what is missing; elsewhere the tests that need it are skipped and say so by name. */
 export default function installPrograms(): void {
-  const missing = Object.keys(PROGRAMS).filter((program) => !isInstalled(program));
+  const missing = (Object.keys(PROGRAMS) as Program[]).filter((program) => requires(program).isMissing);
   if (missing.length === 0) return;
-  const packages = missing.map((program) => PROGRAMS[program] ?? program);
+  const packages = missing.map((program) => PROGRAMS[program]);
   const isDebianRoot = process.getuid?.() === 0 && existsSync("/etc/debian_version");
   if (!isDebianRoot) {
     process.stdout.write(

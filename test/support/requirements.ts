@@ -4,10 +4,10 @@ import { delimiter, join } from "node:path";
 /** Where Debian puts servers, which is not in every user's PATH. */
 const MORE_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/sbin"];
 
-/** Programs that tests use where they are there, and what brings them. */
-const PROGRAMS = {
-  mosquitto: "apt install mosquitto",
-  socat: "apt install socat",
+/** Programs that tests use where they are there, with the Debian package of each. */
+export const PROGRAMS = {
+  mosquitto: "mosquitto",
+  socat: "socat",
 } as const;
 
 export type Program = keyof typeof PROGRAMS;
@@ -24,7 +24,8 @@ export interface Requirement {
 /** Whether a program is on this machine: `describe.skipIf(need.isMissing)(`title${need.note}`, ...)`. */
 export function requires(program: Program): Requirement {
   const path = find(program);
-  const note = path === undefined ? ` (skipped: ${program} is missing; ${PROGRAMS[program]})` : "";
+  const note =
+    path === undefined ? ` (skipped: ${program} is missing; apt-get install ${PROGRAMS[program]})` : "";
   return { program, path, isMissing: path === undefined, note };
 }
 
