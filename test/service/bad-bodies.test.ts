@@ -108,6 +108,7 @@ describe("a body that is no frame gets words", () => {
     "application/json; charset=UTF-8",
     "text/plain",
     "TEXT/PLAIN;charset=utf-8",
+    "application/x-www-form-urlencoded",
   ])("content type %s is JSON", async (type) => {
     expect((await running.post("/", FRAME, { "content-type": type })).status).toBe(200);
   });
