@@ -163,7 +163,11 @@ function decodeFlat(value: JsonObject, form: FrameForm): Decoded<Body> {
   if (value.method !== undefined) {
     const args = value.args ?? value.params;
     const { id } = value;
-    const command = { cmd: value.method, ...(id !== undefined && { id }), ...(args !== undefined && { args }) };
+    const command = {
+      cmd: value.method,
+      ...(id !== undefined && { id }),
+      ...(args !== undefined && { args }),
+    };
     if (typeof value.method !== "string" || value.method === "") return bad("method: must be a name");
     const item = Object.assign(Object.create(null), command) as JsonObject;
     return good({ commands: [decodeCommand(item, form)], answerCount: 0 });
