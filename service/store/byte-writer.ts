@@ -32,6 +32,16 @@ export class ByteWriter {
     this.#bytes = grown;
   }
 
+  /** The buffer itself, with room for `size` bytes after `length`: for writers that count for themselves, then `advance`. */
+  open(size: number): Buffer {
+    this.reserve(size);
+    return this.#bytes;
+  }
+
+  advance(length: number): void {
+    this.#length = length;
+  }
+
   u8(value: number): void {
     this.reserve(1);
     this.#bytes[this.#length++] = value;
@@ -44,7 +54,8 @@ export class ByteWriter {
 
   varint(value: number): void {
     this.reserve(8);
-    this.#length = putVarint(this.#bytes, this.#length, value);
+    if (value < 128) this.#bytes[this.#length++] = value;
+    else this.#length = putVarint(this.#bytes, this.#length, value);
   }
 
   /** An integer from -(2^53-1) to 2^53-1: the sign is the lowest bit of the first byte, since 2^54 would lose a bit. */
@@ -63,13 +74,8 @@ export class ByteWriter {
 
   /** UTF-8 with its length before it, in one pass: the length takes as many bytes as the longest UTF-8 could need. */
   text(value: string): void {
-    const sizeMax = value.length * 3;
-    const prefixSize = prefixBytes(sizeMax);
-    this.reserve(sizeMax + prefixSize);
-    const start = this.#length + prefixSize;
-    const size = this.#putShort(value, start) ? value.length : this.#bytes.write(value, start);
-    putPadded(this.#bytes, this.#length, size, prefixSize);
-    this.#length = start + size;
+    this.reserve(textBytesMax(value));
+    this.#length = putText(this.#bytes, this.#length, value);
   }
 
   /** UTF-8 without its length. */
@@ -91,41 +97,10 @@ export class ByteWriter {
     }
     this.#length += size;
   }
-
-  /** Short ASCII without a call into the engine. False where it is not: the bytes there are to be written over. */
-  #putShort(value: string, start: number): boolean {
-    if (value.length > LOOP_MAX) return false;
-    const bytes = this.#bytes;
-    for (let index = 0; index < value.length; index++) {
-      const code = value.charCodeAt(index);
-      if (code > 127) return false;
-      bytes[start + index] = code;
-    }
-    return true;
-  }
-
-  raw(value: Uint8Array): void {
-    this.reserve(value.length);
-    this.#bytes.set(value, this.#length);
-    this.#length += value.length;
-  }
-
-  /** Leaves room for a length that `endBlock` fills in. Returns what `endBlock` needs. */
-  beginBlock(sizeMax: number): number {
-    const prefixSize = prefixBytes(sizeMax);
-    this.reserve(prefixSize);
-    this.#length += prefixSize;
-    return this.#length * 8 + prefixSize;
-  }
-
-  endBlock(block: number): void {
-    const prefixSize = block % 8;
-    const start = (block - prefixSize) / 8;
-    putPadded(this.#bytes, start - prefixSize, this.#length - start, prefixSize);
-  }
 }
 
-function putVarint(bytes: Buffer, at: number, value: number): number {
+/** Writes a varint of at most 8 bytes at `at`; returns where it ends. */
+export function putVarint(bytes: Buffer, at: number, value: number): number {
   let position = at;
   let rest = value;
   while (rest > 0x7fffffff) {
@@ -140,12 +115,38 @@ function putVarint(bytes: Buffer, at: number, value: number): number {
   return position;
 }
 
-function prefixBytes(sizeMax: number): number {
+/** Bytes that `putText` writes at most. */
+export function textBytesMax(value: string): number {
+  return value.length * 3 + 5;
+}
+
+/** Writes UTF-8 with its length before it at `at`; returns where it ends. */
+export function putText(bytes: Buffer, at: number, value: string): number {
+  const prefixSize = prefixBytes(value.length * 3);
+  const start = at + prefixSize;
+  const size = putShort(bytes, start, value) ? value.length : bytes.write(value, start);
+  putPadded(bytes, at, size, prefixSize);
+  return start + size;
+}
+
+/** Short ASCII without a call into the engine. False where it is not: the bytes there are to be written over. */
+function putShort(bytes: Buffer, start: number, value: string): boolean {
+  if (value.length > LOOP_MAX) return false;
+  for (let index = 0; index < value.length; index++) {
+    const code = value.charCodeAt(index);
+    if (code > 127) return false;
+    bytes[start + index] = code;
+  }
+  return true;
+}
+
+/** Bytes of a length that is at most `sizeMax`. */
+export function prefixBytes(sizeMax: number): number {
   return sizeMax < 0x80 ? 1 : sizeMax < 0x4000 ? 2 : sizeMax < 0x200000 ? 3 : 5;
 }
 
 /** A varint of exactly `prefixSize` bytes; readers take it like any other. */
-function putPadded(bytes: Buffer, at: number, value: number, prefixSize: number): void {
+export function putPadded(bytes: Buffer, at: number, value: number, prefixSize: number): void {
   let rest = value;
   for (let index = 0; index < prefixSize - 1; index++) {
     bytes[at + index] = 128 | (rest & 127);

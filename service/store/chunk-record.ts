@@ -1,6 +1,6 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import type { BatchValue } from "./batch-record.ts";
-import { ByteReader } from "./byte-reader.ts";
+import { ByteReader, MalformedRecord } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { Compressor } from "./compressor.ts";
@@ -11,28 +11,27 @@ import { firstAfter, messageOf } from "./memtable.ts";
 /*
  * A chunk: consecutive entries of one source, by columns.
  *
- * head    [project][src][first position][last position][count][streams][modules][boots][sizes of the columns][body size]
+ * head    [project][src][first position][last position][count][streams][modules][boots][contexts][sizes of the columns]
+ *         [body size]
  * body    compressed: the columns below, one after the other
  *
- * Positions, timestamps and seqs are differences to the entry before; texts that repeat are numbers into the head's lists
- * (0 is none for modules and boots). The head names the streams, so that a filter passes over a chunk without expanding it.
+ * Positions, timestamps and seqs are differences to the entry before. Stream, module and boot, which seldom change, are one
+ * number into the head's list of contexts, and those are numbers into its lists of texts (0 is none for modules and boots).
  */
 const Column = {
   Positions: 0,
   Kinds: 1,
-  Streams: 2,
-  Modules: 3,
-  Boots: 4,
-  Seqs: 5,
-  Timestamps: 6,
-  Received: 7,
-  Uptimes: 8,
-  ClockErrors: 9,
-  Losts: 10,
-  Sizes: 11,
-  Messages: 12,
+  Contexts: 2,
+  Seqs: 3,
+  Timestamps: 4,
+  Received: 5,
+  Uptimes: 6,
+  ClockErrors: 7,
+  Losts: 8,
+  Sizes: 9,
+  Messages: 10,
 } as const;
-const COLUMN_COUNT = 13;
+const COLUMN_COUNT = 11;
 
 /** Bits of a kind beside level (3 bits) and clock (2 bits). */
 const HAS_SEQ = 0x20;
@@ -43,28 +42,95 @@ const HAS_CLOCK_ERROR = 0x80;
 class TextList {
   readonly texts: string[] = [];
   readonly #numbers = new Map<string, number>();
-  #last: string | undefined;
-  #lastNumber = 0;
 
   numberOf(text: string): number {
-    if (text === this.#last) return this.#lastNumber;
     let number = this.#numbers.get(text);
     if (number === undefined) {
       number = this.texts.push(text) - 1;
       this.#numbers.set(text, number);
     }
-    this.#last = text;
-    this.#lastNumber = number;
     return number;
+  }
+}
+
+/** What seldom changes from entry to entry, as numbers into the lists of texts. */
+interface Context {
+  readonly stream: number;
+  readonly module: number;
+  readonly boot: number;
+}
+
+/** Stream, module and boot of the chunk's entries. */
+class ContextList {
+  readonly streams = new TextList();
+  readonly modules = new TextList();
+  readonly boots = new TextList();
+  readonly contexts: Context[] = [];
+  readonly #numbers = new Map<string, number>();
+  #stream: string | undefined;
+  #module: string | undefined;
+  #boot: string | undefined;
+  #number = 0;
+
+  numberOf(row: RowView): number {
+    const { stream, module, boot } = row;
+    if (stream === this.#stream && module === this.#module && boot === this.#boot) return this.#number;
+    this.#stream = stream;
+    this.#module = module;
+    this.#boot = boot;
+    const context = {
+      stream: this.streams.numberOf(stream),
+      module: module === undefined ? 0 : this.modules.numberOf(module) + 1,
+      boot: boot === undefined ? 0 : this.boots.numberOf(boot) + 1,
+    };
+    const name = `${context.stream} ${context.module} ${context.boot}`;
+    this.#number = this.#numbers.get(name) ?? this.contexts.push(context) - 1;
+    this.#numbers.set(name, this.#number);
+    return this.#number;
+  }
+
+  encode(to: ByteWriter): void {
+    for (const { texts } of [this.streams, this.modules, this.boots]) {
+      to.varint(texts.length);
+      for (const text of texts) to.text(text);
+    }
+    to.varint(this.contexts.length);
+    for (const { stream, module, boot } of this.contexts) {
+      to.varint(stream);
+      to.varint(module);
+      to.varint(boot);
+    }
   }
 }
 
 /** Collects the entries of one chunk; used again for the next after `finish`. */
 export class ChunkBuilder {
-  readonly #columns = Array.from({ length: COLUMN_COUNT }, () => new ByteWriter(512));
-  #streams = new TextList();
-  #modules = new TextList();
-  #boots = new TextList();
+  readonly #positions = new ByteWriter(1024);
+  readonly #kinds = new ByteWriter(1024);
+  readonly #contextNumbers = new ByteWriter(1024);
+  readonly #seqs = new ByteWriter(1024);
+  readonly #timestamps = new ByteWriter(4096);
+  readonly #received = new ByteWriter(1024);
+  readonly #uptimes = new ByteWriter(256);
+  readonly #clockErrors = new ByteWriter(256);
+  readonly #losts = new ByteWriter(256);
+  readonly #sizes = new ByteWriter(1024);
+  readonly #messages = new ByteWriter(1 << 15);
+  /** In the order of `Column`. */
+  readonly #columns = [
+    this.#positions,
+    this.#kinds,
+    this.#contextNumbers,
+    this.#seqs,
+    this.#timestamps,
+    this.#received,
+    this.#uptimes,
+    this.#clockErrors,
+    this.#losts,
+    this.#sizes,
+    this.#messages,
+  ];
+  #contexts = new ContextList();
   #count = 0;
   #first = 0;
   #last = 0;
@@ -76,55 +142,54 @@ export class ChunkBuilder {
     return this.#count;
   }
 
-  /** Bytes before compression. */
-  get bytes(): number {
-    let bytes = 0;
-    for (const column of this.#columns) bytes += column.length;
-    return bytes;
+  /** Bytes of its messages. */
+  get messageBytes(): number {
+    return this.#messages.length;
   }
 
   /** `row` was read from `batch`. */
   add(position: number, row: RowView, batch: BatchValue): void {
-    const column = this.#column;
+    const { seq, timestamp, uptime, clockError, lost } = row;
     if (this.#count === 0) this.#first = position;
-    else column(Column.Positions).varint(position - this.#last - 1);
+    else this.#positions.varint(position - this.#last - 1);
     this.#last = position;
     this.#count++;
-    column(Column.Kinds).u8(
+    this.#kinds.u8(
       row.levelCode |
         (row.clockCode << 3) |
-        (row.seq === undefined ? 0 : HAS_SEQ) |
-        (row.uptime === undefined ? 0 : HAS_UPTIME) |
-        (row.clockError === undefined ? 0 : HAS_CLOCK_ERROR),
+        (seq === undefined ? 0 : HAS_SEQ) |
+        (uptime === undefined ? 0 : HAS_UPTIME) |
+        (clockError === undefined ? 0 : HAS_CLOCK_ERROR),
     );
-    column(Column.Streams).varint(this.#streams.numberOf(row.stream));
-    column(Column.Modules).varint(row.module === undefined ? 0 : this.#modules.numberOf(row.module) + 1);
-    column(Column.Boots).varint(row.boot === undefined ? 0 : this.#boots.numberOf(row.boot) + 1);
-    if (row.seq !== undefined) {
-      column(Column.Seqs).signed(row.seq - this.#seq);
-      this.#seq = row.seq;
+    this.#contextNumbers.varint(this.#contexts.numberOf(row));
+    if (seq !== undefined) {
+      this.#seqs.signed(seq - this.#seq);
+      this.#seq = seq;
     }
-    column(Column.Timestamps).signed(row.timestamp - this.#timestamp);
-    column(Column.Received).signed(row.received - row.timestamp);
-    this.#timestamp = row.timestamp;
-    if (row.uptime !== undefined) {
-      column(Column.Uptimes).signed(row.uptime - this.#uptime);
-      this.#uptime = row.uptime;
+    this.#timestamps.signed(timestamp - this.#timestamp);
+    this.#timestamp = timestamp;
+    this.#received.signed(row.received - timestamp);
+    if (uptime !== undefined) {
+      this.#uptimes.signed(uptime - this.#uptime);
+      this.#uptime = uptime;
     }
-    if (row.clockError !== undefined) column(Column.ClockErrors).varint(row.clockError);
-    if (row.lost !== undefined) {
-      column(Column.Losts).varint(this.#count - 1);
-      column(Column.Losts).varint(this.#boots.numberOf(row.lost.boot));
-      column(Column.Losts).varint(row.lost.first);
-      column(Column.Losts).varint(row.lost.last);
+    if (clockError !== undefined) this.#clockErrors.varint(clockError);
+    if (lost !== undefined) {
+      this.#losts.varint(this.#count - 1);
+      this.#losts.varint(this.#contexts.boots.numberOf(lost.boot));
+      this.#losts.varint(lost.first);
+      this.#losts.varint(lost.last);
     }
-    const messages = column(Column.Messages);
-    const before = messages.length;
+    const messages = this.#messages;
     if (batch.unitBytes === 1) {
       const start = batch.messagesStart + row.messageStart;
       messages.copy(batch.value, start, start + row.messageUnits);
-    } else messages.characters(messageOf(batch, row));
-    column(Column.Sizes).varint(messages.length - before);
+      this.#sizes.varint(row.messageUnits);
+    } else {
+      const before = messages.length;
+      messages.characters(messageOf(batch, row));
+      this.#sizes.varint(messages.length - before);
+    }
   }
 
   /** The head and the body of the chunk; the builder is empty again. */
@@ -135,33 +200,22 @@ export class ChunkBuilder {
     head.varint(this.#first);
     head.varint(this.#last - this.#first);
     head.varint(this.#count);
-    for (const list of [this.#streams, this.#modules, this.#boots]) {
-      head.varint(list.texts.length);
-      for (const text of list.texts) head.text(text);
-    }
+    this.#contexts.encode(head);
     for (const column of this.#columns) head.varint(column.length);
     const body = Buffer.concat(this.#columns.map((column) => column.view()));
     head.varint(body.length);
     const chunk = {
-      head: Buffer.from(head.view()),
+      head: head.view(),
       body,
       firstPosition: this.#first,
       lastPosition: this.#last,
-      streams: this.#streams.texts,
+      streams: this.#contexts.streams.texts,
     };
     for (const column of this.#columns) column.clear();
-    this.#streams = new TextList();
-    this.#modules = new TextList();
-    this.#boots = new TextList();
+    this.#contexts = new ContextList();
     this.#count = this.#timestamp = this.#seq = this.#uptime = 0;
     return chunk;
   }
-
-  readonly #column = (index: number): ByteWriter => {
-    const column = this.#columns[index];
-    if (column === undefined) throw new RangeError("no such column");
-    return column;
-  };
 }
 
 export interface UnsealedChunk {
@@ -186,6 +240,7 @@ export interface ChunkHead {
   readonly streams: readonly string[];
   readonly modules: readonly string[];
   readonly boots: readonly string[];
+  readonly contexts: readonly Context[];
   readonly columnSizes: readonly number[];
   readonly bodyBytes: number;
   /** The whole value, and where its body starts. */
@@ -206,6 +261,10 @@ export function readChunkHead(stored: Uint8Array): ChunkHead | undefined {
   const streams = texts(reader);
   const modules = texts(reader);
   const boots = texts(reader);
+  const contexts: Context[] = [];
+  for (let left = reader.varint(); left > 0; left--) {
+    contexts.push({ stream: reader.varint(), module: reader.varint(), boot: reader.varint() });
+  }
   const columnSizes: number[] = [];
   for (let index = 0; index < COLUMN_COUNT; index++) columnSizes.push(reader.varint());
   const bodyBytes = reader.varint();
@@ -218,6 +277,7 @@ export function readChunkHead(stored: Uint8Array): ChunkHead | undefined {
     streams,
     modules,
     boots,
+    contexts,
     columnSizes,
     bodyBytes,
     value,
@@ -260,19 +320,16 @@ export class OpenChunk {
     return firstAfter(this.positions, position);
   }
 
-  hasStream(stream: string): boolean {
-    return this.head.streams.includes(stream);
-  }
-
   /** The entry at `index`, or undefined where it is of another stream. */
   entryAt(index: number, stream: string | undefined, ids: IdMaker): StoredEntry | undefined {
     this.#columns ??= this.#readColumns();
     const columns = this.#columns;
-    const entryStream = this.head.streams[columns.streams[index] ?? 0] ?? "";
+    const context = this.head.contexts[columns.contexts[index] ?? 0];
+    if (context === undefined) throw new MalformedRecord("an entry has no context");
+    const { module, boot } = context;
+    const entryStream = this.head.streams[context.stream] ?? "";
     if (stream !== undefined && stream !== entryStream) return undefined;
     const kind = columns.kinds[index] ?? 0;
-    const module = columns.modules[index] ?? 0;
-    const boot = columns.boots[index] ?? 0;
     return entryOf(
       {
         src: this.head.src,
@@ -318,9 +375,7 @@ export class OpenChunk {
     msgStarts[count] = start;
     return {
       kinds,
-      streams: this.#numbers(Column.Streams, count, readVarint),
-      modules: this.#numbers(Column.Modules, count, readVarint),
-      boots: this.#numbers(Column.Boots, count, readVarint),
+      contexts: this.#numbers(Column.Contexts, count, readVarint),
       seqs: this.#sparse(Column.Seqs, kinds, HAS_SEQ, true),
       timestamps,
       received,
@@ -365,9 +420,7 @@ export class OpenChunk {
 
 interface ReadColumns {
   readonly kinds: Float64Array;
-  readonly streams: Float64Array;
-  readonly modules: Float64Array;
-  readonly boots: Float64Array;
+  readonly contexts: Float64Array;
   readonly seqs: Float64Array;
   readonly timestamps: Float64Array;
   readonly received: Float64Array;

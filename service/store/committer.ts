@@ -192,8 +192,11 @@ export class Committer {
     let ids: Project["ids"] | undefined;
     // Only where there are duplicates is another list needed.
     let accepted: NewEntry[] | undefined;
-    for (const [index, entry] of entries.entries()) {
-      const source = this.#core.sources.obtain(projectName, entry.src);
+    const obtain = entries.length === 0 ? undefined : this.#core.sources.obtainer(projectName);
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index];
+      const source = entry && obtain?.(entry.src);
+      if (entry === undefined || source === undefined) break;
       ids = source.project.ids;
       if (!this.#accept(source, entry)) {
         accepted ??= entries.slice(0, index);

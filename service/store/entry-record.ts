@@ -2,7 +2,7 @@ import type { ClockQuality, MsgJson, NewEntry, SeqRange, StoredEntry } from "../
 import { STREAM_DEFAULT } from "../../protocol/entry.ts";
 import { LEVELS, type Level } from "../../protocol/level.ts";
 import { type ByteReader, MalformedRecord } from "./byte-reader.ts";
-import type { ByteWriter } from "./byte-writer.ts";
+import { type ByteWriter, prefixBytes, putPadded, putText, putVarint } from "./byte-writer.ts";
 
 /*
  * One entry as a row, without its source and position. Two bytes of flags say what follows:
@@ -33,7 +33,7 @@ export function clockOfCode(code: number): ClockQuality {
 }
 
 /** Most bytes a row can take beside its texts: two of flags, ten numbers of eight, prefixes of the texts. */
-const ROW_FIXED_BYTES_MAX = 96;
+const ROW_FIXED_BYTES_MAX = 112;
 
 /**
  * Writes `[length][row]`; `entry` was checked by `assertStorable`. Its message is elsewhere, from `messageStart` on: row and
@@ -44,39 +44,39 @@ export function writeRow(to: ByteWriter, entry: NewEntry, messageStart: number):
   const sizeMax =
     ROW_FIXED_BYTES_MAX +
     3 * (stream.length + (module?.length ?? 0) + (boot?.length ?? 0) + (lost?.boot.length ?? 0));
-  const block = to.beginBlock(sizeMax);
-  to.reserve(sizeMax);
+  const bytes = to.open(sizeMax + 5);
+  const prefixSize = prefixBytes(sizeMax);
+  const start = to.length + prefixSize;
   const hasStream = stream !== STREAM_DEFAULT;
-  to.u8(
+  bytes[start] =
     (level === undefined ? 0 : LEVEL_CODE[level]) |
-      (CLOCK_CODE[entry.clock] << 3) |
-      (hasStream ? HAS_STREAM : 0) |
-      (module === undefined ? 0 : HAS_MODULE) |
-      (boot === undefined ? 0 : HAS_BOOT),
-  );
-  to.u8(
+    (CLOCK_CODE[entry.clock] << 3) |
+    (hasStream ? HAS_STREAM : 0) |
+    (module === undefined ? 0 : HAS_MODULE) |
+    (boot === undefined ? 0 : HAS_BOOT);
+  bytes[start + 1] =
     (seq === undefined ? 0 : HAS_SEQ) |
-      (uptime === undefined ? 0 : HAS_UPTIME) |
-      (clockError === undefined ? 0 : HAS_CLOCK_ERROR) |
-      (lost === undefined ? 0 : HAS_LOST) |
-      (received < timestamp ? RECEIVED_BEFORE : 0),
-  );
-  to.varint(timestamp);
-  to.varint(Math.abs(received - timestamp));
-  if (hasStream) to.text(stream);
-  if (module !== undefined) to.text(module);
-  if (boot !== undefined) to.text(boot);
-  if (seq !== undefined) to.varint(seq);
-  if (uptime !== undefined) to.varint(uptime);
-  if (clockError !== undefined) to.varint(clockError);
+    (uptime === undefined ? 0 : HAS_UPTIME) |
+    (clockError === undefined ? 0 : HAS_CLOCK_ERROR) |
+    (lost === undefined ? 0 : HAS_LOST) |
+    (received < timestamp ? RECEIVED_BEFORE : 0);
+  let at = putVarint(bytes, start + 2, timestamp);
+  at = putVarint(bytes, at, Math.abs(received - timestamp));
+  if (hasStream) at = putText(bytes, at, stream);
+  if (module !== undefined) at = putText(bytes, at, module);
+  if (boot !== undefined) at = putText(bytes, at, boot);
+  if (seq !== undefined) at = putVarint(bytes, at, seq);
+  if (uptime !== undefined) at = putVarint(bytes, at, uptime);
+  if (clockError !== undefined) at = putVarint(bytes, at, clockError);
   if (lost !== undefined) {
-    to.text(lost.boot);
-    to.varint(lost.first);
-    to.varint(lost.last);
+    at = putText(bytes, at, lost.boot);
+    at = putVarint(bytes, at, lost.first);
+    at = putVarint(bytes, at, lost.last);
   }
-  to.varint(messageStart);
-  to.varint(entry.msg.length);
-  to.endBlock(block);
+  at = putVarint(bytes, at, messageStart);
+  at = putVarint(bytes, at, entry.msg.length);
+  putPadded(bytes, to.length, at - start, prefixSize);
+  to.advance(at);
 }
 
 /**

@@ -113,10 +113,15 @@ export class Memtable {
     if (tail === undefined) return;
     for (let block = this.#blockOf(tail, after); block < tail.blockFirstRows.length; block++) {
       for (const row of this.#rowsOfBlock(tail, block)) {
-        const position = this.#positionOf(row);
+        const position = this.positionOf(row);
         if (position > after) yield { row, position, source };
       }
     }
+  }
+
+  /** The source's rows, ascending, some at a time. */
+  *blocksOfSource(tail: SourceTail): Generator<number[]> {
+    for (let block = 0; block < tail.blockFirstRows.length; block++) yield this.#rowsOfBlock(tail, block);
   }
 
   /**
@@ -154,7 +159,7 @@ export class Memtable {
     let cursor = before;
     let rowsLeft = query.rowsMax;
     for (let row = tail && this.#lastRowBefore(tail, before); row !== undefined; row = this.#rowBefore(row)) {
-      const position = this.#positionOf(row);
+      const position = this.positionOf(row);
       if (position <= after) break;
       if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
       const entry = this.entryOfRow({ row, position, source }, query.stream);
@@ -167,7 +172,7 @@ export class Memtable {
   /** Rows of all sources after `after` and up to `through`, ascending. */
   *rowsAfter(after: number, through: number): Generator<TableRow> {
     for (let row = this.#firstRowAfter(after); row < this.#rowCount; row++) {
-      const position = this.#positionOf(row);
+      const position = this.positionOf(row);
       if (position > through) return;
       yield { row, position, source: this.#sourceOf(row) };
     }
@@ -176,7 +181,7 @@ export class Memtable {
   /** Rows of all sources before `before` and after `after`, descending. */
   *rowsBefore(before: number, after: number): Generator<TableRow> {
     for (let row = this.#firstRowAfter(before - 1) - 1; row >= 0; row--) {
-      const position = this.#positionOf(row);
+      const position = this.positionOf(row);
       if (position <= after) return;
       yield { row, position, source: this.#sourceOf(row) };
     }
@@ -214,6 +219,11 @@ export class Memtable {
     return batch;
   }
 
+  positionOf(row: number): number {
+    const batch = this.#batchOf(row);
+    return batch.firstPosition + row - batch.firstRow;
+  }
+
   #tailOf(source: SourceState): SourceTail {
     let tail = this.tails.get(source);
     if (tail === undefined) {
@@ -233,11 +243,6 @@ export class Memtable {
     return batch;
   }
 
-  #positionOf(row: number): number {
-    const batch = this.#batchOf(row);
-    return batch.firstPosition + row - batch.firstRow;
-  }
-
   #sourceOf(row: number): SourceState {
     const tail = this.#tailList[this.#rowTails[row] ?? 0];
     if (tail === undefined) throw new RangeError("no such row");
@@ -255,7 +260,7 @@ export class Memtable {
     let high = tail.blockFirstRows.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#positionOf(tail.blockFirstRows[middle] ?? 0) <= after) low = middle + 1;
+      if (this.positionOf(tail.blockFirstRows[middle] ?? 0) <= after) low = middle + 1;
       else high = middle;
     }
     return Math.max(0, low - 1);
@@ -277,7 +282,7 @@ export class Memtable {
   #lastRowBefore(tail: SourceTail, before: number): number | undefined {
     const next = tail.blockFirstRows[this.#blockOf(tail, before - 1) + 1];
     let row = next === undefined ? tail.lastRow : this.#rowBefore(next);
-    while (row !== undefined && this.#positionOf(row) >= before) row = this.#rowBefore(row);
+    while (row !== undefined && this.positionOf(row) >= before) row = this.#rowBefore(row);
     return row;
   }
 
@@ -286,7 +291,7 @@ export class Memtable {
     let high = this.#rowCount;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#positionOf(middle) <= after) low = middle + 1;
+      if (this.positionOf(middle) <= after) low = middle + 1;
       else high = middle;
     }
     return low;

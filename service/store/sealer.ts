@@ -134,15 +134,17 @@ export class Sealer {
     for (const tail of table.tails.values()) {
       const { source } = tail;
       const share = evenShare(tail, chunkEntriesMax);
-      for (const { row, position } of table.rowsOfSource(source)) {
-        const batch = table.readRow(row, view);
-        if (builder.entryCount > 0) {
-          const bytes = builder.bytes + view.messageUnits * batch.unitBytes;
-          if (builder.entryCount >= share || bytes > chunkBytesMax) {
-            yield { source, chunk: builder.finish(source.project.name, source.src) };
+      for (const rows of table.blocksOfSource(tail)) {
+        for (const row of rows) {
+          const batch = table.readRow(row, view);
+          if (builder.entryCount > 0) {
+            const bytes = builder.messageBytes + view.messageUnits * batch.unitBytes;
+            if (builder.entryCount >= share || bytes > chunkBytesMax) {
+              yield { source, chunk: builder.finish(source.project.name, source.src) };
+            }
           }
+          builder.add(table.positionOf(row), view, batch);
         }
-        builder.add(position, view, batch);
       }
       yield { source, chunk: builder.finish(source.project.name, source.src) };
     }

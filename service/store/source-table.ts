@@ -67,10 +67,10 @@ export class SourceTable {
     return entry && this.#findSource(entry, src);
   }
 
-  /** The source, made where there is none. */
-  obtain(projectName: string, src: string): SourceState {
+  /** Finds sources of a project, and makes those that are missing. */
+  obtainer(projectName: string): (src: string) => SourceState {
     const entry = this.#findProject(projectName) ?? this.#addProject(projectName, this.nextProjectNumber);
-    return this.#findSource(entry, src) ?? this.#addSource(entry, src, this.nextSourceNumber);
+    return (src) => this.#findSource(entry, src) ?? this.#addSource(entry, src, this.nextSourceNumber);
   }
 
   /** The source that a batch of the log names. */
