@@ -105,7 +105,7 @@ export class Lister {
         if (turns.due) await turns.keep();
       }
     }
-    let through = Math.min(before - 1, sealed);
+    let through = sealed;
     while (into.length < limit && through > after) {
       const found = reader.chunkBefore(source.number, after, through);
       if (found === undefined) break;

@@ -65,6 +65,7 @@ export async function openCore(
     nextLogNumber: 1,
     health: new StoreHealth(deps.onFailure),
   };
+  core.active.lastPosition = state.sealedPosition;
   await replayLogs(core, names);
   if (state.sealing) await removeUnfinishedSeal(core, state);
   return core;
@@ -134,7 +135,12 @@ function replayLog(core: StoreCore, kv: OrderedKv): number {
     count++;
     core.lastPosition = firstPosition + entryCount - 1;
     core.active.lastPosition = core.lastPosition;
-    const batch = readBatch(firstPosition, value, (source: BatchSource) => core.sources.recover(source));
+    const batch = readBatch(firstPosition, value, (named: BatchSource) => {
+      const source = core.sources.recover(named);
+      // Not to be forgotten before the table holds it.
+      source.pinCount++;
+      return source;
+    });
     if (batch === undefined || batch.entryCount !== entryCount) {
       core.deps.counters.add("store_corrupt_batches_total");
       core.deps.counters.add("store_corrupt_batch_entries_total", entryCount);
@@ -145,6 +151,7 @@ function replayLog(core: StoreCore, kv: OrderedKv): number {
       continue;
     }
     core.active.add(batch);
+    for (const source of batch.sources) source.pinCount--;
     replayRows(core, batch);
   }
   return count;

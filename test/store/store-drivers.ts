@@ -8,6 +8,7 @@ import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
 import { ChunkedStore } from "../../service/store/chunked-store.ts";
 import { brotliCompressor } from "../../service/store/compressor.ts";
+import type { StoreUnavailable } from "../../service/store/log-store.ts";
 import { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import { openStore } from "../../service/store/open-store.ts";
 import type { KvSpace } from "../../service/store/ordered-kv.ts";
@@ -59,14 +60,17 @@ function hastyClock(): Clock {
   return { wallMs: () => 1_763_784_000_000, monotonicMs: () => (now += 3) };
 }
 
+interface OpenOptions {
+  readonly counters?: CounterTable;
+  readonly options?: Partial<ChunkedStoreOptions>;
+  readonly onFailure?: (error: StoreUnavailable) => void;
+}
+
 /** A chunked store on simulated engines; everything happens in microtasks. */
 export function openMemoryStore(
   space: KvSpace,
   seed: number,
-  {
-    counters = new CounterTable(),
-    options = TINY,
-  }: { counters?: CounterTable; options?: Partial<ChunkedStoreOptions> } = {},
+  { counters = new CounterTable(), options = TINY, onFailure = () => {} }: OpenOptions = {},
 ): Promise<ChunkedStore> {
   const random = new SeededRandom(seed);
   return ChunkedStore.open(
@@ -78,6 +82,7 @@ export function openMemoryStore(
       compressor: brotliCompressor,
       newSecret: (size) => random.bytes(size),
       yieldTurn: () => Promise.resolve(),
+      onFailure,
     },
     options,
   );
@@ -85,10 +90,7 @@ export function openMemoryStore(
 
 export function openLmdbStore(
   dir: string,
-  {
-    counters = new CounterTable(),
-    options = TINY,
-  }: { counters?: CounterTable; options?: Partial<ChunkedStoreOptions> } = {},
+  { counters = new CounterTable(), options = TINY }: OpenOptions = {},
 ): Promise<ChunkedStore> {
   const seed = createHash("sha256").update(dir).digest().readInt32LE(0);
   return openStore({ dir, clock, random: new SeededRandom(seed), counters, log: quietLog }, options);
