@@ -9,7 +9,7 @@ import type { Boot, Command, Frame } from "../protocol/frame.ts";
 import { LIST_METHOD } from "../protocol/methods.ts";
 import { LOG_METHOD } from "../protocol/sequencing.ts";
 import type { Caller } from "./auth/caller.ts";
-import { LogReader, type Patience } from "./log-reader.ts";
+import { type Allowance, LogReader } from "./log-reader.ts";
 import { sourceOf } from "./log-source.ts";
 import { type BootWritten, LogWriter, refusal, settled } from "./log-writer.ts";
 import { type LogStore, StoreUnavailable } from "./store/log-store.ts";
@@ -64,13 +64,13 @@ export class Commands {
       this.#counters.add("service_unauthorized_frames_total");
       return { type: "answers", answers: frame.commands.map((command) => refusal(command, NO_KEY)) };
     }
-    const patience = this.#reader.patience(ended);
-    if (frame.boot !== undefined) return await this.#runBootFrame(frame, frame.boot, caller, patience);
-    return { type: "answers", answers: await this.#runInOrder(frame, caller, patience) };
+    const allowance = this.#reader.allowance(ended);
+    if (frame.boot !== undefined) return await this.#runBootFrame(frame, frame.boot, caller, allowance);
+    return { type: "answers", answers: await this.#runInOrder(frame, caller, allowance) };
   }
 
   /** A frame without `boot`: neighbouring `Log.Log` commands go in one append, and a `Log.List` sees what stands before it. */
-  async #runInOrder(frame: Frame, caller: Caller, patience: Patience): Promise<Answer[]> {
+  async #runInOrder(frame: Frame, caller: Caller, allowance: Allowance): Promise<Answer[]> {
     const answers: (Answer | undefined)[] = [];
     let waiting: { readonly index: number; readonly command: Command; readonly entry: NewEntry }[] = [];
     const flush = async (): Promise<void> => {
@@ -89,14 +89,14 @@ export class Commands {
         else waiting.push({ index, command, entry });
       } else if (command.method === LIST_METHOD) {
         await flush();
-        answers[index] = await this.#runOther(command, caller, patience);
-      } else answers[index] = await this.#runOther(command, caller, patience);
+        answers[index] = await this.#runOther(command, caller, allowance);
+      } else answers[index] = await this.#runOther(command, caller, allowance);
     }
     await flush();
     return answers.filter((answer) => answer !== undefined);
   }
 
-  async #runBootFrame(frame: Frame, boot: Boot, caller: Caller, patience: Patience): Promise<FrameResult> {
+  async #runBootFrame(frame: Frame, boot: Boot, caller: Caller, allowance: Allowance): Promise<FrameResult> {
     const src = sourceOf(caller, frame.src);
     let written: BootWritten | undefined;
     let problem: Problem | undefined;
@@ -118,21 +118,21 @@ export class Commands {
     const answers: Answer[] = [];
     for (const [index, command] of frame.commands.entries()) {
       if (command.problem !== undefined) answers.push(refusal(command, command.problem));
-      else if (command.method !== LOG_METHOD) answers.push(await this.#runOther(command, caller, patience));
+      else if (command.method !== LOG_METHOD) answers.push(await this.#runOther(command, caller, allowance));
       else answers.push(written?.answers[index] ?? settled(command, problem));
     }
     return { type: "answers", answers };
   }
 
   /** Any command but `Log.Log`. */
-  async #runOther(command: Command, caller: Caller, patience: Patience): Promise<Answer> {
+  async #runOther(command: Command, caller: Caller, allowance: Allowance): Promise<Answer> {
     if (command.method !== LIST_METHOD) {
       const text = `cmd: no such method: ${JSON.stringify(command.method.slice(0, 100))}`;
       return refusal(command, { status: Status.NoSuchMethod, text });
     }
     let answer: Answer | undefined;
     const problem = await this.#problemOf(async () => {
-      const listed = await this.#reader.list(command, caller, patience);
+      const listed = await this.#reader.list(command, caller, allowance);
       answer = listed.ok ? { ...settled(command), payload: listed.value } : refusal(command, listed.problem);
     });
     return answer ?? settled(command, problem);

@@ -4,14 +4,18 @@ import { bad, type Decoded, good, Status } from "../protocol/decoded.ts";
 import type { StoredEntry } from "../protocol/entry.ts";
 import type { Command } from "../protocol/frame.ts";
 import { decodeListArgs, type ListArgs } from "../protocol/methods.ts";
+import { AnswerBudget } from "./answer-budget.ts";
 import { type Caller, mayDo } from "./auth/caller.ts";
 import { type ListQuery, type LogStore, UnknownToken } from "./store/log-store.ts";
 
 /** Longest wait of `follow` (docs/protocol.md 4.2). All commands of a frame share it. */
 export const FOLLOW_MS_MAX = 30_000;
 
-/** How long a frame may wait. */
-export interface Patience {
+const TOO_LARGE = "limit: the answers of this frame are too large together; ask in a frame of its own";
+
+/** How long a frame may wait, and how large its answers may grow. */
+export interface Allowance {
+  readonly budget: AnswerBudget;
   /** Waiting has no sense any more: the caller has gone, or the service stops. */
   readonly ended: AbortSignal;
   /** On the monotonic clock. */
@@ -37,29 +41,34 @@ export class LogReader {
   }
 
   /** For one frame, from now. */
-  patience(ended: AbortSignal): Patience {
-    return { ended, untilMs: this.#clock.monotonicMs() + FOLLOW_MS_MAX };
+  allowance(ended: AbortSignal): Allowance {
+    return { budget: new AnswerBudget(), ended, untilMs: this.#clock.monotonicMs() + FOLLOW_MS_MAX };
   }
 
   /**
-   * @param patience of `follow`, from `patience()`.
+   * @param allowance of its frame, from `allowance()`.
    * @throws StoreUnavailable
    */
-  async list(command: Command, caller: Caller, patience: Patience): Promise<Decoded<AnswerPayload>> {
+  async list(command: Command, caller: Caller, allowance: Allowance): Promise<Decoded<AnswerPayload>> {
     if (!mayDo(caller, "read")) return bad("this key has no right to read", Status.Forbidden);
     const args = decodeListArgs(command.args);
     if (!args.ok) return args;
+    const { budget } = allowance;
+    if (budget.isSpent) return bad(TOO_LARGE, Status.TooLarge);
     const query = queryOf(args.value, caller.project, command.args.limit !== undefined);
     try {
-      const entries = args.value.follow ? await this.#follow(query, patience) : await this.#store.list(query);
-      return good({ entries, fields: args.value.fields });
+      const entries = args.value.follow
+        ? await this.#follow(query, allowance)
+        : await this.#store.list(query);
+      const fitting = budget.cut(entries, query.newest ?? false);
+      return good({ entries: fitting, fields: args.value.fields });
     } catch (error) {
       if (error instanceof UnknownToken) return bad(error.message);
       throw error;
     }
   }
 
-  async #follow(query: ListQuery, { ended, untilMs }: Patience): Promise<readonly StoredEntry[]> {
+  async #follow(query: ListQuery, { ended, untilMs }: Allowance): Promise<readonly StoredEntry[]> {
     let wake = (): void => {};
     const onEnded = (): void => wake();
     // Listening before looking: what comes in between is not missed.

@@ -146,5 +146,10 @@ function estimateOf(
 ): { readonly estimate?: (uptimeMs: number) => EstimatedTime } {
   const { clock, now } = frame;
   if (clock !== "uptime" || now === undefined) return {};
-  return { estimate: (uptimeMs) => ({ timestamp: Math.max(0, Math.round(receivedMs - (now - uptimeMs))) }) };
+  return {
+    estimate: (uptimeMs) => {
+      const timestamp = Math.round(receivedMs - (now - uptimeMs));
+      return { timestamp: Math.min(Math.max(0, timestamp), Number.MAX_SAFE_INTEGER) };
+    },
+  };
 }

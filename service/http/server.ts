@@ -10,6 +10,7 @@ import { shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
 import { LiveHub } from "../live/live-hub.ts";
 import { LiveReader } from "../live/live-reader.ts";
+import { FOLLOW_MS_MAX } from "../log-reader.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { consolePage } from "./console-page.ts";
 import {
@@ -51,6 +52,8 @@ export interface HttpServerOptions {
 
 /** Longest time for a whole request to arrive: 1 MiB at 300 kbit/s. */
 const REQUEST_MS_MAX = 30_000;
+/** A connection on which nothing moves is closed, also when its client does not take the answer. Above the longest `follow`. */
+const IDLE_MS_MAX = 2 * FOLLOW_MS_MAX;
 const HEADERS_MS_MAX = 10_000;
 /** How long open sockets get to say goodbye when the service stops. */
 const CLOSE_GRACE_MS = 500;
@@ -90,6 +93,7 @@ export class HttpServer {
       bodyLimit: FRAME_BYTES_MAX,
       forceCloseConnections: true,
       requestTimeout: requestMsMax,
+      connectionTimeout: IDLE_MS_MAX,
       http: {
         headersTimeout: Math.min(HEADERS_MS_MAX, requestMsMax),
         connectionsCheckingInterval: Math.min(5_000, requestMsMax),
@@ -177,7 +181,7 @@ export class HttpServer {
 
   /** `GET /`: a page for browsers, frames for WebSockets. */
   #frameSocketRoute(handler: (request: FastifyRequest, reply: FastifyReply) => unknown): void {
-    const { commands, keys, counters } = this.#dependencies;
+    const { commands, keys, counters, timers } = this.#dependencies;
     this.#app.route({
       method: "GET",
       url: "/",
@@ -197,7 +201,7 @@ export class HttpServer {
         this.#heartbeat.watch(socket);
         const caller = this.#frameCallers.get(request.raw);
         const { ownAddress } = this.#options;
-        new FrameSocket({ socket, commands, keys, counters }, { ownAddress, caller }).start();
+        new FrameSocket({ socket, commands, keys, counters, timers }, { ownAddress, caller }).start();
       },
     });
   }

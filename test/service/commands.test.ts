@@ -61,6 +61,41 @@ describe("several commands in one frame", () => {
   });
 });
 
+describe("answers are bounded", () => {
+  const large = "x".repeat(900_000);
+
+  test("a page of large entries is cut, last keeps the newest, and walking on finds them all", async () => {
+    for (let id = 0; id < 20; id++) await ask([log(id, `${id} ${large}`)]);
+    const page = async (args: object) => {
+      const { resp } = await ask([list(1, args)]);
+      return (resp as [{ resp: { id: string; msg: string }[] }])[0].resp;
+    };
+    const numbers = (entries: readonly { msg: string }[]) =>
+      entries.map(({ msg }) => Number.parseInt(msg, 10));
+    const first = await page({});
+    expect(first.length).toBeLessThan(20);
+    expect(numbers(first)[0]).toBe(0);
+    expect(numbers(await page({ last: 20 })).at(-1)).toBe(19);
+    const walked = [...first];
+    for (let entries = first; entries.length > 0; walked.push(...entries))
+      entries = await page({ after: walked.at(-1)?.id });
+    expect(numbers(walked)).toEqual(Array.from({ length: 20 }, (_, id) => id));
+  });
+
+  test("a frame of many pages: what does not fit any more is 413", async () => {
+    for (let id = 0; id < 5; id++) await ask([log(id, large)]);
+    const { resp } = await ask([list(1), list(2), list(3), list(4), log(5)]);
+    const answers = resp as { status: number; resp?: unknown[] }[];
+    expect(answers.map(({ status, resp: payload }) => `${status} ${payload?.length}`)).toEqual([
+      "0 5",
+      "0 5",
+      "413 undefined",
+      "413 undefined",
+      "0 undefined",
+    ]);
+  });
+});
+
 describe("while the store is away", () => {
   const UNAVAILABLE = { status: 503, status_msg: "the store is unavailable; keep the entries and try again" };
 

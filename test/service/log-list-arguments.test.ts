@@ -71,10 +71,13 @@ describe("Log.Log", () => {
     expect(entry).not.toHaveProperty("seq");
   });
 
-  test.each(["0", "1", "1453395062123", "9007199254740991", "1e3", "5.0"])("timestamp %s", async (text) => {
-    expect(await log(`{"msg":"m","timestamp":${text}}`)).toEqual({ id: 7, status: 0 });
-    expect((await list({ src: "//h/d" }))[0]?.timestamp).toBe(Number(text));
-  });
+  test.each(["0", "-0", "1", "1453395062123", "9007199254740991", "1e3", "5.0"])(
+    "timestamp %s",
+    async (text) => {
+      expect(await log(`{"msg":"m","timestamp":${text}}`)).toEqual({ id: 7, status: 0 });
+      expect((await list({ src: "//h/d" }))[0]?.timestamp).toBe(Math.abs(Number(text)));
+    },
+  );
 
   test("src in the args logs on behalf of another", async () => {
     await log('{"msg":"for another","src":"other"}');
