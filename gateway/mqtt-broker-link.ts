@@ -13,6 +13,7 @@ export interface MqttBrokerOptions {
   readonly project: string;
   /** The same at every start: the broker keeps what came while the gateway was away under this name. */
   readonly clientId: string;
+  readonly keepaliveS?: number;
 }
 
 const RECONNECT = { firstMs: 500, maxMs: 30_000 };
@@ -44,6 +45,8 @@ export class MqttBrokerLink implements TopicLink {
   #reconnectTimer: Timer | undefined;
   #stopped = false;
   #lastComplaint = "";
+  /** One for each message that waits: one of this connection, and those of broken ones. */
+  readonly #stalls = new Set<Timer>();
 
   constructor(
     world: {
@@ -59,6 +62,10 @@ export class MqttBrokerLink implements TopicLink {
     this.#counters = world.counters;
     this.#options = options;
     this.#backoff = new Backoff(world.random, RECONNECT);
+  }
+
+  get #keepaliveS(): number {
+    return this.#options.keepaliveS ?? KEEPALIVE_S;
   }
 
   get isConnected(): boolean {
@@ -84,6 +91,8 @@ export class MqttBrokerLink implements TopicLink {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#reconnectTimer?.cancel();
+    for (const stall of this.#stalls) stall.cancel();
+    this.#stalls.clear();
     const client = this.#client;
     this.#client = undefined;
     if (client === undefined) return;
@@ -97,7 +106,7 @@ export class MqttBrokerLink implements TopicLink {
     const settings: IClientOptions = {
       clientId,
       clean: false,
-      keepalive: KEEPALIVE_S,
+      keepalive: this.#keepaliveS,
       connectTimeout: CONNECT_TIMEOUT_MS,
       protocolVersion: 4,
       reconnectPeriod: 0,
@@ -136,11 +145,28 @@ export class MqttBrokerLink implements TopicLink {
       if (listener === undefined || this.#stopped || this.#client !== client) return;
       const { topic, payload, retain } = packet;
       const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+      const stall = this.#keepAliveWhileStalled(client);
       listener({ topic, payload: bytes, retained: retain }, (outcome) => {
+        stall.cancel();
+        this.#stalls.delete(stall);
         // Without a PUBACK the broker sends it again to the next connection; what is refused must not come for ever.
         if (outcome !== TopicOutcome.Stopped && this.#client === client) done();
       });
     };
+  }
+
+  /**
+   * MQTT.js reads nothing while a message waits for its commit, not even the answers to its pings, and would give the connection
+   * up. So it is told that it is well, and the broker is pinged on its behalf; a connection that is really gone fails in TCP.
+   */
+  #keepAliveWhileStalled(client: MqttClient): Timer {
+    const stall = this.#timers.every(this.#keepaliveS * 500, () => {
+      if (!client.connected) return;
+      client.sendPing();
+      client.reschedulePing(true);
+    });
+    this.#stalls.add(stall);
+    return stall;
   }
 
   /** The same words once, however long the broker stays away. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import { afterEach, describe, expect, test } from "vitest";
 import type { BrokerAuth } from "../../gateway/broker-rules.ts";
 import {
@@ -18,6 +18,7 @@ const auth: BrokerAuth = {
     Object.hasOwn(KEYS, userName) && KEYS[userName] === password ? { project: userName } : undefined,
 };
 
+const CREDENTIALS = { username: "default", password: "key-of-default" };
 const LOG = "boardlog/default/kitchen/log";
 const CMD = "boardlog/default/kitchen/cmd";
 
@@ -48,7 +49,7 @@ describe("the embedded broker, with a real MQTT client", () => {
   async function client(port: number, options: IClientOptions = {}): Promise<MqttClient> {
     const connected = await mqtt.connectAsync(
       `mqtt://127.0.0.1:${port}`,
-      { username: "default", password: "key-of-default", reconnectPeriod: 0, ...options },
+      { ...CREDENTIALS, reconnectPeriod: 0, ...options },
       false,
     );
     ends.push(() => connected.endAsync(true));
@@ -164,6 +165,22 @@ describe("the embedded broker, with a real MQTT client", () => {
     await closed;
     expect(uplink.entries).toEqual([]);
     expect(count("mqtt_retained_messages_total")).toBe(1);
+  });
+
+  test("no session outlives its connection, so that nothing piles up for boards that never come back", async () => {
+    const { port } = await started();
+    const first = await client(port, { clean: false, clientId: "board" });
+    await first.subscribeAsync(CMD);
+    await first.endAsync();
+    const second = mqtt.connect(`mqtt://127.0.0.1:${port}`, {
+      ...CREDENTIALS,
+      clean: false,
+      clientId: "board",
+      reconnectPeriod: 0,
+    });
+    ends.push(() => second.endAsync(true));
+    const connack = await new Promise<IConnackPacket>((resolve) => second.once("connect", resolve));
+    expect(connack.sessionPresent).toBe(false);
   });
 
   test("a will never becomes an entry", async () => {

@@ -23,12 +23,14 @@ describe.skipIf(need.isMissing)(`an external broker, a real Mosquitto${need.note
     return mosquitto;
   }
 
-  async function gatewayAt(mosquitto: Mosquitto, world = realWorld()) {
+  async function gatewayAt(mosquitto: Mosquitto, keepaliveS = 60) {
+    const world = realWorld();
     const core = new GatewayCore(world);
     const link = new MqttBrokerLink(world, {
       url: mosquitto.url,
       project: "default",
       clientId: "boardlog-test",
+      keepaliveS,
     });
     await core.addTopics(link, { project: "default" });
     let isStopped = false;
@@ -91,6 +93,21 @@ describe.skipIf(need.isMissing)(`an external broker, a real Mosquitto${need.note
     await until("it came again", () => second.uplink.entries.length === 1);
     expect(second.uplink.texts("kitchen")).toEqual(["plain"]);
   });
+
+  test("a service that is away for longer than the keepalive costs no connection", async () => {
+    const mosquitto = await broker();
+    const { uplink, counters } = await gatewayAt(mosquitto, 1);
+    uplink.isAway = true;
+    const board = await client(mosquitto);
+    const plain = logFrame({}, [{ id: 1, msg: "plain" }]);
+    for (let count = 0; count < 3; count++) {
+      await board.publishAsync("boardlog/default/kitchen/log", plain, { qos: 1 });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 3_500));
+    uplink.isAway = false;
+    await until("all", () => uplink.entries.length === 3, 20_000);
+    expect(counters.values().mqtt_broker_connects_total).toBe(1);
+  }, 40_000);
 
   test("a retained frame is ignored and counted, a topic of another project too", async () => {
     const mosquitto = await broker();

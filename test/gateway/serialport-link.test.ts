@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { SerialportLink } from "../../gateway/serialport-link.ts";
 import { logFrame, logLine } from "../support/frames.ts";
 import { until } from "../support/gateway-world.ts";
 import { SerialBench } from "../support/serial-bench.ts";
@@ -137,6 +138,24 @@ describe("a serial port, over a real pty", () => {
     expect(port.world.log.lines.filter(({ level }) => level === "warn").length).toBe(1);
   });
 
+  test("a port that another program holds, and one that is not there, are said in words that help", async () => {
+    const port = await bench({ source: "kitchen" });
+    const second = new SerialportLink(port.world, { path: port.path, baud: 115_200 });
+    second.start({ onUp: () => expect.unreachable(), onBytes: () => {}, onDown: () => {} });
+    const absent = new SerialportLink(port.world, { path: "/dev/ttyNONE0", baud: 115_200 });
+    absent.start({ onUp: () => expect.unreachable(), onBytes: () => {}, onDown: () => {} });
+    const folder = new SerialportLink(port.world, { path: "/dev/null", baud: 115_200 });
+    folder.start({ onUp: () => expect.unreachable(), onBytes: () => {}, onDown: () => {} });
+    await until(
+      "three complaints",
+      () => port.world.log.lines.filter(({ level }) => level === "warn").length === 3,
+    );
+    await Promise.all([second.stop(), absent.stop(), folder.stop()]);
+    expect(port.world.log.text).toContain(`${port.path}: busy; another program has it open`);
+    expect(port.world.log.text).toContain("/dev/ttyNONE0: no such device");
+    expect(port.world.log.text).toContain("/dev/null: is no serial port");
+  });
+
   test("hello comes when the port opens and, while no frame has come, twice more", async () => {
     const port = await bench({ source: "kitchen" });
     await until("three hellos", () => port.heard.split('"hello":1').length === 4);
@@ -170,8 +189,13 @@ describe("a serial port, over a real pty", () => {
     const port = await bench({ source: "kitchen", laneEntriesMax: 500 });
     port.uplink.isAway = true;
     const lines = Array.from({ length: 40_000 }, (_, index) => `${index} ${"x".repeat(20)}`);
-    const writing = port.write(lines.map((line) => `${line}\r\n`).join(""));
+    let isAllWritten = false;
+    const writing = port.write(lines.map((line) => `${line}\r\n`).join("")).then(() => {
+      isAllWritten = true;
+    });
     await until("paused", () => port.count("serial_paused_total") > 0);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(isAllWritten).toBe(false);
     port.uplink.isAway = false;
     await writing;
     await until("all lines", () => port.uplink.entries.length === lines.length, 20_000);
@@ -180,6 +204,9 @@ describe("a serial port, over a real pty", () => {
 
   test("unplugged while it is not read, it is found again without a busy loop", async () => {
     const port = await bench({ source: "kitchen", laneEntriesMax: 10 });
+    // After a frame no hello is written, which would find the device gone too.
+    await port.write(logLine({ boot: "b", ack: true }, [{ id: 1, msg: "here" }]));
+    await until("an ack", () => port.heard.includes('"ack":1,'));
     port.uplink.isAway = true;
     void port.write("y\n".repeat(400_000));
     await until("paused", () => port.count("serial_paused_total") > 0);
@@ -188,7 +215,7 @@ describe("a serial port, over a real pty", () => {
     await until("noticed", () => port.world.log.lines.some(({ text }) => text.includes("gone")), 20_000);
     port.replug();
     await port.open();
-    await port.write(logLine({ boot: "b", ack: true }, [{ id: 1, msg: "back" }]));
-    await until("an ack", () => port.heard.includes('"ack":1,'));
+    await port.write(logLine({ boot: "b", ack: true }, [{ id: 2, msg: "back" }]));
+    await until("an ack", () => port.heard.includes('"ack":2,'));
   }, 40_000);
 });
