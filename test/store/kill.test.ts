@@ -1,0 +1,109 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { CounterTable } from "../../host/counters.ts";
+import { StoreUnavailable } from "../../service/store/log-store.ts";
+import { listAll } from "../conformance/log-store.ts";
+import { spawnTs } from "../support/run-ts.ts";
+import { openLmdbStore, SeededRandom, temporaryFolder } from "./store-drivers.ts";
+
+const ROUNDS = Number(process.env.STORE_KILLS ?? 8);
+const SEED = Number(process.env.STORE_SEED ?? 1);
+
+interface Acked {
+  readonly src: string;
+  readonly seq: number;
+  readonly id: string;
+}
+
+/** Starts the child, waits until it works, and gives it some time more. Returns what it said before it was killed. */
+async function runAndKill(child: ChildProcess, ms: number): Promise<string[]> {
+  let text = "";
+  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  let complaint = "";
+  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+    complaint += chunk;
+  });
+  const ended = once(child, "close");
+  const [first] = await Promise.race([once(child.stdout ?? child, "data"), ended]);
+  if (typeof first !== "string") throw new Error(`the child ended early: ${complaint}`);
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  child.kill("SIGKILL");
+  await ended;
+  // The last line may be cut.
+  return text.split("\n").slice(0, -1);
+}
+
+describe("a store on lmdb whose process is killed", () => {
+  it(
+    "has every acked entry once, with its id, unaltered and in order, round after round",
+    async () => {
+      const { dir, remove } = await temporaryFolder();
+      const random = new SeededRandom(SEED);
+      const acked: Acked[] = [];
+      for (let round = 1; round <= ROUNDS; round++) {
+        const child = await spawnTs("test/store/appending-child.ts", [dir, "1", `boot-${round}`], {
+          stdio: ["ignore", "pipe", "pipe"],
+        });
+        const lines = await runAndKill(child, random.below(700));
+        for (const line of lines.slice(1)) {
+          const [src = "", seq, id = ""] = line.split(" ");
+          acked.push({ src, seq: Number(seq), id });
+        }
+        const counters = new CounterTable();
+        const store = await openLmdbStore(dir, { counters });
+        const all = await listAll(store, { project: "p" }, 1000);
+        const byId = new Map(all.map((one) => [one.id, one]));
+        expect(byId.size).toBe(all.length);
+        for (const { src, seq, id } of acked)
+          expect([byId.get(id)?.src, byId.get(id)?.seq]).toEqual([src, seq]);
+        const next = new Map<string, number>();
+        for (const one of all) {
+          const name = `${one.src} ${one.boot}`;
+          expect(one.seq, `${name}, seed ${SEED}`).toBe(next.get(name) ?? 1);
+          next.set(name, (one.seq ?? 0) + 1);
+          const size = (one.seq ?? 0) % 90;
+          expect(one.msg).toBe(JSON.stringify(`entry ${one.seq} of ${one.src} ${"x".repeat(size)}`));
+        }
+        for (let index = 0; index < 6; index++) {
+          const src = `s${index}`;
+          const mine = all.filter((one) => one.src === src);
+          expect(await listAll(store, { project: "p", src }, 1000)).toEqual(mine);
+          const last = (next.get(`${src} boot-${round}`) ?? 1) - 1;
+          expect(await store.mark("p", src, `boot-${round}`)).toBe(last);
+        }
+        expect(counters.values()).toEqual({});
+        await store.close();
+      }
+      expect(acked.length).toBeGreaterThan(ROUNDS * 100);
+      expect((await readdir(dir)).filter((file) => /^seg-.*\.mdb$/.test(file)).length).toBeGreaterThan(1);
+      await remove();
+    },
+    ROUNDS * 20_000,
+  );
+});
+
+describe("the folder of a store", () => {
+  it("is refused to a second process while the first one lives, and given once it was killed", async () => {
+    const { dir, remove } = await temporaryFolder();
+    const child = await spawnTs("test/store/appending-child.ts", [dir, "1", "first"], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const ended = once(child, "close");
+    await once(child.stdout ?? child, "data");
+    await expect(openLmdbStore(dir)).rejects.toThrow(StoreUnavailable);
+    await expect(openLmdbStore(dir)).rejects.toThrow(`process ${child.pid}`);
+    child.kill("SIGKILL");
+    await ended;
+    const store = await openLmdbStore(dir);
+    await expect(openLmdbStore(dir)).rejects.toThrow(/already open/);
+    expect((await store.sources("p")).length).toBeGreaterThan(0);
+    await store.close();
+    const again = await openLmdbStore(dir);
+    await again.close();
+    await remove();
+  });
+});
