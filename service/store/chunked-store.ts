@@ -147,8 +147,13 @@ export class ChunkedStore implements LogStore {
   }
 
   #page(query: Omit<ListQuery, "src">): Page {
-    const { project, after, limit, stream } = query;
-    return { after: after === undefined ? 0 : this.#positionOf(project, after), limit, stream };
+    const { project, after, before, limit, stream } = query;
+    return {
+      after: after === undefined ? 0 : this.#positionOf(project, after),
+      before: before === undefined ? Number.MAX_SAFE_INTEGER : this.#positionOf(project, before),
+      limit,
+      stream,
+    };
   }
 
   /** A position past the last entry was never given: its ids may be those of a store that was restored from a backup. */

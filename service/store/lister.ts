@@ -1,6 +1,6 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import type { ListQuery } from "./log-store.ts";
-import type { Memtable, TableRow } from "./memtable.ts";
+import { firstAfter, type Memtable, type TableRow } from "./memtable.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import type { StoreCore } from "./store-core.ts";
 import { TurnKeeper } from "./turn-keeper.ts";
@@ -17,9 +17,11 @@ interface Snapshot {
   readonly tables: readonly Memtable[];
 }
 
-/** Exclusive lower end of a page, and what it filters. */
+/** Exclusive ends of a page, and what it filters. */
 export interface Page {
   readonly after: number;
+  /** Exclusive upper end. */
+  readonly before: number;
   readonly limit: number;
   readonly stream: string | undefined;
 }
@@ -40,11 +42,12 @@ export class Lister {
     return newest ? this.#newestOfProject(project, page) : this.#nextOfProject(project, page);
   }
 
-  #snapshot(): Snapshot {
+  /** @param before what is at or above it is not seen. */
+  #snapshot(before: number): Snapshot {
     const { sealedPosition, lastPosition, frozen, active } = this.#core;
     return {
       sealed: sealedPosition,
-      last: lastPosition,
+      last: Math.min(lastPosition, before - 1),
       tables: frozen === undefined ? [active] : [frozen, active],
     };
   }
@@ -57,20 +60,20 @@ export class Lister {
   }
 
   async #nextOfSource(source: SourceState, page: Page): Promise<StoredEntry[]> {
-    const { sealed, last, tables } = this.#snapshot();
+    const { sealed, last, tables } = this.#snapshot(page.before);
     const { limit, stream } = page;
     const { reader } = this.#core;
     const { ids } = source.project;
     const turns = this.#turns();
     const into: StoredEntry[] = [];
     let cursor = page.after;
-    while (cursor < sealed) {
+    while (cursor < Math.min(sealed, last)) {
       const found = reader.chunkAfter(source.number, cursor, sealed);
       if (found === undefined) break;
       const place = found.content;
       if (place !== undefined && (stream === undefined || place.streams.includes(stream))) {
         const chunk = reader.open(found);
-        const count = chunk?.head.entryCount ?? 0;
+        const count = chunk?.indexAfter(last) ?? 0;
         for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
           const entry = chunk?.entryAt(index, stream, ids);
           if (entry !== undefined) into.push(entry);
@@ -91,7 +94,7 @@ export class Lister {
   }
 
   async #newestOfSource(source: SourceState, page: Page): Promise<StoredEntry[]> {
-    const { sealed, last, tables } = this.#snapshot();
+    const { sealed, last, tables } = this.#snapshot(page.before);
     const { after, limit, stream } = page;
     const { reader } = this.#core;
     const { ids } = source.project;
@@ -107,13 +110,13 @@ export class Lister {
     }
     let through = sealed;
     while (into.length < limit && through > after) {
-      const found = reader.chunkBefore(source.number, after, through);
+      const found = reader.lastChunk(source.number, after, { through, last });
       if (found === undefined) break;
       const place = found.content;
       if (place !== undefined && (stream === undefined || place.streams.includes(stream))) {
         const chunk = reader.open(found);
         const floor = chunk?.indexAfter(after) ?? 0;
-        const count = chunk?.head.entryCount ?? 0;
+        const count = chunk?.indexAfter(last) ?? 0;
         for (let index = count - 1; index >= floor && into.length < limit; index--) {
           const entry = chunk?.entryAt(index, stream, ids);
           if (entry !== undefined) into.push(entry);
@@ -126,19 +129,20 @@ export class Lister {
   }
 
   async #nextOfProject(project: Project, page: Page): Promise<StoredEntry[]> {
-    const { sealed, last, tables } = this.#snapshot();
+    const { sealed, last, tables } = this.#snapshot(page.before);
     const { limit, stream } = page;
     const turns = this.#turns();
     const into: StoredEntry[] = [];
     let cursor = page.after;
-    while (cursor < sealed) {
+    while (cursor < Math.min(sealed, last)) {
       const found = this.#core.reader.indexAfter(project.number, cursor, sealed);
       if (found === undefined) break;
       if (found.content !== undefined) {
         const { positions, sourceNumbers } = found.content;
         let index = positions.findIndex((position) => position > cursor);
-        while (index >= 0 && index < positions.length) {
-          const end = Math.min(positions.length, index + Math.max(limit - into.length, WINDOW_MIN));
+        const count = firstAfter(positions, last);
+        while (index >= 0 && index < count) {
+          const end = Math.min(count, index + Math.max(limit - into.length, WINDOW_MIN));
           const window = {
             positions: positions.subarray(index, end),
             sourceNumbers: sourceNumbers.subarray(index, end),
@@ -164,7 +168,7 @@ export class Lister {
   }
 
   async #newestOfProject(project: Project, page: Page): Promise<StoredEntry[]> {
-    const { sealed, last, tables } = this.#snapshot();
+    const { sealed, last, tables } = this.#snapshot(page.before);
     const { after, limit, stream } = page;
     const turns = this.#turns();
     const into: StoredEntry[] = [];
@@ -177,11 +181,11 @@ export class Lister {
     }
     let through = sealed;
     while (into.length < limit && through > after) {
-      const found = this.#core.reader.indexBefore(project.number, after, through);
+      const found = this.#core.reader.lastIndex(project.number, after, { through, last });
       if (found === undefined) break;
       if (found.content !== undefined) {
         const { positions, sourceNumbers } = found.content;
-        let end = positions.length;
+        let end = firstAfter(positions, last);
         while (end > 0 && into.length < limit && (positions[end - 1] ?? 0) > after) {
           const start = Math.max(0, end - Math.max(limit - into.length, WINDOW_MIN));
           const window = {

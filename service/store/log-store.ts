@@ -22,6 +22,8 @@ export interface ListQuery {
   readonly src: string;
   /** Exclusive continuation token. */
   readonly after?: string;
+  /** Exclusive upper end; together with `newest`, to walk back through history. */
+  readonly before?: string;
   /** 1 to 1000. */
   readonly limit: number;
   /** Only the newest `limit` entries (after `after`), in ascending order all the same. */
@@ -52,7 +54,7 @@ export interface LogStore {
 
   /**
    * One page, ascending by id.
-   * @throws UnknownToken for an `after` that this store never gave for this project.
+   * @throws UnknownToken for an `after` or `before` that this store never gave for this project.
    * @throws StoreUnavailable
    */
   list(query: ListQuery): Promise<readonly StoredEntry[]>;

@@ -30,6 +30,14 @@ export interface FoundChunk extends Found<ChunkPlace> {
   readonly segment: Segment;
 }
 
+/** Where a walk back through sealed values stands. */
+export interface UpperEnd {
+  /** Values that end above it have been dealt with, or are not sealed yet. */
+  readonly through: number;
+  /** Positions above it are not wanted. */
+  readonly last: number;
+}
+
 /** Damaged values remembered so as not to be counted again; past it they are forgotten and may count twice. */
 const KNOWN_DAMAGES_MAX = 10_000;
 
@@ -69,6 +77,15 @@ export class SegmentReader {
     return undefined;
   }
 
+  /** The last chunk of the source that begins at or before `last`, ends at or before `through`, and ends after `after`. */
+  lastChunk(sourceNumber: number, after: number, { through, last }: UpperEnd): FoundChunk | undefined {
+    if (through > last) {
+      const found = this.chunkAfter(sourceNumber, Math.max(after, last), through);
+      if (found !== undefined && (found.content?.firstPosition ?? 0) <= last) return found;
+    }
+    return this.chunkBefore(sourceNumber, after, Math.min(through, last));
+  }
+
   /** The first row of a project's index that ends after the position. */
   indexAfter(projectNumber: number, after: number, through: number): Found<IndexRow> | undefined {
     const keysOf = (last: number): KeyRange => projectIndexKeys(projectNumber, after + 1, last);
@@ -85,6 +102,15 @@ export class SegmentReader {
       return this.#indexRow(projectNumber, key, value);
     }
     return undefined;
+  }
+
+  /** The last row of a project's index, as in `lastChunk`. */
+  lastIndex(projectNumber: number, after: number, { through, last }: UpperEnd): Found<IndexRow> | undefined {
+    if (through > last) {
+      const found = this.indexAfter(projectNumber, Math.max(after, last), through);
+      if (found !== undefined && (found.content?.positions[0] ?? 0) <= last) return found;
+    }
+    return this.indexBefore(projectNumber, after, Math.min(through, last));
   }
 
   /** The chunk expanded; those used last are kept. Undefined where it is damaged. */

@@ -97,6 +97,49 @@ export function describeLogStore(name: string, makeDriver: () => Promise<StoreDr
       return result?.stored ?? [];
     }
 
+    describe("walking back", () => {
+      it("pages newest first by `before` give every entry once, in reverse, of one source and of all, across a reopening", async () => {
+        for (let seq = 1; seq <= 120; seq++) {
+          await append([entry("a", seq), ...(seq % 3 === 0 ? [entry("b", seq, { stream: "uart" })] : [])]);
+        }
+        for (const round of ["as appended", "reopened"]) {
+          for (const query of [{ src: "a" }, { src: "b", stream: "uart" }, { stream: "console" }, {}]) {
+            const forward = (await listAll(store, { project: P, ...query })).map(({ id }) => id);
+            for (const limit of [1, 7, 50]) {
+              const back: string[] = [];
+              for (;;) {
+                const before = back[0];
+                const rest = { project: P, ...query, limit, newest: true, ...(before && { before }) };
+                const page =
+                  rest.src === undefined
+                    ? await store.listProject(rest)
+                    : await store.list({ ...rest, src: rest.src });
+                if (page.length === 0) break;
+                back.unshift(...page.map(({ id }) => id));
+              }
+              expect(back, `${round} ${JSON.stringify(query)} by ${limit}`).toEqual(forward);
+            }
+          }
+          await reopen();
+        }
+      });
+
+      it("ends an ascending page before `before` too", async () => {
+        const all = await append([1, 2, 3, 4, 5].map((seq) => entry("a", seq)));
+        const [after, before] = [all[0]?.id ?? "", all[3]?.id ?? ""];
+        for (const round of [1, 2]) {
+          expect(
+            seqs(await store.list({ project: P, src: "a", after, before, limit: 9 })),
+            `${round}`,
+          ).toEqual([2, 3]);
+          expect(seqs(await store.listProject({ project: P, before, limit: 9 })), `${round}`).toEqual([
+            1, 2, 3,
+          ]);
+          await reopen();
+        }
+      });
+    });
+
     describe("order and ids", () => {
       it("lists a source's entries in the order they were appended, across many appends and a reopening", async () => {
         for (let seq = 1; seq <= 60; seq += 3) {

@@ -82,12 +82,16 @@ export class MemoryStore implements LogStore {
     this.#isClosed = true;
   }
 
-  #select({ project, after, stream }: Omit<ListQuery, "src">): readonly StoredEntry[] {
+  #select({ project, after, before, stream }: Omit<ListQuery, "src">): readonly StoredEntry[] {
     this.#check();
-    if (after !== undefined && !new RegExp(`^${project}_\\d{8}$`).test(after)) throw new UnknownToken();
+    for (const token of [after, before]) {
+      if (token !== undefined && !new RegExp(`^${project}_\\d{8}$`).test(token)) throw new UnknownToken();
+    }
     return (this.#entries.get(project) ?? []).filter(
       (entry) =>
-        (after === undefined || entry.id > after) && (stream === undefined || entry.stream === stream),
+        (after === undefined || entry.id > after) &&
+        (before === undefined || entry.id < before) &&
+        (stream === undefined || entry.stream === stream),
     );
   }
 
