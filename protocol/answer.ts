@@ -75,7 +75,8 @@ function entriesText({ entries, fields }: AnswerPayload): string {
   return `[${entries.map((entry) => entryText(entry, fields)).join(",")}]`;
 }
 
-function entryText(entry: StoredEntry, fields: readonly ExtraField[]): string {
+/** One entry as JSON: the seed's four fields and those asked for. */
+export function entryText(entry: StoredEntry, fields: readonly ExtraField[]): string {
   let text = `{"stream":${JSON.stringify(entry.stream)},"msg":${entry.msg},"timestamp":${entry.timestamp},"id":"${entry.id}"`;
   for (const field of fields) {
     const value = entry[field];

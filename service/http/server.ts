@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import fastifyWebsocket from "@fastify/websocket";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import type { Timers } from "../../host/clock.ts";
+import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { FRAME_BYTES_MAX } from "../../protocol/frame.ts";
@@ -13,6 +13,7 @@ import { LiveReader } from "../live/live-reader.ts";
 import { FOLLOW_MS_MAX } from "../log-reader.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { consolePage } from "./console-page.ts";
+import { getEntries, getSources } from "./entries-handler.ts";
 import {
   goliothErrorAnswer,
   type HttpAnswer,
@@ -28,11 +29,13 @@ import { getLogs } from "./logs-handler.ts";
 import { messageSocketOf } from "./message-socket.ts";
 import { Metrics } from "./metrics.ts";
 import { isSameOrigin } from "./origin.ts";
+import { getRates } from "./rates-handler.ts";
 
 export interface HttpServerDependencies {
   readonly store: LogStore;
   readonly commands: Commands;
   readonly keys: KeyRing;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly counters: Counters;
   readonly log: ProcessLog;
@@ -159,6 +162,13 @@ export class HttpServer {
     this.#route("GET", "/healthz", async () => this.#health());
     this.#route("GET", "/metrics", () => metrics.answer());
     this.#route("GET", "/v1/projects/:projectId/logs", (request) => getLogs(request, { keys, store }));
+    this.#route("GET", "/v1/projects/:projectId/entries", (request) =>
+      getEntries(request, this.#dependencies),
+    );
+    this.#route("GET", "/v1/projects/:projectId/sources", (request) =>
+      getSources(request, this.#dependencies),
+    );
+    this.#route("GET", "/v1/projects/:projectId/rates", (request) => getRates(request, this.#dependencies));
     this.#liveRoute("/v1/ws/projects/:projectId/logs");
     this.#liveRoute("/v1/ws/projects/:projectId/devices/:deviceId/logs");
     if (consoleFolder === undefined) {
