@@ -28,6 +28,8 @@ const TEXT_LINES_MAX = 256;
 /** Clause 7.7: the first when the port opens, the others while no frame has come. */
 const HELLOS_MAX = 3;
 const HELLO_PERIOD_MS = 1000;
+/** A port that had frames and has none for this long hears a hello again: its board may have given up on us. */
+const QUIET_MS = 10_000;
 /** Put at the end of a line that was too long (docs/protocol.md 7.6). */
 const CUT_MARK = " [cut]";
 
@@ -61,6 +63,9 @@ export class SerialInput {
   #mayRebind = true;
   #hasChecksum = false;
   #hasFrame = false;
+  /** Frames came since the last look. */
+  #isTalking = false;
+  #quietTimer: Timer | undefined;
   #helloCount = 0;
   #helloTimer: Timer | undefined;
 
@@ -106,6 +111,7 @@ export class SerialInput {
   async drain(): Promise<void> {
     this.#stopping = true;
     this.#helloTimer?.cancel();
+    this.#quietTimer?.cancel();
     this.#link.pause();
     const parser = this.#parser;
     this.#parser = undefined;
@@ -128,24 +134,37 @@ export class SerialInput {
     this.#log.info({ port: this.#link.name, src: this.src }, "serial port open");
     this.#helloCount = 0;
     this.#hello();
+    this.#quietTimer?.cancel();
+    this.#quietTimer = this.#timers.every(QUIET_MS, () => this.#helloToQuiet());
   }
 
   #down(): void {
     this.#helloTimer?.cancel();
+    this.#quietTimer?.cancel();
     void this.#parser?.end();
     this.#parser = undefined;
   }
 
   #hello(): void {
-    this.#downlink.send(
-      "hello",
-      encodeLine(encodeHello(knownUtcMs(this.#clock.wallMs())), this.#hasChecksum),
-    );
+    this.#sendHello();
     this.#helloCount += 1;
     if (this.#helloCount >= HELLOS_MAX) return;
     this.#helloTimer = this.#timers.after(HELLO_PERIOD_MS, () => {
       if (!this.#hasFrame) this.#hello();
     });
+  }
+
+  /** A board on a shared wire that was not heard for a while prints text, and keeps what was not acked until a hello. */
+  #helloToQuiet(): void {
+    if (this.#hasFrame && !this.#isTalking) this.#sendHello();
+    this.#isTalking = false;
+  }
+
+  #sendHello(): void {
+    this.#downlink.send(
+      "hello",
+      encodeLine(encodeHello(knownUtcMs(this.#clock.wallMs())), this.#hasChecksum),
+    );
   }
 
   #read(line: string): void {
@@ -211,6 +230,7 @@ export class SerialInput {
 
   async #frame(frame: Frame, hasChecksum: boolean, receipt: Receipt): Promise<void> {
     this.#hasFrame = true;
+    this.#isTalking = true;
     this.#hasChecksum = hasChecksum;
     const onReply = (reply: Reply): void => this.#reply(reply, frame, hasChecksum);
     if (!this.#bind(frame.src)) {
