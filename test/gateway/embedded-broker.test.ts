@@ -52,7 +52,7 @@ describe("the embedded broker, with a real MQTT client", () => {
       { ...CREDENTIALS, reconnectPeriod: 0, ...options },
       false,
     );
-    ends.push(() => connected.endAsync(true));
+    ends.push(async () => void connected.end(true)); // MQTT.js may wait for ever for a stream that is closed.
     connected.on("error", () => {}); // What a refusal does is looked at by `close`.
     return connected;
   }
@@ -178,7 +178,7 @@ describe("the embedded broker, with a real MQTT client", () => {
       clientId: "board",
       reconnectPeriod: 0,
     });
-    ends.push(() => second.endAsync(true));
+    ends.push(async () => void second.end(true));
     const connack = await new Promise<IConnackPacket>((resolve) => second.once("connect", resolve));
     expect(connack.sessionPresent).toBe(false);
   });

@@ -37,7 +37,7 @@ describe("the gateway", () => {
       username: "default",
       password: KEY,
     });
-    ends.push(() => connected.endAsync(true));
+    ends.push(async () => void connected.end(true)); // MQTT.js may wait for ever for a stream that is closed.
     return connected;
   }
 

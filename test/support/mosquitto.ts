@@ -35,7 +35,12 @@ autosave_interval 1
 max_queued_messages 0
 ${process.getuid?.() === 0 ? "user root\n" : ""}`,
     );
-    this.#process = spawn(this.#program, ["-c", settings], { stdio: "ignore" });
+    const child = spawn(this.#program, ["-c", settings], { stdio: "ignore" });
+    this.#process = child;
+    // A test that ends badly must not leave it behind.
+    const kill = (): void => void child.kill("SIGKILL");
+    process.once("exit", kill);
+    child.once("exit", () => process.off("exit", kill));
     await untilListening(this.port);
   }
 
