@@ -1,6 +1,6 @@
 /**
  * Named counters, one for every reason something was lost, repeated or thrown away. Names are snake_case nouns that end in
- * `_total`, as Prometheus has them; `host/prometheus.ts` exposes them at `/metrics`.
+ * `_total`, as Prometheus has them; `service/http/metrics.ts` exposes them at `/metrics`.
  */
 export interface Counters {
   add(name: string, amount?: number): void;

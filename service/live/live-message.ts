@@ -29,7 +29,7 @@ export function liveMessage(entry: StoredEntry): string {
   return `{"result":{"data":${goliothData(entry)}}}`;
 }
 
-/** What a reader could not be sent (docs/protocol.md 11.4). Both ends are ids; `after` is exclusive, `until` inclusive. */
+/** What a reader could not be sent (docs/protocol.md 11.5). Both ends are ids; `after` is exclusive, `until` inclusive. */
 export interface Skipped {
   readonly after: string | undefined;
   readonly until: string;

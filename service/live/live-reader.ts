@@ -41,6 +41,7 @@ export class LiveReader {
   readonly #counters: Counters;
   readonly #project: string;
   readonly #filter: EntryFilter;
+  readonly #wantsAll: boolean;
   readonly #start: LiveStart;
   readonly #bytesMax: number;
   /** Live entries that came while history is replayed; bounded by `REPLAY_PENDING_MAX`. Undefined once live. */
@@ -48,7 +49,7 @@ export class LiveReader {
   #hasPendingOverflowed = false;
   /** The last id that was sent, or that this reader does not want. */
   #lastId: string | undefined;
-  #skipped: Skipped | undefined;
+  #skipped: { -readonly [Field in keyof Skipped]: Skipped[Field] } | undefined;
   #isClosed = false;
   #onFlushed: (() => void) | undefined;
 
@@ -59,6 +60,7 @@ export class LiveReader {
     this.#counters = dependencies.counters;
     this.#project = options.project;
     this.#filter = options.filter;
+    this.#wantsAll = Object.keys(options.filter).length === 0;
     this.#start = options.start;
     this.#bytesMax = options.readerBytesMax ?? READER_BYTES_MAX;
   }
@@ -86,7 +88,12 @@ export class LiveReader {
   #take(entries: readonly LiveEntry[]): void {
     if (this.#isClosed) return;
     if (this.#pending === undefined) {
-      for (const entry of entries) this.#offer(entry);
+      const last = entries.at(-1);
+      // A reader that is behind anyway must cost the others next to nothing.
+      if (this.#skipped !== undefined && this.#wantsAll && last !== undefined) {
+        this.#skipped.until = last.entry.id;
+        this.#skipped.count += entries.length;
+      } else for (const entry of entries) this.#offer(entry);
     } else if (this.#pending.length + entries.length <= REPLAY_PENDING_MAX) this.#pending.push(...entries);
     else this.#hasPendingOverflowed = true;
   }
@@ -99,7 +106,8 @@ export class LiveReader {
       return;
     }
     if (this.#skipped !== undefined) {
-      this.#skipped = { ...this.#skipped, until: entry.id, count: this.#skipped.count + 1 };
+      this.#skipped.until = entry.id;
+      this.#skipped.count += 1;
     } else if (this.#socket.bufferedBytes > this.#bytesMax) {
       this.#skipped = { after: this.#lastId, until: entry.id, count: 1 };
     } else this.#send(live.bytes, entry.id);

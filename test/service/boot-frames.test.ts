@@ -171,6 +171,16 @@ describe("a frame with boot and ack", () => {
     expect(await ask([])).toEqual({ v: 1, boot: "q", ack: 1 });
   });
 
+  test("a compact frame says the same and is acked with JSON text", async () => {
+    const socket = await connect(running.url, { headers: { "x-api-key": running.key } });
+    socket.send('["@x","b",1,0,1000,500,0,"one",{"n": 1.0}]');
+    expect(await socket.nextJson()).toMatchObject({ v: 1, boot: "x", ack: 2 });
+    expect(await listed()).toMatchObject([
+      { msg: "one", seq: 1, boot: "x", clock: "estimated", uptime: 1000 },
+      { msg: { n: 1 }, seq: 2 },
+    ]);
+  });
+
   test("CBOR is acked in CBOR", async () => {
     const body = encodeCbor({ v: 1, src: "b", boot: "x", ack: true, cmds: commands([1]) });
     const response = await running.post("/", body, { "content-type": "application/cbor" });
