@@ -272,6 +272,18 @@ function transmit(): void {
   while (talking && !blocked && !busy && flying.length < framesAllowed && sendFrame()) {}
 }
 
+/**
+ * An empty frame is a question (docs/protocol.md 5.5): a gateway already there answers with an ack. While lines wait that
+ * were sent and not acked, the agent goes on asking, for nobody else knows of them (7.7).
+ */
+function ask(): void {
+  ackTimer = undefined;
+  if (!stopped && (questions-- > 0 || items.length)) {
+    deliver(`${frameHead(stats.acked + 1, "u", env.uptime())}]}`);
+    ackTimer = env.setTimeout(ask, ackTimeoutMs);
+  }
+}
+
 /** No ack in time (docs/protocol.md 5.6): from the oldest again, one frame at a time, ever more slowly. */
 function onTimeout(): void {
   ackTimer = undefined;
@@ -281,6 +293,7 @@ function onTimeout(): void {
   ackTimeoutMs = Math.min(ackTimeoutMs * 2, settings.ackTimeoutMsMax ?? 30000);
   if (settings.shared && env.uptime() - quietSince >= (settings.silenceMs ?? 15000)) {
     talking = false;
+    ackTimer = env.setTimeout(ask, ackTimeoutMs);
   }
   transmit();
 }
@@ -435,15 +448,6 @@ function hear(): void {
   if (!talking) {
     disarm();
     talking = !stopped;
-  }
-}
-
-/** An empty frame is a question (docs/protocol.md 5.5): a gateway already there answers with an ack. */
-function ask(): void {
-  ackTimer = undefined;
-  if (!stopped && questions-- > 0) {
-    deliver(`${frameHead(1, "u", env.uptime())}]}`);
-    ackTimer = env.setTimeout(ask, ackTimeoutMs);
   }
 }
 
