@@ -23,12 +23,25 @@ export interface BoardOptions {
   readonly settings?: AgentSettings;
   /** Whether the board knows UTC; otherwise it counts from its boot. */
   readonly knowsUtc: boolean;
+  /** Told the gateway's UTC, where the board's clock can be set. */
+  readonly setClock?: (utcMs: number) => void;
+}
+
+/** What an agent says of itself. */
+export interface BoardStats {
+  readonly seq: number;
+  readonly acked: number;
+  readonly ringBytes: number;
+  /** Lines dropped by a full ring. */
+  readonly dropped: number;
 }
 
 /** A board that runs the real agent: a console, a clock since boot and a link. */
 export class SimulatedBoard {
   readonly console: AgentConsole;
   readonly agent: Agent;
+  /** Ms since boot, on the board's own clock. */
+  readonly uptimeMs: () => number;
 
   constructor(
     world: { readonly clock: Clock; readonly timers: Timers },
@@ -39,6 +52,7 @@ export class SimulatedBoard {
     const { clock, timers } = world;
     const bootMs = clock.monotonicMs();
     const print = (...args: unknown[]): void => link.print(args.map(textOf).join(" "));
+    this.uptimeMs = () => Math.floor(clock.monotonicMs() - bootMs);
     this.console = { log: print, info: print, warn: print, error: print, debug: print };
     const env: AgentEnv = {
       console: this.console,
@@ -46,15 +60,21 @@ export class SimulatedBoard {
       src: options.src,
       settings: options.settings,
       stringify: asciiStringify,
-      uptime: () => Math.floor(clock.monotonicMs() - bootMs),
+      uptime: this.uptimeMs,
       utc: () => (options.knowsUtc ? clock.wallMs() : 0),
       setTimeout: (action, delayMs) => timers.after(delayMs, action),
       clearTimeout: (timer) => (timer as ReturnType<Timers["after"]> | undefined)?.cancel(),
       send: (frame) => link.send(frame),
+      setClock: options.setClock,
     };
     program(env);
     if (env.agent === undefined) throw new Error("the agent's text did not leave an agent in env");
     this.agent = env.agent;
+  }
+
+  get stats(): BoardStats {
+    const { seq, acked, ringBytes, droppedOldest, droppedNewest } = this.agent.stats;
+    return { seq, acked, ringBytes, dropped: droppedOldest + droppedNewest };
   }
 }
 
@@ -63,7 +83,7 @@ function textOf(value: unknown): string {
 }
 
 /** What Espruino's JSON.stringify gives natively: printable ASCII. */
-function asciiStringify(value: unknown): string | undefined {
+export function asciiStringify(value: unknown): string | undefined {
   return JSON.stringify(value)?.replace(
     /[\u007f-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -1,0 +1,44 @@
+import { bootKey, type Checker, entriesOfBoot, isLine } from "../evidence.ts";
+
+/** Invariant 4. */
+export const allAccounted: Checker = {
+  invariant: 4,
+  promise: "listed, dropped and lost seqs are disjoint and together are all up to the last known",
+  check: (evidence) => {
+    if (evidence.plan.isDestructive) return [];
+    const problems: string[] = [];
+    for (const truth of evidence.boots) {
+      const seen = new Uint8Array(truth.seqLast + 1);
+      let last = 0;
+      const take = (seq: number, what: string): void => {
+        if (seq > truth.seqLast) problems.push(`${truth.boot} seq ${seq} is ${what} but was never used`);
+        else if (seen[seq] !== 0)
+          problems.push(`${truth.boot} seq ${seq} is accounted for twice, now as ${what}`);
+        else seen[seq] = 1;
+        last = Math.max(last, seq);
+      };
+      for (const entry of entriesOfBoot(evidence, truth)) {
+        if (isLine(entry) && entry.seq !== undefined) take(entry.seq, "a line");
+        else if (entry.lost !== undefined) {
+          for (let seq = entry.lost.first; seq <= entry.lost.last; seq++) take(seq, "lost");
+          if (truth.hasAcks && isLinkLoss(entry.msg)) {
+            problems.push(`${truth.boot}: lost on a link with acks: ${entry.msg}`);
+          }
+        }
+      }
+      // A board that lives on has everything accounted for; of one that was reset, what the store knows.
+      const until =
+        truth.isAlive && evidence.stuck === undefined
+          ? truth.seqLast
+          : (evidence.marks.get(bootKey(truth)) ?? last);
+      for (let seq = 1; seq <= until; seq++) {
+        if (seen[seq] === 0) problems.push(`${truth.boot} seq ${seq} of ${until} is neither listed nor lost`);
+      }
+    }
+    return problems;
+  },
+};
+
+function isLinkLoss(msg: string): boolean {
+  return (JSON.parse(msg) as { where?: unknown }).where !== "agent";
+}

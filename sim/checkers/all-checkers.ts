@@ -1,0 +1,35 @@
+import type { Checker } from "../evidence.ts";
+import { acksDurable } from "./acks-durable.ts";
+import { allAccounted } from "./all-accounted.ts";
+import { bootsApart } from "./boots-apart.ts";
+import { damageFound } from "./damage-found.ts";
+import { dropsCounted } from "./drops-counted.ts";
+import { listedOnce } from "./listed-once.ts";
+import { marksTrue } from "./marks-true.ts";
+import { onlyLogged } from "./only-logged.ts";
+import { projectsApart } from "./projects-apart.ts";
+import { queuesDrain } from "./queues-drain.ts";
+import { sameAfterReopening } from "./same-after-reopening.ts";
+import { seqOrder } from "./seq-order.ts";
+import { tailIsSuffix } from "./tail-is-suffix.ts";
+import { timestampsTrue } from "./timestamps-true.ts";
+import { tokensLeadOn } from "./tokens-lead-on.ts";
+
+/** In the order of their numbers. 9 to 11 come with the spool, 18 is the service's own; 20 is judged by running twice. */
+export const CHECKERS: readonly Checker[] = [
+  listedOnce,
+  onlyLogged,
+  seqOrder,
+  allAccounted,
+  dropsCounted,
+  acksDurable,
+  marksTrue,
+  sameAfterReopening,
+  damageFound,
+  bootsApart,
+  timestampsTrue,
+  tokensLeadOn,
+  tailIsSuffix,
+  projectsApart,
+  queuesDrain,
+];

@@ -1,0 +1,26 @@
+import type { Checker } from "../evidence.ts";
+
+/** Invariant 12: what is listed in spite of flipped bits is judged by invariants 1 and 2; here, that losses are counted. */
+export const damageFound: Checker = {
+  invariant: 12,
+  promise: "a flipped bit is found and counted, or ends in a clean refusal",
+  check: (evidence) => {
+    if (!evidence.plan.isDestructive || !evidence.isStoreOpen) return [];
+    const corrupt = Object.entries(evidence.counters).some(
+      ([name, value]) => name.startsWith("store_corrupt_") && value > 0,
+    );
+    if (corrupt) return [];
+    const problems: string[] = [];
+    for (const truth of evidence.boots) {
+      const seqs = new Set<number>();
+      for (const { boot, src, seq, lost } of evidence.listed.get(truth.project) ?? []) {
+        if (boot !== truth.boot || src !== truth.src) continue;
+        for (let at = lost?.first ?? seq ?? 1; at <= (lost?.last ?? seq ?? 0); at++) seqs.add(at);
+      }
+      for (let seq = 1; seq <= truth.acked; seq++) {
+        if (!seqs.has(seq)) problems.push(`${truth.boot} seq ${seq} is gone and nothing counted it`);
+      }
+    }
+    return problems;
+  },
+};

@@ -1,0 +1,54 @@
+import type { StoredEntry } from "../../protocol/entry.ts";
+import type { BootTruth, LoggedLine } from "../boot-truth.ts";
+import { type Checker, type Evidence, entriesOfBoot, isLine } from "../evidence.ts";
+
+/** Largest part that a drifting crystal may add to an estimate in a run, ms. */
+const DRIFT_MS = 150;
+
+/**
+ * Invariant 14. A board that knows UTC is believed to the millisecond; an estimate never falls within a boot and one life of a
+ * gateway, and never lies before the truth (a frame cannot arrive before it was sent) nor after its receipt.
+ */
+export const timestampsTrue: Checker = {
+  invariant: 14,
+  promise: "timestamps are the board's own, or estimates that never fall within a boot",
+  check: (evidence) => {
+    const problems: string[] = [];
+    for (const truth of evidence.boots) {
+      let last = 0;
+      for (const entry of entriesOfBoot(evidence, truth)) {
+        const line = isLine(entry) ? truth.line(entry.seq ?? 0) : undefined;
+        if (line === undefined) continue;
+        const problem = wrongTime(evidence, truth, line, entry);
+        if (problem !== undefined) problems.push(problem);
+        if (entry.clock !== "estimated") continue;
+        // A gateway's memory of a boot's clock ends with its process, and with a session that had to give way.
+        const isOneLife = evidence.gatewayStarts === 1 && !evidence.plan.has("fewSessions");
+        if (isOneLife && entry.timestamp < last)
+          problems.push(`${truth.boot} seq ${entry.seq}: ${entry.timestamp} after ${last}`);
+        last = Math.max(last, entry.timestamp);
+      }
+    }
+    return problems;
+  },
+};
+
+function wrongTime(
+  evidence: Evidence,
+  truth: BootTruth,
+  line: LoggedLine,
+  entry: StoredEntry,
+): string | undefined {
+  const where = `${truth.boot} seq ${entry.seq}`;
+  if (line.utcMs !== undefined) {
+    if (entry.clock === "device" && entry.timestamp === line.utcMs) return undefined;
+    return `${where}: the board said ${line.utcMs}, listed is ${entry.timestamp} (${entry.clock})`;
+  }
+  if (entry.clock !== "estimated") return `${where}: not estimated but ${entry.clock}`;
+  if (entry.uptime !== line.uptimeMs) return `${where}: uptime ${line.uptimeMs} is listed as ${entry.uptime}`;
+  if (evidence.gatewayClockStepped) return undefined;
+  if (entry.timestamp < line.trueMs - DRIFT_MS || entry.timestamp > entry.received + DRIFT_MS) {
+    return `${where}: logged at ${line.trueMs}, received ${entry.received}, dated ${entry.timestamp}`;
+  }
+  return undefined;
+}

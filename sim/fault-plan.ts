@@ -1,0 +1,106 @@
+import { SeededRandom } from "./seeded-random.ts";
+
+/**
+ * What may go wrong, and how badly at most. A `chance` is that of each line, message or commit; a `rate` is events a minute,
+ * for each thing it can happen to; a `share` is a part of the whole, whose meaning the fault's user states.
+ */
+export const FAULTS = {
+  serialNoise: { unit: "chance", most: 0.25 },
+  serialCut: { unit: "chance", most: 0.2 },
+  serialGlue: { unit: "chance", most: 0.15 },
+  serialSplit: { unit: "chance", most: 0.8 },
+  serialUnplug: { unit: "rate", most: 4 },
+  linkFull: { unit: "chance", most: 0.3 },
+  mqttDuplicate: { unit: "chance", most: 0.25 },
+  mqttReorder: { unit: "chance", most: 0.2 },
+  mqttLoss: { unit: "chance", most: 0.2 },
+  mqttCut: { unit: "rate", most: 8 },
+  mqttRedelivery: { unit: "chance", most: 0.8 },
+  brokerAmnesia: { unit: "rate", most: 3 },
+  gatewayCut: { unit: "rate", most: 4 },
+  slowLink: { unit: "share", most: 1 },
+  boardReset: { unit: "rate", most: 3 },
+  smallRing: { unit: "share", most: 1 },
+  burst: { unit: "chance", most: 0.3 },
+  hugeLine: { unit: "chance", most: 0.1 },
+  clockDrift: { unit: "share", most: 1 },
+  boardClockStep: { unit: "rate", most: 2 },
+  gatewayClockStep: { unit: "rate", most: 2 },
+  clonedSource: { unit: "share", most: 1 },
+  gatewayCrash: { unit: "rate", most: 5 },
+  gatewayStop: { unit: "rate", most: 3 },
+  fewSessions: { unit: "share", most: 1 },
+  smallQueues: { unit: "share", most: 1 },
+  serviceCrash: { unit: "rate", most: 5 },
+  serviceStop: { unit: "rate", most: 3 },
+  crashOpening: { unit: "chance", most: 0.5 },
+  commitFails: { unit: "chance", most: 0.02 },
+  slowCommit: { unit: "share", most: 1 },
+  uplinkOutage: { unit: "rate", most: 4 },
+  uplinkAnswerLost: { unit: "chance", most: 0.15 },
+  bitFlip: { unit: "rate", most: 2 },
+} as const satisfies Record<string, { unit: "chance" | "rate" | "share"; most: number }>;
+
+export type FaultName = keyof typeof FAULTS;
+export const FAULT_NAMES = Object.keys(FAULTS) as readonly FaultName[];
+/** Faults that damage what was durable already: then losses are allowed, silent or altered entries are not. */
+const DESTRUCTIVE: ReadonlySet<FaultName> = new Set(["bitFlip"]);
+/** Runs with such a fault, as a share: the others are held to the stricter promises. */
+const DESTRUCTIVE_SHARE = 0.08;
+/** Chance of any other fault to be part of a run. Half of them together hide each other less than all of them. */
+const PART_SHARE = 0.4;
+
+/** How often each fault happens in one run. */
+export class FaultPlan {
+  readonly #amounts: ReadonlyMap<FaultName, number>;
+
+  constructor(amounts: ReadonlyMap<FaultName, number>) {
+    this.#amounts = amounts;
+  }
+
+  /** The swarm of a seed. Each fault has a stream of its own, so that leaving others out does not change it. */
+  static draw(seed: number): FaultPlan {
+    const amounts = new Map<FaultName, number>();
+    for (const name of FAULT_NAMES) {
+      const random = SeededRandom.named(seed, `plan ${name}`);
+      const share = DESTRUCTIVE.has(name) ? DESTRUCTIVE_SHARE : PART_SHARE;
+      if (!random.chance(share)) continue;
+      // Small amounts as often as large ones.
+      amounts.set(name, FAULTS[name].most * 30 ** (random.fraction() - 1));
+    }
+    return new FaultPlan(amounts);
+  }
+
+  only(names: readonly FaultName[]): FaultPlan {
+    return new FaultPlan(new Map([...this.#amounts].filter(([name]) => names.includes(name))));
+  }
+
+  without(name: FaultName): FaultPlan {
+    return new FaultPlan(new Map([...this.#amounts].filter(([other]) => other !== name)));
+  }
+
+  get names(): readonly FaultName[] {
+    return [...this.#amounts.keys()];
+  }
+
+  amount(name: FaultName): number {
+    return this.#amounts.get(name) ?? 0;
+  }
+
+  has(name: FaultName): boolean {
+    return this.#amounts.has(name);
+  }
+
+  /** What was durable may be damaged. */
+  get isDestructive(): boolean {
+    return this.names.some((name) => DESTRUCTIVE.has(name));
+  }
+
+  toString(): string {
+    const shown = [...this.#amounts].map(([name, amount]) => {
+      const { unit } = FAULTS[name];
+      return `${name} ${amount.toPrecision(2)}${unit === "rate" ? "/min" : ""}`;
+    });
+    return shown.length === 0 ? "no faults" : shown.join(", ");
+  }
+}

@@ -1,0 +1,201 @@
+import type { ByteLink, ByteLinkEvents } from "../gateway/link.ts";
+import type { Timers } from "../host/clock.ts";
+import type { FaultPlan } from "./fault-plan.ts";
+import type { ProcessLife } from "./process-life.ts";
+import type { SeededRandom } from "./seeded-random.ts";
+
+/** What the gateway's end holds while it is paused; more is lost, as in a kernel's buffer. */
+const HELD_BYTES_MAX = 4096;
+const REOPEN_MS = 1000;
+const LF = 0x0a;
+
+/** A serial line between a board and whatever gateway has it open: it delays, damages, cuts, glues and splits. */
+export class SerialWire {
+  readonly name: string;
+  readonly #timers: Timers;
+  readonly #random: SeededRandom;
+  readonly #plan: FaultPlan;
+  readonly #onDown: (bytes: Uint8Array) => void;
+  #end: GatewayEnd | undefined;
+  #plugged = true;
+  #upAtMs = 0;
+  #downAtMs = 0;
+  readonly #nowMs: () => number;
+  /** Told of what a gateway writes, before anything happens to it. */
+  onWriteDown: (bytes: Uint8Array) => void = () => {};
+  /** No faults any more. */
+  isQuiet = false;
+
+  constructor(
+    world: {
+      readonly timers: Timers;
+      readonly random: SeededRandom;
+      readonly plan: FaultPlan;
+      readonly nowMs: () => number;
+    },
+    name: string,
+    onDown: (bytes: Uint8Array) => void,
+  ) {
+    this.name = name;
+    this.#timers = world.timers;
+    this.#random = world.random;
+    this.#plan = world.plan;
+    this.#nowMs = world.nowMs;
+    this.#onDown = onDown;
+  }
+
+  /** The gateway's end, for one life of it. */
+  open(life: ProcessLife): ByteLink {
+    const end = new GatewayEnd(this.name, life, {
+      started: () => {
+        this.#end = end;
+        if (this.#plugged) end.up();
+      },
+      write: (bytes) => this.#writeDown(bytes),
+    });
+    return end;
+  }
+
+  /** Pulls the plug for a moment: what is on the way is lost, and a line is cut in two. */
+  unplug(forMs: number): void {
+    if (!this.#plugged) return;
+    this.#plugged = false;
+    this.#end?.down();
+    this.#timers.after(forMs + REOPEN_MS, () => this.plug());
+  }
+
+  plug(): void {
+    if (this.#plugged) return;
+    this.#plugged = true;
+    this.#end?.up();
+  }
+
+  /** The board writes a line; it arrives in pieces, later, perhaps damaged, or nowhere. */
+  writeUp(text: string): void {
+    const bytes = this.#damage(Buffer.from(text, "latin1"));
+    const pieces = this.#pieces(bytes);
+    for (const piece of pieces) {
+      this.#upAtMs = Math.max(this.#upAtMs, this.#nowMs()) + this.#delayMs(piece.length);
+      this.#timers.after(this.#upAtMs - this.#nowMs(), () => {
+        if (this.#plugged) this.#end?.bytes(piece);
+      });
+    }
+  }
+
+  #writeDown(bytes: Uint8Array): boolean {
+    this.onWriteDown(bytes);
+    if (!this.#plugged) return false;
+    const damaged = this.#damage(Buffer.from(bytes));
+    this.#downAtMs = Math.max(this.#downAtMs, this.#nowMs()) + this.#delayMs(damaged.length);
+    this.#timers.after(this.#downAtMs - this.#nowMs(), () => {
+      if (this.#plugged) this.#onDown(damaged);
+    });
+    return true;
+  }
+
+  /** 115,200 baud, and what the operating system adds. */
+  #delayMs(byteCount: number): number {
+    const slow = this.isQuiet ? 0 : this.#plan.amount("slowLink");
+    return byteCount / 11.5 + this.#random.between(0.1, 2 + 200 * slow);
+  }
+
+  #damage(bytes: Buffer): Buffer {
+    if (this.isQuiet) return bytes;
+    const random = this.#random;
+    let result = bytes;
+    if (random.chance(this.#plan.amount("serialNoise"))) {
+      result = Buffer.from(result);
+      for (let count = 1 + random.below(3); count > 0; count--) {
+        const at = random.below(result.length);
+        result[at] = (result[at] ?? 0) ^ (1 << random.below(8));
+      }
+    }
+    if (random.chance(this.#plan.amount("serialCut"))) {
+      const from = random.below(result.length);
+      const until = from + 1 + random.below(random.chance(0.5) ? 12 : result.length);
+      result = Buffer.concat([result.subarray(0, from), result.subarray(until)]);
+    }
+    if (random.chance(this.#plan.amount("serialGlue"))) {
+      const end = result.lastIndexOf(LF);
+      if (end >= 0) result = Buffer.concat([result.subarray(0, end), result.subarray(end + 1)]);
+    }
+    return result;
+  }
+
+  #pieces(bytes: Buffer): readonly Buffer[] {
+    if (this.isQuiet || !this.#random.chance(this.#plan.amount("serialSplit"))) return [bytes];
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const end = at + 1 + this.#random.below(bytes.length);
+      pieces.push(bytes.subarray(at, end));
+      at = end;
+    }
+    return pieces;
+  }
+}
+
+class GatewayEnd implements ByteLink {
+  readonly name: string;
+  readonly #life: ProcessLife;
+  readonly #wire: { readonly started: () => void; readonly write: (bytes: Uint8Array) => boolean };
+  #events: ByteLinkEvents | undefined;
+  #paused = false;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #stopped = false;
+
+  constructor(
+    name: string,
+    life: ProcessLife,
+    wire: { readonly started: () => void; readonly write: (bytes: Uint8Array) => boolean },
+  ) {
+    this.name = name;
+    this.#life = life;
+    this.#wire = wire;
+  }
+
+  get #isOpen(): boolean {
+    return this.#life.isAlive && !this.#stopped;
+  }
+
+  start(events: ByteLinkEvents): void {
+    this.#events = events;
+    this.#wire.started();
+  }
+
+  async write(bytes: Uint8Array): Promise<boolean> {
+    return this.#isOpen && this.#wire.write(bytes);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const bytes of this.#held.splice(0)) this.#events?.onBytes(bytes);
+    this.#heldBytes = 0;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+  }
+
+  up(): void {
+    if (this.#isOpen) this.#events?.onUp(this.name);
+  }
+
+  down(): void {
+    if (this.#isOpen) this.#events?.onDown();
+  }
+
+  bytes(bytes: Uint8Array): void {
+    if (!this.#isOpen) return;
+    if (!this.#paused) {
+      this.#events?.onBytes(bytes);
+    } else if (this.#heldBytes + bytes.length <= HELD_BYTES_MAX) {
+      this.#held.push(bytes);
+      this.#heldBytes += bytes.length;
+    }
+  }
+}
