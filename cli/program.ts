@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { toleratePipeEnd } from "./output.ts";
+import { runSim } from "./sim-command.ts";
 import { UserError } from "./user-error.ts";
 
 const ABOUT = `Gets the console lines of boards that run JavaScript to a log service:
@@ -45,6 +46,7 @@ function makeProgram(): Command {
   addUp(program);
   addTail(program);
   addList(program);
+  addSim(program);
   return program;
 }
 
@@ -126,6 +128,27 @@ function addList(program: Command): void {
   )
     .addHelpText("after", "\nExample:\n  $ boardlog list greenhouse --json | jq .msg")
     .action(async (src, options) => (await import("./list-command.ts")).runList(src, options));
+}
+
+function addSim(program: Command): void {
+  program
+    .command("sim")
+    .summary("torture the whole chain in virtual time, and judge it")
+    .description(
+      "Runs boards with the real agent, gateway and store in one process and in virtual time, lets everything go wrong that a seed draws, and checks every promise afterwards. Exit status 1 when one was broken.",
+    )
+    .addOption(new Option("--seed <n>", "the first seed").argParser(wholeNumber(0)).default(1))
+    .addOption(new Option("--runs <k>", "how many seeds from there on").argParser(wholeNumber(1)).default(1))
+    .addOption(new Option("--faults <names>", "only these of the faults drawn, with commas; or none"))
+    .addOption(new Option("--boards <n>", "only the first n boards").argParser(wholeNumber(1)))
+    .addOption(new Option("--virtual-seconds <s>", "length of the phase with faults").argParser(Number))
+    .addOption(new Option("--trace", "print every event"))
+    .addOption(new Option("--json", "one JSON object a run"))
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ boardlog sim --seed 1 --runs 2000\n  $ boardlog sim --seed 43 --trace",
+    )
+    .action((options) => runSim(options));
 }
 
 /** What `tail` and `list` share. */
