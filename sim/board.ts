@@ -6,7 +6,16 @@ export type AgentProgram = (env: AgentEnv) => void;
 
 /** Compiles the agent's text once; the result is called for each board. */
 export function compileAgent(text: string): AgentProgram {
-  return new Function("env", text) as AgentProgram;
+  const names = ["env", "console", "JSON", "setTimeout", "clearTimeout"];
+  const body = new Function(...names, text) as (...values: unknown[]) => void;
+  return (env) =>
+    body(
+      env,
+      env.console,
+      { stringify: env.stringify, parse: JSON.parse },
+      (action: () => void, delayMs: number) => env.setTimeout(action, delayMs),
+      (timer: unknown) => env.clearTimeout(timer),
+    );
 }
 
 /** The wire of a simulated board. */
