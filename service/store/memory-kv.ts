@@ -38,6 +38,9 @@ class MemoryDisk {
   }
 }
 
+/** Microtasks that a sync takes at most, unless told otherwise: enough for others to overtake it. */
+const TURNS_MAX = 30;
+
 /**
  * Engines in memory for tests and the simulator. A commit becomes durable some turns after it was asked for; `crash` loses
  * what was not durable, whole transactions from some point on, for each engine by itself, as separate files would.
@@ -50,10 +53,10 @@ export class MemoryKvSpace implements KvSpace {
   #life = 0;
   faults: MemoryKvFaults = FAULTS_NONE;
 
-  /** `syncDelay` resolves when a commit that was just asked for reaches the disk; by default a few microtasks later. */
-  constructor(random: Random, syncDelay: () => Promise<void> = shortDelay) {
+  /** `syncDelay` resolves when a commit that was just asked for reaches the disk; by default some microtasks later. */
+  constructor(random: Random, syncDelay?: () => Promise<void>) {
     this.#random = random;
-    this.#syncDelay = syncDelay;
+    this.#syncDelay = syncDelay ?? (() => someTurns(1 + Math.floor(random.fraction() * TURNS_MAX)));
   }
 
   async open(name: string): Promise<OrderedKv> {
@@ -190,8 +193,8 @@ class MemoryKv implements OrderedKv {
   }
 }
 
-async function shortDelay(): Promise<void> {
-  for (let turn = 0; turn < 8; turn++) await undefined;
+async function someTurns(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await undefined;
 }
 
 /** A disk shares no memory with those who write and read it; `slice` of a Buffer would. */

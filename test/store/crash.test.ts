@@ -149,6 +149,7 @@ class Run {
   }
 
   async #crash(): Promise<void> {
+    for (let turn = this.#random.below(80); turn > 0; turn--) await undefined;
     this.space.crash();
     // Everything of the old life comes to its end.
     await this.#tolerated(() => this.store.close());
@@ -212,6 +213,8 @@ class Run {
         if (from !== undefined) {
           const page = await store.list({ project, src, after: from.id, limit: 5, newest: true });
           expect(page).toStrictEqual(mine.slice(mine.indexOf(from) + 1).slice(-5));
+          const back = await store.list({ project, src, before: from.id, limit: 5, newest: true });
+          expect(back).toStrictEqual(mine.slice(0, mine.indexOf(from)).slice(-5));
         }
         for (const boot of BOOTS)
           expect(await store.mark(project, src, boot)).toBe(model.mark(project, src, boot));
