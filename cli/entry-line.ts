@@ -1,5 +1,6 @@
-import { type Loss, STREAM_DEFAULT, STREAM_LOSS } from "../protocol/entry.ts";
+import { STREAM_DEFAULT, STREAM_LOSS } from "../protocol/entry.ts";
 import type { Level } from "../protocol/level.ts";
+import { lossText } from "../protocol/loss-text.ts";
 import type { Style } from "./style.ts";
 import { visibleText } from "./visible-text.ts";
 
@@ -15,33 +16,25 @@ export interface ShownEntry {
   readonly module?: string;
 }
 
-/** One entry as one line, without its LF; text in it cannot drive the terminal. */
-export function entryLine(entry: ShownEntry, style: Style): string {
+/** One entry as one line, without its LF; text in it cannot drive the terminal. @param mark what to make stand out */
+export function entryLine(entry: ShownEntry, style: Style, mark?: RegExp): string {
   const stream = entry.stream === STREAM_DEFAULT ? "" : ` ${style.dim(`[${visibleText(entry.stream)}]`)}`;
   const label = (entry.level ?? "").toUpperCase().padEnd(5);
   const module = entry.module === undefined ? "" : `${style.bold(visibleText(entry.module))}: `;
-  const text = style.level(entry.level, visibleText(textOf(entry)));
+  const visible = visibleText(textOf(entry));
+  const text = style.level(entry.level, mark === undefined ? visible : style.marked(visible, mark));
   const time = style.dim(localTime(entry.timestamp));
   return `${time} ${style.source(visibleText(entry.src))}${stream} ${style.level(entry.level, label)} ${module}${text}`;
 }
 
-function textOf(entry: ShownEntry): string {
+/** What the entry says: a string as it is, an object or array as its JSON text, a loss record in words. */
+export function textOf(entry: Pick<ShownEntry, "stream" | "msg">): string {
   if (entry.stream === STREAM_LOSS) return lossText(entry.msg) ?? entry.msg;
   return entry.msg.startsWith('"') ? (JSON.parse(entry.msg) as string) : entry.msg;
 }
 
-/** A loss record in plain words. */
-export function lossText(msg: string): string | undefined {
-  const loss = JSON.parse(msg) as Partial<Loss> | string;
-  if (typeof loss === "string" || typeof loss.first !== "number" || typeof loss.last !== "number")
-    return undefined;
-  const count = loss.last - loss.first + 1;
-  const lines = count === 1 ? `line ${loss.first} is` : `lines ${loss.first} to ${loss.last} (${count}) are`;
-  const boot = loss.boot === undefined ? "" : ` of boot ${loss.boot}`;
-  return `${lines} missing${boot}, lost at the ${loss.where ?? "?"}: ${loss.why ?? "not said"}`;
-}
-
-function localTime(utcMs: number): string {
+/** `2025-11-22 14:05:06.789` in the local time zone. */
+export function localTime(utcMs: number): string {
   const date = new Date(utcMs);
   if (Number.isNaN(date.getTime())) return String(utcMs);
   const two = (value: number): string => String(value).padStart(2, "0");

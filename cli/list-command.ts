@@ -1,40 +1,30 @@
-import { LIMIT_MAX } from "../protocol/methods.ts";
-import { type ListedEntry, listPage } from "./api-client.ts";
-import { type ApiOptions, findApi } from "./api-options.ts";
-import { type EntryFilter, makeFilter } from "./entry-filter.ts";
-import { entryLine } from "./entry-line.ts";
+import { makeFormat } from "./entry-format.ts";
 import { writeOut } from "./output.ts";
+import { type ReadOptions, readingOf, unknownSources } from "./read-options.ts";
 import { styleOf } from "./style.ts";
+import { UserError } from "./user-error.ts";
+import { readNewest, walkForward } from "./walk-entries.ts";
 
-export interface ListOptions extends ApiOptions, EntryFilter {
-  readonly stream?: string;
-  readonly after?: string;
+export interface ListOptions extends ReadOptions {
   readonly limit?: number;
   readonly last?: number;
-  readonly json?: boolean;
 }
 
-/** `boardlog list SRC`: pages through the log of one source, oldest first. */
-export async function runList(src: string, options: ListOptions): Promise<void> {
-  const api = findApi(options);
-  const passes = makeFilter(options);
-  const style = styleOf(process.stdout);
-  const { stream, last } = options;
-  let after = options.after;
-  let left = last ?? options.limit ?? Number.POSITIVE_INFINITY;
-  while (left > 0) {
-    const page: readonly ListedEntry[] = await listPage(api, {
-      src,
-      ...(after !== undefined && { after }),
-      ...(stream !== undefined && { stream }),
-      ...(last !== undefined ? { last } : { limit: Math.min(left, LIMIT_MAX) }),
-    });
-    const shown = page.filter(passes);
-    const isOpen = await writeOut(
-      shown.map((entry) => `${options.json ? entry.json : entryLine(entry, style)}\n`).join(""),
-    );
-    left -= page.length;
-    after = page.at(-1)?.id;
-    if (!isOpen || last !== undefined || after === undefined) return;
+/** `boardlog list SRC...`: pages through the log of sources, oldest first. */
+export async function runList(sources: readonly string[], options: ListOptions): Promise<void> {
+  const reading = readingOf(sources, options, Date.now());
+  const format = makeFormat(options, styleOf(process.stdout, options.color), reading.pattern);
+  let left = options.limit ?? Number.POSITIVE_INFINITY;
+  let count = 0;
+  const pages = options.last === undefined ? walkForward(reading) : [await readNewest(reading, options.last)];
+  for await (const { entries } of pages) {
+    const shown = entries.slice(0, left);
+    left -= shown.length;
+    count += shown.length;
+    const isOpen = await writeOut(shown.map((entry) => `${format(entry)}\n`).join(""));
+    if (!isOpen || left <= 0) return;
   }
+  if (count > 0) return;
+  const problem = await unknownSources(reading.client, sources);
+  if (problem !== undefined) throw new UserError(problem, 1);
 }

@@ -1,6 +1,10 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { toleratePipeEnd } from "./output.ts";
+import type { CommandDefinition } from "./command-definition.ts";
+import type { ProgramModel } from "./command-model.ts";
+import { SHELLS, type Shell } from "./completions.ts";
+import { toleratePipeEnd, writeOut } from "./output.ts";
+import { READING_COMMANDS } from "./reading-commands.ts";
 import { runSim } from "./sim-command.ts";
 import { UserError } from "./user-error.ts";
 
@@ -44,9 +48,9 @@ function makeProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
   addUp(program);
-  addTail(program);
-  addList(program);
+  for (const definition of READING_COMMANDS) addDefined(program, definition);
   addSim(program);
+  addCompletion(program);
   return program;
 }
 
@@ -98,38 +102,6 @@ on boardlog/default/<device>/log. The first key is in <data>/api-key.`,
     .action(async (options) => (await import("./up-command.ts")).runUp(options));
 }
 
-function addTail(program: Command): void {
-  addReading(
-    program
-      .command("tail")
-      .argument("[src]", "only this source")
-      .summary("follow the log as it comes")
-      .description(
-        "Follows the log live. A lost connection is taken up where it broke, without gap or repeat.",
-      )
-      .addOption(new Option("--project <name>", "which project").default("default"))
-      .addOption(new Option("--last <n>", "begin with the newest n entries").argParser(wholeNumber(0))),
-  )
-    .addHelpText("after", "\nExample:\n  $ boardlog tail greenhouse --last 20 --level warn")
-    .action(async (src, options) => (await import("./tail-command.ts")).runTail(src, options));
-}
-
-function addList(program: Command): void {
-  addReading(
-    program
-      .command("list")
-      .argument("<src>", "the source: a board's name")
-      .summary("page through the log of one source")
-      .description("Prints the log of one source, oldest first, until its end.")
-      .addOption(
-        new Option("--last <n>", "only the newest n entries (1000 at most)").argParser(wholeNumber(1)),
-      )
-      .addOption(new Option("--limit <n>", "at most n entries").argParser(wholeNumber(1))),
-  )
-    .addHelpText("after", "\nExample:\n  $ boardlog list greenhouse --json | jq .msg")
-    .action(async (src, options) => (await import("./list-command.ts")).runList(src, options));
-}
-
 function addSim(program: Command): void {
   program
     .command("sim")
@@ -151,29 +123,81 @@ function addSim(program: Command): void {
     .action((options) => runSim(options));
 }
 
-/** What `tail` and `list` share. */
-function addReading(command: Command): Command {
-  return command
-    .addOption(new Option("--stream <name>", "only this stream, such as console, uart, loss"))
-    .addOption(new Option("--level <level>", "this level and above: debug, info, warn, error"))
-    .addOption(new Option("--grep <regex>", "only lines that match"))
-    .addOption(new Option("--after <id>", "begin after the entry with this id"))
-    .addOption(new Option("--json", "one JSON object a line"))
-    .addOption(
-      option(
-        "--url <url>",
-        "address of the log service (default: that of the data folder, or http://127.0.0.1:7480)",
-        "URL",
-      ),
-    )
-    .addOption(option("--key <key>", "API key (default: the one in the data folder)", "KEY"))
-    .addOption(
-      option(
-        "--data <folder>",
-        "data folder of a service on this machine (default: ./boardlog-data)",
-        "DATA",
-      ),
+function addDefined(program: Command, definition: CommandDefinition): void {
+  const command = program
+    .command(definition.name)
+    .summary(definition.summary)
+    .description(definition.description)
+    .addHelpText(
+      "after",
+      `\nExamples:\n${definition.examples.map((example) => `  $ ${example}`).join("\n")}`,
     );
+  for (const { syntax, description, choices } of definition.args) {
+    const argument = new Argument(syntax, description);
+    command.addArgument(choices === undefined ? argument : argument.choices(choices));
+  }
+  for (const given of definition.options) {
+    const made = new Option(given.flags, given.description);
+    if (given.variable !== undefined) made.env(`BOARDLOG_${given.variable}`);
+    if (given.choices !== undefined) made.choices(given.choices);
+    // Levels are taken in any case of letters; what reads them says which there are.
+    if (given.flags.startsWith("--level")) made.argParser((text: string) => text);
+    if (given.default !== undefined) made.default(given.default);
+    if (given.atLeast !== undefined) made.argParser(wholeNumber(given.atLeast));
+    command.addOption(made);
+  }
+  command.action(async (...given: unknown[]) =>
+    definition.run(given.slice(0, definition.args.length), command.opts()),
+  );
+}
+
+function addCompletion(program: Command): void {
+  program
+    .command("completion")
+    .addArgument(new Argument("<shell>").choices(SHELLS))
+    .summary("completions for your shell: bash, zsh or fish")
+    .description("Prints a completion script, made from the same definitions as this help.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ source <(boardlog completion bash)
+  $ boardlog completion zsh > "\${fpath[1]}/_boardlog"
+  $ boardlog completion fish > ~/.config/fish/completions/boardlog.fish`,
+    )
+    .action(async (shell: Shell) => {
+      const { completionScript } = await import("./completions.ts");
+      await writeOut(completionScript(shell, modelOf(program)));
+    });
+  program
+    .command("man")
+    .summary("the manual page: boardlog man | man -l -")
+    .description("Prints the manual page, made from the same definitions as this help.")
+    .action(async () => writeOut((await import("./man-page.ts")).manPage(modelOf(program))).then(() => {}));
+}
+
+function modelOf(program: Command): ProgramModel {
+  return {
+    name: program.name(),
+    version: packageJson.version,
+    description: program.description(),
+    commands: program.commands.map((command) => ({
+      name: command.name(),
+      summary: command.summary(),
+      description: command.description(),
+      args: command.registeredArguments.map((argument) => ({
+        name: argument.name() + (argument.variadic ? "..." : ""),
+        choices: argument.argChoices ?? [],
+      })),
+      options: command.options.map((one) => ({
+        long: one.long ?? one.flags,
+        flags: one.flags,
+        description: one.description,
+        takesValue: one.required || one.optional,
+        choices: one.argChoices ?? [],
+      })),
+    })),
+  };
 }
 
 function option(flags: string, description: string, variable: string): Option {

@@ -1,72 +1,105 @@
-import { type ApiAddress, tailOnce } from "./api-client.ts";
-import { type ApiOptions, findApi } from "./api-options.ts";
-import { type EntryFilter, makeFilter } from "./entry-filter.ts";
-import { entryLine } from "./entry-line.ts";
+import { LIMIT_MAX } from "../protocol/methods.ts";
+import { type ReadEntry, type ReadPage, ServiceAway } from "./api-client.ts";
+import { makeFormat } from "./entry-format.ts";
+import { writeOut } from "./output.ts";
+import { type Reading, type ReadOptions, readingOf, unknownSources } from "./read-options.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { styleOf } from "./style.ts";
+import { readNewest, walkForward } from "./walk-entries.ts";
 
-export interface TailOptions extends ApiOptions, EntryFilter {
-  readonly project: string;
-  readonly after?: string;
+export interface TailOptions extends ReadOptions {
   readonly last?: number;
-  readonly json?: boolean;
 }
 
-const RECONNECT_MS_MIN = 500;
-const RECONNECT_MS_MAX = 10_000;
+const LAST_DEFAULT = 10;
+const RECONNECT_MS_MIN = 250;
+const RECONNECT_MS_MAX = 5_000;
 
-/** `boardlog tail [SRC]`: follows the log; a lost connection is taken up where it broke, without gap or repeat. */
-export async function runTail(src: string | undefined, options: TailOptions): Promise<void> {
-  const api = findApi(options);
-  const passes = makeFilter(options);
-  const style = styleOf(process.stdout);
+type Show = (entries: readonly ReadEntry[]) => Promise<boolean>;
+
+/**
+ * `boardlog tail [SRC...]`: follows the log. Each entry is asked for by the id before it, so that a lost connection or a service
+ * started again is taken up where it broke, without gap or repeat.
+ */
+export async function runTail(sources: readonly string[], options: TailOptions): Promise<void> {
+  const reading = readingOf(sources, options, Date.now());
+  const format = makeFormat(options, styleOf(process.stdout, options.color), reading.pattern);
   const { signal } = stopSignal();
-  let after = options.after;
+  const show: Show = (entries) => writeOut(entries.map((entry) => `${format(entry)}\n`).join(""));
+  const problem = await unknownSources(reading.client, sources);
+  if (problem !== undefined) process.stderr.write(`boardlog: ${problem} Waiting for it to log.\n`);
+  const start = await showHistory(reading, options, show);
+  if (start.isOpen) await follow(reading, start.after, show, signal);
+}
+
+async function showHistory(
+  reading: Reading,
+  { last, since, after: given }: TailOptions,
+  show: Show,
+): Promise<{ readonly isOpen: boolean; readonly after: string | undefined }> {
+  if (last === undefined && (since !== undefined || given !== undefined)) {
+    let after: string | undefined = given;
+    for await (const page of walkForward(reading)) {
+      after = page.after;
+      if (!(await show(page.entries))) return { isOpen: false, after };
+    }
+    return { isOpen: true, after };
+  }
+  const newest = await readNewest(reading, last ?? LAST_DEFAULT);
+  return { isOpen: await show(newest.entries), after: newest.after };
+}
+
+async function follow(
+  { client, request, passes }: Reading,
+  start: string | undefined,
+  show: Show,
+  signal: AbortSignal,
+): Promise<void> {
+  let after = start;
   let waitMs = RECONNECT_MS_MIN;
   let isAway = false;
   while (!signal.aborted) {
-    const reason = await tailOnce(
-      api,
-      options.project,
-      {
-        ...(src !== undefined && { src }),
-        ...(after !== undefined ? { after } : { last: options.last ?? 0 }),
-      },
-      {
-        entry: (entry) => {
-          after = entry.id;
-          if (passes(entry)) process.stdout.write(`${options.json ? entry.json : entryLine(entry, style)}\n`);
+    let page: ReadPage;
+    try {
+      page = await client.read(
+        {
+          ...request,
+          order: "ascending",
+          follow: true,
+          limit: LIMIT_MAX,
+          ...(after !== undefined && { after }),
         },
-        live: (position) => {
-          after ??= position;
-          waitMs = RECONNECT_MS_MIN;
-          if (isAway) process.stderr.write("the live log is back\n");
-          isAway = false;
-        },
-        skipped: (count) => process.stderr.write(`${count} entries skipped: this reader is too slow\n`),
-      },
-      signal,
-    );
-    if (signal.aborted) return;
-    if (!isAway) sayAway(api, reason);
-    isAway = true;
-    await sleep(waitMs, signal);
-    waitMs = Math.min(waitMs * 2, RECONNECT_MS_MAX);
+        signal,
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ServiceAway)) throw error;
+      if (!isAway) {
+        process.stderr.write(
+          `boardlog: the log service at ${client.api.url} is away (${error.reason}); going on when it is back, Ctrl-C ends\n`,
+        );
+      }
+      isAway = true;
+      await sleep(waitMs, signal);
+      waitMs = Math.min(waitMs * 2, RECONNECT_MS_MAX);
+      continue;
+    }
+    if (isAway) process.stderr.write("boardlog: the log service is back\n");
+    isAway = false;
+    waitMs = RECONNECT_MS_MIN;
+    after = page.after ?? after;
+    if (!(await show(page.entries.filter(passes)))) return;
   }
-}
-
-function sayAway(api: ApiAddress, reason: string): void {
-  process.stderr.write(
-    `no live log from ${api.url} (${reason}); trying again until it is back, Ctrl-C ends\n`,
-  );
 }
 
 function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, delayMs);
-    signal.addEventListener("abort", () => {
+    const done = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", done);
       resolve();
-    });
+    };
+    const timer = setTimeout(done, delayMs);
+    signal.addEventListener("abort", done);
   });
 }

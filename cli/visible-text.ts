@@ -14,3 +14,14 @@ export function visibleText(text: string): string {
     return `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`;
   });
 }
+
+/**
+ * JSON text that says the same on one line and cannot drive a terminal either. A control character inside a string is escaped
+ * already, so that a raw one of C0 is white space between tokens; the rest stands in strings only.
+ */
+export function visibleJson(json: string): string {
+  return json.replace(DRIVES_TERMINAL, (unit) => {
+    const code = unit.charCodeAt(0);
+    return code < 0x20 ? " " : `\\u${code.toString(16).padStart(4, "0")}`;
+  });
+}

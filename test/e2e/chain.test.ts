@@ -259,7 +259,7 @@ describe("the command", () => {
   });
 
   test.each([
-    [["list"], "missing required argument 'src'"],
+    [["completion"], "missing required argument 'shell'"],
     [["frob"], "unknown command 'frob'"],
     [["up", "--broker", "localhost"], "--broker: must be mqtt://"],
     [["up", "--http", "70000"], "--http: 70000 is not a PORT"],

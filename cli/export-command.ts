@@ -1,0 +1,100 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { type ExportFormat, encodeExport } from "./export-format.ts";
+import { writeOut } from "./output.ts";
+import { type ReadOptions, readingOf, unknownSources } from "./read-options.ts";
+import { UserError } from "./user-error.ts";
+import { visibleText } from "./visible-text.ts";
+import { walkForward } from "./walk-entries.ts";
+
+export interface ExportOptions extends ReadOptions {
+  readonly format: ExportFormat;
+  readonly output?: string;
+  readonly quiet?: boolean;
+}
+
+const PROGRESS_MS = 200;
+
+/** `boardlog export [SRC...]`: the log as a file for other programs; progress goes to standard error. */
+export async function runExport(sources: readonly string[], options: ExportOptions): Promise<void> {
+  const reading = readingOf(sources, options, Date.now());
+  const problem = await unknownSources(reading.client, sources);
+  if (problem !== undefined) throw new UserError(problem, 1);
+  const summaries = await reading.client.sources();
+  const total = summaries
+    .filter(({ src }) => sources.length === 0 || sources.includes(src))
+    .reduce((sum, { entryCount }) => sum + entryCount, 0);
+  const isFiltered =
+    Object.keys(reading.request).some((name) => name !== "src") || reading.pattern !== undefined;
+  const progress = new Progress(isFiltered ? undefined : total, options.quiet === true);
+  const file = options.output === undefined ? undefined : await openOutput(options.output);
+  const write = async (text: string): Promise<boolean> => {
+    if (file === undefined) return writeOut(process.stdout.isTTY ? visibleLines(text) : text);
+    await file.writeFile(text);
+    return true;
+  };
+  try {
+    let isFirst = true;
+    for await (const { entries } of walkForward(reading)) {
+      const isOpen = await write(encodeExport(options.format, entries, isFirst));
+      isFirst = false;
+      progress.add(entries.length);
+      if (!isOpen) return;
+    }
+    await file?.sync();
+  } finally {
+    await file?.close();
+  }
+  progress.end(options.output);
+}
+
+/** What a terminal shows of a file meant for programs. */
+function visibleLines(text: string): string {
+  return text.split(/\r?\n/).map(visibleText).join("\n");
+}
+
+async function openOutput(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "wx");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const words = code === "EEXIST" ? "is there already; remove it or name another file" : message;
+    throw new UserError(`--output: ${path} ${words}`, 1);
+  }
+}
+
+/** One line that is written over on a terminal; off it, one line at the end. */
+class Progress {
+  readonly #total: number | undefined;
+  readonly #isQuiet: boolean;
+  readonly #startMs = performance.now();
+  #count = 0;
+  #shownMs = 0;
+
+  constructor(total: number | undefined, isQuiet: boolean) {
+    this.#total = total;
+    this.#isQuiet = isQuiet;
+  }
+
+  add(count: number): void {
+    this.#count += count;
+    const nowMs = performance.now();
+    if (this.#isQuiet || !process.stderr.isTTY || nowMs - this.#shownMs < PROGRESS_MS) return;
+    this.#shownMs = nowMs;
+    const total =
+      this.#total === undefined ? "" : ` of about ${this.#total}${percent(this.#count, this.#total)}`;
+    process.stderr.write(`\r\u001b[K${this.#count} entries${total}`);
+  }
+
+  end(output: string | undefined): void {
+    if (this.#isQuiet) return;
+    const seconds = ((performance.now() - this.#startMs) / 1000).toFixed(1);
+    const clear = process.stderr.isTTY ? "\r\u001b[K" : "";
+    process.stderr.write(
+      `${clear}${this.#count} entries exported${output === undefined ? "" : ` to ${output}`} in ${seconds} s\n`,
+    );
+  }
+}
+
+function percent(count: number, total: number): string {
+  return total === 0 ? "" : ` (${Math.min(100, Math.floor((100 * count) / total))} %)`;
+}
