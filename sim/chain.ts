@@ -42,10 +42,16 @@ const LIST_LIMITS = [1, 2, 3, 7, 50, 1000] as const;
 const HOUR_MS = 3_600_000;
 /** Microtasks into the work of a moment at which a process may be killed. */
 const HOPS_MAX = 60;
+/** Timers that fire while the store seals, about. */
+const SEAL_MOMENTS_MAX = 30;
+/** How long a crash waits for a seal to begin. */
+const WAIT_MS_MAX = 6000;
 const SOURCE_PORT_SHARE = 0.5;
 
 interface Interruption {
-  /** Moments to let pass. */
+  /** Until the store begins to seal: rare moments, in which much must happen in the right order. */
+  isWaiting: boolean;
+  /** Moments to let pass after that. */
   momentsLeft: number;
   readonly hops: number;
   readonly action: () => void;
@@ -274,7 +280,7 @@ export class Chain {
     for (let due = time.nextDueMs; due !== undefined && due <= endMs; due = time.nextDueMs) {
       const interruption = this.#interruption;
       time.advance(Math.max(0, due - time.monotonicMs()));
-      if (interruption !== undefined && interruption.momentsLeft-- <= 0) {
+      if (interruption !== undefined && !interruption.isWaiting && interruption.momentsLeft-- <= 0) {
         this.#interruption = undefined;
         for (let hop = 0; hop < interruption.hops; hop++) await undefined;
         interruption.action();
@@ -286,7 +292,15 @@ export class Chain {
 
   /** In the middle of what some next moment sets off. */
   #interrupt(action: () => void): void {
-    this.#interruption = { momentsLeft: this.#random.below(6), hops: this.#random.below(HOPS_MAX), action };
+    const isWaiting = this.#random.chance(0.5);
+    const momentsLeft = this.#random.below(isWaiting ? SEAL_MOMENTS_MAX : 6);
+    const interruption: Interruption = { isWaiting, momentsLeft, hops: this.#random.below(HOPS_MAX), action };
+    this.#interruption = interruption;
+    const goOn = (): void => {
+      interruption.isWaiting = false;
+    };
+    this.#service.onSealBegins = goOn;
+    this.#time.after(WAIT_MS_MAX, goOn);
   }
 
   #sleep(ms: number): Promise<void> {
@@ -445,13 +459,19 @@ export class Chain {
 
   #read(store: LogStore, life: ProcessLife): void {
     for (const project of ["default", "garden"]) {
-      const tail: TailRecord = { project, entries: [], isLast: false };
+      const tail: TailRecord = { project, after: undefined, entries: [], isLast: false };
       for (const before of this.#tails) if (before.project === project) before.isLast = false;
       tail.isLast = true;
       this.#tails.push(tail);
       store.subscribe(project, (entries) => {
         if (life.isAlive) tail.entries.push(...entries);
       });
+      store.listProject({ project, limit: 1, newest: true }).then(
+        ([newest]) => {
+          tail.after = newest?.id ?? "";
+        },
+        () => {}, // It crashed meanwhile; nobody knows where this tail began.
+      );
     }
   }
 

@@ -5,6 +5,8 @@ import type { FaultPlan } from "./fault-plan.ts";
 /** What a live reader heard from one life of the store. */
 export interface TailRecord {
   readonly project: string;
+  /** The newest id when it began, empty where there was none; undefined where that could not be had. */
+  after: string | undefined;
   readonly entries: StoredEntry[];
   /** It heard to the end of the run. */
   isLast: boolean;

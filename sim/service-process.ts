@@ -5,6 +5,7 @@ import { ChunkedStore } from "../service/store/chunked-store.ts";
 import type { Compressor } from "../service/store/compressor.ts";
 import { type LogStore, StoreUnavailable } from "../service/store/log-store.ts";
 import { MemoryKvSpace } from "../service/store/memory-kv.ts";
+import type { OrderedKv } from "../service/store/ordered-kv.ts";
 import type { ChunkedStoreOptions } from "../service/store/store-core.ts";
 import type { EventLog } from "./event-log.ts";
 import type { FaultPlan } from "./fault-plan.ts";
@@ -39,10 +40,22 @@ export interface ServiceEvents {
   readonly onFailure: (error: StoreUnavailable) => void;
 }
 
+/** Tells when an engine is opened: the store opens a log of its own for what comes in while it seals. */
+class WatchedKvSpace extends MemoryKvSpace {
+  onOpen: () => void = () => {};
+
+  override open(name: string): Promise<OrderedKv> {
+    this.onOpen();
+    return super.open(name);
+  }
+}
+
 /** The log service's process: its store on a simulated disk that outlives it. */
 export class ServiceProcess {
   readonly counters = new CounterTable();
-  readonly space: MemoryKvSpace;
+  readonly space: WatchedKvSpace;
+  /** Also called while it opens. */
+  onSealBegins: () => void = () => {};
   readonly #time: VirtualTime;
   readonly #random: SeededRandom;
   readonly #plan: FaultPlan;
@@ -72,7 +85,8 @@ export class ServiceProcess {
     this.#slowMs = 400 * world.plan.amount("slowCommit");
     this.#options = this.#random.chance(0.7) ? TINY : { chunkEntriesMax: 64, sealBytes: 16_000 };
     this.#clock = this.#random.chance(0.3) ? hasty(world.time) : world.time;
-    this.space = new MemoryKvSpace(this.#random, () => this.#syncDelay());
+    this.space = new WatchedKvSpace(this.#random, () => this.#syncDelay());
+    this.space.onOpen = () => this.onSealBegins();
   }
 
   /** Undefined while it is down or opening. */

@@ -7,18 +7,11 @@ export const tailIsSuffix: Checker = {
   check: (evidence) => {
     if (evidence.plan.isDestructive) return [];
     const problems: string[] = [];
-    for (const { project, entries, isLast } of evidence.tails) {
-      const listed = evidence.listed.get(project) ?? [];
-      const first = entries[0];
-      if (first === undefined) continue;
-      const start = listed.findIndex(({ id }) => id === first.id);
-      const difference =
-        start < 0 ? "begins nowhere" : firstDifference(entries, listed.slice(start, start + entries.length));
+    for (const { project, after, entries, isLast } of evidence.tails) {
+      if (after === undefined) continue;
+      const expected = (evidence.listed.get(project) ?? []).filter(({ id }) => id > after);
+      const difference = firstDifference(entries, isLast ? expected : expected.slice(0, entries.length));
       if (difference !== undefined) problems.push(`${project}: the tail is not the list: ${difference}`);
-      else if (isLast && start + entries.length !== listed.length)
-        problems.push(
-          `${project}: the tail ends ${listed.length - start - entries.length} entries too early`,
-        );
     }
     return problems;
   },
