@@ -5,7 +5,6 @@ import type { ProgramModel } from "./command-model.ts";
 import { SHELLS, type Shell } from "./completions.ts";
 import { toleratePipeEnd, writeOut } from "./output.ts";
 import { READING_COMMANDS } from "./reading-commands.ts";
-import { runSim } from "./sim-command.ts";
 import { UserError } from "./user-error.ts";
 
 const ABOUT = `Gets the console lines of boards that run JavaScript to a log service:
@@ -120,7 +119,7 @@ function addSim(program: Command): void {
       "after",
       "\nExamples:\n  $ boardlog sim --seed 1 --runs 2000\n  $ boardlog sim --seed 43 --trace",
     )
-    .action((options) => runSim(options));
+    .action(async (options) => (await import("./sim-command.ts")).runSim(options));
 }
 
 function addDefined(program: Command, definition: CommandDefinition): void {
