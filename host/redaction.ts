@@ -9,6 +9,8 @@ const SECRET_PAIR = /\b((?:x-)?api-?key|key|jwt|token|password|secret)=[^&\s"'#]
 const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]+/gi;
 /** Our own keys, wherever they turn up (`service/auth/key-store.ts`). */
 const OWN_KEY = /\bblk_[0-9a-z]{8}_[\w-]{10,}/g;
+/** Signed tokens: base64url of `{"`, three parts. */
+const SIGNED_TOKEN = /\beyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 /** Password of a URL (`mqtt://user:password@host`). */
 const URL_PASSWORD = /(\/\/[^/\s:@]*:)[^/\s@]+@/g;
 
@@ -21,6 +23,7 @@ export function redactText(text: string): string {
     .replace(SECRET_PAIR, `$1=${REDACTED}`)
     .replace(BEARER, `$1 ${REDACTED}`)
     .replace(OWN_KEY, REDACTED)
+    .replace(SIGNED_TOKEN, REDACTED)
     .replace(URL_PASSWORD, `$1${REDACTED}@`);
 }
 

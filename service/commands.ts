@@ -12,12 +12,18 @@ import type { Caller } from "./auth/caller.ts";
 import { type Allowance, LogReader } from "./log-reader.ts";
 import { sourceOf } from "./log-source.ts";
 import { type BootWritten, LogWriter, refusal, settled } from "./log-writer.ts";
-import { type LogStore, StoreUnavailable } from "./store/log-store.ts";
+import type { RateLimiter } from "./rate-limiter.ts";
+import { type LogStore, StoreBusy, StoreUnavailable } from "./store/log-store.ts";
 
 /** What a frame gets. */
 export type FrameResult =
   /** An answer for each command, in order (docs/protocol.md 3.4). */
-  | { readonly type: "answers"; readonly answers: readonly Answer[] }
+  | {
+      readonly type: "answers";
+      readonly answers: readonly Answer[];
+      /** Present where the caller has to slow down (docs/protocol.md 4.4, 429). */
+      readonly retryAfterMs?: number;
+    }
   /** One cumulative ack (docs/protocol.md 5.1). */
   | { readonly type: "ack"; readonly ack: Ack; readonly nowMs: number }
   /** `"ack":false`: the sender does not listen (docs/protocol.md 3.6). */
@@ -29,6 +35,7 @@ export interface CommandsDependencies {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly log: ProcessLog;
+  readonly limiter: RateLimiter;
 }
 
 const NO_KEY: Problem = {
@@ -44,6 +51,7 @@ export class Commands {
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #log: ProcessLog;
+  readonly #limiter: RateLimiter;
 
   constructor(dependencies: CommandsDependencies) {
     this.#writer = new LogWriter(dependencies);
@@ -51,6 +59,7 @@ export class Commands {
     this.#clock = dependencies.clock;
     this.#counters = dependencies.counters;
     this.#log = dependencies.log;
+    this.#limiter = dependencies.limiter;
   }
 
   /**
@@ -63,6 +72,17 @@ export class Commands {
     if (caller === undefined) {
       this.#counters.add("service_unauthorized_frames_total");
       return { type: "answers", answers: frame.commands.map((command) => refusal(command, NO_KEY)) };
+    }
+    const retryAfterMs = this.#limiter.take(caller, frame.commands.length);
+    if (retryAfterMs > 0) {
+      this.#counters.add("service_rate_limited_frames_total");
+      const text = `slow down: this key has sent too much; try again in ${retryAfterMs} ms`;
+      const problem: Problem = { status: Status.SlowDown, text };
+      return {
+        type: "answers",
+        answers: frame.commands.map((command) => refusal(command, problem)),
+        retryAfterMs,
+      };
     }
     const allowance = this.#reader.allowance(ended);
     if (frame.boot !== undefined) return await this.#runBootFrame(frame, frame.boot, caller, allowance);
@@ -144,6 +164,10 @@ export class Commands {
       await action();
       return undefined;
     } catch (error) {
+      if (error instanceof StoreBusy) {
+        this.#counters.add("service_store_busy_total");
+        return { status: Status.SlowDown, text: "slow down: too much waits for the disk; try again soon" };
+      }
       if (error instanceof StoreUnavailable) {
         this.#counters.add("service_store_unavailable_total");
         this.#log.warn({ error }, "the store is unavailable");

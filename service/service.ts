@@ -3,7 +3,8 @@ import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { KeyRing } from "./auth/caller.ts";
 import { Commands } from "./commands.ts";
-import { HttpServer } from "./http/server.ts";
+import { HttpServer, type TlsOptions } from "./http/server.ts";
+import { RateLimiter } from "./rate-limiter.ts";
 import type { AppendResult, LogStore, StoreBatch } from "./store/log-store.ts";
 
 /** `src` of answers to frames that name nobody as `dst` (docs/protocol.md 3.4). */
@@ -29,6 +30,10 @@ export interface LogServiceOptions {
   readonly consoleFolder?: string;
   readonly requestMsMax?: number;
   readonly readerBytesMax?: number;
+  /** Serves over TLS alone. */
+  readonly tls?: TlsOptions;
+  /** Commands a second of keys that have no rate of their own and are not admin; not limited when absent. */
+  readonly keyRatePerSecond?: number;
 }
 
 /** Another program listens there. */
@@ -61,15 +66,18 @@ export class LogService {
    * @throws PortTaken
    */
   async start(): Promise<void> {
-    const { host, port, address, isReady, consoleFolder, requestMsMax, readerBytesMax } = this.#options;
+    const { host, port, address, isReady, consoleFolder, requestMsMax, readerBytesMax, tls } = this.#options;
+    const limiter = new RateLimiter(this.#dependencies.clock, this.#options.keyRatePerSecond);
+    const dependencies = { ...this.#dependencies, limiter };
     const server = new HttpServer(
-      { ...this.#dependencies, commands: new Commands(this.#dependencies) },
+      { ...dependencies, commands: new Commands(dependencies) },
       {
         ownAddress: address ?? SERVICE_ADDRESS,
         isReady: isReady ?? (() => true),
         ...(consoleFolder !== undefined && { consoleFolder }),
         ...(requestMsMax !== undefined && { requestMsMax }),
         ...(readerBytesMax !== undefined && { readerBytesMax }),
+        ...(tls !== undefined && { tls }),
       },
     );
     try {
@@ -89,7 +97,7 @@ export class LogService {
   get url(): string {
     const { host } = this.#options;
     const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
-    return `http://${name}:${this.#port ?? this.#options.port}`;
+    return `${this.#options.tls === undefined ? "http" : "https"}://${name}:${this.#port ?? this.#options.port}`;
   }
 
   /** Stores entries of a gateway in the same process. @throws StoreUnavailable */

@@ -1,12 +1,16 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Random } from "../../host/random.ts";
 
-/** 256 bits: nobody guesses it, so one pass of SHA-256 keeps it safe at rest and checking stays fast. */
-const SECRET_BYTES = 32;
+/**
+ * Nobody guesses it, so one pass of SHA-256 keeps it safe at rest and checking stays fast. A whole key is longer than the 64 bytes
+ * of an HMAC block, so HMAC itself begins by hashing it (RFC 2104 2): what any JWT library signs with the key verifies with the
+ * stored hash (`token.ts`), and the key need not be kept.
+ */
+const SECRET_BYTES = 48;
 const ID_BYTES = 5;
 const ID_DIGITS = "0123456789abcdefghijklmnopqrstuv";
 /** `blk_` makes a leaked key easy to find; the id says whose it is without saying the secret. */
-const KEY = /^blk_([0-9a-v]{8})_[\w-]{43}$/;
+const KEY = /^blk_([0-9a-v]{8})_[\w-]{64}$/;
 
 export interface ApiKey {
   /** Safe to log. */
@@ -15,8 +19,8 @@ export interface ApiKey {
   readonly key: string;
 }
 
-export function makeApiKey(random: Random): ApiKey {
-  const id = idText(random.bytes(ID_BYTES));
+/** @param id of the key whose secret is to be replaced; a new one where absent. */
+export function makeApiKey(random: Random, id = idText(random.bytes(ID_BYTES))): ApiKey {
   return { id, key: `blk_${id}_${Buffer.from(random.bytes(SECRET_BYTES)).toString("base64url")}` };
 }
 

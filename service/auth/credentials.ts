@@ -2,15 +2,16 @@
 export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * The first key that a request shows: header `x-api-key`, `Authorization: Bearer`, then the query (docs/protocol.md 10.4). One
+ * The first credential that a request shows: header `x-api-key`, header `jwt`, `Authorization: Bearer`, then the query (docs/protocol.md 10.4). One
  * that is shown decides, good or not.
  * @param query only of a WebSocket: browsers can set no header there. Any other query ends up in other people's logs.
  */
 export function shownKey(headers: RequestHeaders, query?: URLSearchParams): string | undefined {
   const header = headers["x-api-key"];
   if (typeof header === "string") return header;
-  const { authorization } = headers;
+  const { authorization, jwt } = headers;
+  if (typeof jwt === "string") return jwt;
   const bearer =
     typeof authorization === "string" ? /^Bearer +(\S+) *$/i.exec(authorization)?.[1] : undefined;
-  return bearer ?? query?.get("x-api-key") ?? undefined;
+  return bearer ?? query?.get("x-api-key") ?? query?.get("jwt") ?? undefined;
 }

@@ -5,7 +5,8 @@ import type { Random } from "../../host/random.ts";
 import { isProject } from "../../protocol/names.ts";
 import { schemaDecoder } from "../../protocol/schema-check.ts";
 import { apiKeyId, hashApiKey, isHashOf, makeApiKey } from "./api-key.ts";
-import type { Caller, KeyRing, Right } from "./caller.ts";
+import { type Caller, type KeyRing, mayDo, RIGHTS, type Right } from "./caller.ts";
+import { checkToken, issuerOf } from "./token.ts";
 
 /** Holds the first admin key and nothing else, for programs of the same owner on the same machine. */
 export const API_KEY_FILE = "api-key";
@@ -20,6 +21,8 @@ const KeyRecordSchema = Type.Object({
   project: Type.String(),
   rights: Type.Array(Type.Enum(["read", "write", "on-behalf", "admin"])),
   src: Type.Optional(Type.String()),
+  /** Commands a second. */
+  rate: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
   /** SHA-256 of the whole key, in hex. */
   hash: Type.String({ pattern: "^[0-9a-f]{64}$" }),
   /** UTC ms. */
@@ -35,6 +38,7 @@ export interface KeyInfo {
   readonly project: string;
   readonly rights: readonly Right[];
   readonly src?: string;
+  readonly rate?: number;
   /** UTC ms. */
   readonly created: number;
 }
@@ -42,8 +46,10 @@ export interface KeyInfo {
 export interface NewKey {
   readonly project: string;
   readonly rights: readonly Right[];
-  /** Binds the key to one source. */
+  /** Binds the key to one source: a board's own credential. */
   readonly src?: string;
+  /** Commands a second; the service's own setting where absent. */
+  readonly rate?: number;
 }
 
 /** `keys.json` cannot be read. Starting without it would lock everyone out, or let the first caller in. */
@@ -55,12 +61,19 @@ export class KeysUnreadable extends Error {
   }
 }
 
-/** API keys, hashed at rest. */
+/** API keys, hashed at rest, in a file that another process may change at any time. */
 export class KeyStore implements KeyRing {
   readonly #disk: Disk;
   readonly #random: Random;
   readonly #clock: Clock;
+  readonly #listeners = new Set<() => void>();
+  /** The hash that each caller was admitted by. */
+  readonly #admitted = new WeakMap<Caller, string>();
   #records = new Map<string, KeyRecord>();
+  /** The file as last read or written. */
+  #content: Uint8Array | undefined;
+  /** Changes go one after the other. */
+  #changed: Promise<unknown> = Promise.resolve();
 
   constructor({ disk, random, clock }: { disk: Disk; random: Random; clock: Clock }) {
     this.#disk = disk;
@@ -75,7 +88,7 @@ export class KeyStore implements KeyRing {
   async start(): Promise<{ readonly newAdminKey?: string }> {
     const content = await this.#disk.read(KEYS_FILE);
     if (content !== undefined) {
-      this.#records = new Map(parseKeysFile(content).map((record) => [record.id, record]));
+      this.#take(content);
       return {};
     }
     const { record, key } = this.#make({ project: PROJECT_DEFAULT, rights: ["admin"] });
@@ -85,52 +98,164 @@ export class KeyStore implements KeyRing {
     return { newAdminKey: key };
   }
 
+  /** @throws KeysUnreadable, and what the disk throws; the keys that stood go on standing. */
+  async reload(): Promise<void> {
+    await this.#inTurn(() => this.#reload());
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   async verify(key: string): Promise<Caller | undefined> {
     const record = this.#records.get(apiKeyId(key) ?? "");
     if (record === undefined || !isHashOf(Buffer.from(record.hash, "hex"), key)) return undefined;
-    const { id, project, rights, src } = record;
-    return { keyId: id, project, rights: new Set(rights), ...(src !== undefined && { src }) };
+    return this.#admit(record, {});
+  }
+
+  async verifyToken(token: string): Promise<Caller | undefined> {
+    const record = this.#records.get(issuerOf(token) ?? "");
+    if (record === undefined) return undefined;
+    const claims = await checkToken(token, Buffer.from(record.hash, "hex"), this.#clock.wallMs());
+    if (claims === undefined) return undefined;
+    const { rights, expiresMs } = claims;
+    const whole = this.#admit(record, {});
+    if (rights === undefined && expiresMs === undefined) return whole;
+    return this.#admit(record, {
+      ...(expiresMs !== undefined && { expiresMs }),
+      ...(rights !== undefined && { rights: new Set(rights.filter((right) => mayDo(whole, right))) }),
+    });
+  }
+
+  isStillGood(caller: Caller): boolean {
+    if (caller.expiresMs !== undefined && this.#clock.wallMs() >= caller.expiresMs) return false;
+    const hash = this.#admitted.get(caller);
+    return hash !== undefined && hash === this.#records.get(caller.keyId)?.hash;
   }
 
   /** Durable when it resolves. The key itself is told this once. */
   async add(newKey: NewKey): Promise<{ readonly id: string; readonly key: string }> {
     if (!isProject(newKey.project)) throw new RangeError(`not a project name: ${newKey.project}`);
-    if (this.#records.size >= KEYS_MAX) throw new RangeError(`more than ${KEYS_MAX} keys`);
-    const { record, key } = this.#make(newKey);
-    await this.#save(new Map([...this.#records, [record.id, record]]));
-    return { id: record.id, key };
+    return await this.#inTurn(async () => {
+      await this.#reload();
+      if (this.#records.size >= KEYS_MAX) throw new RangeError(`more than ${KEYS_MAX} keys`);
+      const { record, key } = this.#make(newKey);
+      await this.#save(new Map([...this.#records, [record.id, record]]));
+      return { id: record.id, key };
+    });
   }
 
   /** Says whether there was such a key. */
   async revoke(id: string): Promise<boolean> {
-    if (!this.#records.has(id)) return false;
-    await this.#save(new Map([...this.#records].filter(([other]) => other !== id)));
-    return true;
+    return await this.#inTurn(async () => {
+      await this.#reload();
+      if (!this.#records.has(id)) return false;
+      await this.#save(new Map([...this.#records].filter(([other]) => other !== id)));
+      return true;
+    });
+  }
+
+  /** Gives the key a new secret, told this once; the old one is good no more. Undefined where there is no such key. */
+  async rotate(id: string): Promise<string | undefined> {
+    return await this.#inTurn(async () => {
+      await this.#reload();
+      const old = this.#records.get(id);
+      if (old === undefined) return undefined;
+      const { key, hash } = this.#makeSecret(id);
+      const isOwners = apiKeyId(String(Buffer.from((await this.#disk.read(API_KEY_FILE)) ?? ""))) === id;
+      await this.#save(new Map([...this.#records, [id, { ...old, hash }]]));
+      if (isOwners) await this.#disk.replace(API_KEY_FILE, Buffer.from(key, "utf8"), 0o600);
+      return key;
+    });
   }
 
   list(): readonly KeyInfo[] {
-    return [...this.#records.values()].map(({ hash: _, src, ...info }) => ({
+    return [...this.#records.values()].map(({ hash: _, src, rate, ...info }) => ({
       ...info,
       ...(src !== undefined && { src }),
+      ...(rate !== undefined && { rate }),
     }));
   }
 
-  #make({ project, rights, src }: NewKey): { readonly record: KeyRecord; readonly key: string } {
-    const { id, key } = makeApiKey(this.#random);
-    if (this.#records.has(id)) return this.#make({ project, rights, ...(src !== undefined && { src }) });
-    const hash = Buffer.from(hashApiKey(key)).toString("hex");
-    const created = this.#clock.wallMs();
-    return {
-      record: { id, project, rights: [...rights], ...(src !== undefined && { src }), hash, created },
-      key,
+  #admit(record: KeyRecord, { rights, expiresMs }: Pick<Partial<Caller>, "rights" | "expiresMs">): Caller {
+    const { id, project, src, rate, hash } = record;
+    const caller: Caller = {
+      keyId: id,
+      project,
+      rights: rights ?? new Set(RIGHTS.filter((right) => record.rights.includes(right))),
+      ...(src !== undefined && { src }),
+      ...(rate !== undefined && { ratePerSecond: rate }),
+      ...(expiresMs !== undefined && { expiresMs }),
     };
+    this.#admitted.set(caller, hash);
+    return caller;
+  }
+
+  #make({ project, rights, src, rate }: NewKey): { readonly record: KeyRecord; readonly key: string } {
+    const { id } = makeApiKey(this.#random);
+    if (this.#records.has(id)) {
+      return this.#make({
+        project,
+        rights,
+        ...(src !== undefined && { src }),
+        ...(rate !== undefined && { rate }),
+      });
+    }
+    const { key, hash } = this.#makeSecret(id);
+    const created = this.#clock.wallMs();
+    const record: KeyRecord = {
+      id,
+      project,
+      rights: [...rights],
+      ...(src !== undefined && { src }),
+      ...(rate !== undefined && { rate }),
+      hash,
+      created,
+    };
+    return { record, key };
+  }
+
+  #makeSecret(id: string): { readonly key: string; readonly hash: string } {
+    const { key } = makeApiKey(this.#random, id);
+    return { key, hash: Buffer.from(hashApiKey(key)).toString("hex") };
+  }
+
+  async #reload(): Promise<void> {
+    const content = await this.#disk.read(KEYS_FILE);
+    // A file that has gone was not emptied by us: what stood goes on standing.
+    if (content === undefined || (this.#content !== undefined && isEqual(content, this.#content))) return;
+    this.#take(content);
+    this.#tell();
+  }
+
+  #take(content: Uint8Array): void {
+    this.#records = new Map(parseKeysFile(content).map((record) => [record.id, record]));
+    this.#content = content;
   }
 
   async #save(records: Map<string, KeyRecord>): Promise<void> {
     const text = `${JSON.stringify({ version: 1, keys: [...records.values()] }, undefined, 2)}\n`;
-    await this.#disk.replace(KEYS_FILE, Buffer.from(text, "utf8"), 0o600);
+    const content = Buffer.from(text, "utf8");
+    await this.#disk.replace(KEYS_FILE, content, 0o600);
     this.#records = records;
+    this.#content = content;
+    this.#tell();
   }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#changed.then(task);
+    this.#changed = result.catch(() => {});
+    return await result;
+  }
+}
+
+function isEqual(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
 }
 
 function parseKeysFile(content: Uint8Array): readonly KeyRecord[] {

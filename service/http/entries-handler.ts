@@ -2,7 +2,6 @@ import type { Clock, Timers } from "../../host/clock.ts";
 import { entryText } from "../../protocol/answer.ts";
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { EXTRA_FIELDS, LIMIT_MAX } from "../../protocol/methods.ts";
-import type { KeyRing } from "../auth/caller.ts";
 import { FOLLOW_MS_MAX } from "../log-reader.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
 import {
@@ -13,12 +12,11 @@ import {
   jsonAnswer,
   TYPE_JSON,
 } from "./exchange.ts";
-import { admitReader } from "./live-request.ts";
+import { admitReader, type Gate } from "./live-request.ts";
 import { isWanted, type ReadQuery, readQueryOf } from "./read-query.ts";
 
-export interface ReadDependencies {
+export interface ReadDependencies extends Gate {
   readonly store: LogStore;
-  readonly keys: KeyRing;
   readonly clock: Clock;
   readonly timers: Timers;
 }
@@ -45,7 +43,7 @@ interface Walk {
  * passes. A page may be empty and not the end, where nothing of what was looked at passes.
  */
 export async function getEntries(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
-  const admitted = await admitReader(request, dependencies.keys);
+  const admitted = await admitReader(request, dependencies);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
   const { project } = admitted.caller;
   const query = readQueryOf(request);
@@ -59,13 +57,12 @@ export async function getEntries(request: HttpRequest, dependencies: ReadDepende
 }
 
 /** `GET /v1/projects/{projectId}/sources` (docs/protocol.md 10.6): who has logged, with the received time of the last entry and how many there are. */
-export async function getSources(
-  request: HttpRequest,
-  { store, keys }: ReadDependencies,
-): Promise<HttpAnswer> {
-  const admitted = await admitReader(request, keys);
+export async function getSources(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
+  const admitted = await admitReader(request, dependencies);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
-  return orStoreError(async () => jsonAnswer(200, { sources: await store.sources(admitted.caller.project) }));
+  return orStoreError(async () =>
+    jsonAnswer(200, { sources: await dependencies.store.sources(admitted.caller.project) }),
+  );
 }
 
 /** The answer, or what to say where the store refuses. */

@@ -49,11 +49,13 @@ export function httpStatusOf(status: Status): number {
 export const GoliothError = {
   InvalidArgument: { code: 3, httpStatus: 400 },
   PermissionDenied: { code: 7, httpStatus: 403 },
+  ResourceExhausted: { code: 8, httpStatus: 429 },
   Unavailable: { code: 14, httpStatus: 503 },
   Unauthenticated: { code: 16, httpStatus: 401 },
 } as const;
 export type GoliothError = (typeof GoliothError)[keyof typeof GoliothError];
 
 export function goliothErrorAnswer({ code, httpStatus }: GoliothError, message: string): HttpAnswer {
-  return jsonAnswer(httpStatus, { error: { code, message } });
+  const headers = httpStatus === 429 ? { "retry-after": "1" } : undefined;
+  return jsonAnswer(httpStatus, { error: { code, message } }, headers);
 }

@@ -4,9 +4,9 @@ import { type Problem, Status } from "../../protocol/decoded.ts";
 import type { Frame, FrameForm } from "../../protocol/frame.ts";
 import { decodeArgs, decodeFrame } from "../../protocol/frame-decoder.ts";
 import { checkSrc } from "../../protocol/names.ts";
-import type { Caller, KeyRing } from "../auth/caller.ts";
+import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
-import type { Commands } from "../commands.ts";
+import type { Commands, FrameResult } from "../commands.ts";
 import { bodyFormOf } from "./body-form.ts";
 import {
   type HttpAnswer,
@@ -44,7 +44,7 @@ export async function postFrame(
   const result = await commands.runFrame(frame, caller, request.ended);
   const bytes = encodeFrameResult(frame, ownAddress, result);
   if (bytes === undefined) return { httpStatus: 204, body: "" };
-  return { httpStatus: caller === undefined ? 401 : 200, type: typeOf(frame.form), body: bytes };
+  return { ...frameHead(caller, result), type: typeOf(frame.form), body: bytes };
 }
 
 /** `POST /v1/Log.Log` and the like: bare args (docs/protocol.md 10.2). */
@@ -76,14 +76,28 @@ export async function postArgs(
   const answer = result.type === "answers" ? result.answers[0] : undefined;
   if (answer === undefined) return problemAnswer({ status: Status.OurFault, text: "no answer" }, body.form);
   return {
+    ...retryHead(answer.status, result),
     httpStatus: httpStatusOf(answer.status),
     type: typeOf(body.form),
     body: encodeAnswer(answer, body.form),
   };
 }
 
-export async function callerOf(key: string | undefined, keys: KeyRing): Promise<Caller | undefined> {
-  return key === undefined ? undefined : await keys.verify(key);
+/** What the HTTP status line says of a frame that could be read (docs/protocol.md 10.1). */
+function frameHead(
+  caller: Caller | undefined,
+  result: FrameResult,
+): Pick<HttpAnswer, "httpStatus" | "headers"> {
+  if (caller === undefined) return { httpStatus: 401 };
+  const answers = result.type === "answers" ? result.answers : [];
+  const isSlowedDown = answers.length > 0 && answers.every(({ status }) => status === Status.SlowDown);
+  return isSlowedDown ? { httpStatus: 429, ...retryHead(Status.SlowDown, result) } : { httpStatus: 200 };
+}
+
+function retryHead(status: Status, result: FrameResult): Pick<HttpAnswer, "headers"> {
+  if (status !== Status.SlowDown) return {};
+  const retryAfterMs = result.type === "answers" ? (result.retryAfterMs ?? 0) : 0;
+  return { headers: { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1000))) } };
 }
 
 function problemAnswer(problem: Problem, form: FrameForm): HttpAnswer {

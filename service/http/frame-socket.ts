@@ -2,10 +2,9 @@ import type { Timer, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import { decodeFrame } from "../../protocol/frame-decoder.ts";
 import { LIST_METHOD } from "../../protocol/methods.ts";
-import type { Caller, KeyRing } from "../auth/caller.ts";
+import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
 import type { Commands } from "../commands.ts";
 import { encodeFrameResult, encodeProblem } from "./frame-answer.ts";
-import { callerOf } from "./frame-handlers.ts";
 import { CloseCode, type MessageSocket } from "./message-socket.ts";
 
 /** Who has shown no good key by then is sent away. */

@@ -1,15 +1,22 @@
 import { parseLevel } from "../../protocol/level.ts";
 import { LIMIT_MAX } from "../../protocol/methods.ts";
 import { checkSrc, checkStream } from "../../protocol/names.ts";
-import { type Caller, type KeyRing, mayDo } from "../auth/caller.ts";
+import { type Caller, callerOf, type KeyRing, mayDo } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
 import type { EntryFilter } from "../live/entry-filter.ts";
 import type { LiveStart } from "../live/live-reader.ts";
+import type { RateLimiter } from "../rate-limiter.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
 import { type GoliothError, type HttpRequest, GoliothError as Refusals } from "./exchange.ts";
-import { callerOf } from "./frame-handlers.ts";
+
+/** Who may come in, and how often. */
+export interface Gate {
+  readonly keys: KeyRing;
+  readonly limiter: RateLimiter;
+}
 
 export interface LiveRequest {
+  readonly caller: Caller;
   readonly project: string;
   readonly filter: EntryFilter;
   readonly start: LiveStart;
@@ -22,11 +29,12 @@ export type LiveAdmission =
 /** Decides before the upgrade who may read what, from where (docs/protocol.md 11.1, 11.3). */
 export async function admitLive(
   request: HttpRequest,
-  { keys, store }: { readonly keys: KeyRing; readonly store: LogStore },
+  { keys, limiter, store }: Gate & { readonly store: LogStore },
 ): Promise<LiveAdmission> {
-  const admitted = await admitReader(request, keys, request.query);
+  const admitted = await admitReader(request, { keys, limiter }, request.query);
   if (!admitted.ok) return admitted;
-  const project = admitted.caller.project;
+  const { caller } = admitted;
+  const { project } = caller;
   const filter = filterOf(request);
   if (typeof filter === "string") return refused(Refusals.InvalidArgument, filter);
   const start = startOf(request.query);
@@ -39,13 +47,13 @@ export async function admitLive(
     if (error instanceof StoreUnavailable) return refused(Refusals.Unavailable, "the store is unavailable");
     throw error;
   }
-  return { ok: true, request: { project, filter, start } };
+  return { ok: true, request: { caller, project, filter, start } };
 }
 
 /** A caller who may read the project that the path names. @param queryForKey where a key may stand in the query. */
 export async function admitReader(
   request: HttpRequest,
-  keys: KeyRing,
+  { keys, limiter }: Gate,
   queryForKey?: URLSearchParams,
 ): Promise<{ readonly ok: true; readonly caller: Caller } | Extract<LiveAdmission, { ok: false }>> {
   const caller = await callerOf(shownKey(request.headers, queryForKey), keys);
@@ -56,6 +64,9 @@ export async function admitReader(
     return refused(Refusals.PermissionDenied, "this key is not for this project");
   }
   if (!mayDo(caller, "read")) return refused(Refusals.PermissionDenied, "this key has no right to read");
+  if (limiter.take(caller, 1) > 0) {
+    return refused(Refusals.ResourceExhausted, "slow down: this key has asked too much");
+  }
   return { ok: true, caller };
 }
 

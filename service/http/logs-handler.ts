@@ -1,6 +1,5 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { LIMIT_MAX } from "../../protocol/methods.ts";
-import type { KeyRing } from "../auth/caller.ts";
 import { type EntryFilter, passes } from "../live/entry-filter.ts";
 import { goliothData } from "../live/live-message.ts";
 import { type LogStore, StoreUnavailable } from "../store/log-store.ts";
@@ -11,7 +10,7 @@ import {
   type HttpRequest,
   TYPE_JSON,
 } from "./exchange.ts";
-import { admitReader, filterOf } from "./live-request.ts";
+import { admitReader, filterOf, type Gate } from "./live-request.ts";
 
 const PER_PAGE_DEFAULT = 100;
 
@@ -21,9 +20,9 @@ const PER_PAGE_DEFAULT = 100;
  */
 export async function getLogs(
   request: HttpRequest,
-  { keys, store }: { readonly keys: KeyRing; readonly store: LogStore },
+  { store, ...gate }: Gate & { readonly store: LogStore },
 ): Promise<HttpAnswer> {
-  const admitted = await admitReader(request, keys);
+  const admitted = await admitReader(request, gate);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
   const filter = filterOf(request);
   if (typeof filter === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, filter);

@@ -29,8 +29,8 @@ type Counts = number[][];
  * further; `complete` says whether that was enough, and `from` from when on the counts hold.
  */
 export async function getRates(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
-  const { store, keys, clock } = dependencies;
-  const admitted = await admitReader(request, keys);
+  const { store, clock } = dependencies;
+  const admitted = await admitReader(request, dependencies);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
   const asked = readQueryOf(request);
   if (typeof asked === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, asked);

@@ -5,14 +5,16 @@ import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { FRAME_BYTES_MAX } from "../../protocol/frame.ts";
-import type { Caller, KeyRing } from "../auth/caller.ts";
+import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
 import { LiveHub } from "../live/live-hub.ts";
 import { LiveReader } from "../live/live-reader.ts";
 import { FOLLOW_MS_MAX } from "../log-reader.ts";
+import type { RateLimiter } from "../rate-limiter.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { consolePage } from "./console-page.ts";
+import { CredentialWatch } from "./credential-watch.ts";
 import { getEntries, getSources } from "./entries-handler.ts";
 import {
   goliothErrorAnswer,
@@ -21,12 +23,12 @@ import {
   jsonAnswer,
   refusalAnswer,
 } from "./exchange.ts";
-import { callerOf, postArgs, postFrame } from "./frame-handlers.ts";
+import { postArgs, postFrame } from "./frame-handlers.ts";
 import { FrameSocket } from "./frame-socket.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { admitLive, type LiveRequest } from "./live-request.ts";
 import { getLogs } from "./logs-handler.ts";
-import { messageSocketOf } from "./message-socket.ts";
+import { CloseCode, type MessageSocket, messageSocketOf } from "./message-socket.ts";
 import { Metrics } from "./metrics.ts";
 import { isSameOrigin } from "./origin.ts";
 import { getRates } from "./rates-handler.ts";
@@ -39,6 +41,13 @@ export interface HttpServerDependencies {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly log: ProcessLog;
+  readonly limiter: RateLimiter;
+}
+
+/** PEM texts. */
+export interface TlsOptions {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface HttpServerOptions {
@@ -47,6 +56,8 @@ export interface HttpServerOptions {
   readonly isReady: () => boolean;
   /** Folder of the console page. */
   readonly consoleFolder?: string;
+  /** Serves over TLS alone. */
+  readonly tls?: TlsOptions;
   /** Longest time for a whole request to arrive. */
   readonly requestMsMax?: number;
   /** What one live reader may leave unread. */
@@ -78,6 +89,7 @@ export class HttpServer {
   readonly #app: FastifyInstance;
   readonly #heartbeat: Heartbeat;
   readonly #hub: LiveHub;
+  readonly #credentials: CredentialWatch;
   /** Ends each request that waits. Bounded by the connections. */
   readonly #underway = new Set<AbortController>();
   /** What was decided before an upgrade, for the handler after it. */
@@ -89,7 +101,16 @@ export class HttpServer {
     this.#options = options;
     this.#heartbeat = new Heartbeat(dependencies.timers);
     this.#hub = new LiveHub(dependencies.store);
+    this.#credentials = new CredentialWatch(dependencies);
     const requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX;
+    const limits = {
+      headersTimeout: Math.min(HEADERS_MS_MAX, requestMsMax),
+      connectionsCheckingInterval: Math.min(5_000, requestMsMax),
+    };
+    // The types tell a TLS server from a plain one; nothing here does.
+    const listener = (
+      options.tls === undefined ? { http: limits } : { https: { ...limits, ...options.tls } }
+    ) as { http: typeof limits };
     this.#app = fastify({
       // Its log lines hold whole URLs, and so keys.
       logger: false,
@@ -97,10 +118,7 @@ export class HttpServer {
       forceCloseConnections: true,
       requestTimeout: requestMsMax,
       connectionTimeout: IDLE_MS_MAX,
-      http: {
-        headersTimeout: Math.min(HEADERS_MS_MAX, requestMsMax),
-        connectionsCheckingInterval: Math.min(5_000, requestMsMax),
-      },
+      ...listener,
       routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
       clientErrorHandler: (error, socket) => this.#refuseConnection(error, socket),
       frameworkErrors: (_error, _request, reply) => {
@@ -114,6 +132,7 @@ export class HttpServer {
     await this.#build();
     await this.#app.listen({ host, port });
     this.#heartbeat.start();
+    this.#credentials.start();
     const address = this.#app.server.address();
     return typeof address === "object" && address !== null ? address.port : port;
   }
@@ -122,6 +141,7 @@ export class HttpServer {
   async close(): Promise<void> {
     for (const underway of this.#underway) underway.abort();
     this.#heartbeat.stop(CLOSE_GRACE_MS);
+    this.#credentials.stop();
     // Answers that the line above set free go out before connections are cut.
     await new Promise<void>((resolve) => setImmediate(resolve));
     await this.#app.close();
@@ -129,7 +149,7 @@ export class HttpServer {
 
   async #build(): Promise<void> {
     const app = this.#app;
-    const { counters, keys, store, commands } = this.#dependencies;
+    const { counters, keys, commands } = this.#dependencies;
     const { ownAddress, consoleFolder } = this.#options;
     // Bodies reach our own decoders as they came (docs/protocol.md 1.2).
     app.removeAllContentTypeParsers();
@@ -161,7 +181,7 @@ export class HttpServer {
     this.#route("POST", "/v1/:method", (request) => postArgs(request, handlers));
     this.#route("GET", "/healthz", async () => this.#health());
     this.#route("GET", "/metrics", () => metrics.answer());
-    this.#route("GET", "/v1/projects/:projectId/logs", (request) => getLogs(request, { keys, store }));
+    this.#route("GET", "/v1/projects/:projectId/logs", (request) => getLogs(request, this.#dependencies));
     this.#route("GET", "/v1/projects/:projectId/entries", (request) =>
       getEntries(request, this.#dependencies),
     );
@@ -210,6 +230,7 @@ export class HttpServer {
         const socket = messageSocketOf(webSocket);
         this.#heartbeat.watch(socket);
         const caller = this.#frameCallers.get(request.raw);
+        if (caller !== undefined) this.#closeWith(caller, socket);
         const { ownAddress } = this.#options;
         new FrameSocket({ socket, commands, keys, counters, timers }, { ownAddress, caller }).start();
       },
@@ -238,12 +259,19 @@ export class HttpServer {
         this.#heartbeat.watch(socket);
         const { readerBytesMax } = this.#options;
         if (live === undefined) return;
+        this.#closeWith(live.caller, socket);
         new LiveReader(
           { socket, store, hub: this.#hub, counters },
           { ...live, ...(readerBytesMax !== undefined && { readerBytesMax }) },
         ).start();
       },
     });
+  }
+
+  /** A socket lives no longer than the credential that opened it. */
+  #closeWith(caller: Caller, socket: MessageSocket): void {
+    const reason = "the credential has ended: revoked, replaced or expired";
+    socket.onClose(this.#credentials.watch(caller, () => socket.close(CloseCode.Policy, reason)));
   }
 
   #route(method: Method, url: string, handler: Handler): void {

@@ -45,7 +45,7 @@ describe("without a good key nothing is told and nothing is stored", () => {
   test.each<[string, Record<string, string>]>([
     ["no key", {}],
     ["an empty key", { "x-api-key": "" }],
-    ["a made-up key", { "x-api-key": `blk_00000000_${"x".repeat(43)}` }],
+    ["a made-up key", { "x-api-key": `blk_00000000_${"x".repeat(64)}` }],
     ["a made-up bearer", { authorization: "Bearer nonsense" }],
     ["another scheme", { authorization: "Basic dXNlcjpwYXNz" }],
   ])("%s: HTTP 401, every command 401", async (_name, headers) => {

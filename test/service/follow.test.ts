@@ -4,6 +4,7 @@ import { silentLog } from "../../host/process-log.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
 import type { Caller } from "../../service/auth/caller.ts";
 import { Commands } from "../../service/commands.ts";
+import { RateLimiter } from "../../service/rate-limiter.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 
@@ -18,6 +19,7 @@ function setUp() {
     timers: time,
     counters: new CounterTable(),
     log: silentLog,
+    limiter: new RateLimiter(time),
   });
   const run = (text: string, ended?: AbortSignal) => {
     const frame = decodeFrameText(text);

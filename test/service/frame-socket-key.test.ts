@@ -5,12 +5,19 @@ import type { KeyRing } from "../../service/auth/caller.ts";
 import { Commands } from "../../service/commands.ts";
 import { FrameSocket, KEY_MS_MAX } from "../../service/http/frame-socket.ts";
 import { Heartbeat, PING_MS } from "../../service/http/heartbeat.ts";
+import { RateLimiter } from "../../service/rate-limiter.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
 import { FakeSocket } from "../support/fake-socket.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 
 const CALLER = { keyId: "k", project: "default", rights: new Set(["admin"] as const) };
-const keys: KeyRing = { verify: async (key) => (key === "good" ? CALLER : undefined) };
+const keys: KeyRing = {
+  verify: async (key) => (key === "good" ? CALLER : undefined),
+  verifyToken: async () => undefined,
+  isStillGood: () => true,
+  reload: async () => {},
+  onChange: () => () => {},
+};
 const frame = (key: string) => Buffer.from(JSON.stringify({ v: 1, key, cmds: [] }));
 
 function open(caller: typeof CALLER | undefined) {
@@ -23,6 +30,7 @@ function open(caller: typeof CALLER | undefined) {
     timers: time,
     counters,
     log: silentLog,
+    limiter: new RateLimiter(time),
   });
   new FrameSocket({ socket, commands, keys, counters, timers: time }, { ownAddress: "//x", caller }).start();
   return { time, socket };

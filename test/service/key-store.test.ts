@@ -27,7 +27,7 @@ describe("the keys", () => {
   test("the first start makes an admin key, tells it once and leaves it alone in api-key for its owner", async () => {
     const keys = openKeys();
     const { newAdminKey = "" } = await keys.start();
-    expect(newAdminKey).toMatch(/^blk_[0-9a-v]{8}_[\w-]{43}$/);
+    expect(newAdminKey).toMatch(/^blk_[0-9a-v]{8}_[\w-]{64}$/);
     expect(await readFile(join(folder, "api-key"), "utf8")).toBe(newAdminKey);
     expect((await stat(join(folder, "api-key"))).mode & 0o777).toBe(0o600);
     expect((await stat(join(folder, "keys.json"))).mode & 0o777).toBe(0o600);

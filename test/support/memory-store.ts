@@ -5,6 +5,7 @@ import {
   type LogStore,
   type SourceSummary,
   type StoreBatch,
+  StoreBusy,
   StoreUnavailable,
   UnknownToken,
 } from "../../service/store/log-store.ts";
@@ -18,10 +19,13 @@ export class MemoryStore implements LogStore {
   #isClosed = false;
   /** Set to make every call fail, as a full disk would. */
   isBroken = false;
+  /** Set to make every append wait in vain, as a slow disk would. */
+  isBusy = false;
   appendCount = 0;
 
   async append(batches: readonly StoreBatch[]): Promise<readonly AppendResult[]> {
     this.#check();
+    if (this.isBusy) throw new StoreBusy();
     this.appendCount += 1;
     return batches.map(({ project, entries }) => {
       const stored: StoredEntry[] = [];
