@@ -5,6 +5,7 @@ import type { ProgramModel } from "./command-model.ts";
 import { SHELLS, type Shell } from "./completions.ts";
 import { toleratePipeEnd, writeOut } from "./output.ts";
 import { READING_COMMANDS } from "./reading-commands.ts";
+import { RIGHTS_COMMANDS } from "./rights-commands.ts";
 import { UserError } from "./user-error.ts";
 
 const ABOUT = `Gets the console lines of boards that run JavaScript to a log service:
@@ -47,7 +48,7 @@ function makeProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
   addUp(program);
-  for (const definition of READING_COMMANDS) addDefined(program, definition);
+  for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS]) addDefined(program, definition);
   addSim(program);
   addCompletion(program);
   return program;
@@ -104,9 +105,9 @@ on boardlog/default/<device>/log. The first key is in <data>/api-key.`,
 function addSim(program: Command): void {
   program
     .command("sim")
-    .summary("torture the whole chain in virtual time, and judge it")
+    .summary("torture the whole chain, in virtual time or under load, and judge it")
     .description(
-      "Runs boards with the real agent, gateway and store in one process and in virtual time, lets everything go wrong that a seed draws, and checks every promise afterwards. Exit status 1 when one was broken.",
+      "With --seed: runs boards with the real agent, gateway and store in one process and in virtual time, lets everything go wrong that a seed draws, and checks every promise afterwards. With --devices: puts real load on real processes, then reads everything back. Exit status 1 when a promise was broken.",
     )
     .addOption(new Option("--seed <n>", "the first seed").argParser(wholeNumber(0)).default(1))
     .addOption(new Option("--runs <k>", "how many seeds from there on").argParser(wholeNumber(1)).default(1))
@@ -114,12 +115,50 @@ function addSim(program: Command): void {
     .addOption(new Option("--boards <n>", "only the first n boards").argParser(wholeNumber(1)))
     .addOption(new Option("--virtual-seconds <s>", "length of the phase with faults").argParser(Number))
     .addOption(new Option("--trace", "print every event"))
+    .addOption(
+      new Option("--devices <n>", "load: boards, each on an MQTT connection of its own").argParser(
+        wholeNumber(1),
+      ),
+    )
+    .addOption(new Option("--rate <r>", "load: entries a second and board").argParser(Number).default(2))
+    .addOption(
+      new Option("--burst <n>", "load: lines that a board logs at once").argParser(wholeNumber(1)).default(1),
+    )
+    .addOption(new Option("--duration <s>", "load: seconds").argParser(Number).default(60))
+    .addOption(
+      new Option("--broker <url>", "load: mqtt://..., or mosquitto to start one; else the one inside"),
+    )
+    .addOption(
+      new Option("--service <url>", "load: a service that is there (with --broker and --key); else its own"),
+    )
+    .addOption(new Option("--key <key>", "load: API key of that service").env("BOARDLOG_KEY"))
+    .addOption(new Option("--workers <n>", "load: threads (default: one a core)").argParser(wholeNumber(1)))
+    .addOption(
+      new Option("--ring <bytes>", "load: memory of a board for lines")
+        .argParser(wholeNumber(256))
+        .default(8192),
+    )
+    .addOption(
+      new Option("--kill-every <s>", "load: kill -9 boardlog and start it again")
+        .argParser(Number)
+        .default(0),
+    )
+    .addOption(
+      new Option("--cut-every <s>", "load: cut a tenth of the connections").argParser(Number).default(0),
+    )
+    .addOption(
+      new Option("--drain <s>", "load: time for queues to drain afterwards").argParser(Number).default(60),
+    )
+    .addOption(new Option("--html <file>", "load: a page with the figures and plots"))
     .addOption(new Option("--json", "one JSON object a run"))
     .addHelpText(
       "after",
-      "\nExamples:\n  $ boardlog sim --seed 1 --runs 2000\n  $ boardlog sim --seed 43 --trace",
+      "\nExamples:\n  $ boardlog sim --seed 1 --runs 2000\n  $ boardlog sim --seed 43 --trace\n  $ boardlog sim --devices 1000 --rate 2 --duration 30 --html run.html\n  $ boardlog sim --devices 10000 --rate 2 --burst 10 --broker mosquitto",
     )
-    .action(async (options) => (await import("./sim-command.ts")).runSim(options));
+    .action(async (options) => {
+      if (options.devices === undefined) await (await import("./sim-command.ts")).runSim(options);
+      else await (await import("./sim-load.ts")).runSimLoad(options);
+    });
 }
 
 function addDefined(program: Command, definition: CommandDefinition): void {

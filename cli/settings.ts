@@ -12,6 +12,15 @@ const SettingsSchema = Type.Object(
     mqtt: Type.Optional(Type.Union([Type.String(), Type.Integer()])),
     broker: Type.Optional(Type.String()),
     serial: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
+    /** PEM files: the page and API are served over TLS alone. */
+    tls: Type.Optional(
+      Type.Object(
+        { cert: Type.String({ minLength: 1 }), key: Type.String({ minLength: 1 }) },
+        { additionalProperties: false },
+      ),
+    ),
+    /** Commands a second of keys that are not admin and have no rate of their own. */
+    keyRate: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
     demo: Type.Optional(Type.Boolean()),
     quiet: Type.Optional(Type.Boolean()),
   },
@@ -47,6 +56,9 @@ export interface UpSettings {
   readonly mqtt: HostPort;
   readonly broker?: string;
   readonly serial: readonly string[];
+  /** Contents of the PEM files. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly keyRate?: number;
   readonly demo: boolean;
   readonly quiet: boolean;
 }
@@ -72,6 +84,8 @@ export async function upSettings(flags: UpFlags): Promise<UpSettings> {
     mqtt: parseHostPort("--mqtt", flags.mqtt ?? file.mqtt, MQTT_PORT_DEFAULT),
     ...(broker !== undefined && { broker }),
     serial,
+    ...(file.tls !== undefined && { tls: await readTls(file.tls) }),
+    ...(file.keyRate !== undefined && { keyRate: file.keyRate }),
     demo: flags.demo ?? file.demo ?? false,
     quiet: flags.quiet ?? file.quiet ?? false,
   };
@@ -91,6 +105,14 @@ export function parseHostPort(
     throw new UserError(`${flag}: ${String(value)} is not a PORT or HOST:PORT (a port is 0 to 65535)`);
   }
   return { host: v6 ?? name ?? LOOPBACK, port, isDefault: false };
+}
+
+async function readTls({ cert, key }: { readonly cert: string; readonly key: string }) {
+  const read = (name: string, path: string): Promise<string> =>
+    readFile(path, "utf8").catch((error: Error) => {
+      throw new UserError(`tls.${name}: cannot read ${path}: ${error.message}`);
+    });
+  return { cert: await read("cert", cert), key: await read("key", key) };
 }
 
 async function readSettings(path: string): Promise<FileSettings> {

@@ -83,7 +83,15 @@ async function start(
   let isReady = false;
   const service = await startService(settings.http, (port) => {
     const { host } = settings.http;
-    const options = { host, port, isReady: () => isReady, consoleFolder: CONSOLE_FOLDER };
+    const { tls, keyRate } = settings;
+    const options = {
+      host,
+      port,
+      isReady: () => isReady,
+      consoleFolder: CONSOLE_FOLDER,
+      ...(tls !== undefined && { tls }),
+      ...(keyRate !== undefined && { keyRatePerSecond: keyRate }),
+    };
     return new LogService({ ...world, store, keys, counters, log }, options);
   });
   closers.push(() => service.stop());

@@ -57,13 +57,14 @@ export async function runService(options: Partial<LogServiceOptions> = {}): Prom
 export async function runServiceOver<Store extends LogStore>(
   store: Store,
   options: Partial<LogServiceOptions> = {},
+  keysDisk = memoryDisk(),
 ): Promise<RunningService<Store>> {
   const lines: string[] = [];
   const log = createProcessLog({
     level: "debug",
     destination: { write: (line: string) => lines.push(line) },
   });
-  const keys = new KeyStore({ disk: memoryDisk(), random: systemRandom, clock: systemClock });
+  const keys = new KeyStore({ disk: keysDisk, random: systemRandom, clock: systemClock });
   const { newAdminKey: key = "" } = await keys.start();
   const counters = new CounterTable();
   const service = new LogService(

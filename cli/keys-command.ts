@@ -1,0 +1,138 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../host/system-clock.ts";
+import { SystemDisk } from "../host/system-disk.ts";
+import { systemRandom } from "../host/system-random.ts";
+import { checkSrc, isProject } from "../protocol/names.ts";
+import { RIGHTS, type Right } from "../service/auth/caller.ts";
+import { type KeyInfo, KeyStore, KeysUnreadable, type NewKey } from "../service/auth/key-store.ts";
+import { DATA_FOLDERS } from "./api-options.ts";
+import { writeOut } from "./output.ts";
+import { UserError } from "./user-error.ts";
+import { visibleText } from "./visible-text.ts";
+
+export type KeysAction = "list" | "add" | "revoke" | "rotate";
+
+export interface KeysOptions {
+  readonly data?: string;
+  readonly project: string;
+  readonly rights?: string;
+  readonly device?: string;
+  readonly rate?: number;
+  readonly json?: boolean;
+}
+
+/** A running service writes the same file now and then: a change counts once it still stands after this. */
+const STANDS_AFTER_MS = 100;
+const ATTEMPTS_MAX = 5;
+
+/** `boardlog keys`: works on the data folder; a running service takes changes over within a second or so. */
+export async function runKeys(
+  action: KeysAction,
+  id: string | undefined,
+  options: KeysOptions,
+): Promise<void> {
+  const keys = await openKeys(options.data);
+  if (action === "list") return await print(keys.list(), options.json);
+  if (action === "add") {
+    if (id !== undefined) throw new UserError("keys add: takes options only (--rights or --device)");
+    return await tell(await add(keys, newKeyOf(options)), options.json);
+  }
+  if (id === undefined) throw new UserError(`keys ${action}: which? give an id from boardlog keys list`);
+  if (action === "revoke") return await revoke(keys, id, options.json);
+  const key = await keys.rotate(id);
+  if (key === undefined) throw noSuchKey(id);
+  await tell({ id, key }, options.json);
+}
+
+async function openKeys(given: string | undefined): Promise<KeyStore> {
+  const folders = given === undefined ? DATA_FOLDERS : [given];
+  const folder = folders.find((candidate) => existsSync(join(candidate, "keys.json")));
+  if (folder === undefined) {
+    throw new UserError(
+      `no keys in ${folders.join(" or ")}: give the service's data folder with --data; the service makes the first key when it first starts`,
+    );
+  }
+  const keys = new KeyStore({ disk: new SystemDisk(folder), random: systemRandom, clock: systemClock });
+  try {
+    await keys.start();
+  } catch (error) {
+    if (error instanceof KeysUnreadable) throw new UserError(`${folder}: ${error.message}`, 1);
+    const words = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${folder}: the keys cannot be read: ${words}`, 1);
+  }
+  return keys;
+}
+
+function newKeyOf({ project, rights, device, rate }: KeysOptions): NewKey {
+  if (!isProject(project)) throw new UserError(`--project: ${project} is not a project name`);
+  if (device !== undefined) {
+    const checked = checkSrc(device, "--device");
+    if (!checked.ok) throw new UserError(checked.problem.text);
+    if (rights !== undefined) throw new UserError("--device and --rights: a device may log as itself alone");
+    return { project, rights: ["write"], src: device, ...(rate !== undefined && { rate }) };
+  }
+  if (rights === undefined) {
+    throw new UserError(`keys add: say what it may do: --rights ${RIGHTS.join(",")} or --device NAME`);
+  }
+  return { project, rights: parseRights(rights), ...(rate !== undefined && { rate }) };
+}
+
+/** Reads rights separated by commas. */
+export function parseRights(text: string): Right[] {
+  return text.split(",").map((name) => {
+    const right = RIGHTS.find((known) => known === name.trim());
+    if (right === undefined) throw new UserError(`--rights: ${name} is not one of ${RIGHTS.join(", ")}`);
+    return right;
+  });
+}
+
+async function add(keys: KeyStore, newKey: NewKey): Promise<{ readonly id: string; readonly key: string }> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const made = await keys.add(newKey);
+    if (await stands(keys, (all) => all.some(({ id }) => id === made.id))) return made;
+  }
+  throw new UserError("keys add: another process keeps changing the keys; try again", 1);
+}
+
+async function revoke(keys: KeyStore, id: string, isJson: boolean | undefined): Promise<void> {
+  if (!keys.list().some((key) => key.id === id)) throw noSuchKey(id);
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    await keys.revoke(id);
+    if (!(await stands(keys, (all) => !all.some((key) => key.id === id)))) continue;
+    await writeOut(
+      isJson ? `${JSON.stringify({ id, revoked: true })}\n` : `${id} is revoked, with all its tokens\n`,
+    );
+    return;
+  }
+  throw new UserError("keys revoke: another process keeps changing the keys; try again", 1);
+}
+
+async function stands(keys: KeyStore, holds: (all: readonly KeyInfo[]) => boolean): Promise<boolean> {
+  await sleep(STANDS_AFTER_MS);
+  await keys.reload();
+  return holds(keys.list());
+}
+
+function noSuchKey(id: string): UserError {
+  return new UserError(`no key has the id ${visibleText(id)}; boardlog keys list shows them`, 1);
+}
+
+/** A key is shown this once. */
+async function tell(made: { readonly id: string; readonly key: string }, isJson?: boolean): Promise<void> {
+  if (isJson) return void (await writeOut(`${JSON.stringify(made)}\n`));
+  await writeOut(`${made.key}\n`);
+  process.stderr.write(`key ${made.id}: kept nowhere, shown this once\n`);
+}
+
+async function print(keys: readonly KeyInfo[], isJson: boolean | undefined): Promise<void> {
+  for (const key of keys) {
+    const { id, project, rights, src, rate, created } = key;
+    const day = new Date(created).toISOString().slice(0, 10);
+    const who = src === undefined ? "" : `  device ${visibleText(src)}`;
+    const limit = rate === undefined ? "" : `  ${rate}/s`;
+    const line = `${id}  ${day}  ${project}  ${rights.join(",")}${who}${limit}`;
+    await writeOut(`${isJson ? JSON.stringify(key) : line}\n`);
+  }
+}

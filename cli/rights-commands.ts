@@ -1,0 +1,66 @@
+import type { CommandDefinition } from "./command-definition.ts";
+import type { KeysAction, KeysOptions } from "./keys-command.ts";
+import type { TokenOptions } from "./token-command.ts";
+
+const ACTIONS: readonly KeysAction[] = ["list", "add", "revoke", "rotate"];
+
+/** The commands around credentials. */
+export const RIGHTS_COMMANDS: readonly CommandDefinition[] = [
+  {
+    name: "keys",
+    summary: "API keys and boards' own credentials: list, add, revoke, rotate",
+    description:
+      "Works on the data folder of a service on this machine. A running service takes a change over within a second or so, and closes what a revoked key had opened. A key is shown once, when it is made.",
+    args: [
+      { syntax: "<action>", description: "what to do", choices: ACTIONS },
+      { syntax: "[id]", description: "which key, for revoke and rotate" },
+    ],
+    options: [
+      { flags: "--rights <names>", description: "what it may do: read,write,on-behalf,admin" },
+      { flags: "--device <name>", description: "a board's own key: it may log as this source alone" },
+      { flags: "--project <name>", description: "for which project", default: "default" },
+      {
+        flags: "--rate <n>",
+        description: "commands a second that it may send (default: as the service is set)",
+        atLeast: 1,
+      },
+      { flags: "--json", description: "one JSON object a line" },
+      {
+        flags: "--data <folder>",
+        description: "data folder of the service (default: ./boardlog-data)",
+        variable: "DATA",
+      },
+    ],
+    examples: [
+      "boardlog keys add --rights read",
+      "boardlog keys add --device greenhouse",
+      "boardlog keys list",
+      "boardlog keys rotate 4q8k2m1c",
+    ],
+    run: async ([action, id], options) =>
+      (await import("./keys-command.ts")).runKeys(
+        action as KeysAction,
+        id as string | undefined,
+        options as KeysOptions,
+      ),
+  },
+  {
+    name: "token",
+    summary: "a JWT signed with an API key, good for a time",
+    description:
+      "Prints a token that is good for a time and may do less than its key: for browsers, links and scripts. It ends with its key.",
+    args: [],
+    options: [
+      { flags: "--expires <time>", description: "90s, 15m, 12h, 30d", default: "1h" },
+      { flags: "--rights <names>", description: "of the key's rights, only these", default: "read" },
+      { flags: "--key <key>", description: "API key (default: the one in the data folder)", variable: "KEY" },
+      {
+        flags: "--data <folder>",
+        description: "data folder of a service on this machine (default: ./boardlog-data)",
+        variable: "DATA",
+      },
+    ],
+    examples: ["boardlog token", "boardlog token --expires 30d --rights read,write"],
+    run: async (_args, options) => (await import("./token-command.ts")).runToken(options as TokenOptions),
+  },
+];
