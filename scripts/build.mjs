@@ -8,7 +8,7 @@ const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.u
 
 async function buildCommand() {
   await build({
-    entryPoints: { boardlog: path("cli/main.ts") },
+    entryPoints: { boardlog: path("cli/main.ts"), "load-worker": path("sim/load/load-worker.ts") },
     outdir: path("dist"),
     // Each command loads only what it uses: `list` needs no database.
     splitting: true,

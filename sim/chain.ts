@@ -168,6 +168,12 @@ export class Chain {
     const frameBytesMax = 350 + shape.below(675);
     const broker = this.#brokers[isClone ? 0 : shape.below(2)];
     const isProject = kind !== BoardKind.Mqtt || (broker?.isEmbedded ?? false);
+    const finer = {
+      ackTimeoutMsMax: shape.pick([2000, 8000, 30_000]),
+      windowFrames: 1 + shape.below(6),
+      silenceMs: shape.pick([5000, 15_000]),
+      flushDelayMs: shape.pick([0, 40, 200]),
+    };
     const options: VirtualBoardOptions = {
       name: `b${index}`,
       project: isClone ? first.project : isProject && shape.chance(0.3) ? "garden" : "default",
@@ -181,10 +187,7 @@ export class Chain {
         frameBytesMax,
         drop: shape.chance(0.3) ? "newest" : "oldest",
         ackTimeoutMs: 300 + shape.below(900),
-        ackTimeoutMsMax: shape.pick([2000, 8000, 30_000]),
-        windowFrames: 1 + shape.below(6),
-        silenceMs: shape.pick([5000, 15_000]),
-        flushDelayMs: shape.pick([0, 40, 200]),
+        ...finer,
       },
     };
     const src = kind === BoardKind.Mqtt ? options.src.replaceAll("/", "_") : options.src;

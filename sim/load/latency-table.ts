@@ -20,6 +20,13 @@ export class LatencyTable {
     for (const [index, count] of counts.entries()) this.counts[index] = (this.counts[index] ?? 0) + count;
   }
 
+  /** The counts, which begin at 0 again. */
+  take(): number[] {
+    const counts = [...this.counts];
+    this.counts.fill(0);
+    return counts;
+  }
+
   /** Upper end of the bucket that holds the fraction, ms; undefined without values. */
   percentile(fraction: number): number | undefined {
     const total = this.counts.reduce((sum, count) => sum + count, 0);

@@ -102,9 +102,8 @@ setInterval(() => {
   }
   const message: FromWorker = {
     type: "state",
-    state: { ...state, latency: world.latency.counts.splice(0), busyShare },
+    state: { ...state, latency: world.latency.take(), busyShare },
   };
-  world.latency.addAll(new LatencyTable().counts);
   port.postMessage(message);
 }, STATE_MS);
 
