@@ -5,6 +5,7 @@ import type { ProgramModel } from "./command-model.ts";
 import { SHELLS, type Shell } from "./completions.ts";
 import { toleratePipeEnd, writeOut } from "./output.ts";
 import { READING_COMMANDS } from "./reading-commands.ts";
+import { RIGHTS_COMMANDS } from "./rights-commands.ts";
 import { UserError } from "./user-error.ts";
 
 const ABOUT = `Gets the console lines of boards that run JavaScript to a log service:
@@ -47,7 +48,7 @@ function makeProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
   addUp(program);
-  for (const definition of READING_COMMANDS) addDefined(program, definition);
+  for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS]) addDefined(program, definition);
   addSim(program);
   addCompletion(program);
   return program;
