@@ -20,7 +20,8 @@ export interface EmbeddedBrokerOptions {
 
 /** A frame, its topic and its head. */
 const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 1024;
-const CONNECTIONS_MAX = 5_000;
+/** Twice the boards that one gateway is measured with; each costs some 20 KB and a file descriptor. */
+const CONNECTIONS_MAX = 20_000;
 const SUBSCRIPTIONS_MAX = 32;
 /** Longer, and none at all, becomes this; a dead connection is found within one and a half times it. */
 const KEEPALIVE_S_MAX = 1_200;

@@ -1,8 +1,8 @@
 import type { Counters } from "../host/counters.ts";
 import { type SessionIdentity, type SessionWorld, SourceSession } from "./source-session.ts";
 
-/** Sessions kept; some 1 KB each. A board that was forgotten costs one question to the service when it comes back. */
-const SESSIONS_MAX = 10_000;
+/** Sessions kept, as many as there may be connections; some 1 KB each. A board that was forgotten costs one question to the service when it comes back. */
+const SESSIONS_MAX = 20_000;
 
 /**
  * The sessions of all sources and boots, bounded: the one not used for longest goes first, but never one that still waits for a
