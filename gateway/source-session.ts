@@ -91,7 +91,7 @@ export class SourceSession {
   async #take(frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> {
     const { committer, counters } = this.#world;
     const { project, src, boot } = this.#identity;
-    this.#acceptedMark ??= await this.#askMark();
+    this.#acceptedMark ??= await this.#askMark(frame.first);
     if (frame.clock === "uptime" && frame.now !== undefined) {
       this.#clockMap.observe(frame.now, receipt.monotonicMs);
     }
@@ -212,13 +212,13 @@ export class SourceSession {
     };
   }
 
-  async #askMark(): Promise<number> {
+  async #askMark(first: number | undefined): Promise<number> {
     const { uplink, pauses, random, counters } = this.#world;
     const { project, src, boot } = this.#identity;
     const backoff = new Backoff(random, MARK_RETRY);
     for (;;) {
       try {
-        const mark = await uplink.mark(project, src, boot.text);
+        const mark = await uplink.mark(project, src, boot.text, first);
         this.#durableMark = mark;
         return mark;
       } catch (error) {

@@ -20,14 +20,16 @@ export interface Uplink {
 
   /**
    * The highest seq of `(src, boot)` that is stored or accounted for by a loss record; 0 for a boot never seen.
+   * @param first the oldest seq that the board still holds, where it said so. What is below it was acked, or is lost: an uplink
+   * that cannot ask the service for now may begin there, and leave what is below to the gaps that the store keeps (6.9).
    * @throws UplinkUnavailable
    */
-  mark(project: string, src: string, boot: string): Promise<number>;
+  mark(project: string, src: string, boot: string, first?: number): Promise<number>;
 }
 
 /** The service is away or refuses everything for now; the caller keeps what it has and tries again. */
 export class UplinkUnavailable extends Error {
-  readonly code = "UPLINK_UNAVAILABLE";
+  readonly code: string = "UPLINK_UNAVAILABLE";
   constructor(reason: string, options?: ErrorOptions) {
     super(`the log service cannot be reached: ${reason}`, options);
     this.name = "UplinkUnavailable";

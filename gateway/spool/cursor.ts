@@ -1,0 +1,79 @@
+import { crc32 } from "node:zlib";
+import type { Disk } from "../../host/disk.ts";
+import { isSpoolEpoch } from "../../protocol/ingest.ts";
+
+/** How far the service has everything, and which epoch the spool is in. */
+export interface Cursor {
+  /** 16 hex digits. */
+  readonly epoch: string;
+  /** Entries below this position were sent under an earlier epoch, and are never sent under this one. */
+  readonly epochStart: number;
+  /** Everything up to here is stored by the service. */
+  readonly forwarded: number;
+}
+
+interface Slot extends Cursor {
+  /** The higher of two good slots counts. */
+  readonly turn: number;
+}
+
+const SLOTS = ["cursor-a", "cursor-b"] as const;
+
+/**
+ * The cursor in two files, written in turn, each with a checksum: one that is damaged leaves the one before it, which is behind
+ * and never ahead.
+ */
+export class CursorFile {
+  readonly #disk: Disk;
+  readonly #folder: string;
+  #turn = 0;
+
+  constructor(disk: Disk, folder: string) {
+    this.#disk = disk;
+    this.#folder = folder;
+  }
+
+  /** The newest good one, and how many slots are damaged. */
+  async read(): Promise<{ readonly cursor: Cursor | undefined; readonly damagedCount: number }> {
+    let newest: Slot | undefined;
+    let damagedCount = 0;
+    for (const name of SLOTS) {
+      const bytes = await this.#disk.read(`${this.#folder}/${name}`);
+      if (bytes === undefined) continue;
+      const slot = decodeSlot(bytes);
+      if (slot === undefined) damagedCount += 1;
+      else if (newest === undefined || slot.turn > newest.turn) newest = slot;
+    }
+    this.#turn = newest?.turn ?? 0;
+    return { cursor: newest, damagedCount };
+  }
+
+  /** Durable when it resolves. */
+  async write(cursor: Cursor): Promise<void> {
+    const turn = this.#turn + 1;
+    await this.#disk.replace(
+      `${this.#folder}/${SLOTS[turn % 2] ?? SLOTS[0]}`,
+      encodeSlot({ ...cursor, turn }),
+    );
+    this.#turn = turn;
+  }
+
+  /** In both slots: what must not be forgotten even when one of them is damaged. */
+  async writeBoth(cursor: Cursor): Promise<void> {
+    await this.write(cursor);
+    await this.write(cursor);
+  }
+}
+
+function encodeSlot({ epoch, epochStart, forwarded, turn }: Slot): Uint8Array {
+  const text = JSON.stringify([epoch, epochStart, forwarded, turn]);
+  return Buffer.from(`${text} ${crc32(text).toString(16).padStart(8, "0")}\n`);
+}
+
+function decodeSlot(bytes: Uint8Array): Slot | undefined {
+  const [, text = "", digits] =
+    /^(\[.*\]) ([0-9a-f]{8})\n$/.exec(Buffer.from(bytes).toString("latin1")) ?? [];
+  if (digits === undefined || crc32(text) !== Number.parseInt(digits, 16)) return undefined;
+  const [epoch, epochStart, forwarded, turn] = JSON.parse(text) as [string, number, number, number];
+  return isSpoolEpoch(epoch) ? { epoch, epochStart, forwarded, turn } : undefined;
+}

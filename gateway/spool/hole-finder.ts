@@ -1,0 +1,68 @@
+import type { NewEntry, SeqRange } from "../../protocol/entry.ts";
+import type { PositionRange } from "./spool-loss.ts";
+
+interface Hole {
+  readonly src: string;
+  readonly lost: SeqRange;
+  /** Positions of the entries of the boot on either side. */
+  readonly after: number;
+  readonly before: number;
+}
+
+/** Boots followed at a time; of others a damage is told by its count alone. */
+const BOOTS_MAX = 10_000;
+
+/**
+ * Says which seqs stood in damaged positions: entries of a boot stand in the spool without a gap, so a hole around a damage is
+ * what was lost.
+ */
+export class HoleFinder {
+  readonly #boots = new Map<string, { next: number; position: number }>();
+  #holes: Hole[] = [];
+
+  /** Entries in the order of their positions. @param markBefore what is known of the boot from before the spool. */
+  add(entry: NewEntry, position: number, markBefore: number | undefined): void {
+    const { src, lost } = entry;
+    const boot = lost?.boot ?? entry.boot;
+    const first = lost?.first ?? entry.seq;
+    const last = lost?.last ?? entry.seq;
+    if (boot === undefined || first === undefined || last === undefined) return;
+    const key = `${boot}\n${src}`;
+    let state = this.#boots.get(key);
+    if (state === undefined) {
+      if (this.#boots.size >= BOOTS_MAX) return;
+      state = { next: markBefore === undefined ? first : markBefore + 1, position: 0 };
+      this.#boots.set(key, state);
+    }
+    if (first > state.next) {
+      this.#holes.push({
+        src,
+        lost: { boot, first: state.next, last: first - 1 },
+        after: state.position,
+        before: position,
+      });
+    } else if (lost !== undefined) {
+      // A loss record written later fills the hole it speaks of.
+      this.#holes = this.#holes.filter(
+        (hole) =>
+          hole.src !== src || hole.lost.boot !== boot || hole.lost.first < first || hole.lost.last > last,
+      );
+    }
+    state.next = Math.max(state.next, last + 1);
+    state.position = position;
+  }
+
+  /** The holes that stand around a damage and are no larger than it, and how many of its positions they leave unexplained. */
+  explain({ first, last }: PositionRange): { readonly holes: readonly Hole[]; readonly restCount: number } {
+    let restCount = last - first + 1;
+    const holes: Hole[] = [];
+    for (const hole of this.#holes) {
+      const count = hole.lost.last - hole.lost.first + 1;
+      if (hole.after >= first || hole.before <= last || count > restCount) continue;
+      holes.push(hole);
+      restCount -= count;
+    }
+    this.#holes = this.#holes.filter((hole) => !holes.includes(hole));
+    return { holes, restCount };
+  }
+}

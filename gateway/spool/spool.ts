@@ -1,0 +1,651 @@
+import type { Clock, Timers } from "../../host/clock.ts";
+import type { Counters } from "../../host/counters.ts";
+import type { Disk } from "../../host/disk.ts";
+import type { ProcessLog } from "../../host/log.ts";
+import type { Random } from "../../host/random.ts";
+import type { NewEntry } from "../../protocol/entry.ts";
+import { decodeIngestEntry, encodeIngestEntry } from "../../protocol/ingest-entry.ts";
+import { CursorFile } from "./cursor.ts";
+import { MarkTable } from "./mark-table.ts";
+import { type Segment, SegmentWriter, segmentPath } from "./segment.ts";
+import { isDiskFull, SpoolFull, SpoolUnavailable } from "./spool-errors.ts";
+import { type LossEvent, lossesOf, lossOfCount, lossOfRange, type PositionRange } from "./spool-loss.ts";
+import {
+  decodeSegment,
+  encodeHeader,
+  encodeRecords,
+  HEADER_BYTES,
+  RECORD_HEAD_BYTES,
+  RecordKind,
+  type SpoolRecord,
+} from "./spool-record.ts";
+import { encodeRanges, type Recovered, recover, without } from "./spool-recovery.ts";
+import { SpoolTail } from "./spool-tail.ts";
+
+export interface SpoolOptions {
+  /** Of all segments together, with the reserve. At least four segments. */
+  readonly bytesMax: number;
+  /** Kept for loss records and cursors when the rest is full. Also stands on the disk as a file, to be given up when that is full. */
+  readonly reserveBytes: number;
+  readonly segmentBytes: number;
+  /** How long forwarded entries are kept, for a service that loses what it had answered. Gives way when the spool is full. */
+  readonly replayHorizonMs: number;
+  /** Least time between two syncs: a burst becomes one write, a line on its own waits for nothing. */
+  readonly commitIntervalMs: number;
+  /** What happens when the spool is full: boards wait for their acks, or the oldest unsent entries become loss records. */
+  readonly whenFull: "wait" | "evict";
+  /** Entries kept in memory for the forwarder. */
+  readonly tailBytesMax: number;
+  /** Longest time that the cursor on the disk is behind. */
+  readonly cursorPeriodMs: number;
+  /** Source under which a loss is filed of which nobody knows whose entries they were. */
+  readonly gatewaySrc: string;
+}
+
+export const SPOOL_DEFAULTS: Omit<SpoolOptions, "gatewaySrc"> = {
+  bytesMax: 1 << 30,
+  reserveBytes: 1 << 20,
+  segmentBytes: 8 << 20,
+  /** Five times the two minutes of an engine that syncs by itself. */
+  replayHorizonMs: 600_000,
+  commitIntervalMs: 50,
+  whenFull: "wait",
+  tailBytesMax: 8 << 20,
+  cursorPeriodMs: 60_000,
+};
+
+export interface SpoolWorld {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+}
+
+export const SPOOL_FOLDER = "spool";
+const RESERVE_FILE = `${SPOOL_FOLDER}/reserve`;
+const EPOCH_BYTES = 8;
+/** A segment that cannot be read is tried this often before it is given up as damaged. */
+const READ_FAILURES_MAX = 3;
+
+/**
+ * Durable store-and-forward: an append-only log of segments (docs/gateway.md, Spool). An entry that `commit` resolved for comes
+ * back from `read` after any crash, until `confirm` says that the service has it and the replay horizon has passed.
+ */
+export class Spool {
+  readonly #world: SpoolWorld;
+  readonly #options: SpoolOptions;
+  readonly #cursorFile: CursorFile;
+  readonly #marks: MarkTable;
+  readonly #segments: Segment[];
+  readonly #knownGaps: PositionRange[];
+  readonly #tail: SpoolTail;
+  #writer: SegmentWriter | undefined;
+  #nextSegmentNumber: number;
+  #durable: number;
+  #forwarded: number;
+  #epoch: string;
+  #epochStart: number;
+  /** The last position given before it was opened. */
+  readonly #openedAt: number;
+  /** The service has said what it has since then. */
+  #isGreeted = false;
+  /** The last entry that `read` gave out: it may be on its way. */
+  #attempted: number;
+  #writtenCursor: number;
+  #cursorAtMs: number;
+  #lastSyncMs = Number.NEGATIVE_INFINITY;
+  #hasReserve = false;
+  #loaded:
+    | { readonly number: number; readonly bytes: number; readonly records: readonly SpoolRecord[] }
+    | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+  /** Told after each commit. */
+  onDurable: () => void = () => {};
+
+  private constructor(
+    world: SpoolWorld,
+    options: SpoolOptions,
+    state: Recovered & {
+      readonly marks: MarkTable;
+      readonly cursorFile: CursorFile;
+      readonly epoch: string;
+      readonly epochStart: number;
+      readonly forwarded: number;
+    },
+  ) {
+    this.#world = world;
+    this.#options = options;
+    this.#cursorFile = state.cursorFile;
+    this.#marks = state.marks;
+    this.#segments = state.segments;
+    this.#knownGaps = state.knownGaps;
+    this.#nextSegmentNumber = state.nextSegmentNumber;
+    // After a restored or damaged disk the cursor may be ahead: positions are never given twice in an epoch.
+    this.#durable = Math.max(state.lastPosition, state.forwarded);
+    this.#forwarded = state.forwarded;
+    this.#attempted = state.forwarded;
+    this.#openedAt = this.#durable;
+    this.#epoch = state.epoch;
+    this.#epochStart = state.epochStart;
+    this.#writtenCursor = state.forwarded;
+    this.#cursorAtMs = world.clock.monotonicMs();
+    this.#tail = new SpoolTail(options.tailBytesMax);
+  }
+
+  /**
+   * Opens the spool in the disk's folder `spool`, making one where there is none. Damage found is written down as loss records.
+   * @throws what the disk throws when it can be neither read nor written.
+   */
+  static async open(
+    world: SpoolWorld,
+    given: Partial<SpoolOptions> & { readonly gatewaySrc: string },
+  ): Promise<Spool> {
+    const options: SpoolOptions = { ...SPOOL_DEFAULTS, ...given };
+    if (options.bytesMax < 4 * options.segmentBytes + options.reserveBytes) {
+      throw new RangeError("bytesMax: must hold at least four segments and the reserve");
+    }
+    const { disk, random, counters, log } = world;
+    const cursorFile = new CursorFile(disk, SPOOL_FOLDER);
+    const { cursor, damagedCount } = await cursorFile.read();
+    if (damagedCount > 0) counters.add("spool_damaged_cursors_total", damagedCount);
+    const marks = new MarkTable();
+    const recovered = await recover(world, SPOOL_FOLDER, cursor, marks);
+    const epoch = cursor?.epoch ?? recovered.epoch ?? Buffer.from(random.bytes(EPOCH_BYTES)).toString("hex");
+    const epochStart = cursor?.epochStart ?? recovered.epochStart ?? 1;
+    // Without a cursor the service says on connect what it has.
+    const oldest = recovered.segments[0]?.header.firstPosition ?? 1;
+    const forwarded = cursor?.forwarded ?? Math.max(oldest, epochStart) - 1;
+    const spool = new Spool(world, options, {
+      ...recovered,
+      marks,
+      cursorFile,
+      epoch,
+      epochStart,
+      forwarded,
+    });
+    if (cursor === undefined) await cursorFile.writeBoth({ epoch, epochStart, forwarded });
+    for (const number of recovered.emptyNumbers) await disk.remove(segmentPath(SPOOL_FOLDER, number));
+    log.info(
+      { segments: recovered.segments.length, waitingEntries: spool.waitingEntries, epoch },
+      "spool open",
+    );
+    spool.#noteForwarded();
+    await spool.#restoreReserve();
+    await spool.#secureTail();
+    await spool.#noteDamage(recovered);
+    return spool;
+  }
+
+  /** 16 hex digits; changes where the disk is older than what the service has seen of it. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /** The last durable entry's position. */
+  get durable(): number {
+    return this.#durable;
+  }
+
+  /** The service has everything up to here. */
+  get forwarded(): number {
+    return this.#forwarded;
+  }
+
+  /** Entries that the service does not have yet. */
+  get waitingEntries(): number {
+    return Math.max(0, this.#durable - this.#forwarded);
+  }
+
+  /** Of all segments. */
+  get bytes(): number {
+    return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  get segmentCount(): number {
+    return this.#segments.length;
+  }
+
+  /** The highest seq of the boot that went in, or undefined where the spool does not know the boot. */
+  markOf(src: string, boot: string): number | undefined {
+    return this.#marks.get(src, boot);
+  }
+
+  /**
+   * Resolves when the entries are durable.
+   * @throws SpoolUnavailable when they are not (disk full or failing, spool full); nothing of the call counts then.
+   */
+  commit(entries: readonly NewEntry[]): Promise<void> {
+    return this.#exclusive(async () => {
+      await this.#pauseForInterval();
+      await this.#write(entries, false);
+    });
+  }
+
+  /**
+   * Entries behind a position, in order; positions may be missing where something was lost. Empty: there are none.
+   * @throws what the disk throws when a segment cannot be read.
+   */
+  async read(
+    after: number,
+    { entriesMax, bytesMax }: { readonly entriesMax: number; readonly bytesMax: number },
+  ): Promise<readonly SpoolRecord[]> {
+    let found = this.#tail.from(after + 1, entriesMax);
+    found ??= await this.#exclusive(() => this.#readSegments(after));
+    const given: SpoolRecord[] = [];
+    let bytes = 0;
+    for (const record of found) {
+      bytes += record.payload.length;
+      if (given.length > 0 && (given.length >= entriesMax || bytes > bytesMax)) break;
+      given.push(record);
+    }
+    this.#attempted = Math.max(this.#attempted, given.at(-1)?.position ?? 0);
+    return given;
+  }
+
+  /** The service has everything up to here: more than before, or less where it lost something. */
+  async confirm(position: number): Promise<void> {
+    this.#forwarded = Math.min(position, this.#durable);
+    this.#tail.dropThrough(this.#forwarded);
+    this.#noteForwarded();
+    const now = this.#world.clock.monotonicMs();
+    const isDue =
+      this.#forwarded !== this.#writtenCursor && now - this.#cursorAtMs >= this.#options.cursorPeriodMs;
+    const isRemovable = this.#isPastHorizon(this.#segments[0]);
+    if (isDue || isRemovable) await this.#exclusive(() => this.#sweep(isDue));
+  }
+
+  /**
+   * What the service answered on connect: up to where it has this epoch, 0 for none of it. More than was ever sent from here
+   * means that this disk is an older copy. What it held when it was opened the service has then, and what came since gets an
+   * epoch of its own, for its positions were given to other entries before.
+   */
+  async greet(servicePosition: number): Promise<void> {
+    const sent = this.#isGreeted ? this.#attempted : this.#openedAt;
+    if (servicePosition > sent) {
+      await this.#exclusive(() => this.#startEpoch(this.#isGreeted ? this.#forwarded : this.#openedAt));
+      this.#isGreeted = true;
+      return;
+    }
+    this.#isGreeted = true;
+    this.#attempted = Math.max(this.#attempted, servicePosition);
+    // What was sent under an earlier epoch is never sent under this one.
+    const oldest = Math.max(this.#epochStart, this.#segments[0]?.header.firstPosition ?? this.#durable + 1);
+    if (servicePosition < this.#forwarded) this.#world.counters.add("spool_rewinds_total");
+    await this.confirm(Math.max(servicePosition, oldest - 1));
+  }
+
+  /** Writes the cursor, and removes what was kept for the replay horizon long enough. To be called from time to time. */
+  maintain(): Promise<void> {
+    return this.#exclusive(() => this.#sweep(this.#forwarded !== this.#writtenCursor));
+  }
+
+  /** Leaves the cursor where it is now. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    await this.#exclusive(async () => {
+      this.#isClosed = true;
+      await this.#writer?.close();
+      this.#writer = undefined;
+      if (this.#forwarded !== this.#writtenCursor) await this.#writeCursor();
+    }).catch((error: Error) =>
+      this.#world.log.warn({ error: error.message }, "the spool's cursor could not be written"),
+    );
+  }
+
+  #exclusive<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(task);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #pauseForInterval(): Promise<void> {
+    const { clock, timers } = this.#world;
+    const waitMs = this.#lastSyncMs + this.#options.commitIntervalMs - clock.monotonicMs();
+    if (waitMs > 0) await new Promise<void>((resolve) => timers.after(waitMs, resolve));
+  }
+
+  /** @param isReserved may use the reserve: loss records. */
+  async #write(
+    entries: readonly NewEntry[],
+    isReserved: boolean,
+    notes: readonly PositionRange[] = [],
+  ): Promise<void> {
+    if (this.#isClosed) throw new SpoolUnavailable("it is closed");
+    const payloads = entries.map(encodeIngestEntry);
+    if (payloads.length + notes.length === 0) return;
+    const entryBytes = payloads.reduce((sum, { length }) => sum + RECORD_HEAD_BYTES + length, 0);
+    if (!isReserved) await this.#makeRoom(HEADER_BYTES + entryBytes);
+    const records = payloads.map(
+      (payload, index): SpoolRecord => ({
+        kind: RecordKind.Entry,
+        position: this.#durable + 1 + index,
+        payload,
+      }),
+    );
+    const last = this.#durable + records.length;
+    const all: SpoolRecord[] = [...records];
+    if (notes.length > 0) all.push({ kind: RecordKind.Damage, position: last, payload: encodeRanges(notes) });
+    try {
+      const writer =
+        this.#writer !== undefined && this.#writer.segment.bytes < this.#options.segmentBytes
+          ? this.#writer
+          : undefined;
+      await (writer === undefined ? this.#writeToNew(all) : writer.write(encodeRecords(this.#epoch, all)));
+    } catch (error) {
+      throw await this.#failed(error);
+    }
+    this.#lastSyncMs = this.#world.clock.monotonicMs();
+    this.#world.counters.add("spool_syncs_total");
+    this.#world.counters.add("spool_written_bytes_total", entryBytes);
+    this.#durable = last;
+    const segment = this.#writer?.segment;
+    if (segment !== undefined) segment.lastPosition = last;
+    for (const entry of entries) this.#marks.add(entry);
+    this.#tail.push(records);
+    if (!this.#hasReserve && !isReserved) await this.#restoreReserve();
+    if (records.length > 0) this.onDurable();
+  }
+
+  async #writeToNew(records: readonly SpoolRecord[]): Promise<void> {
+    await this.#writer?.close();
+    this.#writer = undefined;
+    const number = this.#nextSegmentNumber++;
+    const header = {
+      epoch: this.#epoch,
+      epochStart: this.#epochStart,
+      firstPosition: this.#durable + 1,
+      createdMs: Math.max(0, this.#world.clock.wallMs()),
+    };
+    const writer = await SegmentWriter.open(this.#world.disk, SPOOL_FOLDER, number, header);
+    this.#segments.push(writer.segment);
+    this.#writer = writer;
+    const marks: SpoolRecord = {
+      kind: RecordKind.Marks,
+      position: this.#durable,
+      payload: this.#marks.encode(),
+    };
+    await writer.write(
+      Buffer.concat([encodeHeader(header), encodeRecords(this.#epoch, [marks, ...records])]),
+    );
+  }
+
+  /** The segment is given up: what a failed write or sync left in it does not count, and is written anew into another. */
+  async #failed(cause: unknown): Promise<SpoolUnavailable> {
+    const { counters, log, disk } = this.#world;
+    const writer = this.#writer;
+    this.#writer = undefined;
+    const isFull = isDiskFull(cause);
+    counters.add(isFull ? "spool_disk_full_total" : "spool_write_failures_total");
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    log.error({ error: reason, segment: writer?.segment.number }, "the spool could not be written");
+    await writer?.close();
+    try {
+      if (isFull) await this.#spendReserve();
+      if (writer !== undefined && writer.segment.lastPosition < writer.segment.header.firstPosition) {
+        await disk.remove(segmentPath(SPOOL_FOLDER, writer.segment.number));
+        this.#segments.splice(this.#segments.indexOf(writer.segment), 1);
+      }
+      if (isFull) await this.#sweep(true, 0);
+    } catch (error) {
+      log.warn({ error: String(error) }, "the spool could not make room on the disk");
+    }
+    return new SpoolUnavailable(reason, { cause });
+  }
+
+  /** @throws SpoolFull */
+  async #makeRoom(neededBytes: number): Promise<void> {
+    const { bytesMax, reserveBytes, whenFull } = this.#options;
+    const isOver = (): boolean => this.bytes + neededBytes > bytesMax - reserveBytes;
+    if (!isOver()) return;
+    await this.#sweep(false, 0, isOver);
+    // Loss records take room too: evicting ends where it would only turn them over.
+    for (let evictionsLeft = this.#segments.length; isOver(); evictionsLeft--) {
+      if (evictionsLeft === 0 || whenFull !== "evict" || !(await this.#evictOldest())) {
+        this.#world.counters.add("spool_full_commits_total");
+        throw new SpoolFull(bytesMax);
+      }
+    }
+  }
+
+  /** The oldest segment of which nothing was ever sent becomes loss records. False: there is none. */
+  async #evictOldest(): Promise<boolean> {
+    // Nobody knows what was on its way when the last life ended, until the service says so.
+    const sent = Math.max(this.#attempted, this.#forwarded, this.#isGreeted ? 0 : this.#openedAt);
+    const index = this.#segments.findIndex(
+      (each) => each !== this.#writer?.segment && each.header.firstPosition > sent,
+    );
+    const segment = this.#segments[index];
+    if (segment === undefined) return false;
+    const records = (await this.#load(segment)).filter((record) => this.#counts(record, segment, index));
+    const entries = records.map(({ payload }) => decodeIngestEntry(payload)).filter((entry) => entry.ok);
+    const range = { first: segment.header.firstPosition, last: this.#lastOf(index) };
+    const losses = lossesOf(
+      entries.map((entry) => entry.value),
+      this.#event("evicted: the spool was full"),
+    );
+    await this.#write(losses, true, range.last >= range.first ? [range] : []);
+    this.#addGaps([range]);
+    await this.#remove(segment);
+    this.#world.counters.add("spool_evicted_entries_total", entries.length);
+    this.#world.log.warn({ entries: entries.length }, "the spool is full: the oldest entries were given up");
+    return true;
+  }
+
+  /** Removes segments from the oldest on, once the cursor past them is durable. */
+  async #sweep(
+    writesCursor: boolean,
+    horizonMs = this.#options.replayHorizonMs,
+    isWanted: () => boolean = () => true,
+  ): Promise<void> {
+    if (this.#isClosed) return;
+    if (writesCursor) await this.#writeCursor();
+    for (;;) {
+      const oldest = this.#segments[0];
+      if (!this.#isPastHorizon(oldest, horizonMs) || oldest === undefined || !isWanted()) return;
+      if (this.#writtenCursor < oldest.lastPosition) await this.#writeCursor();
+      if (!this.#isPastHorizon(oldest)) this.#world.counters.add("spool_horizon_cut_short_total");
+      await this.#remove(oldest);
+    }
+  }
+
+  #isPastHorizon(segment: Segment | undefined, horizonMs = this.#options.replayHorizonMs): boolean {
+    if (segment === undefined || segment === this.#writer?.segment || segment.forwardedAtMs === undefined)
+      return false;
+    return this.#world.clock.monotonicMs() - segment.forwardedAtMs >= horizonMs;
+  }
+
+  async #remove(segment: Segment): Promise<void> {
+    await this.#world.disk.remove(segmentPath(SPOOL_FOLDER, segment.number));
+    this.#segments.splice(this.#segments.indexOf(segment), 1);
+    if (this.#loaded?.number === segment.number) this.#loaded = undefined;
+    this.#world.counters.add("spool_removed_segments_total");
+  }
+
+  #noteForwarded(): void {
+    const nowMs = this.#world.clock.monotonicMs();
+    for (const segment of this.#segments) {
+      if (segment.lastPosition > this.#forwarded) segment.forwardedAtMs = undefined;
+      else segment.forwardedAtMs ??= nowMs;
+    }
+  }
+
+  async #writeCursor(): Promise<void> {
+    const forwarded = this.#forwarded;
+    await this.#cursorFile.write({ epoch: this.#epoch, epochStart: this.#epochStart, forwarded });
+    this.#writtenCursor = forwarded;
+    this.#cursorAtMs = this.#world.clock.monotonicMs();
+    this.#world.counters.add("spool_cursor_writes_total");
+  }
+
+  /** @param through the last position that belongs to the epoch before. */
+  async #startEpoch(through: number): Promise<void> {
+    const { random, counters, log } = this.#world;
+    const epoch = Buffer.from(random.bytes(EPOCH_BYTES)).toString("hex");
+    const epochStart = through + 1;
+    await this.#cursorFile.writeBoth({ epoch, epochStart, forwarded: through });
+    counters.add("spool_new_epochs_total");
+    log.warn(
+      { before: this.#epoch, epoch },
+      "the spool's disk is older than what the service has of it: a new epoch begins",
+    );
+    this.#epoch = epoch;
+    this.#epochStart = epochStart;
+    this.#forwarded = through;
+    this.#writtenCursor = through;
+    this.#attempted = through;
+    await this.#writer?.close();
+    this.#writer = undefined;
+    this.#noteForwarded();
+  }
+
+  async #readSegments(after: number): Promise<readonly SpoolRecord[]> {
+    for (const [index, segment] of this.#segments.entries()) {
+      if (this.#lastOf(index) <= after) continue;
+      const all = await this.#load(segment);
+      const records = all.filter((record) => record.position > after && this.#counts(record, segment, index));
+      await this.#noteUnreadable(after, segment, records, this.#lastOf(index));
+      if (records.length > 0) return records;
+    }
+    return [];
+  }
+
+  /** Entries that were there when the spool was opened, or were written since, and cannot be read now. */
+  async #noteUnreadable(
+    after: number,
+    segment: Segment,
+    records: readonly SpoolRecord[],
+    last: number,
+  ): Promise<void> {
+    const missing: PositionRange[] = [];
+    let next = Math.max(after + 1, segment.header.firstPosition);
+    for (const { position } of records) {
+      if (position > next) missing.push({ first: next, last: position - 1 });
+      next = position + 1;
+    }
+    if (next <= last) missing.push({ first: next, last });
+    const news = missing.flatMap((range) => without(range, this.#knownGaps));
+    if (news.length === 0) return;
+    const count = countOf(news);
+    this.#world.counters.add("spool_damaged_entries_total", count);
+    const event = this.#event("damaged in the spool");
+    this.#addGaps(news);
+    await this.#write([lossOfCount(event.gatewaySrc, count, event)], true, news);
+  }
+
+  /**
+   * A process that was killed may have left entries that were written and never synced. Those that the service does not have are
+   * written anew before anybody relies on them: a sync of the old file could succeed for pages that an earlier failure dropped.
+   */
+  async #secureTail(): Promise<void> {
+    const index = this.#segments.length - 1;
+    const segment = this.#segments[index];
+    if (segment === undefined || segment.lastPosition <= this.#forwarded) return;
+    const all = await this.#load(segment);
+    const records = all.filter(
+      (each) => each.position > this.#forwarded && this.#counts(each, segment, index),
+    );
+    const first = records[0];
+    if (first === undefined) return;
+    const last = this.#durable;
+    this.#durable = first.position - 1;
+    try {
+      await this.#writeToNew(records);
+      const written = this.#segments.at(-1);
+      if (written !== undefined) written.lastPosition = last;
+    } catch (error) {
+      await this.#failed(error);
+      // A full disk must not keep the gateway from emptying it.
+      const file = await this.#world.disk.openAppend(segmentPath(SPOOL_FOLDER, segment.number));
+      await file.sync();
+      await file.close();
+    }
+    this.#durable = last;
+  }
+
+  async #noteDamage({ damages, holes }: Recovered): Promise<void> {
+    if (damages.length === 0) return;
+    const event = this.#event("damaged in the spool");
+    const losses: NewEntry[] = [];
+    let restCount = 0;
+    for (const range of damages) {
+      const explained = holes.explain(range);
+      for (const { src, lost } of explained.holes) losses.push(lossOfRange(src, lost, event));
+      restCount += explained.restCount;
+    }
+    if (restCount > 0) losses.push(lossOfCount(event.gatewaySrc, restCount, event));
+    this.#world.counters.add("spool_damaged_entries_total", countOf(damages));
+    this.#world.log.error({ entries: countOf(damages) }, "entries in the spool are damaged and lost");
+    this.#addGaps(damages);
+    await this.#write(losses, true, damages);
+  }
+
+  #addGaps(ranges: readonly PositionRange[]): void {
+    const oldest = this.#segments[0]?.header.firstPosition ?? 0;
+    const standing = this.#knownGaps.filter(({ last }) => last >= oldest);
+    this.#knownGaps.splice(0, this.#knownGaps.length, ...standing, ...ranges);
+  }
+
+  #event(why: string): LossEvent {
+    return { why, receivedMs: Math.max(0, this.#world.clock.wallMs()), gatewaySrc: this.#options.gatewaySrc };
+  }
+
+  /** Of the segment at an index, the last position that no later segment writes anew. */
+  #lastOf(index: number): number {
+    const segment = this.#segments[index];
+    const next = this.#segments[index + 1]?.header.firstPosition ?? Number.POSITIVE_INFINITY;
+    return Math.min(segment?.lastPosition ?? 0, next - 1);
+  }
+
+  #counts(record: SpoolRecord, segment: Segment, index: number): boolean {
+    const { kind, position } = record;
+    return (
+      kind === RecordKind.Entry && position >= segment.header.firstPosition && position <= this.#lastOf(index)
+    );
+  }
+
+  /** The records of a segment; nothing where it could not be read again and again. */
+  async #load(segment: Segment): Promise<readonly SpoolRecord[]> {
+    const known = this.#loaded;
+    if (known?.number === segment.number && known.bytes === segment.bytes) return known.records;
+    const { number, bytes } = segment;
+    try {
+      const file = await this.#world.disk.read(segmentPath(SPOOL_FOLDER, number));
+      segment.readFailureCount = 0;
+      const content = file && decodeSegment(file, segment.header);
+      const records = content?.records ?? [];
+      this.#loaded = { number, bytes, records };
+      return records;
+    } catch (error) {
+      segment.readFailureCount += 1;
+      this.#world.counters.add("spool_read_failures_total");
+      if (segment.readFailureCount < READ_FAILURES_MAX) throw error;
+      return [];
+    }
+  }
+
+  async #spendReserve(): Promise<void> {
+    if (!this.#hasReserve) return;
+    this.#hasReserve = false;
+    await this.#world.disk.remove(RESERVE_FILE);
+  }
+
+  async #restoreReserve(): Promise<void> {
+    if (this.#hasReserve) return;
+    try {
+      const there = await this.#world.disk.read(RESERVE_FILE);
+      if (there?.length !== this.#options.reserveBytes) {
+        await this.#world.disk.replace(RESERVE_FILE, new Uint8Array(this.#options.reserveBytes).fill(0x2e));
+      }
+      this.#hasReserve = true;
+    } catch (error) {
+      this.#world.log.warn({ error: String(error) }, "the spool has no reserve on the disk");
+    }
+  }
+}
+
+function countOf(ranges: readonly PositionRange[]): number {
+  return ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+}
