@@ -9,5 +9,12 @@ export class UnsupportedSyntax extends Error {
   readonly findings: readonly UnsupportedFinding[];
 }
 export function checkForEspruino(name: string, text: string, map?: object): void;
-export function bundleForEspruino(entry: string): Promise<string>;
+export const FEATURES: readonly string[];
+export const SIMULATOR_FEATURES: readonly string[];
+export function bundleForEspruino(
+  entry: string,
+  options?: { readonly board?: string; readonly features?: readonly string[] },
+): Promise<string>;
+export function bundleAgent(features?: readonly string[]): Promise<string>;
+export function bundlePort(port: string, features?: readonly string[]): Promise<string>;
 export function buildFirmware(options: { readonly outDir: string }): Promise<Record<string, number>>;

@@ -4,6 +4,7 @@ import { SourceMap } from "node:module";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { hotNamesFirst, inlineConstants } from "./espruino-inline.mjs";
 import { findUnsupported } from "./espruino-syntax.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -43,11 +44,39 @@ export function checkForEspruino(name, text, map) {
   if (findings.length > 0) throw new UnsupportedSyntax(name, findings);
 }
 
+/** The build options (docs/agent.md): each is a constant in the sources, and what is off leaves no byte behind. */
+export const FEATURES = [
+  "plain",
+  "shared",
+  "clock",
+  "fold",
+  "levels",
+  "reserve",
+  "words",
+  "direct",
+  "stop",
+  "unacked",
+  "lab",
+];
+
 /**
- * Bundles a file to minified text that is a function body. Nothing may be exported: esbuild's helper for that keeps a
+ * What `agent.js` is built with: the simulator's boards share their wires, are stopped, and may be told the time.
+ */
+export const SIMULATOR_FEATURES = ["shared", "clock", "direct", "stop", "unacked", "lab"];
+
+const PORT_FILES = {
+  simulator: { entry: "firmware-js/agent/main.ts", board: "firmware-js/agent/env-board.ts" },
+  serial: { entry: "firmware-js/espruino/main.ts", board: "firmware-js/espruino/serial.ts" },
+  mqtt: { entry: "firmware-js/espruino/main.ts", board: "firmware-js/espruino/mqtt.ts" },
+};
+
+/**
+ * Bundles an entry to minified text that is a function body. Nothing may be exported: esbuild's helper for that keeps a
  * loop's variable in a function, and then every export is the last one on Espruino.
  */
-export async function bundleForEspruino(entry) {
+export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.board, features = [] } = {}) {
+  const unknown = features.find((one) => !FEATURES.includes(one));
+  if (unknown !== undefined) throw new RangeError(`no build option is called ${unknown}`);
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -62,13 +91,32 @@ export async function bundleForEspruino(entry) {
     charset: "ascii",
     legalComments: "none",
     external: ["MQTT", "Storage"],
+    alias: { board: join(root, board) },
+    define: Object.fromEntries(
+      FEATURES.map((one) => [`WITH_${one.toUpperCase()}`, String(features.includes(one))]),
+    ),
     tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
     logLevel: "silent",
   });
   const file = (end) => outputFiles.find((one) => one.path.endsWith(end)).text;
   const text = file(".js").trim();
   checkForEspruino(entry, text, JSON.parse(file(".js.map")));
-  return text;
+  const inlined = hotNamesFirst(inlineConstants(text));
+  checkForEspruino(entry, inlined);
+  return inlined;
+}
+
+/** The core as a function body of `env` (and of what stands beside it in `compileAgent`), as the simulator runs it. */
+export function bundleAgent(features = SIMULATOR_FEATURES) {
+  return bundleForEspruino(PORT_FILES.simulator.entry, { board: PORT_FILES.simulator.board, features });
+}
+
+/** The agent with a port: a file that is a module on Espruino, or can stand in front of an app. */
+export async function bundlePort(port, features = []) {
+  const { entry, board } = PORT_FILES[port];
+  const body = await bundleForEspruino(entry, { board, features });
+  const given = body.replace(/started=(\w+);?$/, "return $1");
+  return `(typeof exports=="undefined"?global.boardlog={}:exports).start=function(options){${given}};\n`;
 }
 
 const USAGE = {
@@ -82,23 +130,14 @@ const banner = (port) => `// boardlog agent for Espruino over ${port}; MIT licen
 // Pasted in front of an app it works too, at the price of RAM: boardlog.start(...). Options and costs: docs/agent.md.
 `;
 
-/** The port's text prepares `env`, the core's text runs on it. The core's function is dropped once it has run. */
-function compose(port, portText, agentText) {
-  return `${banner(port)}(typeof exports=="undefined"?global.boardlog={}:exports).start=function(options){var env;${portText}(function(env){${agentText}})(env);return env.agent};\n`;
-}
-
 /**
  * Writes `agent.js` (the core: a function body of `env`), `espruino-serial.js` and `espruino-mqtt.js` to `outDir`.
  * @returns the bytes of each file, by name.
  * @throws {UnsupportedSyntax}
  */
 export async function buildFirmware({ outDir }) {
-  const agentText = await bundleForEspruino("firmware-js/agent/agent.ts");
-  const files = { "agent.js": agentText };
-  for (const port of PORTS) {
-    const portText = await bundleForEspruino(`firmware-js/espruino/${port}.ts`);
-    files[`espruino-${port}.js`] = compose(port, portText, agentText);
-  }
+  const files = { "agent.js": await bundleAgent() };
+  for (const port of PORTS) files[`espruino-${port}.js`] = banner(port) + (await bundlePort(port, ["clock"]));
   await mkdir(outDir, { recursive: true });
   const sizes = {};
   for (const [name, text] of Object.entries(files)) {

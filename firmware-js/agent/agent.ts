@@ -1,61 +1,76 @@
 /**
  * The agent's core: from `console` to frames and back from acks to a free ring. One board, one agent: the state is
- * module-level, since that costs least on Espruino, and `env` is the only free name. The text this file is bundled to is
- * what boards and the simulator both run.
+ * module-level, since that costs least on Espruino; what it needs of a board is the module `board`, which the build
+ * chooses. Boards and the simulator run what this file is bundled to.
  *
  * The code keeps to what Espruino takes: functions and variables stand above their first use (nothing is hoisted there),
- * no default or rest parameters, no spread, no destructuring. `scripts/espruino-syntax.mjs` checks the finished bundle.
+ * no default or rest parameters, no spread, no destructuring. It is read again from flash each time it runs, so that
+ * fewer words are fewer microseconds: lines are kept as the text that will be sent.
  */
-import type { AgentEnv, AgentStats } from "./env.ts";
+import { ackTimeoutMsMin, boot, frameBytesMax, now, send, setClock, settings } from "board";
+import type { AgentConsole } from "./env.ts";
+import { agent } from "./handle.ts";
+import { isPlainMsg, plainCommand, plainHead } from "./plain.ts";
 
-declare const env: AgentEnv;
-
-const settings = env.settings ?? {};
-/** Names of `console`'s methods; the place is the digit an item starts with. `log` has no level. */
+/** Names of `console`'s methods; the place is the level's number (docs/protocol.md 12.5). */
 const METHODS = ["log", "debug", "info", "warn", "error"] as const;
-/** First character of an item that is a drop notice. */
-const NOTICE = "5";
-/** What an item costs beyond its text: the notice that may take its place, and the engine's own bookkeeping. */
-const ITEM_BYTES = 32;
-/** Nesting of `msg` at most: the frame and the answer of a list around it must stay within 16 (docs/protocol.md 2.1). */
-const DEPTH_MAX = 10;
+/** What a chunk costs beyond its text, by the engine's bookkeeping. */
+const CHUNK_BYTES = 96;
+/** Lines that wait are joined up to here; it is also what is dropped at a time. */
+const CHUNK_TEXT_BYTES = 300;
+/** What a line takes beside its JSON at most: commas and a number. */
+const LINE_BYTES = 17;
+/** Most of what stands around a line in a frame of its own: brackets, five numbers of 16 digits, a boot of 32. */
+const HEAD_BYTES = 120;
+const PLAIN_HEAD_BYTES = 330;
 /** Room left for the mark at the end of a cut line. */
 const CUT_BYTES = 40;
+const UTC_MS_MIN = 1e12;
+/** How long a lone line waits for company. */
+const FLUSH_DELAY_MS = 40;
+/** Frames sent and not yet acked, at most, once somebody answered. */
+const WINDOW_FRAMES = 4;
+const ACK_TIMEOUT_MS_MAX = 30000;
+const SILENCE_MS = 15000;
 
-const frameBytesMax = settings.frameBytesMax ?? 1024;
-const acked = settings.ack !== false;
-const ackTimeoutMsMin = settings.ackTimeoutMs ?? 1000;
-const windowFrames = settings.windowFrames ?? 4;
-const ringBytesMax = settings.ringBytesMax ?? 2048;
-/** Lines stop here: one more notice always fits, so that every loss can be told. */
-const lineBytesLimit = ringBytesMax - ITEM_BYTES;
+/** Lines side by side, oldest first, as the text that a frame will carry; without text it is a drop notice. */
+interface Chunk {
+  /** Time of the first and of the last line. */
+  readonly a: number;
+  readonly z: number;
+  /** How many seqs it stands for. */
+  n: number;
+  readonly s: string;
+  /** Holds warnings or errors; with the option `reserve` only. */
+  readonly e?: boolean;
+}
 
-const stats: AgentStats = {
-  seq: 0,
-  acked: 0,
-  ringBytes: 0,
-  droppedOldest: 0,
-  droppedNewest: 0,
-  cut: 0,
-  reentrant: 0,
-  frames: 0,
-  resentFrames: 0,
-  sendErrors: 0,
-  badDownlinks: 0,
-};
-
-/**
- * The ring, oldest first. An item is one string: level digit, clock (`t` UTC, `u` uptime), ms, a comma, then the JSON of
- * `msg`; or, for a notice, how many seqs were dropped there. Seqs are implied: the first item starts at `stats.acked + 1`.
- */
-const items: string[] = [];
-/** Index of the first item never sent. What is before it can no longer be dropped, nor a notice there extended. */
+let text = "";
+let count = 0;
+/** Characters that still fit the open chunk. */
+let space = 0;
+let last = 0;
+let level = 0;
+let bytes = 0;
+let busy = 0;
+let flushTimer: unknown = 0;
+const ringBytesMax = (settings.ringBytesMax ?? 2048) - CHUNK_BYTES;
+const src = settings.src ? JSON.stringify(settings.src) : "";
+const lineBytesMax = Math.min(
+  frameBytesMax - (WITH_PLAIN ? PLAIN_HEAD_BYTES : HEAD_BYTES) - src.length,
+  ringBytesMax - CHUNK_BYTES - LINE_BYTES,
+);
+let from = 0;
+const chunks: Chunk[] = [];
+/** Index of the first chunk never sent. What is before it can no longer be dropped, nor a notice there extended. */
 let fresh = 0;
-/** Cost of the items before `fresh`. */
 let sentBytes = 0;
 /** Highest seq ever sent: no true ack is above it. */
 let sentSeq = 0;
-/** Index of the item to be sent next (below `fresh` after going back), and its first seq. */
+/** Seqs before the first chunk, and the highest ack, which may be inside of it. */
+let gone = 0;
+let acked = 0;
+/** Index of the chunk to be sent next, and its first seq. */
 let next = 0;
 let nextSeq = 1;
 /** Last seqs of the frames in flight. */
@@ -63,126 +78,100 @@ let flying: number[] = [];
 /** 1 until an ack came and after a timeout: nobody may be listening. */
 let framesAllowed = 1;
 let ackTimeoutMs = ackTimeoutMsMin;
+let ackTimer: unknown = 0;
 /** The mark of the last `resend` that was obeyed: the frames behind a lost one each bring the same. */
 let resentMark = -1;
-let busy = false;
 let blocked = false;
-let stopped = false;
 /** Frames are sent; on a shared wire only once somebody was heard (docs/protocol.md 7.7). */
-let talking = !settings.shared;
+let talking = WITH_SHARED ? !settings.shared : true;
+/** By level. */
+const droppedOldest = [0, 0, 0, 0, 0];
+const droppedNewest = [0, 0, 0, 0, 0];
 let questions = 3;
-/** On a shared wire: something is unanswered, and since when nothing was heard. */
-let waiting = false;
-let quietSince = 0;
-let ackTimer: unknown;
-let flushTimer: unknown;
+let stopped = false;
+let cut = 0;
+let reentrant = 0;
+let frames = 0;
+let resentFrames = 0;
+let sendErrors = 0;
+let badDownlinks = 0;
 
-const opening = `{"v":1,${env.src ? `"src":${env.stringify(env.src)},` : ""}"boot":${env.stringify(env.boot)},"ack":${acked},"first":`;
-
-function frameHead(first: number | string, clock: string, now: number | string): string {
-  return `${opening}${first}${clock === "u" ? ',"clock":"uptime"' : ""}${now ? `,"now":${now}` : ""},"cmds":[`;
-}
-
-/** An item with the last of its seqs as a command (docs/protocol.md 4.1), or as a drop notice (6.4). */
-function command(item: string, seq: number | string): string {
-  const comma = item.indexOf(",");
-  const level = item.charAt(0);
-  let msg = item.substr(comma + 1);
-  let more = "";
-  if (level === NOTICE) {
-    msg = `{"where":"agent","first":${+seq - +msg + 1},"last":${seq},"count":${msg},"why":"ring full"}`;
-    more = ',"stream":"loss"';
-  } else if (level > "0") {
-    more = `,"level":"${METHODS[+level]}"`;
+function closeChunk(): void {
+  if (count) {
+    bytes += text.length + CHUNK_BYTES;
+    chunks.push(
+      WITH_RESERVE
+        ? { a: from, z: last, n: count, s: text, e: level > 2 }
+        : { a: from, z: last, n: count, s: text },
+    );
+    text = "";
+    count = 0;
+    space = 0;
   }
-  const time = `,"${item.charAt(1) === "u" ? "uptime" : "timestamp"}":${item.substring(2, comma)}`;
-  return `{"cmd":"/v1/Log.Log","id":${seq},"args":{"msg":${msg}${time}${more}}}`;
 }
 
-/** Longest JSON of a `msg` that fits a frame of its own, whatever the numbers grow to. */
-const msgBytesMax =
-  frameBytesMax -
-  frameHead("9007199254740991", "u", "9007199254740991").length -
-  command("4t9007199254740991,", "9007199254740991").length -
-  2;
-
-/** How many seqs an item stands for. */
-function span(item: string): number {
-  return item.charAt(0) === NOTICE ? +item.substr(item.indexOf(",") + 1) : 1;
-}
-
-function cost(item: string): number {
-  return item.charAt(0) === NOTICE ? ITEM_BYTES : ITEM_BYTES + item.length;
-}
-
-/** The notice that takes a line's place, with its time. */
-function notice(line: string, count: number): string {
-  return NOTICE + line.substring(1, line.indexOf(",") + 1) + count;
-}
-
-function push(item: string): void {
-  items.push(item);
-  stats.ringBytes += cost(item);
-}
-
-/** Turns the oldest unsent lines into one notice until `bytes` more fit; the caller knows that they will. */
-function dropOldest(bytes: number): void {
-  while (stats.ringBytes + bytes > lineBytesLimit) {
-    const oldest = items[fresh] as string;
-    const merge = oldest.charAt(0) === NOTICE;
-    const line = merge ? (items[fresh + 1] as string) : oldest;
-    if (line.charAt(0) !== NOTICE) {
-      stats.droppedOldest++;
+/** Turns the oldest unsent lines into notices until `more` bytes fit; with the reserve, chatter first. */
+function dropOldest(more: number): void {
+  let index = fresh;
+  while (bytes + more > ringBytesMax && index < chunks.length) {
+    const chunk = chunks[index] as Chunk;
+    const before = index > fresh ? (chunks[index - 1] as Chunk) : chunk;
+    if (!chunk.s || (WITH_RESERVE && chunk.e)) {
+      index++;
+    } else {
+      let droppedLevel = 0;
+      if (WITH_PLAIN) {
+        droppedOldest[0] = (droppedOldest[0] as number) + chunk.n;
+      } else {
+        for (const one of JSON.parse(`[${chunk.s}]`) as unknown[]) {
+          if (typeof one === "number") {
+            droppedLevel = one % 5;
+          } else {
+            droppedOldest[droppedLevel] = (droppedOldest[droppedLevel] as number) + 1;
+          }
+        }
+      }
+      bytes -= chunk.s.length;
+      if (before.s || before === chunk) {
+        chunks.splice(index++, 1, { a: chunk.a, z: chunk.a, n: chunk.n, s: "" });
+      } else {
+        before.n += chunk.n;
+        chunks.splice(index, 1);
+        bytes -= CHUNK_BYTES;
+      }
     }
-    items.splice(fresh, merge ? 2 : 1, notice(line, span(line) + (merge ? span(oldest) : 0)));
-    stats.ringBytes -= cost(line) - (merge ? 0 : ITEM_BYTES);
   }
 }
 
-/** The line becomes a notice at the end of the ring, or extends the one there if it was never sent. */
-function dropNewest(line: string): void {
-  const last = items.length - 1;
-  const tail = items[last] as string;
-  stats.droppedNewest++;
-  if (last >= fresh && tail.charAt(0) === NOTICE) {
-    items[last] = notice(line, span(tail) + 1);
-  } else {
-    push(notice(line, 1));
+/** Forgets the chunks up to a seq; all of them were sent. */
+function forget(upTo: number): void {
+  while (fresh && gone + (chunks[0] as Chunk).n <= upTo) {
+    const chunk = chunks.shift() as Chunk;
+    gone += chunk.n;
+    bytes -= chunk.s.length + CHUNK_BYTES;
+    sentBytes -= chunk.s.length + CHUNK_BYTES;
+    fresh--;
+    next--;
   }
-}
-
-/** Forgets the items up to a seq; all of them were sent. */
-function forget(seq: number): void {
-  let count = 0;
-  while (count < fresh) {
-    const item = items[count] as string;
-    const last = stats.acked + span(item);
-    if (last > seq) {
-      break;
-    }
-    stats.acked = last;
-    stats.ringBytes -= cost(item);
-    sentBytes -= cost(item);
-    count++;
-  }
-  items.splice(0, count);
-  fresh -= count;
-  next -= count;
   if (next < 0) {
     next = 0;
-    nextSeq = stats.acked + 1;
+    nextSeq = gone + 1;
   }
-  while (flying.length && (flying[0] as number) <= seq) {
+  while (flying.length && (flying[0] as number) <= upTo) {
     flying.shift();
   }
 }
 
-/** Espruino refuses to clear a timer that is undefined. */
 function disarm(): void {
-  if (ackTimer !== undefined) {
-    env.clearTimeout(ackTimer);
-    ackTimer = undefined;
+  if (ackTimer) {
+    clearTimeout(ackTimer);
+    ackTimer = 0;
   }
+}
+
+function arm(): void {
+  disarm();
+  ackTimer = setTimeout(onTimeout, ackTimeoutMs);
 }
 
 /** Go-back-N: what is not acked is sent again from its start (docs/protocol.md 5.3, 5.6). */
@@ -190,340 +179,379 @@ function goBack(): void {
   disarm();
   flying = [];
   next = 0;
-  nextSeq = stats.acked + 1;
+  nextSeq = gone + 1;
 }
 
 /** A throw is a frame lost on the link: the ack timeout brings it again. */
-function deliver(frame: string): boolean {
-  let taken = true;
-  busy = true;
+function deliver(frame: string): void {
+  busy = 1;
   try {
-    taken = env.send(frame);
+    blocked = !send(frame);
   } catch (_) {
-    stats.sendErrors++;
+    if (WITH_LAB) {
+      sendErrors++;
+    }
   }
-  busy = false;
-  if (!taken) {
-    blocked = true;
-  }
-  return taken;
+  busy = 0;
 }
 
-/**
- * One frame of what waits, on one clock; false when there is nothing, or the link takes nothing. The notice that stands
- * in the ring's reserve stays until an ack makes room for another: until then the next dropped line extends it.
- */
+function frameHead(time: number, skipped: number): string {
+  const sentAt = now();
+  if (WITH_PLAIN) {
+    return plainHead(src, boot, !(WITH_UNACKED && settings.ack === false), gone + 1, sentAt);
+  }
+  return `["${WITH_UNACKED && settings.ack === false ? "~" : "@"}${boot}",${src && `${src},`}${gone + 1},${skipped},${time},${sentAt - time}`;
+}
+
+/** One frame of what waits; false when there is nothing, or the link takes nothing. */
 function sendFrame(): boolean {
-  if (next >= items.length) {
-    return false;
-  }
-  const clock = (items[next] as string).charAt(1);
-  const now = clock === "u" ? env.uptime() : env.utc();
-  let frame = frameHead(stats.acked + 1, clock, now);
+  closeChunk();
   let index = next;
-  let seq = nextSeq - 1;
-  while (index < items.length) {
-    const item = items[index] as string;
-    const reserve =
-      index === items.length - 1 && item.charAt(0) === NOTICE && stats.ringBytes > lineBytesLimit;
-    if (reserve || item.charAt(1) !== clock) {
-      break;
-    }
-    const text = (index > next ? "," : "") + command(item, seq + span(item));
-    if (frame.length + text.length + 2 > frameBytesMax) {
-      break;
-    }
-    frame += text;
-    seq += span(item);
-    index++;
-  }
-  if (index === next || !deliver(`${frame}]}`)) {
+  let chunk = chunks[index];
+  if (!chunk) {
     return false;
   }
-  stats.frames++;
-  if (next < fresh) {
-    stats.resentFrames++;
+  let at = chunk.a;
+  let end = nextSeq - 1;
+  let frame = frameHead(at, end - gone);
+  // The notice that stands in the ring's reserve stays until an ack makes room: until then it counts on.
+  while (
+    chunk &&
+    (chunk.s || index < chunks.length - 1 || bytes <= ringBytesMax) &&
+    (index === next ||
+      (chunk.a >= at && frame.length + chunk.s.length + (WITH_PLAIN ? PLAIN_HEAD_BYTES : 40) < frameBytesMax))
+  ) {
+    end += chunk.n;
+    if (WITH_PLAIN) {
+      frame +=
+        (index > next ? "," : "") +
+        (chunk.s ||
+          plainCommand(
+            end,
+            `{"where":"agent","first":${end - chunk.n + 1},"last":${end},"count":${chunk.n},"why":"ring full"}`,
+            chunk.a,
+            ',"stream":"loss"',
+          ));
+    } else {
+      frame += `${chunk.a > at ? `,${5 * (chunk.a - at)}` : ""},${chunk.s || -chunk.n}`;
+    }
+    at = chunk.z;
+    chunk = chunks[++index];
+  }
+  if (index === next) {
+    return false;
+  }
+  deliver(frame + (WITH_PLAIN ? "]}" : "]"));
+  if (blocked) {
+    return false;
+  }
+  if (WITH_LAB) {
+    frames++;
+    if (next < fresh) {
+      resentFrames++;
+    }
   }
   while (fresh < index) {
-    sentBytes += cost(items[fresh] as string);
-    fresh++;
+    sentBytes += (chunks[fresh++] as Chunk).s.length + CHUNK_BYTES;
   }
   next = index;
-  nextSeq = seq + 1;
-  if (seq > sentSeq) {
-    sentSeq = seq;
-  }
-  if (acked) {
-    flying.push(seq);
-    if (!waiting) {
-      waiting = true;
-      quietSince = env.uptime();
-    }
-    if (ackTimer === undefined) {
-      ackTimer = env.setTimeout(onTimeout, ackTimeoutMs);
-    }
+  nextSeq = end + 1;
+  sentSeq = Math.max(sentSeq, end);
+  if (WITH_UNACKED && settings.ack === false) {
+    acked = end;
+    forget(end);
   } else {
-    forget(seq);
+    flying.push(end);
+    if (!ackTimer) {
+      arm();
+    }
   }
   return true;
 }
 
 function transmit(): void {
-  while (talking && !blocked && !busy && flying.length < framesAllowed && sendFrame()) {}
-}
-
-/**
- * An empty frame is a question (docs/protocol.md 5.5): a gateway already there answers with an ack. While lines wait that
- * were sent and not acked, the agent goes on asking, for nobody else knows of them (7.7).
- */
-function ask(): void {
-  ackTimer = undefined;
-  if (!stopped && (questions-- > 0 || items.length)) {
-    deliver(`${frameHead(stats.acked + 1, "u", env.uptime())}]}`);
-    ackTimer = env.setTimeout(ask, ackTimeoutMs);
+  if (!busy && (WITH_SHARED || WITH_STOP ? talking : true)) {
+    while (!blocked && flying.length < framesAllowed && sendFrame()) {}
   }
 }
 
 /** No ack in time (docs/protocol.md 5.6): from the oldest again, one frame at a time, ever more slowly. */
 function onTimeout(): void {
-  ackTimer = undefined;
   goBack();
   framesAllowed = 1;
   resentMark = -1;
-  ackTimeoutMs = Math.min(ackTimeoutMs * 2, settings.ackTimeoutMsMax ?? 30000);
-  if (settings.shared && env.uptime() - quietSince >= (settings.silenceMs ?? 15000)) {
+  if (
+    WITH_SHARED &&
+    settings.shared &&
+    2 * ackTimeoutMs - ackTimeoutMsMin >= ((WITH_LAB && settings.silenceMs) || SILENCE_MS)
+  ) {
     talking = false;
-    ackTimer = env.setTimeout(ask, ackTimeoutMs);
   }
-  transmit();
-}
-
-function flush(): void {
-  if (flushTimer !== undefined) {
-    env.clearTimeout(flushTimer);
-    flushTimer = undefined;
-  }
+  ackTimeoutMs = Math.min(ackTimeoutMs * 2, (WITH_LAB && settings.ackTimeoutMsMax) || ACK_TIMEOUT_MS_MAX);
   transmit();
 }
 
 function onFlushTimer(): void {
-  flushTimer = undefined;
+  flushTimer = 0;
   transmit();
 }
 
-/** One argument as text. Whatever its getters and its `toString` do stays in here. */
-function show(value: unknown): string {
-  if (typeof value === "string") {
-    return value;
+/** JSON of a text without its end, which its last words then say; `json` is that of the whole. */
+function shorten(message: string, json: string): string {
+  let kept = message.length;
+  let short = json;
+  cut++;
+  while (short.length > lineBytesMax && kept) {
+    kept = Math.floor((kept * (lineBytesMax - CUT_BYTES)) / short.length);
+    short = JSON.stringify(`${message.substr(0, kept)} [cut: ${message.length - kept} more]`);
   }
+  return short;
+}
+
+/** One value as text. Whatever its getters and its `toString` do stays in here. */
+function show(value: unknown): string {
+  let shown: unknown;
   try {
-    if (typeof value === "object" && value && typeof (value as { stack?: unknown }).stack !== "string") {
-      const json = env.stringify(value);
-      if (typeof json === "string") {
-        return json;
-      }
+    if (typeof value === "object" && value && !(value as { stack?: unknown }).stack) {
+      shown = JSON.stringify(value);
     }
-    return String(value);
+    return typeof shown === "string" ? shown : String(value);
   } catch (_) {
     return "[unprintable]";
   }
 }
 
-function shallow(value: unknown, depth: number): boolean {
-  if (typeof value !== "object" || !value) {
-    return true;
+/** JSON of what is no lone string: an object of a direct call as it is, all else as text (docs/protocol.md 12.7). */
+function format(direct: unknown, values: unknown[]): string {
+  const message = values.map(show).join(" ");
+  if (
+    WITH_DIRECT &&
+    direct &&
+    typeof direct === "object" &&
+    values.length < 2 &&
+    message.length <= lineBytesMax &&
+    (WITH_PLAIN ? isPlainMsg(message) : "{[".indexOf(message.charAt(0)) >= 0)
+  ) {
+    return message;
   }
-  if (!depth) {
-    return false;
+  return JSON.stringify(message);
+}
+
+/** Lines taken and dropped so far. */
+function lastSeq(): number {
+  return chunks.reduce((sum, one) => sum + one.n, gone + count);
+}
+
+/** Starts a chunk with a line, or drops by the rule; its JSON is that of a `msg`, or a plain command. */
+function begin(newLevel: number, json: string, time: number): void {
+  closeChunk();
+  const limit = WITH_RESERVE && newLevel < 3 ? ringBytesMax * 0.75 : ringBytesMax;
+  const more = json.length + CHUNK_BYTES + LINE_BYTES;
+  if (bytes + more > limit && settings.drop !== "newest" && sentBytes + CHUNK_BYTES + more <= limit) {
+    dropOldest(more + ringBytesMax - limit);
   }
-  for (const key in value) {
-    if (!shallow((value as Record<string, unknown>)[key], depth - 1)) {
-      return false;
+  if (bytes + more > limit) {
+    droppedNewest[newLevel] = (droppedNewest[newLevel] as number) + 1;
+    const tail = chunks[chunks.length - 1];
+    if (tail && chunks.length > fresh && !tail.s) {
+      tail.n++;
+    } else {
+      bytes += CHUNK_BYTES;
+      chunks.push({ a: time, z: time, n: 1, s: "" });
     }
-  }
-  return true;
-}
-
-/** Whether a text is JSON of an object or array that may go as it is. Espruino writes `...` for a circular value. */
-function isMsg(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && !!value && shallow(value, DEPTH_MAX);
-  } catch (_) {
-    return false;
-  }
-}
-
-/** JSON of a text; one too long for a frame loses its end, and says so in its last words. */
-function quote(text: string): string {
-  let kept = text.substr(0, msgBytesMax);
-  let json = env.stringify(kept) as string;
-  if (kept.length === text.length && json.length <= msgBytesMax) {
-    return json;
-  }
-  stats.cut++;
-  kept = text.substr(0, msgBytesMax - CUT_BYTES);
-  do {
-    const code = kept.charCodeAt(kept.length - 1);
-    if (code >= 0xd800 && code < 0xdc00) {
-      kept = kept.substr(0, kept.length - 1);
-    }
-    json = env.stringify(`${kept} [cut: ${text.length - kept.length} more]`) as string;
-    kept = kept.substr(0, Math.floor((kept.length * (msgBytesMax - CUT_BYTES)) / json.length));
-  } while (json.length > msgBytesMax && kept);
-  return json;
-}
-
-function format(args: IArguments): string {
-  let text = args.length ? show(args[0]) : "";
-  if (args.length === 1 && typeof args[0] === "object" && text.length <= msgBytesMax && isMsg(text)) {
-    return text;
-  }
-  for (let i = 1; i < args.length; i++) {
-    text += ` ${show(args[i])}`;
-  }
-  return quote(text);
-}
-
-function take(item: string): void {
-  stats.seq++;
-  const bytes = cost(item);
-  if (settings.drop !== "newest" && sentBytes + ITEM_BYTES + bytes <= lineBytesLimit) {
-    dropOldest(bytes);
-  }
-  if (stats.ringBytes + bytes <= lineBytesLimit) {
-    push(item);
   } else {
-    dropNewest(item);
-  }
-  if (flushTimer === undefined) {
-    flushTimer = env.setTimeout(onFlushTimer, settings.flushDelayMs ?? 40);
+    space = Math.min(CHUNK_TEXT_BYTES - json.length, limit - bytes - more);
+    text = WITH_PLAIN ? json : `${newLevel},${json}`;
+    from = time;
+    count = 1;
   }
 }
 
-function print(original: unknown, args: IArguments): void {
-  try {
-    (original as () => void).apply(env.console, args as unknown as []);
-  } catch (_) {}
+type Print = (...args: unknown[]) => void;
+
+/** What came to `log` behind its own two arguments. */
+function rest(args: IArguments): unknown[] {
+  return [].slice.call(args, 2);
 }
 
-/** The hook. Nothing is sent from here, so that a call costs the app little and never waits for a link. */
-function log(level: number, original: unknown, args: IArguments): void {
+/**
+ * The hook, bound to a level and the console's own method (0 for a direct call, which prints nothing). Nothing is sent
+ * from here, so that a call costs the app little and never waits for a link. A line that fits the open chunk goes
+ * straight through; each word here costs a board some 20 us.
+ */
+function log(this: unknown, newLevel: number, print: Print | 0, value: unknown): void {
   const inside = busy;
-  busy = true;
+  busy = 1;
   try {
-    const utc = env.utc();
-    const item = `${level}${utc ? `t${utc}` : `u${env.uptime()}`},`;
-    if (!(settings.shared && talking)) {
-      print(original, args);
+    // biome-ignore lint/complexity/noArguments: rest parameters do not exist on Espruino
+    const args = arguments;
+    if ((WITH_DIRECT ? print : true) && !(WITH_SHARED && settings.shared && talking)) {
+      try {
+        if (args.length < 4) {
+          (print as Print)(value);
+        } else {
+          (print as Print).apply(console, rest(args));
+        }
+      } catch (_) {}
     }
-    if (talking) {
-      if (inside) {
-        stats.reentrant++;
+    if (inside) {
+      reentrant++;
+    } else if (WITH_SHARED || WITH_STOP ? talking : true) {
+      let json =
+        args.length < 4 && typeof value === "string"
+          ? JSON.stringify(value)
+          : format(WITH_DIRECT && !print && value, rest(args));
+      if (json.length > lineBytesMax) {
+        json = shorten(rest(args).map(show).join(" "), json);
+      }
+      const time = now();
+      if (WITH_PLAIN) {
+        json = plainCommand(lastSeq() + 1, json, time, newLevel ? `,"level":"${METHODS[newLevel]}"` : "");
+      }
+      space -= json.length + LINE_BYTES;
+      if (space < 0 || time < last || (WITH_RESERVE && newLevel > 2 !== level > 2)) {
+        begin(newLevel, json, time);
       } else {
-        take(item + format(args));
+        text +=
+          WITH_PLAIN || (time === last && newLevel === level)
+            ? `,${json}`
+            : `,${5 * (time - last) + newLevel},${json}`;
+        count++;
+      }
+      last = time;
+      level = newLevel;
+      if (!flushTimer) {
+        flushTimer = setTimeout(onFlushTimer, FLUSH_DELAY_MS);
       }
     }
   } catch (_) {}
   busy = inside;
 }
 
-const originals: ((...args: unknown[]) => void)[] = [];
-
-function hook(level: number): void {
-  const method = METHODS[level] as (typeof METHODS)[number];
-  const original = env.console[method];
-  originals.push(original);
-  env.console[method] = function () {
-    // biome-ignore lint/complexity/noArguments: rest parameters do not exist on Espruino
-    log(level, original, arguments);
-  };
+/** An empty frame is a question (docs/protocol.md 5.5): a gateway already there answers with an ack. */
+function ask(): void {
+  ackTimer = 0;
+  if (questions-- > 0) {
+    const time = now();
+    deliver(frameHead(time, 0) + (WITH_PLAIN ? "]}" : "]"));
+    blocked = false;
+    ackTimer = setTimeout(ask, ackTimeoutMs);
+  }
 }
 
 /** Somebody is there: full window, shortest timeout, and on a shared wire frames from now on (docs/protocol.md 7.7). */
 function hear(): void {
-  quietSince = env.uptime();
   ackTimeoutMs = ackTimeoutMsMin;
-  framesAllowed = windowFrames;
-  if (!talking) {
+  framesAllowed = (WITH_LAB && settings.windowFrames) || WINDOW_FRAMES;
+  if ((WITH_SHARED || WITH_STOP) && !talking) {
     disarm();
     talking = !stopped;
   }
-}
-
-function onAck(mark: number, resend: unknown): void {
-  hear();
-  if (mark > stats.acked) {
-    forget(mark);
-    resentMark = -1;
-    disarm();
-    if (flying.length) {
-      ackTimer = env.setTimeout(onTimeout, ackTimeoutMs);
-    }
-  }
-  if (resend && mark === stats.acked && mark !== resentMark) {
-    resentMark = mark;
-    goBack();
-  }
-  waiting = flying.length > 0;
 }
 
 function restart(): void {
   hear();
   goBack();
   resentMark = -1;
-  waiting = blocked = false;
-  transmit();
-}
-
-function receive(text: string): void {
-  try {
-    const frame = JSON.parse(text) as {
-      hello?: unknown;
-      boot?: unknown;
-      ack?: unknown;
-      now?: unknown;
-      resend?: unknown;
-    };
-    const mark = frame.ack as number;
-    const mine = typeof mark === "number" && mark <= sentSeq && String(frame.boot) === env.boot;
-    if (busy || !(mine || frame.hello)) {
-      stats.badDownlinks++;
-      return;
-    }
-    if (typeof frame.now === "number" && env.setClock && !env.utc()) {
-      env.setClock(frame.now);
-    }
-    if (mine) {
-      onAck(mark, frame.resend);
-      transmit();
-    } else {
-      restart();
-    }
-  } catch (_) {
-    stats.badDownlinks++;
-  }
-}
-
-function ready(): void {
   blocked = false;
   transmit();
 }
 
-function stop(): void {
-  stopped = true;
-  talking = false;
-  goBack();
-  flush();
-  for (let level = 0; level < METHODS.length; level++) {
-    env.console[METHODS[level] as (typeof METHODS)[number]] = originals[level] as () => void;
+function onAck(mark: number, resend: unknown): void {
+  hear();
+  if (mark > acked) {
+    acked = mark;
+    forget(mark);
+    resentMark = -1;
+    if (flying.length) {
+      arm();
+    } else {
+      disarm();
+    }
   }
+  if (resend && mark === acked && mark !== resentMark) {
+    resentMark = mark;
+    goBack();
+  }
+  transmit();
 }
 
-for (let level = 0; level < METHODS.length; level++) {
-  hook(level);
+interface Downlink {
+  readonly hello?: unknown;
+  readonly boot?: unknown;
+  readonly ack?: unknown;
+  readonly now?: number;
+  readonly resend?: unknown;
 }
-env.agent = { receive, ready, restart, flush, stop, stats };
-if (!talking) {
+
+agent.receive = (json: string): void => {
+  try {
+    const down = JSON.parse(json) as Downlink;
+    const mark = down.ack;
+    const isMine = typeof mark === "number" && mark <= sentSeq && down.boot === boot;
+    if (busy || !(isMine || down.hello)) {
+      badDownlinks++;
+    } else {
+      if (WITH_CLOCK && down.now && settings.setClock !== false && now() < UTC_MS_MIN) {
+        setClock(down.now);
+      }
+      if (isMine) {
+        onAck(mark, down.resend);
+      } else {
+        restart();
+      }
+    }
+  } catch (_) {
+    badDownlinks++;
+  }
+};
+agent.ready = (): void => {
+  blocked = false;
+  transmit();
+};
+if (WITH_STOP) {
+  const originals = METHODS.map((name) => console[name]);
+  agent.stop = (): void => {
+    stopped = true;
+    talking = false;
+    goBack();
+    clearTimeout(flushTimer || setTimeout(onFlushTimer, 0));
+    METHODS.forEach((name, index) => {
+      console[name] = originals[index] as () => void;
+    });
+  };
+}
+agent.restart = restart;
+agent.flush = transmit;
+agent.look = () => ({
+  seq: lastSeq(),
+  acked,
+  ringBytes: bytes + text.length,
+  dropped: [droppedOldest, droppedNewest],
+  cut,
+  reentrant,
+  badDownlinks,
+});
+if (WITH_LAB) {
+  const sum = (counts: number[]): number => counts.reduce((total, one) => total + one, 0);
+  Object.defineProperty(agent, "stats", {
+    get: () =>
+      Object.assign(agent.look(), {
+        droppedOldest: sum(droppedOldest),
+        droppedNewest: sum(droppedNewest),
+        frames,
+        resentFrames,
+        sendErrors,
+      }),
+  });
+}
+["log", "debug", "info", "warn", "error"].forEach((method, index) => {
+  const name = method as keyof AgentConsole;
+  if (WITH_DIRECT) {
+    agent[name] = log.bind(0, index, 0);
+  }
+  console[name] = log.bind(0, index, console[name]);
+});
+if (WITH_SHARED && !talking) {
   ask();
 }

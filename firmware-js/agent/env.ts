@@ -1,12 +1,41 @@
 /**
- * What the agent's core needs from the thing it runs on: a port on a board, the simulator, a test. The core's text is a
- * function body with `env` as its only free name; running it hooks `env.console` and leaves the agent in `env.agent`.
- * Every number is integer ms or a count of bytes (which are characters: all that is sent is ASCII).
+ * What the agent's core needs from the thing it runs on, and what it gives. Every number is integer ms or a count of bytes
+ * (which are characters: all that is sent is ASCII).
  */
+
+/**
+ * A port, as the core sees it: the build puts the one asked for in the place of `board`. Beside it the core uses
+ * `console`, `setTimeout`, `clearTimeout` and `JSON`, whose `stringify` must give printable ASCII only
+ * (docs/protocol.md 7.1).
+ */
+export interface Board {
+  /** Identity of this start of the board (docs/protocol.md 1.5). */
+  readonly boot: string;
+  readonly settings: AgentSettings;
+  /** Largest text that `send` takes. */
+  readonly frameBytesMax: number;
+  /** How long an ack may take; doubled at each turn without one. */
+  readonly ackTimeoutMsMin: number;
+  /** UTC ms once the clock is set, ms since some moment before the start until then (docs/protocol.md 12.4). */
+  now(): number;
+  /**
+   * Sends the text of one frame; checksum, line end and topic are the port's. False: the link cannot take it now, and
+   * the port calls `agent.ready()` once it can. A throw counts as a frame lost on the link. The agent's own methods must
+   * not be called from inside.
+   */
+  send(frame: string): boolean;
+  /** Takes the gateway's UTC over; called while the clock is not set. */
+  setClock(utcMs: number): void;
+  /** What `save` kept before the reset, once; undefined where there is nothing. */
+  saved(): string | undefined;
+  /** Keeps a text over a reset; an empty one forgets it. */
+  save(text: string): void;
+}
+
+/** What the text built for the simulator and the tests takes; boards have their own ports. */
 export interface AgentEnv {
   /** Its `log`, `info`, `warn`, `error` and `debug` are replaced; the originals are kept and still called. */
   readonly console: AgentConsole;
-  /** Identity of this start of the board (docs/protocol.md 1.5): 1 to 32 printable ASCII characters. */
   readonly boot: string;
   /** `src` of every frame; left out where the link says it (MQTT topic, a bound serial port). */
   readonly src?: string | undefined;
@@ -19,14 +48,12 @@ export interface AgentEnv {
   utc(): number;
   setTimeout(action: () => void, delayMs: number): unknown;
   clearTimeout(timer: unknown): void;
-  /**
-   * Sends the JSON text of one frame; checksum, line end and topic are the port's. False: the link cannot take it now,
-   * and the port calls `agent.ready()` once it can. A throw counts as a frame lost on the link. The agent's own methods
-   * must not be called from inside.
-   */
+  /** As in `Board`. */
   send(frame: string): boolean;
   /** Where it exists, told the gateway's UTC while `utc()` is 0 (docs/protocol.md 5.1). */
   readonly setClock?: ((utcMs: number) => void) | undefined;
+  /** Where it exists, holds a text over a reset. */
+  readonly storage?: { read(): string | undefined; write(text: string): void } | undefined;
   /** Set by the core. */
   agent?: Agent;
 }
@@ -41,28 +68,35 @@ export interface AgentConsole {
 
 /** All optional; the defaults stand in `agent.ts` and in docs/agent.md. */
 export interface AgentSettings {
-  /** Bound of what is kept for sending, 32 bytes of bookkeeping for each line included. */
+  readonly src?: string | undefined;
+  /** Bound of what is kept for sending, bookkeeping included. */
   readonly ringBytesMax?: number;
   /** Largest text that `send` takes. */
   readonly frameBytesMax?: number;
   /** What goes when the ring is full: the oldest lines not yet sent, or the newest. */
   readonly drop?: "oldest" | "newest";
-  /** False: the link has no acks (docs/protocol.md 3.6): a line is forgotten once it was sent. */
+  /** False: the link has no acks (docs/protocol.md 3.6): a line is forgotten once it was sent. Needs `unacked`. */
   readonly ack?: boolean;
-  /** The link is the wire the console prints on (docs/protocol.md 7.7). */
+  /** The link is the wire the console prints on (docs/protocol.md 7.7). Needs the build option `shared`. */
   readonly shared?: boolean;
-  /** How long a lone line waits for company before it is sent. */
-  readonly flushDelayMs?: number;
+  /** How long an ack may take before what was sent is sent again. */
   readonly ackTimeoutMs?: number;
+  /** What that doubles up to. Needs the build option `lab`. */
   readonly ackTimeoutMsMax?: number;
-  /** Frames sent and not yet acked, at most. */
+  /** Frames sent and not yet acked, at most. Needs the build option `lab`. */
   readonly windowFrames?: number;
-  /** On a shared wire: how long frames go unanswered before the agent prints text again. */
+  /** On a shared wire: how long frames go unanswered before the agent prints text again. Needs `lab`. */
   readonly silenceMs?: number;
+  /** Least level that is sent: 0 all, 1 debug, 2 info, 3 warn, 4 error. Needs the build option `levels`. */
+  readonly level?: number;
+  /** False: the gateway's time is not taken over. Needs the build option `clock`. */
+  readonly setClock?: boolean;
+  /** How long the same line must repeat before the repeats are told, ms. Needs the build option `fold`. */
+  readonly foldMs?: number;
 }
 
-/** What the core gives its port. None of these throws. */
-export interface Agent {
+/** What the core gives its port and the app. None of these throws. */
+export interface Agent extends AgentConsole {
   /** One JSON text that came down the link, its checksum verified and removed. Junk is counted and ignored. */
   receive(text: string): void;
   /** The link can take a frame again after `send` gave false. */
@@ -71,29 +105,43 @@ export interface Agent {
   restart(): void;
   /** Sends what waits, without the delay. */
   flush(): void;
-  /** Gives the console its methods back and stops every timer; what was not acked is given up. */
-  stop(): void;
+  look(): AgentLook;
+  /** With the build option `lab`. */
   readonly stats: AgentStats;
+  /** With the build option `stop`: gives the console back and stops every timer; what was not acked is given up. */
+  stop(): void;
+  /** With the build option `levels`: a console whose lines carry this module. */
+  module(name: string): AgentConsole;
+  /** With the build option `words`: keeps what is not acked over the reset that follows. */
+  keep(): void;
 }
 
 /** Counters since the start, and two levels. */
-export interface AgentStats {
+export interface AgentLook {
   /** Last seq given out: lines taken and lines dropped. */
-  seq: number;
+  readonly seq: number;
   /** Seqs acked (or sent, where the link has no acks). */
-  acked: number;
+  readonly acked: number;
   /** Bytes in the ring now. */
-  ringBytes: number;
-  droppedOldest: number;
-  droppedNewest: number;
+  readonly ringBytes: number;
+  /**
+   * Lines dropped by a full ring: the oldest, then the newest; each by level: 0 none, 1 debug, 2 info, 3 warn, 4 error.
+   */
+  readonly dropped: readonly (readonly number[])[];
   /** Lines too long for a frame, cut and marked in their text. */
-  cut: number;
+  readonly cut: number;
   /** Lines logged from inside the agent or its port: printed, not sent, and without seq. */
-  reentrant: number;
-  frames: number;
+  readonly reentrant: number;
+  /** What came down and is no ack or hello, or is for another boot. */
+  readonly badDownlinks: number;
+}
+
+/** The same with what the simulator's build counts. */
+export interface AgentStats extends AgentLook {
+  readonly droppedOldest: number;
+  readonly droppedNewest: number;
+  readonly frames: number;
   /** Of `frames`, those sent again. */
-  resentFrames: number;
-  sendErrors: number;
-  /** Received texts that are no ack or hello, or are for another boot. */
-  badDownlinks: number;
+  readonly resentFrames: number;
+  readonly sendErrors: number;
 }

@@ -1,7 +1,7 @@
 /** The bits of Espruino's API that the ports use (https://www.espruino.com/Reference). */
 
 interface EspruinoSerial {
-  setup(baud: number, options?: object): void;
+  setup(baud: number, options?: object | undefined): void;
   write(text: string): void;
   on(event: "data", action: (text: string) => void): void;
 }
@@ -26,18 +26,10 @@ interface EspruinoStorage {
 declare const E: {
   /** IEEE 802.3, as in zlib; native. */
   CRC32(text: string): number;
-  /** Missing on builds without a hardware source. */
-  hwRand?(): number;
+  hwRand(): number;
 };
 
-declare const global: { setTime: (seconds: number) => void };
-declare const console: import("../agent/env.ts").AgentConsole;
-
-declare function getTime(): number;
 declare function setTime(seconds: number): void;
-declare function setTimeout(action: () => void, delayMs: number): unknown;
 declare function setInterval(action: () => void, delayMs: number): unknown;
-/** Throws when given undefined. */
-declare function clearTimeout(timer: unknown): void;
 declare function require(name: "Storage"): EspruinoStorage;
 declare function require(name: "MQTT"): { create(server: string, options?: object): EspruinoMqtt };

@@ -1,9 +1,11 @@
 /**
  * Espruino over MQTT (docs/protocol.md 8), with Espruino's own module `MQTT` or a client that the app brings. The build
- * makes this the start of a function `start(options)` and runs the core's text on the `env` it leaves behind.
+ * makes the bundle a function `start(options)`.
  */
-import type { AgentEnv } from "../agent/env.ts";
-import { type BoardOptions, boardEnv } from "./board.ts";
+import { agent } from "../agent/handle.ts";
+import { type BoardOptions, bootId } from "./board.ts";
+
+export { now, save, saved, setClock } from "./board.ts";
 
 interface MqttOptions extends BoardOptions {
   /** The board's name, as it stands in the topics. */
@@ -21,7 +23,11 @@ interface MqttOptions extends BoardOptions {
 }
 
 declare const options: MqttOptions;
-declare let env: AgentEnv;
+
+export const settings = options;
+export const boot = options.boot ?? bootId();
+export const ackTimeoutMsMin = options.ackTimeoutMs ?? 1000;
+export const frameBytesMax = options.frameBytesMax ?? 1024;
 
 const base = `boardlog/${options.project ?? "default"}/${options.device}/`;
 const qos = { qos: options.qos ?? 1 };
@@ -29,17 +35,11 @@ const client = options.client ?? require("MQTT").create(options.server ?? "local
 
 function onConnected(): void {
   client.subscribe(`${base}cmd`, qos);
-  env.agent?.restart();
-}
-
-function onMessage(topic: string, text: string): void {
-  if (topic === `${base}cmd`) {
-    env.agent?.receive(text);
-  }
+  agent.restart();
 }
 
 /** The socket's buffer is bounded by the frames that the agent lets be in flight. */
-function send(frame: string): boolean {
+export function send(frame: string): boolean {
   if (!client.connected) {
     return false;
   }
@@ -55,9 +55,12 @@ function connect(): void {
   }
 }
 
-env = boardEnv(options, send);
 client.on("connected", onConnected);
-client.on("message", onMessage);
+client.on("message", (topic, text) => {
+  if (topic === `${base}cmd`) {
+    agent.receive(text);
+  }
+});
 if (!options.client) {
   connect();
   setInterval(connect, options.reconnectMs ?? 15000);

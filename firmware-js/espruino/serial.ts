@@ -1,9 +1,10 @@
 /**
- * Espruino over a UART of the agent's own (docs/protocol.md 7). The build makes this the start of a function
- * `start(options)` and runs the core's text on the `env` it leaves behind.
+ * Espruino over a UART of the agent's own (docs/protocol.md 7). The build makes the bundle a function `start(options)`.
  */
-import type { AgentEnv } from "../agent/env.ts";
-import { type BoardOptions, boardEnv, hex32 } from "./board.ts";
+import { agent } from "../agent/handle.ts";
+import { type BoardOptions, bootId, hex32 } from "./board.ts";
+
+export { now, save, saved, setClock } from "./board.ts";
 
 interface SerialOptions extends BoardOptions {
   /** The UART. It must not be the console's: a console port gives no data. */
@@ -16,26 +17,26 @@ interface SerialOptions extends BoardOptions {
 }
 
 declare const options: SerialOptions;
-declare let env: AgentEnv;
 
+/** Longest line kept of what comes down. */
 const LINE_BYTES_MAX = 512;
 /** CRC-32 and LF. */
 const LINE_END_BYTES = 9;
 const BITS_PER_BYTE = 10;
-/** A start of docs/protocol.md 7.3; what is before it is noise. */
-const FRAME_START = '{"v":';
 
 const serial = options.serial;
 const baud = options.baud ?? 115200;
-const pieceBytes = options.pieceBytes ?? 64;
-const frameBytesMax = (options.frameBytesMax ?? 1024) - LINE_END_BYTES;
+const pieceBytes = options.pieceBytes ?? 100;
 const byteMs = (BITS_PER_BYTE * 1000) / baud;
+export const frameBytesMax = (options.frameBytesMax ?? 1024) - LINE_END_BYTES;
+export const ackTimeoutMsMin = 1000 + 2 * frameBytesMax * byteMs;
+export const settings = options;
+export const boot = options.boot ?? bootId();
 
 let output = "";
 let written = 0;
 let refused = false;
 let input = "";
-let skipping = false;
 
 /** One piece, then a pause as long as the wire needs for it. */
 function writePiece(): void {
@@ -47,12 +48,12 @@ function writePiece(): void {
     output = "";
     if (refused) {
       refused = false;
-      env.agent?.ready();
+      agent.ready();
     }
   }
 }
 
-function send(frame: string): boolean {
+export function send(frame: string): boolean {
   refused = output !== "";
   if (refused) {
     return false;
@@ -63,55 +64,23 @@ function send(frame: string): boolean {
   return true;
 }
 
-function discard(): void {
-  if (env.agent) {
-    env.agent.stats.badDownlinks++;
-  }
-}
-
-/** Frame, or frame and checksum (docs/protocol.md 7.2). */
+/** Frame, or frame and checksum, after any noise (docs/protocol.md 7.2). */
 function onLine(line: string): void {
-  const start = line.indexOf(FRAME_START);
+  const start = line.indexOf('{"v":');
   const end = line.lastIndexOf("}") + 1;
-  if (start < 0 || start >= end) {
-    discard();
-    return;
-  }
   const json = line.substring(start, end);
   const sum = line.substr(end).trim();
-  if (sum === "" || sum.toLowerCase() === hex32(E.CRC32(json))) {
-    env.agent?.receive(json);
-  } else {
-    discard();
-  }
+  // What is no text is counted.
+  agent.receive(start >= 0 && (!sum || parseInt(sum, 16) === E.CRC32(json)) ? json : "");
 }
 
-/** Lines out of chunks; what is longer than any ack is dropped up to the next line end. */
-function onData(chunk: string): void {
-  input += chunk;
-  let end = input.indexOf("\n");
-  while (end >= 0) {
-    const line = input.substr(0, end);
-    input = input.substr(end + 1);
-    if (skipping) {
-      skipping = false;
-    } else if (line.trim() !== "") {
-      onLine(line);
-    }
-    end = input.indexOf("\n");
-  }
+serial.setup(baud, options.setup);
+serial.on("data", (chunk) => {
+  const lines = (input + chunk).split("\n");
+  input = lines.pop() as string;
+  lines.forEach(onLine);
   if (input.length > LINE_BYTES_MAX) {
     input = "";
-    if (!skipping) {
-      discard();
-    }
-    skipping = true;
+    agent.receive("");
   }
-}
-
-serial.setup(baud, options.setup ?? {});
-serial.on("data", onData);
-env = boardEnv(
-  Object.assign({ ackTimeoutMs: Math.ceil(1000 + 2 * frameBytesMax * byteMs) }, options, { frameBytesMax }),
-  send,
-);
+});

@@ -1,10 +1,17 @@
 import type { Agent, AgentConsole, AgentEnv, AgentSettings } from "../../firmware-js/agent/env.ts";
-import { bundleForEspruino } from "../../scripts/build-firmware.mjs";
+import { decodeFrameText } from "../../protocol/frame-decoder.ts";
+import { Verbatim } from "../../protocol/json-parser.ts";
+import { bundleAgent, SIMULATOR_FEATURES } from "../../scripts/build-firmware.mjs";
+import { type AgentProgram, compileAgent } from "../../sim/board.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
 
-/** The minified text that boards run. */
-export const agentText = await bundleForEspruino("firmware-js/agent/agent.ts");
-const run = new Function("env", agentText) as (env: AgentEnv) => void;
+/** The minified text that the simulator runs, and the same with plain frames. */
+export const agentText = await bundleAgent();
+const programs: Record<Wire, AgentProgram> = {
+  compact: compileAgent(agentText),
+  plain: compileAgent(await bundleAgent([...SIMULATOR_FEATURES, "plain"])),
+};
+export type Wire = "compact" | "plain";
 
 export function asciiJson(value: unknown): string | undefined {
   return JSON.stringify(value)?.replace(
@@ -15,6 +22,7 @@ export function asciiJson(value: unknown): string | undefined {
 
 export interface BenchOptions {
   readonly settings?: AgentSettings;
+  readonly wire?: Wire;
   readonly time?: VirtualTime;
   readonly boot?: string;
   readonly src?: string;
@@ -73,14 +81,14 @@ export class Bench {
       },
       setClock: options.setClock,
     };
-    run(env);
+    programs[options.wire ?? "compact"](env);
     if (env.agent === undefined) throw new Error("the agent did not hand itself out");
     this.agent = env.agent;
   }
 
   /** The frames sent so far, decoded; forgets them. */
   takeFrames(): Frame[] {
-    return this.sent.splice(0).map((text) => JSON.parse(text) as Frame);
+    return this.sent.splice(0).map(frameOf);
   }
 
   ack(seq: number, more: object = {}): void {
@@ -101,6 +109,31 @@ export interface Frame {
     id: number;
     args: { msg: unknown; level?: string; stream?: string; timestamp?: number; uptime?: number };
   }[];
+}
+
+/** A frame in either form, as the plain form says it. */
+export function frameOf(text: string): Frame {
+  const decoded = decodeFrameText(text);
+  if (!decoded.ok) throw new Error(`the agent sent a bad frame: ${decoded.problem.text}\n${text}`);
+  const { v, src, boot, ack, first, clock, now, commands } = decoded.value;
+  return {
+    v,
+    ...(src !== undefined && { src }),
+    boot: boot?.text ?? "",
+    ack: ack ?? false,
+    first: first ?? 0,
+    ...(clock === "uptime" && { clock }),
+    ...(now !== undefined && { now }),
+    cmds: commands.map(({ id, method, args, problem }) => {
+      if (problem !== undefined) throw new Error(`${problem.text}\n${text}`);
+      const { msg, ...others } = args;
+      return {
+        cmd: method,
+        id: id ?? 0,
+        args: { msg: msg instanceof Verbatim ? JSON.parse(msg.text) : undefined, ...others },
+      };
+    }),
+  };
 }
 
 export const seqsOf = (frame: Frame | undefined): number[] => (frame?.cmds ?? []).map((one) => one.id);

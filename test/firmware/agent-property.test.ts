@@ -40,7 +40,7 @@ const world = fc.record({
   steps: fc.array(step, { maxLength: 40 }),
   fates: fc.array(fate, { minLength: 1, maxLength: 50 }),
   drop: fc.constantFrom("oldest" as const, "newest" as const),
-  ringBytesMax: fc.integer({ min: 128, max: 3000 }),
+  ringBytesMax: fc.integer({ min: 512, max: 3000 }),
   frameBytesMax: fc.integer({ min: 350, max: 1024 }),
   utcFromMs: fc.option(fc.integer({ min: 0, max: 30_000 })),
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { frameOf } from "./agent-bench.ts";
 import { mqttText, StandIn } from "./espruino-stand-in.ts";
 
 /** As Espruino's module `MQTT`: events by name, nothing published while not connected. */
@@ -39,12 +40,12 @@ test("frames go to the board's log topic, acks come from its cmd topic, and only
   expect(client.subscribed).toEqual([["boardlog/lab/pump-1/cmd", { qos: 1 }]]);
   const [[topic, text, options] = ["", "{}", {}]] = client.published;
   expect([topic, options]).toEqual(["boardlog/lab/pump-1/log", { qos: 1 }]);
-  const { boot } = JSON.parse(text) as { boot: string };
+  const { boot } = frameOf(text);
   const ack = JSON.stringify({ v: 1, boot, ack: 1 });
   client.emit("message", "boardlog/lab/other/cmd", ack);
-  expect(agent.stats.acked).toBe(0);
+  expect(agent.look().acked).toBe(0);
   client.emit("message", "boardlog/lab/pump-1/cmd", ack);
-  expect(agent.stats.acked).toBe(1);
+  expect(agent.look().acked).toBe(1);
   expect(client.attempts).toBe(0);
 });
 
@@ -62,7 +63,7 @@ test("what was not acked is sent again at once when the broker is back", () => {
   standIn.time.advance(60_000);
   expect(client.published.length).toBe(1);
   client.emit("connected");
-  const last = JSON.parse(client.published.at(-1)?.[1] ?? "{}") as { cmds: { args: { msg: string } }[] };
+  const last = frameOf(client.published.at(-1)?.[1] ?? "");
   expect(last.cmds.map((one) => one.args.msg)).toEqual(["a", "b"]);
 });
 

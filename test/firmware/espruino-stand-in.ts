@@ -1,22 +1,11 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Agent } from "../../firmware-js/agent/env.ts";
-import { buildFirmware } from "../../scripts/build-firmware.mjs";
+import { bundlePort } from "../../scripts/build-firmware.mjs";
 import { VirtualTime } from "../../sim/virtual-time.ts";
 import { asciiJson } from "./agent-bench.ts";
 
-async function built(name: string): Promise<string> {
-  const outDir = await mkdtemp(join(tmpdir(), "boardlog-port-"));
-  await buildFirmware({ outDir });
-  const text = await readFile(join(outDir, name), "utf8");
-  await rm(outDir, { recursive: true });
-  return text;
-}
-
-export const serialText = await built("espruino-serial.js");
-export const mqttText = await built("espruino-mqtt.js");
+export const serialText = await bundlePort("serial", ["clock"]);
+export const mqttText = await bundlePort("mqtt", ["clock"]);
 
 /** The bits of Espruino that the ports touch, in virtual time; what stays over a reset is given in. */
 export class StandIn {
@@ -33,8 +22,9 @@ export class StandIn {
     const self = this;
     this.globals = {
       console: { log: print, info: print, warn: print, error: print, debug: print },
-      E: { CRC32: (text: string) => crc32(Buffer.from(text, "latin1")), hwRand: () => -559038737 },
+      E: { CRC32: (text: string) => crc32(Buffer.from(text, "latin1")), hwRand: () => 0xdeadbeef },
       JSON: { parse: JSON.parse, stringify: asciiJson },
+      Date: { now: () => this.getTime() * 1000 },
       getTime: () => this.getTime(),
       setTime: (seconds: number) => this.#setTime(seconds),
       setTimeout: (action: () => void, ms: number) => this.time.after(ms, action),

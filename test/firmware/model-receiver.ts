@@ -1,4 +1,4 @@
-import { decodeFrameText } from "../../protocol/frame-decoder.ts";
+import { type Frame, frameOf } from "./agent-bench.ts";
 
 export interface ReceivedEntry {
   readonly seq: number;
@@ -12,22 +12,6 @@ export interface ReceivedLoss {
   readonly first: number;
   readonly last: number;
   readonly where: string;
-}
-
-interface WireCommand {
-  readonly cmd: string;
-  readonly id: number;
-  readonly args: { msg: unknown; stream?: string; level?: string; timestamp?: number; uptime?: number };
-}
-
-interface WireFrame {
-  readonly v: number;
-  readonly boot: string;
-  readonly first: number;
-  readonly ack: boolean;
-  readonly clock?: string;
-  readonly now?: number;
-  readonly cmds: readonly WireCommand[];
 }
 
 /** The receiving side of docs/protocol.md 5 and 6, written from the text alone; everything it takes is durable at once. */
@@ -48,9 +32,7 @@ export class ModelReceiver {
 
   /** @returns the ack, where one is wanted. A frame that is not valid by the protocol's own decoder is a failed test. */
   receive(text: string): string | undefined {
-    const decoded = decodeFrameText(text);
-    if (!decoded.ok) throw new Error(`the agent sent a bad frame: ${JSON.stringify(decoded)}\n${text}`);
-    const frame = JSON.parse(text) as WireFrame;
+    const frame = frameOf(text);
     if (frame.boot !== this.boot) return undefined;
     let resend = false;
     for (const command of frame.cmds) {
@@ -64,7 +46,7 @@ export class ModelReceiver {
   }
 
   /** False: something before it is missing and still to come (clause 6.6). */
-  #take(frame: WireFrame, command: WireCommand): boolean {
+  #take(frame: Frame, command: Frame["cmds"][number]): boolean {
     const last = command.id;
     const isNotice = command.args.stream === "loss";
     const first = isNotice ? (command.args.msg as { first: number }).first : last;

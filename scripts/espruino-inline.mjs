@@ -1,0 +1,116 @@
+/**
+ * Puts numbers and strings that never change in the place of their names: on Espruino each name costs variables, and
+ * esbuild leaves those of a file's top level alone.
+ */
+import { parse } from "acorn";
+import { childrenOf, isReference } from "./espruino-hoisting.mjs";
+
+/** A text used in several places is put into each up to this length. */
+const REPEATED_CHARS_MAX = 5;
+
+function walk(node, parent, visit) {
+  visit(node, parent);
+  for (const child of childrenOf(node)) walk(child, node, visit);
+}
+
+const isConstant = (node) =>
+  node?.type === "Literal" && (typeof node.value === "number" || typeof node.value === "string");
+
+/** @param text a minified function body, in which no inner name hides an outer one that is replaced. */
+export function inlineConstants(text) {
+  const program = parse(text, { ecmaVersion: "latest", allowReturnOutsideFunction: true });
+  const candidates = new Map();
+  for (const statement of program.body) {
+    if (statement.type !== "VariableDeclaration") continue;
+    for (const one of statement.declarations) {
+      if (one.id.type === "Identifier" && isConstant(one.init)) {
+        candidates.set(one.id.name, { declarator: one, statement, uses: [], isConstant: true });
+      }
+    }
+  }
+  walk(program, undefined, (node, parent) => {
+    if (node.type !== "Identifier" || !parent) return;
+    const candidate = candidates.get(node.name);
+    if (candidate === undefined || node === candidate.declarator.id) return;
+    const isWritten =
+      parent.type === "UpdateExpression" || (parent.type === "AssignmentExpression" && parent.left === node);
+    // Another binding of the same name, or shorthand: better left alone.
+    const isPlain = isReference(node, parent) && !parent.shorthand;
+    if (isWritten || (!isPlain && !isPropertyName(node, parent))) candidate.isConstant = false;
+    else if (isPlain) candidate.uses.push(node);
+  });
+  const edits = [];
+  const gone = new Set();
+  for (const { declarator, uses, isConstant } of candidates.values()) {
+    const raw = text.slice(declarator.init.start, declarator.init.end);
+    if (!isConstant || (uses.length > 1 && raw.length > REPEATED_CHARS_MAX)) continue;
+    for (const use of uses) edits.push({ start: use.start, end: use.end, raw });
+    gone.add(declarator);
+  }
+  for (const statement of program.body) {
+    if (statement.type !== "VariableDeclaration") continue;
+    const kept = statement.declarations.filter((one) => !gone.has(one));
+    if (kept.length === statement.declarations.length) continue;
+    const inner = edits.filter((one) => one.start > statement.start && one.end <= statement.end);
+    const list = kept.map((one) => applied(text, inner, one.start, one.end)).join(",");
+    for (const one of inner) edits.splice(edits.indexOf(one), 1);
+    edits.push({ start: statement.start, end: statement.end, raw: list && `${statement.kind} ${list};` });
+  }
+  return applied(text, edits, 0, text.length);
+}
+
+/** Names are looked up one by one from the first to the last: values that start as a literal come first, by use. */
+export function hotNamesFirst(text) {
+  const program = parse(text, { ecmaVersion: "latest", allowReturnOutsideFunction: true });
+  const useCounts = new Map();
+  walk(program, undefined, (node) => {
+    if (node.type === "Identifier") useCounts.set(node.name, (useCounts.get(node.name) ?? 0) + 1);
+  });
+  const slice = (node) => text.slice(node.start, node.end);
+  const hot = [];
+  const functions = [];
+  const others = [];
+  /** The last of `others` is a declaration that more may join. */
+  let open = false;
+  for (const statement of program.body) {
+    if (statement.type === "FunctionDeclaration") functions.push(slice(statement));
+    else if (statement.type === "VariableDeclaration") {
+      for (const one of statement.declarations) {
+        const isHot = one.init === null || isConstant(one.init) || isEmptyArray(one.init);
+        // A number that nothing reads is what an option left behind.
+        if (isHot && useCounts.get(one.id.name) === 1) continue;
+        if (isHot) hot.push(one);
+        else if (open) others[others.length - 1] = `${others.at(-1).slice(0, -1)},${slice(one)};`;
+        else others.push(`var ${slice(one)};`);
+        open ||= !isHot;
+      }
+    } else {
+      others.push(slice(statement));
+      open = false;
+    }
+  }
+  hot.sort((a, b) => useCounts.get(b.id.name) - useCounts.get(a.id.name));
+  const first = hot.length > 0 ? `var ${hot.map(slice).join(",")};` : "";
+  return first + functions.join("") + others.join("");
+}
+
+const isEmptyArray = (node) => node.type === "ArrayExpression" && node.elements.length === 0;
+
+function isPropertyName(node, parent) {
+  return (
+    (parent.type === "MemberExpression" && parent.property === node && !parent.computed) ||
+    (parent.type === "Property" && parent.key === node && !parent.computed && !parent.shorthand)
+  );
+}
+
+function applied(text, edits, start, end) {
+  let result = "";
+  let at = start;
+  for (const edit of edits
+    .filter((one) => one.start >= start && one.end <= end)
+    .sort((a, b) => a.start - b.start)) {
+    result += text.slice(at, edit.start) + edit.raw;
+    at = edit.end;
+  }
+  return result + text.slice(at, end);
+}
