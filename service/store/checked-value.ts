@@ -14,6 +14,7 @@ export const ValueKind = {
   ProjectIndex: 7,
   Secret: 8,
   ChunkPlace: 9,
+  SpoolPosition: 10,
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 

@@ -6,6 +6,7 @@ import {
   type ListQuery,
   type LogStore,
   type SourceSummary,
+  type SpoolPosition,
   type StoreBatch,
   StoreUnavailable,
   UnknownToken,
@@ -53,9 +54,17 @@ export class ChunkedStore implements LogStore {
     return new ChunkedStore(core);
   }
 
-  async append(batches: readonly StoreBatch[]): Promise<readonly AppendResult[]> {
+  async append(
+    batches: readonly StoreBatch[],
+    position?: SpoolPosition,
+  ): Promise<readonly AppendResult[]> {
     this.#assertOpen();
-    return this.#committer.append(batches);
+    return this.#committer.append(batches, position);
+  }
+
+  async spoolPosition(project: string, gateway: string, epoch: string): Promise<number> {
+    this.#assertOpen();
+    return this.#core.spools.get(project, gateway, epoch);
   }
 
   async list(query: ListQuery): Promise<readonly StoredEntry[]> {

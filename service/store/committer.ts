@@ -1,6 +1,6 @@
 import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
-import { type AppendResult, type StoreBatch, StoreBusy } from "./log-store.ts";
+import { type AppendResult, type SpoolPosition, type StoreBatch, StoreBusy } from "./log-store.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import { assertProject, assertStorable } from "./storable.ts";
 import type { StoreCore } from "./store-core.ts";
@@ -45,6 +45,7 @@ interface Request {
   readonly batches: readonly StoreBatch[];
   readonly entryCount: number;
   readonly characterCount: number;
+  readonly position: SpoolPosition | undefined;
   readonly resolve: (results: readonly BatchResult[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -52,6 +53,7 @@ interface Request {
 interface Prepared {
   readonly results: readonly (readonly BatchResult[])[];
   readonly batch: Batch<SourceState> | undefined;
+  readonly positions: readonly SpoolPosition[];
 }
 
 /**
@@ -81,7 +83,7 @@ export class Committer {
     this.#deliver = hooks.deliver;
   }
 
-  append(batches: readonly StoreBatch[]): Promise<readonly BatchResult[]> {
+  append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly BatchResult[]> {
     let entryCount = 0;
     let characterCount = 0;
     for (const batch of batches) {
@@ -104,7 +106,7 @@ export class Committer {
     this.#queuedEntries += entryCount;
     this.#queuedCharacters += characterCount;
     return new Promise((resolve, reject) => {
-      this.#queue.push({ batches, entryCount, characterCount, resolve, reject });
+      this.#queue.push({ batches, entryCount, characterCount, position, resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -142,7 +144,7 @@ export class Committer {
         await this.#makeRoom();
         group = this.#takeGroup();
         const prepared = this.#prepare(group);
-        if (prepared.batch !== undefined) await this.#commit(prepared.batch);
+        await this.#commit(prepared);
         this.#finish(group, prepared);
         group = [];
       }
@@ -183,6 +185,7 @@ export class Committer {
     return {
       results,
       batch: this.#builder.entryCount === 0 ? undefined : this.#builder.finish(firstPosition),
+      positions: group.flatMap(({ position }) => (position === undefined ? [] : [position])),
     };
   }
 
@@ -232,12 +235,19 @@ export class Committer {
     return true;
   }
 
-  async #commit(batch: Batch<SourceState>): Promise<void> {
+  async #commit({ batch, positions }: Prepared): Promise<void> {
     const core = this.#core;
+    const changes = positions.map((position) => core.spools.changeOf(position));
+    if (batch === undefined && changes.length === 0) return;
     const log = core.active.logs.at(-1);
     if (log === undefined) throw new Error("the active table has no log");
-    const key = batchKey(batch.firstPosition, batch.entryCount);
-    await log.kv.commit([{ type: "put", key, value: batch.value }]);
+    if (batch !== undefined) {
+      const key = batchKey(batch.firstPosition, batch.entryCount);
+      changes.push({ type: "put", key, value: batch.value });
+    }
+    await log.kv.commit(changes);
+    for (const position of positions) core.spools.written(position);
+    if (batch === undefined) return;
     core.active.add(batch);
     core.lastPosition = batch.firstPosition + batch.entryCount - 1;
     for (const source of batch.sources) {

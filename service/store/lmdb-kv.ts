@@ -28,8 +28,8 @@ export class LmdbKv implements OrderedKv {
       encoding: "binary",
       keyEncoding: "binary",
       overlappingSync: false,
-      compression: false,
-      cache: false,
+      // With it, a failed commit rejects a second promise that nobody can reach, which would end the process.
+      eventTurnBatching: false,
     });
   }
 

@@ -6,6 +6,14 @@ export interface StoreBatch {
   readonly entries: readonly NewEntry[];
 }
 
+/** How far a gateway's spool has come in one of its lives (docs/protocol.md 13). */
+export interface SpoolPosition {
+  readonly project: string;
+  readonly gateway: string;
+  readonly epoch: string;
+  readonly position: number;
+}
+
 export interface AppendResult {
   /** Entries stored, in order, with their ids; duplicates are not among them. Made when first asked for. */
   readonly stored: readonly StoredEntry[];
@@ -47,10 +55,17 @@ export interface LogStore {
    * Stores the batches in one transaction and resolves when durable, with ids in the order given: ascending, never reused.
    * The mark and the open gaps of each `(src, boot)` are written in the same transaction (docs/protocol.md 6.9).
    * Calls are stored in the order they were made.
+   * @param position written in the same transaction; one that is not above the stored one changes nothing.
    * @throws StoreBusy when too much is waiting; the caller tries again later.
    * @throws StoreUnavailable when the store is closed or has failed. Nothing was acked, though some may be stored.
    */
-  append(batches: readonly StoreBatch[]): Promise<readonly AppendResult[]>;
+  append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly AppendResult[]>;
+
+  /**
+   * The highest position stored with entries of the gateway in this epoch; 0 for one never seen. Only what is durable counts.
+   * @throws StoreUnavailable
+   */
+  spoolPosition(project: string, gateway: string, epoch: string): Promise<number>;
 
   /**
    * One page, ascending by id.

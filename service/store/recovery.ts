@@ -7,6 +7,7 @@ import type { KvChange, OrderedKv } from "./ordered-kv.ts";
 import { type Segment, SegmentReader } from "./segment-reader.ts";
 import type { SourceState } from "./source-state.ts";
 import { SourceTable } from "./source-table.ts";
+import { SpoolPositions } from "./spool-positions.ts";
 import { type ChunkedStoreOptions, type StoreCore, type StoreDeps, StoreHealth } from "./store-core.ts";
 import { batchKeys, batchOfKey, chunkKeys, packKeys, projectIndexKeys } from "./store-keys.ts";
 import {
@@ -56,6 +57,7 @@ export async function openCore(
     options,
     head,
     sources: new SourceTable({ head, counters: deps.counters, secret }, state, options),
+    spools: new SpoolPositions(deps.counters),
     segments,
     reader: new SegmentReader({ ...deps, segments }, options),
     sealedPosition: state.sealedPosition,
@@ -66,6 +68,7 @@ export async function openCore(
     health: new StoreHealth(deps.onFailure),
   };
   core.active.lastPosition = state.sealedPosition;
+  core.spools.read(head);
   await replayLogs(core, names);
   if (state.sealing) await removeUnfinishedSeal(core, state);
   return core;
@@ -111,6 +114,7 @@ async function replayLogs(core: StoreCore, names: readonly string[]): Promise<vo
     const name = logName(number);
     const kv = await space.open(name);
     core.nextLogNumber = number + 1;
+    core.spools.read(kv);
     const count = replayLog(core, kv);
     if (count > 0) {
       core.active.logs.push({ name, kv });

@@ -62,7 +62,9 @@ export class Sealer {
       bytes: segment.bytes + writer.bytes,
       nextPack: writer.nextPack,
     };
-    await core.head.commit([this.#stateChange(false, table.lastPosition, filled)]);
+    // The log goes with the rows of its positions.
+    const state = this.#stateChange(false, table.lastPosition, filled);
+    await core.head.commit([...core.spools.changes(), state]);
     Object.assign(segment, filled);
     core.sealedPosition = table.lastPosition;
     core.frozen = undefined;

@@ -7,6 +7,7 @@ import type { Memtable } from "./memtable.ts";
 import type { KvSpace, OrderedKv } from "./ordered-kv.ts";
 import type { Segment, SegmentReader } from "./segment-reader.ts";
 import type { SourceTable } from "./source-table.ts";
+import type { SpoolPositions } from "./spool-positions.ts";
 
 /** What the store takes from outside. */
 export interface StoreDeps {
@@ -62,6 +63,7 @@ export interface StoreCore {
   readonly options: ChunkedStoreOptions;
   readonly head: OrderedKv;
   readonly sources: SourceTable;
+  readonly spools: SpoolPositions;
   readonly segments: Segment[];
   readonly reader: SegmentReader;
   /** Entries up to here are read from the segments. */

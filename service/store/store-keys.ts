@@ -6,7 +6,9 @@
  *                 j <project>                       project: its number
  *                 s <project number> <src>          source: its number and totals
  *                 k <source number> <boot>          mark and open gaps of a boot
+ *                 g <spool>                         position of a gateway's spool (`spool-positions.ts`)
  * engine `log-N`  b <first position> <count: 4>     one committed transaction, not yet sealed
+ *                 g <spool>                         the same position, newer
  * engine `seg-N`  c <source number> <last position> chunk: where sealed entries of one source are
  *                 v <pack number>                   pack: chunks one after the other
  *                 p <project number> <last position> which source has which position of a project
@@ -21,6 +23,7 @@ const Prefix = {
   Project: 0x6a,
   Source: 0x73,
   Mark: 0x6b,
+  Spool: 0x67,
   Batch: 0x62,
   Chunk: 0x63,
   ProjectIndex: 0x70,
@@ -46,6 +49,19 @@ export function sourceKey(projectNumber: number, src: string): Buffer {
 
 export function markKey(sourceNumber: number, boot: string): Buffer {
   return named(Prefix.Mark, sourceNumber, boot);
+}
+
+export function spoolKey(name: string): Buffer {
+  return named(Prefix.Spool, undefined, name);
+}
+
+export function spoolKeys(): KeyRange {
+  return { start: Buffer.of(Prefix.Spool), end: Buffer.of(Prefix.Spool + 1) };
+}
+
+/** The name in a key of `spoolKeys`. */
+export function spoolOfKey(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("utf8", 1);
 }
 
 export function batchKey(firstPosition: number, entryCount: number): Buffer {

@@ -3,14 +3,22 @@ import type { MsgJson } from "../../protocol/entry.ts";
 import { openLmdbStore } from "./store-drivers.ts";
 
 /*
- * Appends without end, from several callers at a time, and prints `<src> <seq> <id>` of what was acked; to be killed.
- * Arguments: folder, first seq, name of its sources.
+ * Appends without end, from several callers at a time, and prints `<src> <seq> <id>` of what was acked; to be killed. Where
+ * the store fails first, it prints how often the owner was told and the reason, and exits with status 3.
+ * Arguments: folder, first seq, boot, size of a segment.
  */
-const [dir = "", firstSeq = "1", name = ""] = process.argv.slice(2);
+const [dir = "", firstSeq = "1", name = "", segmentBytesMax = "20000"] = process.argv.slice(2);
 const counters = new CounterTable();
+let failures = 0;
 const store = await openLmdbStore(dir, {
   counters,
-  options: { sealBytes: 30_000, chunkEntriesMax: 40, segmentBytesMax: 50_000, groupEntriesMax: 50 },
+  onFailure: () => failures++,
+  options: {
+    sealBytes: 30_000,
+    chunkEntriesMax: 40,
+    segmentBytesMax: Number(segmentBytesMax),
+    groupEntriesMax: 50,
+  },
 });
 process.stdout.write("open\n");
 
@@ -34,4 +42,6 @@ async function appendForEver(src: string): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: 6 }, (_, index) => appendForEver(`s${index}`)));
+const ends = await Promise.allSettled(Array.from({ length: 6 }, (_, index) => appendForEver(`s${index}`)));
+const codes = ends.map((end) => (end.status === "rejected" ? end.reason?.code : "ended"));
+process.stdout.write(`failed ${failures} ${[...new Set(codes)]}\n`, () => process.exit(3));

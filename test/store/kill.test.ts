@@ -1,11 +1,11 @@
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
 import { StoreUnavailable } from "../../service/store/log-store.ts";
-import { listAll } from "../conformance/log-store.ts";
-import { spawnTs } from "../support/run-ts.ts";
+import { entry, listAll } from "../conformance/log-store.ts";
+import { bundleTs, spawnTs } from "../support/run-ts.ts";
 import { openLmdbStore, SeededRandom, temporaryFolder } from "./store-drivers.ts";
 
 const ROUNDS = Number(process.env.STORE_KILLS ?? 8);
@@ -86,6 +86,44 @@ describe("a store on lmdb whose process is killed", () => {
   );
 });
 
+describe("a store on lmdb whose disk takes no more", () => {
+  for (const { full, kibibytes } of [
+    { full: "log", kibibytes: 56 },
+    { full: "segments", kibibytes: 100 },
+  ]) {
+    it(`fails for good when the ${full} cannot grow, tells its owner once, has all that it acked, and works again once there is room`, async () => {
+      const { dir, remove } = await temporaryFolder();
+      const path = await bundleTs("test/store/appending-child.ts");
+      // A write past this size of a file fails, as on a full disk.
+      const script = `trap '' XFSZ; ulimit -f ${kibibytes}; exec "$0" "$@"`;
+      const args = ["-c", script, process.execPath, path, dir, "1", "boot", "500000"];
+      const child = spawn("bash", args, {
+        stdio: ["ignore", "pipe", "ignore"],
+        timeout: 20_000,
+        killSignal: "SIGKILL",
+      });
+      let text = "";
+      child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      const [status] = await once(child, "close");
+      expect(status).toBe(3);
+      const lines = text.trim().split("\n");
+      expect(lines.at(-1)).toBe("failed 1 STORE_UNAVAILABLE");
+      const acked = lines.slice(1, -1);
+      expect(acked.length).toBeGreaterThan(100);
+      const store = await openLmdbStore(dir);
+      const all = await listAll(store, { project: "p" }, 1000);
+      const listed = new Set(all.map((one) => `${one.src} ${one.seq} ${one.id}`));
+      expect(acked.filter((line) => !listed.has(line))).toEqual([]);
+      expect(new Set(all.map((one) => `${one.src} ${one.seq}`)).size).toBe(all.length);
+      expect((await store.append([{ project: "p", entries: [entry("s9", 1)] }]))[0]?.storedCount).toBe(1);
+      await store.close();
+      await remove();
+    });
+  }
+});
+
 describe("the folder of a store", () => {
   it("is refused to a second process while the first one lives, and given once it was killed", async () => {
     const { dir, remove } = await temporaryFolder();
@@ -100,7 +138,6 @@ describe("the folder of a store", () => {
     await ended;
     const store = await openLmdbStore(dir);
     await expect(openLmdbStore(dir)).rejects.toThrow(/already open/);
-    expect((await store.sources("p")).length).toBeGreaterThan(0);
     await store.close();
     const again = await openLmdbStore(dir);
     await again.close();

@@ -90,10 +90,13 @@ export function openMemoryStore(
 
 export function openLmdbStore(
   dir: string,
-  { counters = new CounterTable(), options = TINY }: OpenOptions = {},
+  { counters = new CounterTable(), options = TINY, onFailure = () => {} }: OpenOptions = {},
 ): Promise<ChunkedStore> {
   const seed = createHash("sha256").update(dir).digest().readInt32LE(0);
-  return openStore({ dir, clock, random: new SeededRandom(seed), counters, log: quietLog }, options);
+  return openStore(
+    { dir, clock, random: new SeededRandom(seed), counters, log: quietLog, onFailure },
+    options,
+  );
 }
 
 /** A folder of its own, and how to remove it. */
