@@ -1,6 +1,7 @@
 // Builds everything a checkout runs into dist/: the command, the agent for boards, the console page.
-import { chmod, cp, mkdir, rm } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { buildFirmware } from "./build-firmware.mjs";
 
@@ -37,6 +38,12 @@ async function buildConsole() {
     logLevel: "warning",
   });
   await cp(path("console/index.html"), path("dist/console/index.html"));
+  // Compressed once here; the service sends them as they are.
+  for (const name of await readdir(path("dist/console"))) {
+    const content = await readFile(path(`dist/console/${name}`));
+    await writeFile(path(`dist/console/${name}.br`), brotliCompressSync(content));
+    await writeFile(path(`dist/console/${name}.gz`), gzipSync(content, { level: 9 }));
+  }
   return metafile;
 }
 

@@ -16,7 +16,15 @@ const CONTENT_SECURITY_POLICY = [
 export function consolePage(folder: string) {
   return {
     plugin: fastifyStatic,
-    options: { root: folder, serve: false, index: false, dotfiles: "deny", cacheControl: false },
+    options: {
+      root: folder,
+      serve: false,
+      index: false,
+      dotfiles: "deny",
+      cacheControl: false,
+      // Beside each file the build puts it in compressed form.
+      preCompressed: true,
+    },
     headers: { "content-security-policy": CONTENT_SECURITY_POLICY, "cache-control": "no-cache" },
   } as const;
 }

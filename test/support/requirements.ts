@@ -8,6 +8,7 @@ const MORE_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/sbin"]
 export const PROGRAMS = {
   mosquitto: "mosquitto",
   socat: "socat",
+  chromium: "chromium",
 } as const;
 
 export type Program = keyof typeof PROGRAMS;

@@ -1,0 +1,77 @@
+import { type JsonObject, parseJson } from "../protocol/json-parser.ts";
+import { type Entry, entryOf } from "./entry.ts";
+
+/** Who reads, and what. */
+export interface Access {
+  readonly key: string;
+  readonly project: string;
+}
+
+export interface EntriesPage {
+  readonly entries: readonly Entry[];
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+  readonly end: boolean;
+}
+
+export interface Source {
+  readonly src: string;
+  readonly lastReceived: number;
+  readonly entryCount: number;
+}
+
+export interface Rates {
+  readonly since: number;
+  readonly until: number;
+  readonly from: number;
+  readonly complete: boolean;
+  /** By source and span of time: entries without a level, debug, info, warn, error. */
+  readonly sources: readonly { readonly src: string; readonly counts: readonly (readonly number[])[] }[];
+}
+
+/** The service answered, and refuses: 401 and 403 end the session, 400 is the page's own mistake or a link's. */
+export class Refused extends Error {
+  readonly status: number;
+  constructor(status: number, words: string) {
+    super(words);
+    this.name = "Refused";
+    this.status = status;
+  }
+}
+
+/** Reads over HTTP with the key in a header: it never stands in a URL (docs/protocol.md 10.4, 10.5). */
+export async function getEntries(
+  access: Access,
+  query: URLSearchParams,
+  signal?: AbortSignal,
+): Promise<EntriesPage> {
+  const answer = await get(access, `entries?${query}`, signal);
+  return {
+    entries: (answer.entries as readonly JsonObject[]).map(entryOf),
+    before: (answer.before as string | null) ?? undefined,
+    after: (answer.after as string | null) ?? undefined,
+    end: answer.end === true,
+  };
+}
+
+export async function getSources(access: Access, signal?: AbortSignal): Promise<readonly Source[]> {
+  return (await get(access, "sources", signal)).sources as unknown as readonly Source[];
+}
+
+export async function getRates(access: Access, query: URLSearchParams, signal?: AbortSignal): Promise<Rates> {
+  return (await get(access, `rates?${query}`, signal)) as unknown as Rates;
+}
+
+async function get({ key, project }: Access, path: string, signal?: AbortSignal): Promise<JsonObject> {
+  const response = await fetch(`/v1/projects/${encodeURIComponent(project)}/${path}`, {
+    headers: { "x-api-key": key },
+    ...(signal !== undefined && { signal }),
+  });
+  const parsed = parseJson(await response.text(), {
+    verbatim: (name, parent) => name === "msg" && parent === "entries",
+  });
+  const answer = parsed.ok ? (parsed.value as JsonObject) : {};
+  if (response.ok) return answer;
+  const words = (answer.error as JsonObject | undefined)?.message;
+  throw new Refused(response.status, typeof words === "string" ? words : `status ${response.status}`);
+}

@@ -1,0 +1,255 @@
+import { type Access, getEntries, Refused } from "./api.ts";
+import type { Entry } from "./entry.ts";
+import { type Filter, passesHere, serviceQuery } from "./filter.ts";
+import { type Row, RowBuilder } from "./rows.ts";
+
+/** Entries kept in the page; beyond it the oldest go, and scrolling back fetches them again. */
+const ENTRIES_MAX = 200_000;
+/** Dropped in one go, so that it happens seldom. */
+const DROP_COUNT = 20_000;
+const PAGE_LIMIT = 500;
+/** Looked through for a regular expression before the reader is asked to scroll on. */
+const PAGES_UNSEEN_MAX = 20;
+const RETRY_MS_MIN = 250;
+const RETRY_MS_MAX = 5_000;
+
+export type LogState = "loading" | "live" | "history" | "away" | "refused";
+
+export interface LogModelHandler {
+  /** Something to draw anew. `prepended` rows were put before those that were there. */
+  changed(prepended: number): void;
+  /** The key is no longer good. */
+  refused(words: string): void;
+  /** Entries as they come live. */
+  arrived(entries: readonly Entry[]): void;
+}
+
+/** The log under one filter: history that grows backwards and a live end, from one position, without gap or repeat. */
+export class LogModel {
+  readonly #access: Access;
+  readonly #filter: Filter;
+  readonly #handler: LogModelHandler;
+  readonly #aborter = new AbortController();
+  #entries: Entry[] = [];
+  #builder = new RowBuilder();
+  /** The last id of what was there when the page came; undefined while that is not known. */
+  #liveAfter: string | undefined;
+  #hasLiveMarker = false;
+  #before: string | undefined;
+  #isLoadingOlder = false;
+  /** Where what follows a linked line goes on; undefined once the log is live. */
+  #newerAfter: { readonly after: string | undefined } | undefined;
+  state: LogState = "loading";
+  /** Nothing older passes the filter. */
+  isAtStart = false;
+
+  constructor(access: Access, filter: Filter, handler: LogModelHandler) {
+    this.#access = access;
+    this.#filter = filter;
+    this.#handler = handler;
+  }
+
+  get rows(): readonly Row[] {
+    return this.#builder.rows;
+  }
+
+  get entryCount(): number {
+    return this.#entries.length;
+  }
+
+  /** @param line begin around the line with this id instead of at the newest */
+  start(line?: string): void {
+    void this.#run(line);
+  }
+
+  stop(): void {
+    this.#aborter.abort();
+  }
+
+  /** Puts a page of older entries before what is there. */
+  async loadOlder(): Promise<void> {
+    if (this.#isLoadingOlder || this.isAtStart || this.state === "loading") return;
+    this.#isLoadingOlder = true;
+    try {
+      const older = await this.#olderPages(this.#before);
+      const rowCount = this.rows.length;
+      if (older.length > 0) {
+        this.#entries = [...older, ...this.#entries];
+        this.#rebuild();
+      }
+      this.#handler.changed(this.rows.length - rowCount);
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#isLoadingOlder = false;
+    }
+  }
+
+  async #run(line: string | undefined): Promise<void> {
+    const { signal } = this.#aborter;
+    let after: string | undefined;
+    for (let waitMs = RETRY_MS_MIN; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+      try {
+        after = await this.#begin(line);
+        break;
+      } catch (error) {
+        if (this.#failed(error)) return;
+        await pause(waitMs, signal);
+      }
+    }
+    if (signal.aborted) return;
+    const { until } = this.#filter;
+    if (until !== undefined && until < Date.now()) {
+      this.state = "history";
+      this.#handler.changed(0);
+      return;
+    }
+    if (line !== undefined) {
+      this.state = "history";
+      this.#newerAfter = { after };
+      await this.loadNewer();
+      return;
+    }
+    this.state = "live";
+    this.#handler.changed(0);
+    await this.#follow(after);
+  }
+
+  /** After a link to a line in history: a page of what follows it; at its end the log is live. */
+  async loadNewer(): Promise<void> {
+    const from = this.#newerAfter;
+    if (from === undefined) return;
+    this.#newerAfter = undefined;
+    const query = this.#query({ limit: String(PAGE_LIMIT), order: "ascending" });
+    if (from.after !== undefined) query.set("after", from.after);
+    try {
+      const page = await getEntries(this.#access, query, this.#aborter.signal);
+      const after = page.after ?? from.after;
+      this.#append(page.entries);
+      if (!page.end) this.#newerAfter = { after };
+      else {
+        this.#liveAfter = after ?? "";
+        this.state = "live";
+        void this.#follow(after);
+      }
+      this.#handler.changed(0);
+    } catch (error) {
+      this.#newerAfter = from;
+      this.#failed(error);
+    }
+  }
+
+  /** The newest page, or the one before a line. @returns the id to follow from */
+  async #begin(line: string | undefined): Promise<string | undefined> {
+    const query = this.#query({ limit: String(PAGE_LIMIT) });
+    if (line !== undefined) query.set("before", line);
+    const page = await getEntries(this.#access, query, this.#aborter.signal);
+    this.#before = page.before;
+    this.isAtStart = page.end;
+    const entries = page.entries.filter((entry) => passesHere(entry, this.#filter));
+    this.#entries = entries.length > 0 || page.end ? entries : await this.#olderPages(page.before);
+    const after = line === undefined ? page.after : page.entries.at(-1)?.id;
+    this.#liveAfter = line === undefined ? (after ?? "") : undefined;
+    this.#rebuild();
+    return after;
+  }
+
+  async #olderPages(start: string | undefined): Promise<Entry[]> {
+    let before = start;
+    for (let count = 0; count < PAGES_UNSEEN_MAX; count++) {
+      const query = this.#query({ limit: String(PAGE_LIMIT) });
+      if (before !== undefined) query.set("before", before);
+      const page = await getEntries(this.#access, query, this.#aborter.signal);
+      before = page.before ?? before;
+      this.#before = before;
+      this.isAtStart = page.end;
+      const entries = page.entries.filter((entry) => passesHere(entry, this.#filter));
+      if (entries.length > 0 || page.end) return entries;
+    }
+    return [];
+  }
+
+  async #follow(start: string | undefined): Promise<void> {
+    const { signal } = this.#aborter;
+    let after = start;
+    let waitMs = RETRY_MS_MIN;
+    while (!signal.aborted) {
+      const query = this.#query({ limit: "1000", order: "ascending", follow: "true" });
+      if (after !== undefined) query.set("after", after);
+      try {
+        const page = await getEntries(this.#access, query, signal);
+        waitMs = RETRY_MS_MIN;
+        this.state = "live";
+        after = page.after ?? after;
+        this.#append(page.entries);
+        this.#handler.changed(0);
+      } catch (error) {
+        if (this.#failed(error)) return;
+        await pause(waitMs, signal);
+        waitMs = Math.min(waitMs * 2, RETRY_MS_MAX);
+      }
+    }
+  }
+
+  #append(entries: readonly Entry[]): void {
+    const added = entries.filter((entry) => passesHere(entry, this.#filter));
+    for (const entry of added) {
+      this.#entries.push(entry);
+      this.#addRow(entry);
+    }
+    if (added.length > 0) this.#handler.arrived(added);
+    if (this.#entries.length <= ENTRIES_MAX) return;
+    this.#entries = this.#entries.slice(DROP_COUNT);
+    this.#before = this.#entries[0]?.id;
+    this.isAtStart = false;
+    const rowCount = this.rows.length;
+    this.#rebuild();
+    this.#handler.changed(this.rows.length - rowCount);
+  }
+
+  #addRow(entry: Entry): void {
+    if (!this.#hasLiveMarker && this.#liveAfter !== undefined && entry.id > this.#liveAfter) {
+      this.#hasLiveMarker = true;
+      this.#builder.addLiveMarker();
+    }
+    this.#builder.add(entry);
+  }
+
+  #rebuild(): void {
+    this.#builder = new RowBuilder();
+    this.#hasLiveMarker = false;
+    for (const entry of this.#entries) this.#addRow(entry);
+  }
+
+  #query(more: Readonly<Record<string, string>>): URLSearchParams {
+    const query = serviceQuery(this.#filter);
+    for (const [name, value] of Object.entries(more)) query.set(name, value);
+    return query;
+  }
+
+  /** @returns whether to give up */
+  #failed(error: unknown): boolean {
+    if (this.#aborter.signal.aborted) return true;
+    if (error instanceof Refused && error.status < 500) {
+      this.state = "refused";
+      this.#handler.changed(0);
+      this.#handler.refused(error.message);
+      return true;
+    }
+    this.state = "away";
+    this.#handler.changed(0);
+    return false;
+  }
+}
+
+function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, delayMs);
+    signal.addEventListener("abort", done);
+  });
+}

@@ -1,0 +1,182 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Access } from "./api.ts";
+import { Details } from "./details.tsx";
+import { EmptyState } from "./empty-state.tsx";
+import type { Entry } from "./entry.ts";
+import { FILTER_NONE, type Filter, filterOfUrl, patternOf, urlOfFilter } from "./filter.ts";
+import type { Columns } from "./line-row.tsx";
+import { LogView } from "./log-view.tsx";
+import { RatePlot } from "./rate-plot.tsx";
+import { SourcesPane } from "./sources-pane.tsx";
+import { Toolbar } from "./toolbar.tsx";
+import { useLog } from "./use-log.ts";
+import { useRates, useSources } from "./use-sources.ts";
+
+const COLUMNS_ITEM = "boardlog-columns";
+
+interface View {
+  readonly filter: Filter;
+  /** A link's line: the log begins around it. */
+  readonly line: string | undefined;
+}
+
+/** The log with its sources, filters, plot and details. */
+export function LogPage({
+  access,
+  onSignOut,
+}: {
+  readonly access: Access;
+  readonly onSignOut: (words: string) => void;
+}) {
+  const [view, setView] = useState(viewOfUrl);
+  const { filter, line } = view;
+  const [columns, setColumns] = useState(keptColumns);
+  const [isFollowing, setIsFollowing] = useState(line === undefined);
+  const [chosen, setChosen] = useState<Entry>();
+  const [isPaneOpen, setIsPaneOpen] = useState(false);
+  const sources = useSources(access);
+  const rates = useRates(access, filter);
+  const newCount = useRef(0);
+  const onArrived = useCallback((entries: readonly Entry[]) => {
+    newCount.current += entries.length;
+    sources.arrived(entries);
+  }, []);
+  const { model, prepended, refusal } = useLog(access, filter, line, onArrived);
+  if (isFollowing) newCount.current = 0;
+  const pattern = useMemo(() => {
+    const found = patternOf(filter);
+    return found === "wrong" ? undefined : found;
+  }, [filter]);
+
+  const choose = (next: Filter): void => {
+    history.replaceState(null, "", urlOfFilter(next));
+    setView({ filter: next, line: undefined });
+    setIsFollowing(true);
+    setChosen(undefined);
+  };
+  const follow = (): void => {
+    if (model?.state === "history" && line !== undefined) choose(filter);
+    else setIsFollowing(true);
+  };
+
+  useEffect(() => {
+    const onPop = (): void => setView(viewOfUrl());
+    const onKey = (event: KeyboardEvent): void => {
+      const isTyping = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
+      if (event.key === "Escape" && !isTyping) setChosen(undefined);
+      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      document.getElementById("search")?.focus();
+    };
+    addEventListener("popstate", onPop);
+    addEventListener("keydown", onKey);
+    return () => {
+      removeEventListener("popstate", onPop);
+      removeEventListener("keydown", onKey);
+    };
+  }, []);
+  useEffect(() => {
+    if (/key/i.test(refusal)) onSignOut("The service no longer takes this key.");
+  }, [refusal]);
+  // The line of a link is chosen once it is there.
+  const rows = model?.rows ?? [];
+  useEffect(() => {
+    if (line === undefined || chosen !== undefined) return;
+    const found = rows.find((row) => row.type === "entry" && row.entry.id === line);
+    if (found?.type === "entry") setChosen(found.entry);
+  }, [rows.length, line]);
+
+  const state = model?.state ?? "loading";
+  const waiting = newCount.current;
+  return (
+    <>
+      <Toolbar
+        state={state}
+        filter={filter}
+        columns={columns}
+        isPaneOpen={isPaneOpen}
+        onPane={() => setIsPaneOpen(!isPaneOpen)}
+        onFilter={choose}
+        onColumns={(next) => {
+          localStorage.setItem(COLUMNS_ITEM, JSON.stringify(next));
+          setColumns(next);
+        }}
+        onSignOut={() => onSignOut("")}
+      />
+      <div class={`panes ${isPaneOpen ? "open" : ""}`}>
+        <SourcesPane
+          sources={sources.sources ?? []}
+          news={sources.news}
+          chosen={filter.sources}
+          nowMs={sources.nowMs}
+          onChoose={(names) => choose({ ...filter, sources: names })}
+        />
+        <main class={`${columns.received ? "with-received" : ""} ${columns.seq ? "with-seq" : ""}`}>
+          <div class="plot-bar">
+            <RatePlot rates={rates} onRange={(since, until) => choose({ ...filter, since, until })} />
+            {(filter.since !== undefined || filter.until !== undefined) && (
+              <button
+                type="button"
+                class="zoom-out"
+                onClick={() => choose({ ...filter, since: undefined, until: undefined })}
+              >
+                All times
+              </button>
+            )}
+          </div>
+          {rows.length === 0 ? (
+            <EmptyState
+              state={state}
+              hasSources={(sources.sources ?? []).length > 0}
+              isFiltered={JSON.stringify(filter) !== JSON.stringify(FILTER_NONE)}
+              refusal={refusal}
+              onShowAll={() => choose(FILTER_NONE)}
+            />
+          ) : (
+            <div class="log-box">
+              <LogView
+                key={`${urlOfFilter(filter, line)}`}
+                rows={rows}
+                prepended={prepended}
+                isFollowing={isFollowing}
+                columns={columns}
+                pattern={pattern}
+                chosenId={chosen?.id}
+                onChoose={setChosen}
+                onFollowing={setIsFollowing}
+                onNearStart={() => void model?.loadOlder()}
+                onNearEnd={() => void model?.loadNewer()}
+              />
+              {!isFollowing && (
+                <button type="button" class="resume" onClick={follow}>
+                  {waiting === 0 ? "Resume" : `Resume (${waiting} new ${waiting === 1 ? "line" : "lines"})`} ↓
+                </button>
+              )}
+            </div>
+          )}
+          {chosen !== undefined && (
+            <Details
+              key={chosen.id}
+              entry={chosen}
+              link={location.origin + urlOfFilter(filter, chosen.id)}
+              pattern={pattern}
+              onClose={() => setChosen(undefined)}
+            />
+          )}
+        </main>
+      </div>
+    </>
+  );
+}
+
+function viewOfUrl(): View {
+  const line = new URLSearchParams(location.search).get("line") ?? undefined;
+  return { filter: filterOfUrl(location.search), line };
+}
+
+function keptColumns(): Columns {
+  const { received = false, seq = false } = JSON.parse(
+    localStorage.getItem(COLUMNS_ITEM) ?? "{}",
+  ) as Partial<Columns>;
+  return { received, seq };
+}
