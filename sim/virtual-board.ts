@@ -253,7 +253,8 @@ export class VirtualBoard {
     const seqBefore = stats.seq;
     const utcMs = this.#clock.wallMs();
     const uptimeMs = this.#board?.uptimeMs() ?? 0;
-    console[method](value);
+    // An object goes as an object by a direct call alone.
+    (typeof value === "string" ? console : (this.#board?.agent ?? console))[method](value);
     // A line that is printed as text uses up no seq (docs/protocol.md 7.7).
     const seq = this.#board?.stats.seq;
     if (seq === undefined || seq === seqBefore) return;

@@ -46,6 +46,8 @@ export class LoadDevice {
   #packetId = 0;
   #ended = false;
   #lastSentMs = 0;
+  /** The board's UTC while it logs, so that a line can say what its timestamp must be. */
+  #logMs: number | undefined;
   connectCount = 0;
 
   constructor(
@@ -59,8 +61,12 @@ export class LoadDevice {
     this.#target = target;
     this.#topic = topicBytes(logTopic(target.project, this.name));
     const { boot, ringBytesMax } = options;
+    const clock: Clock = {
+      wallMs: () => this.#logMs ?? world.clock.wallMs(),
+      monotonicMs: () => world.clock.monotonicMs(),
+    };
     this.#board = new SimulatedBoard(
-      world,
+      { clock, timers: world.timers },
       program,
       { send: (frame) => this.#send(frame), print: () => {} },
       { boot, knowsUtc: true, settings: { ringBytesMax } },
@@ -111,11 +117,13 @@ export class LoadDevice {
   /** The app logs some lines at once. */
   log(count: number): void {
     const { clock } = this.#world;
+    this.#logMs = clock.wallMs();
     for (let left = count; left > 0; left--) {
       const seq = this.#board.stats.seq + 1;
-      this.#board.console.log(loadLine(this.index, seq, clock.wallMs()));
+      this.#board.console.log(loadLine(this.index, seq, this.#logMs));
       if (this.#loggedMs.length < TIMES_MAX) this.#loggedMs.push(clock.monotonicMs());
     }
+    this.#logMs = undefined;
   }
 
   /** The connection breaks without a word. */

@@ -8,6 +8,11 @@ import { type DeviceTotals, readBack } from "./read-back.ts";
 const CUT_SHARE = 0.1;
 const CONNECT_S_MAX = 120;
 
+/** The broker does not take as many connections as there are devices. */
+export class DevicesRefused extends Error {
+  readonly code = "DEVICES_REFUSED";
+}
+
 export interface LoadProgress {
   /** Called about twice a second with what to show. */
   show(text: string, share: number): void;
@@ -140,7 +145,7 @@ class LoadRun {
       this.#progress.show(`connecting ${count}/${this.#options.devices}`, count / this.#options.devices);
       if (count === this.#options.devices) return;
       if (performance.now() > endMs)
-        throw new Error(`only ${count} of ${this.#options.devices} devices got a connection`);
+        throw new DevicesRefused(`only ${count} of ${this.#options.devices} devices got a connection`);
       await pause(250);
     }
   }

@@ -5,10 +5,8 @@ import type { LoadVerdict } from "./load-options.ts";
 
 const LIMIT = 1000;
 /** Devices read at a time. */
-const READERS = 8;
+const READERS = 24;
 const EXAMPLES_MAX = 10;
-/** A device's clock and the line's own note of it are read one after the other. */
-const DATE_TOLERANCE_MS = 50;
 const MAPPED_DEVICES = 40;
 const RETRIES = 20;
 
@@ -91,7 +89,7 @@ export async function readBack(
         take(seq);
         const atMs = seq > seqLast ? undefined : loggedAt(device, seq, entry.msg);
         if (atMs === undefined) wrong("altered", `${name} seq ${seq}: ${JSON.stringify(entry.msg)}`);
-        else if (Math.abs(entry.timestamp - atMs) > DATE_TOLERANCE_MS)
+        else if (entry.timestamp !== atMs)
           wrong("wronglyDated", `${name} seq ${seq}: logged ${atMs}, dated ${entry.timestamp}`);
         if (entry.received !== undefined) receipt.add(entry.received - entry.timestamp);
       }
