@@ -5,9 +5,11 @@ import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { FRAME_BYTES_MAX } from "../../protocol/frame.ts";
+import { INGEST_BYTES_MAX } from "../../protocol/ingest.ts";
 import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
+import { IngestHandlers } from "../ingest/ingest-handlers.ts";
 import { LiveHub } from "../live/live-hub.ts";
 import { LiveReader } from "../live/live-reader.ts";
 import { FOLLOW_MS_MAX } from "../log-reader.ts";
@@ -154,8 +156,8 @@ export class HttpServer {
     // Bodies reach our own decoders as they came (docs/protocol.md 1.2).
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-    app.setErrorHandler((error: { readonly statusCode?: number }, _request, reply) =>
-      this.#send(reply, this.#answerOfError(error)),
+    app.setErrorHandler((error: { readonly statusCode?: number }, request, reply) =>
+      this.#send(reply, this.#answerOfError(error, request.routeOptions.bodyLimit ?? FRAME_BYTES_MAX)),
     );
     app.setNotFoundHandler((_request, reply) => this.#send(reply, refusalAnswer(404, "no such resource")));
     await app.register(fastifyWebsocket, {
@@ -189,6 +191,11 @@ export class HttpServer {
       getSources(request, this.#dependencies),
     );
     this.#route("GET", "/v1/projects/:projectId/rates", (request) => getRates(request, this.#dependencies));
+    const ingest = new IngestHandlers(this.#dependencies);
+    const gateway = "/v1/projects/:projectId/gateways/:gatewayId";
+    this.#route("GET", `${gateway}/position`, (request) => ingest.getPosition(request));
+    this.#route("GET", `${gateway}/mark`, (request) => ingest.getMark(request));
+    this.#route("POST", `${gateway}/entries`, (request) => ingest.postEntries(request), INGEST_BYTES_MAX);
     this.#liveRoute("/v1/ws/projects/:projectId/logs");
     this.#liveRoute("/v1/ws/projects/:projectId/devices/:deviceId/logs");
     if (consoleFolder === undefined) {
@@ -274,10 +281,11 @@ export class HttpServer {
     socket.onClose(this.#credentials.watch(caller, () => socket.close(CloseCode.Policy, reason)));
   }
 
-  #route(method: Method, url: string, handler: Handler): void {
+  #route(method: Method, url: string, handler: Handler, bodyLimit = FRAME_BYTES_MAX): void {
     this.#app.route({
       method,
       url,
+      bodyLimit,
       handler: async (request, reply) => {
         const underway = new AbortController();
         this.#underway.add(underway);
@@ -314,9 +322,9 @@ export class HttpServer {
   }
 
   /** What the library refused, in our words; anything else is our fault and goes to the process's log alone. */
-  #answerOfError(error: { readonly statusCode?: number }): HttpAnswer {
+  #answerOfError(error: { readonly statusCode?: number }, bytesMax: number): HttpAnswer {
     const { statusCode } = error;
-    if (statusCode === 413) return refusalAnswer(413, `body: larger than ${FRAME_BYTES_MAX} bytes`);
+    if (statusCode === 413) return refusalAnswer(413, `body: larger than ${bytesMax} bytes`);
     if (statusCode === 415) return refusalAnswer(415, "content-type: cannot be read");
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
       return refusalAnswer(statusCode, "the request cannot be read");

@@ -119,7 +119,9 @@ async function replayLogs(core: StoreCore, names: readonly string[]): Promise<vo
     if (count > 0) {
       core.active.logs.push({ name, kv });
     } else {
-      // Sealed already, or never written to.
+      // Sealed already, or never written to; positions may stand in it alone.
+      const positions = core.spools.changes();
+      if (positions.length > 0) await core.head.commit(positions);
       await kv.close();
       await space.remove(name);
     }

@@ -97,6 +97,32 @@ export function describeLogStore(name: string, makeDriver: () => Promise<StoreDr
       return result?.stored ?? [];
     }
 
+    describe("positions of spools", () => {
+      it("stand with their entries, one for each life of a spool, and outlive seals and reopenings", async () => {
+        const at = (position: number, epoch = "e1", gateway = "g1") => ({
+          project: P,
+          gateway,
+          epoch,
+          position,
+        });
+        expect(await store.spoolPosition(P, "g1", "e1")).toBe(0);
+        for (let seq = 1; seq <= 60; seq++)
+          await store.append([{ project: P, entries: [entry("a", seq)] }], at(seq));
+        await store.append([], at(7, "e2"));
+        // Duplicates alone move it too.
+        await store.append([{ project: P, entries: [entry("a", 60)] }], at(64));
+        await store.append([{ project: P, entries: [] }], at(3, "e1", "g2"));
+        for (let round = 0; round < 3; round++) {
+          expect(await store.spoolPosition(P, "g1", "e1")).toBe(64);
+          expect(await store.spoolPosition(P, "g1", "e2")).toBe(7);
+          expect(await store.spoolPosition(P, "g2", "e1")).toBe(3);
+          expect(await store.spoolPosition("other", "g1", "e1")).toBe(0);
+          await reopen();
+          if (round === 0) for (let seq = 61; seq <= 120; seq++) await append([entry("a", seq)]);
+        }
+      });
+    });
+
     describe("walking back", () => {
       it("pages newest first by `before` give every entry once, in reverse, of one source and of all, across a reopening", async () => {
         for (let seq = 1; seq <= 120; seq++) {

@@ -4,6 +4,7 @@ import {
   type ListQuery,
   type LogStore,
   type SourceSummary,
+  type SpoolPosition,
   type StoreBatch,
   StoreBusy,
   StoreUnavailable,
@@ -15,6 +16,7 @@ export class MemoryStore implements LogStore {
   readonly #entries = new Map<string, StoredEntry[]>();
   readonly #seen = new Set<string>();
   readonly #marks = new Map<string, number>();
+  readonly #spools = new Map<string, number>();
   readonly #listeners = new Map<string, Set<(entries: readonly StoredEntry[]) => void>>();
   #isClosed = false;
   /** Set to make every call fail, as a full disk would. */
@@ -23,8 +25,12 @@ export class MemoryStore implements LogStore {
   isBusy = false;
   appendCount = 0;
 
-  async append(batches: readonly StoreBatch[]): Promise<readonly AppendResult[]> {
+  async append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly AppendResult[]> {
     this.#check();
+    if (position !== undefined) {
+      const { project, gateway, epoch } = position;
+      this.#spools.set(`${project} ${gateway} ${epoch}`, position.position);
+    }
     if (this.isBusy) throw new StoreBusy();
     this.appendCount += 1;
     return batches.map(({ project, entries }) => {
@@ -71,6 +77,11 @@ export class MemoryStore implements LogStore {
   async mark(project: string, src: string, boot: string): Promise<number> {
     this.#check();
     return this.#marks.get(`${project}\n${boot}\n${src}`) ?? 0;
+  }
+
+  async spoolPosition(project: string, gateway: string, epoch: string): Promise<number> {
+    this.#check();
+    return this.#spools.get(`${project} ${gateway} ${epoch}`) ?? 0;
   }
 
   async sources(project: string): Promise<readonly SourceSummary[]> {

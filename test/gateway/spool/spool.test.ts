@@ -155,7 +155,12 @@ describe("a spool", () => {
   test("told to evict, a full spool gives up the oldest that was never sent, with a loss record for each boot", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const world = worldOf(disk);
-    const spool = await Spool.open(world, { ...TINY, segmentBytes: 2_000, bytesMax: 13_000, whenFull: "evict" });
+    const spool = await Spool.open(world, {
+      ...TINY,
+      segmentBytes: 2_000,
+      bytesMax: 13_000,
+      whenFull: "evict",
+    });
     await spool.greet(0);
     await spool.read(0, { ...ALL, entriesMax: 1 });
     for (let seq = 1; seq <= 200; seq++)

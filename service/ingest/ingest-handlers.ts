@@ -1,0 +1,126 @@
+import type { Counters } from "../../host/counters.ts";
+import type { ProcessLog } from "../../host/log.ts";
+import { Status } from "../../protocol/decoded.ts";
+import { decodeIngestBatch, isGatewayId, isSpoolEpoch } from "../../protocol/ingest.ts";
+import { checkSrc, isBoot } from "../../protocol/names.ts";
+import { type Caller, callerOf, type KeyRing, mayDo } from "../auth/caller.ts";
+import { shownKey } from "../auth/credentials.ts";
+import { type HttpAnswer, type HttpRequest, jsonAnswer, refusalAnswer } from "../http/exchange.ts";
+import { KeyedQueue } from "../keyed-queue.ts";
+import { type LogStore, StoreUnavailable } from "../store/log-store.ts";
+
+export interface IngestDependencies {
+  readonly store: LogStore;
+  readonly keys: KeyRing;
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+}
+
+type Admitted =
+  | { readonly ok: true; readonly caller: Caller; readonly gateway: string }
+  | { readonly ok: false; readonly answer: HttpAnswer };
+
+/** Takes what gateways have spooled, each entry exactly once (docs/protocol.md 13). */
+export class IngestHandlers {
+  readonly #dependencies: IngestDependencies;
+  /** Batches of one spool wait for each other: the position that stands decides what of a batch is new. */
+  readonly #queue = new KeyedQueue();
+
+  constructor(dependencies: IngestDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Clause 13.2. */
+  async getPosition(request: HttpRequest): Promise<HttpAnswer> {
+    const admitted = await this.#admit(request);
+    if (!admitted.ok) return admitted.answer;
+    const epoch = request.query.get("epoch") ?? "";
+    if (!isSpoolEpoch(epoch)) return refusalAnswer(Status.BadArguments, "epoch: must be 16 hex digits");
+    const { project } = admitted.caller;
+    return this.#orUnavailable(async () => {
+      this.#dependencies.counters.add("service_gateway_greetings_total");
+      const position = await this.#dependencies.store.spoolPosition(project, admitted.gateway, epoch);
+      return jsonAnswer(200, { position });
+    });
+  }
+
+  /** Clause 13.5. */
+  async getMark(request: HttpRequest): Promise<HttpAnswer> {
+    const admitted = await this.#admit(request);
+    if (!admitted.ok) return admitted.answer;
+    const src = checkSrc(request.query.get("src") ?? "");
+    if (!src.ok) return refusalAnswer(Status.BadArguments, src.problem.text);
+    const boot = request.query.get("boot") ?? "";
+    if (!isBoot(boot))
+      return refusalAnswer(Status.BadArguments, "boot: must be 1 to 32 printable ASCII characters");
+    return this.#orUnavailable(async () => {
+      const mark = await this.#dependencies.store.mark(admitted.caller.project, src.value, boot);
+      return jsonAnswer(200, { mark });
+    });
+  }
+
+  /** Clauses 13.3 and 13.4. */
+  async postEntries(request: HttpRequest): Promise<HttpAnswer> {
+    const admitted = await this.#admit(request);
+    if (!admitted.ok) return admitted.answer;
+    const { counters, store } = this.#dependencies;
+    const decoded = decodeIngestBatch(request.body);
+    if (!decoded.ok) {
+      counters.add("service_bad_gateway_batches_total");
+      return refusalAnswer(decoded.problem.status, decoded.problem.text);
+    }
+    const { epoch, after, last, entries } = decoded.value;
+    const { caller, gateway } = admitted;
+    const { project } = caller;
+    return this.#queue.run(`${project} ${gateway} ${epoch}`, () =>
+      this.#orUnavailable(async () => {
+        const stands = await store.spoolPosition(project, gateway, epoch);
+        if (after > stands) {
+          counters.add("service_gateway_gap_batches_total");
+          const status_msg = `after: the service has this epoch up to ${stands} only`;
+          return jsonAnswer(409, { status: Status.Gap, status_msg, position: stands });
+        }
+        const news = entries.filter(({ position }) => position > stands).map(({ entry }) => entry);
+        counters.add("service_gateway_repeated_entries_total", entries.length - news.length);
+        if (last <= stands) return jsonAnswer(200, { position: stands });
+        const [result] = await store.append([{ project, entries: news }], {
+          project,
+          gateway,
+          epoch,
+          position: last,
+        });
+        counters.add("service_stored_entries_total", result?.storedCount ?? 0);
+        counters.add("service_duplicate_entries_total", result?.duplicateCount ?? 0);
+        return jsonAnswer(200, { position: last });
+      }),
+    );
+  }
+
+  async #admit(request: HttpRequest): Promise<Admitted> {
+    const refuse = (status: number, text: string): Admitted => ({
+      ok: false,
+      answer: refusalAnswer(status, text),
+    });
+    const caller = await callerOf(shownKey(request.headers), this.#dependencies.keys);
+    if (caller === undefined) return refuse(401, "no good API key: send one in the header x-api-key");
+    if (caller.project !== request.params.projectId) return refuse(403, "this key is not for this project");
+    if (caller.src !== undefined || !mayDo(caller, "write") || !mayDo(caller, "on-behalf")) {
+      return refuse(403, "a gateway's key needs the rights to write and to log on behalf of others");
+    }
+    const gateway = request.params.gatewayId ?? "";
+    if (!isGatewayId(gateway))
+      return refuse(400, "gateway: must be 1 to 64 letters, digits, dots, dashes or underscores");
+    return { ok: true, caller, gateway };
+  }
+
+  async #orUnavailable(answer: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
+    try {
+      return await answer();
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.#dependencies.counters.add("service_store_unavailable_total");
+      this.#dependencies.log.warn({ error }, "the store is unavailable");
+      return refusalAnswer(Status.Unavailable, "the store is unavailable; keep the entries and try again");
+    }
+  }
+}
