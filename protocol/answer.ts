@@ -13,11 +13,15 @@ export interface Answer {
   /** Words for any status but 0. */
   readonly text?: string;
   readonly payload?: AnswerPayload;
+  /** A payload that holds no entries. */
+  readonly result?: readonly object[];
 }
 
 export interface AnswerPayload {
   readonly entries: readonly StoredEntry[];
   readonly fields: readonly ExtraField[];
+  /** Where to go on after a filtered or sorted page (docs/protocol.md 4.6); stands beside the entries. */
+  readonly after?: string;
 }
 
 /**
@@ -60,15 +64,20 @@ function answerFrameText(head: Head, answers: readonly Answer[]): string {
   return `${start},"resp":[${answers.map(answerText).join(",")}]}`;
 }
 
-function answerText({ id, status, text, payload }: Answer): string {
-  const head = JSON.stringify({ id, status, status_msg: text });
-  return payload === undefined ? head : `${head.slice(0, -1)},"resp":${entriesText(payload)}}`;
+function answerText({ id, status, text, payload, result }: Answer): string {
+  const head = JSON.stringify({ id, status, status_msg: text, resp: result });
+  if (payload === undefined) return head;
+  return `${head.slice(0, -1)},"resp":${entriesText(payload)}${afterText(payload)}}`;
 }
 
-function flatAnswerText({ id, status, text, payload }: Answer): string {
+function afterText({ after }: AnswerPayload): string {
+  return after === undefined ? "" : `,"after":${JSON.stringify(after)}`;
+}
+
+function flatAnswerText({ id, status, text, payload, result }: Answer): string {
   const idText = id === undefined ? "" : `"id":${id},`;
   if (status !== Status.Ok) return `${idText}"error":${JSON.stringify({ code: status, message: text })}`;
-  return `${idText}"result":${payload === undefined ? "null" : entriesText(payload)}`;
+  return `${idText}"result":${payload === undefined ? JSON.stringify(result ?? null) : entriesText(payload) + afterText(payload)}`;
 }
 
 function entriesText({ entries, fields }: AnswerPayload): string {
@@ -88,20 +97,27 @@ export function entryText(entry: StoredEntry, fields: readonly ExtraField[]): st
 function answerFrameValue(head: Head, answers: readonly Answer[]): object {
   const only = answers[0];
   if (head.v === 2 && answers.length === 1 && only !== undefined) {
-    const { id, status, text, payload } = only;
+    const { id, status, text, payload, result } = only;
     const flat = { ...head, ...(id !== undefined && { id }) };
     if (status !== Status.Ok) return { ...flat, error: { code: status, message: text ?? "" } };
-    return { ...flat, result: payload === undefined ? null : entriesValue(payload) };
+    return payload === undefined
+      ? { ...flat, result: result ?? null }
+      : { ...flat, result: entriesValue(payload), ...afterValue(payload) };
   }
   return { ...head, resp: answers.map(answerValue) };
 }
 
-function answerValue({ id, status, text, payload }: Answer): object {
+function afterValue({ after }: AnswerPayload): { readonly after?: string } {
+  return after === undefined ? {} : { after };
+}
+
+function answerValue({ id, status, text, payload, result }: Answer): object {
   return {
     ...(id !== undefined && { id }),
     status,
     ...(text !== undefined && { status_msg: text }),
-    ...(payload !== undefined && { resp: entriesValue(payload) }),
+    ...(payload !== undefined && { resp: entriesValue(payload), ...afterValue(payload) }),
+    ...(result !== undefined && { resp: result }),
   };
 }
 

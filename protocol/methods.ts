@@ -6,6 +6,7 @@ import { checkSrc, checkStream } from "./names.ts";
 import { schemaDecoder } from "./schema-check.ts";
 
 export const LIST_METHOD = "/v1/Log.List";
+export const SOURCES_METHOD = "/v1/Log.Sources";
 
 /** Entries in a page when nobody says, and at most (docs/protocol.md 4.2). */
 export const LIMIT_DEFAULT = 100;
@@ -41,7 +42,20 @@ export const ListArgsSchema = Type.Object({
   last: Type.Optional(Count("Only this many newest entries, in ascending order.")),
   follow: Type.Optional(Type.Boolean({ description: "Wait until there is something, 30 s at most." })),
   fields: Type.Optional(Type.Array(Type.String(), { description: "Names of further fields to return." })),
+  level: Type.Optional(Type.String({ description: "This level and above: debug, info, warn or error." })),
+  module: Type.Optional(Type.String({ description: "Part of the firmware that logged." })),
+  since: Type.Optional(
+    TimeMs("Only entries with this timestamp or a later one, in milliseconds since Epoch."),
+  ),
+  until: Type.Optional(TimeMs("Only entries with an earlier timestamp, in milliseconds since Epoch.")),
+  term: Type.Optional(
+    Type.String({ description: "Part of the text in any case of letters, or /pattern/ or /pattern/i." }),
+  ),
+  order: Type.Optional(Type.String({ description: 'Within the answer: "arrival" (the default) or "time".' })),
 });
+
+/** Args of `/v1/Log.Sources`: none. */
+export const SourcesArgsSchema = Type.Object({});
 
 /** Fields that `fields` may ask for beside the seed's four. */
 export const EXTRA_FIELDS = [
@@ -66,8 +80,10 @@ export interface LogArgs extends Omit<Static<typeof LogArgsSchema>, "level"> {
   readonly level?: Level;
 }
 
-export interface ListArgs extends Omit<Static<typeof ListArgsSchema>, "fields"> {
+export interface ListArgs extends Omit<Static<typeof ListArgsSchema>, "fields" | "level" | "order"> {
   readonly limit: number;
+  readonly level?: Level;
+  readonly order: "arrival" | "time";
   readonly fields: readonly ExtraField[];
 }
 
@@ -104,18 +120,28 @@ export function decodeLogArgs(args: JsonObject): Decoded<LogArgs> {
 export function decodeListArgs(args: JsonObject): Decoded<ListArgs> {
   const decoded = decodeListSchema(args);
   if (!decoded.ok) return decoded;
-  const { src, stream, limit, last, fields = [] } = decoded.value;
+  const { level: levelText, order = "arrival", ...rest } = decoded.value;
+  const { src, stream, module, limit, last, fields = [] } = rest;
+  const level = levelText === undefined ? undefined : parseLevel(levelText);
+  if (levelText !== undefined && level === undefined) return bad("level: must be debug, info, warn or error");
+  if (order !== "arrival" && order !== "time") return bad("order: must be arrival or time");
   const checkedSrc = checkSrc(src);
   if (!checkedSrc.ok) return checkedSrc;
   if (stream !== undefined) {
     const checked = checkStream(stream);
     if (!checked.ok) return checked;
   }
+  if (module !== undefined) {
+    const checked = checkStream(module, "module");
+    if (!checked.ok) return checked;
+  }
   const unknown = fields.find((field) => !isExtraField(field) && !SEED_FIELDS.includes(field));
   if (unknown !== undefined)
     return bad(`fields: ${JSON.stringify(unknown)} is not one of ${EXTRA_FIELDS.join(", ")}`);
   return good({
-    ...decoded.value,
+    ...rest,
+    order,
+    ...(level !== undefined && { level }),
     limit: Math.min(limit ?? LIMIT_DEFAULT, LIMIT_MAX),
     ...(last !== undefined && { last: Math.min(last, LIMIT_MAX) }),
     fields: fields.filter(isExtraField),

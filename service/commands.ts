@@ -6,7 +6,7 @@ import type { Answer } from "../protocol/answer.ts";
 import { type Problem, Status } from "../protocol/decoded.ts";
 import type { NewEntry } from "../protocol/entry.ts";
 import type { Boot, Command, Frame } from "../protocol/frame.ts";
-import { LIST_METHOD } from "../protocol/methods.ts";
+import { LIST_METHOD, SOURCES_METHOD } from "../protocol/methods.ts";
 import { LOG_METHOD } from "../protocol/sequencing.ts";
 import type { Caller } from "./auth/caller.ts";
 import { type Allowance, LogReader } from "./log-reader.ts";
@@ -107,7 +107,7 @@ export class Commands {
         const entry = this.#writer.entryOf(command, frame, caller);
         if ("status" in entry) answers[index] = entry;
         else waiting.push({ index, command, entry });
-      } else if (command.method === LIST_METHOD) {
+      } else if (command.method === LIST_METHOD || command.method === SOURCES_METHOD) {
         await flush();
         answers[index] = await this.#runOther(command, caller, allowance);
       } else answers[index] = await this.#runOther(command, caller, allowance);
@@ -146,6 +146,14 @@ export class Commands {
 
   /** Any command but `Log.Log`. */
   async #runOther(command: Command, caller: Caller, allowance: Allowance): Promise<Answer> {
+    if (command.method === SOURCES_METHOD) {
+      let answer: Answer | undefined;
+      const problem = await this.#problemOf(async () => {
+        const listed = await this.#reader.sources(caller);
+        answer = listed.ok ? { ...settled(command), result: listed.value } : refusal(command, listed.problem);
+      });
+      return answer ?? settled(command, problem);
+    }
     if (command.method !== LIST_METHOD) {
       const text = `cmd: no such method: ${JSON.stringify(command.method.slice(0, 100))}`;
       return refusal(command, { status: Status.NoSuchMethod, text });

@@ -6,14 +6,13 @@ import type { Command } from "../protocol/frame.ts";
 import { decodeListArgs, type ListArgs } from "../protocol/methods.ts";
 import { AnswerBudget } from "./answer-budget.ts";
 import { type Caller, mayDo } from "./auth/caller.ts";
-import { type ListQuery, type LogStore, UnknownToken } from "./store/log-store.ts";
-
-/** Longest wait of `follow` (docs/protocol.md 4.2). All commands of a frame share it. */
-export const FOLLOW_MS_MAX = 30_000;
+import { FOLLOW_MS_MAX, follow, type Walk, type WalkQuery, walkBack, walkOn } from "./entry-walk.ts";
+import { type LogStore, type SourceSummary, UnknownToken } from "./store/log-store.ts";
+import { parseTerm } from "./term.ts";
 
 const TOO_LARGE = "limit: the answers of this frame are too large together; ask in a frame of its own";
 
-/** How long a frame may wait, and how large its answers may grow. */
+/** How long a frame may wait (all its commands share it), and how large its answers may grow. */
 export interface Allowance {
   readonly budget: AnswerBudget;
   /** Waiting has no sense any more: the caller has gone, or the service stops. */
@@ -30,19 +29,19 @@ export interface LogReaderDependencies {
 
 /** `/v1/Log.List` (docs/protocol.md 4.2). */
 export class LogReader {
-  readonly #store: LogStore;
-  readonly #clock: Clock;
-  readonly #timers: Timers;
+  readonly #dependencies: LogReaderDependencies;
 
-  constructor({ store, clock, timers }: LogReaderDependencies) {
-    this.#store = store;
-    this.#clock = clock;
-    this.#timers = timers;
+  constructor(dependencies: LogReaderDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** For one frame, from now. */
   allowance(ended: AbortSignal): Allowance {
-    return { budget: new AnswerBudget(), ended, untilMs: this.#clock.monotonicMs() + FOLLOW_MS_MAX };
+    return {
+      budget: new AnswerBudget(),
+      ended,
+      untilMs: this.#dependencies.clock.monotonicMs() + FOLLOW_MS_MAX,
+    };
   }
 
   /**
@@ -53,59 +52,81 @@ export class LogReader {
     if (!mayDo(caller, "read")) return bad("this key has no right to read", Status.Forbidden);
     const args = decodeListArgs(command.args);
     if (!args.ok) return args;
-    const { budget } = allowance;
+    const { budget, ended, untilMs } = allowance;
     if (budget.isSpent) return bad(TOO_LARGE, Status.TooLarge);
     const query = queryOf(args.value, caller.project, command.args.limit !== undefined);
+    if (!query.ok) return query;
+    const { last, fields, order } = args.value;
+    const isNewest = last !== undefined;
     try {
-      const entries = args.value.follow
-        ? await this.#follow(query, allowance)
-        : await this.#store.list(query);
-      const fitting = budget.cut(entries, query.newest ?? false);
-      return good({ entries: fitting, fields: args.value.fields });
+      const walk = args.value.follow
+        ? await this.#follow(query.value, isNewest, ended, untilMs)
+        : await this.#walk(query.value, isNewest);
+      const fitting = budget.cut(walk.entries, isNewest);
+      const isCut = fitting.length < walk.entries.length;
+      const entries = order === "time" ? fitting.toSorted(inTime) : fitting;
+      // A page of the plain kind is gone on from by the id of its last entry, as ever (docs/protocol.md 4.2).
+      const isPlain = order === "arrival" && !isFiltered(args.value);
+      const after = isPlain ? undefined : isCut ? fitting.at(-1)?.id : walk.highest;
+      return good({ entries, fields, ...(after !== undefined && { after }) });
     } catch (error) {
       if (error instanceof UnknownToken) return bad(error.message);
       throw error;
     }
   }
 
-  async #follow(query: ListQuery, { ended, untilMs }: Allowance): Promise<readonly StoredEntry[]> {
-    let wake = (): void => {};
-    const onEnded = (): void => wake();
-    // Listening before looking: what comes in between is not missed.
-    const unsubscribe = this.#store.subscribe(query.project, (entries) => {
-      if (entries.some((entry) => isAskedFor(entry, query))) wake();
-    });
-    ended.addEventListener("abort", onEnded);
-    const timer = this.#timers.after(Math.max(0, untilMs - this.#clock.monotonicMs()), onEnded);
-    try {
-      for (;;) {
-        const news = new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        const entries = await this.#store.list(query);
-        if (entries.length > 0 || ended.aborted || this.#clock.monotonicMs() >= untilMs) return entries;
-        await news;
-      }
-    } finally {
-      timer.cancel();
-      ended.removeEventListener("abort", onEnded);
-      unsubscribe();
+  /**
+   * Who has logged (docs/protocol.md 4.7).
+   * @throws StoreUnavailable
+   */
+  async sources(caller: Caller): Promise<Decoded<readonly SourceSummary[]>> {
+    if (!mayDo(caller, "read")) return bad("this key has no right to read", Status.Forbidden);
+    return good(await this.#dependencies.store.sources(caller.project));
+  }
+
+  #walk(query: WalkQuery, isNewest: boolean): Promise<Walk> {
+    return isNewest ? walkBack(this.#dependencies, query) : walkOn(this.#dependencies, query);
+  }
+
+  /** The newest that are there; where there are none, whatever comes first. */
+  async #follow(query: WalkQuery, isNewest: boolean, ended: AbortSignal, untilMs: number): Promise<Walk> {
+    if (isNewest) {
+      const walk = await walkBack(this.#dependencies, query);
+      if (walk.entries.length > 0) return walk;
     }
+    return await follow(this.#dependencies, query, ended, untilMs);
   }
 }
 
-function isAskedFor(entry: StoredEntry, { src, stream }: ListQuery): boolean {
-  return entry.src === src && (stream === undefined || entry.stream === stream);
+function isFiltered({ level, module, since, until, term }: ListArgs): boolean {
+  return [level, module, since, until, term].some((argument) => argument !== undefined);
 }
 
-function queryOf(args: ListArgs, project: string, isLimitGiven: boolean): ListQuery {
-  const { src, after, limit, stream, last } = args;
-  return {
+/** By timestamp; entries of one boot never against their seq, others of one time in order of arrival. */
+function inTime(left: StoredEntry, right: StoredEntry): number {
+  if (left.timestamp !== right.timestamp) return left.timestamp - right.timestamp;
+  const isOneBoot = left.boot !== undefined && left.boot === right.boot;
+  if (isOneBoot && left.seq !== undefined && right.seq !== undefined) return left.seq - right.seq;
+  return left.id < right.id ? -1 : 1;
+}
+
+function queryOf(args: ListArgs, project: string, isLimitGiven: boolean): Decoded<WalkQuery> {
+  const { src, after, limit, stream, last, level, module, since, until } = args;
+  const term = args.term === undefined || args.term === "" ? undefined : parseTerm(args.term);
+  if (term?.ok === false) return term;
+  return good({
     project,
-    src,
+    filter: {
+      src,
+      ...(stream !== undefined && { stream }),
+      ...(level !== undefined && { level }),
+      ...(module !== undefined && { module }),
+      ...(term !== undefined && { term: term.value }),
+    },
+    sinceMs: since ?? 0,
+    untilMs: until ?? Number.POSITIVE_INFINITY,
+    after,
+    before: undefined,
     limit: last === undefined ? limit : isLimitGiven ? Math.min(last, limit) : last,
-    ...(last !== undefined && { newest: true }),
-    ...(after !== undefined && { after }),
-    ...(stream !== undefined && { stream }),
-  };
+  });
 }

@@ -7,6 +7,7 @@ import type { EntryFilter } from "../live/entry-filter.ts";
 import type { LiveStart } from "../live/live-reader.ts";
 import type { RateLimiter } from "../rate-limiter.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
+import { parseTerm } from "../term.ts";
 import { type GoliothError, type HttpRequest, GoliothError as Refusals } from "./exchange.ts";
 
 /** Who may come in, and how often. */
@@ -83,6 +84,9 @@ export function filterOf({ params, query }: HttpRequest): EntryFilter | string {
   ]) {
     if (checked !== undefined && !checked.ok) return checked.problem.text;
   }
+  const termText = query.get("term") ?? "";
+  const term = termText === "" ? undefined : parseTerm(termText);
+  if (term?.ok === false) return term.problem.text;
   // Golioth's NONE is below every level: everything passes.
   const isAll = levelText === undefined || levelText.toLowerCase() === "none";
   const level = isAll ? undefined : parseLevel(levelText);
@@ -92,6 +96,7 @@ export function filterOf({ params, query }: HttpRequest): EntryFilter | string {
     ...(stream !== undefined && { stream }),
     ...(module !== undefined && { module }),
     ...(level !== undefined && { level }),
+    ...(term?.ok && { term: term.value }),
   };
 }
 

@@ -60,12 +60,10 @@ interface Window {
   /** UTC ms, inclusive. */
   readonly startMs: number;
   readonly endMs: number;
-  readonly term: string;
 }
 
-function isWithin(entry: StoredEntry, { startMs, endMs, term }: Window): boolean {
-  if (entry.timestamp < startMs || entry.timestamp > endMs) return false;
-  return term === "" || entry.msg.includes(term);
+function isWithin(entry: StoredEntry, { startMs, endMs }: Window): boolean {
+  return entry.timestamp >= startMs && entry.timestamp <= endMs;
 }
 
 function windowOf(query: URLSearchParams): Window | string {
@@ -77,7 +75,7 @@ function windowOf(query: URLSearchParams): Window | string {
   const endMs = timeOf(query, "end", Number.POSITIVE_INFINITY);
   if (startMs === undefined) return "start: must be an RFC 3339 time or ms since the epoch";
   if (endMs === undefined) return "end: must be an RFC 3339 time or ms since the epoch";
-  return { page, perPage: Math.min(perPage, LIMIT_MAX), startMs, endMs, term: query.get("term") ?? "" };
+  return { page, perPage: Math.min(perPage, LIMIT_MAX), startMs, endMs };
 }
 
 function integerOf(

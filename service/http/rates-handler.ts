@@ -1,6 +1,7 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { LEVEL_RANK, LEVELS } from "../../protocol/level.ts";
 import { LIMIT_MAX } from "../../protocol/methods.ts";
+import { isWanted } from "../entry-walk.ts";
 import { orStoreError, type ReadDependencies } from "./entries-handler.ts";
 import {
   GoliothError,
@@ -10,7 +11,7 @@ import {
   jsonAnswer,
 } from "./exchange.ts";
 import { admitReader } from "./live-request.ts";
-import { isWanted, readQueryOf } from "./read-query.ts";
+import { readQueryOf } from "./read-query.ts";
 
 const BUCKETS_DEFAULT = 60;
 const BUCKETS_MAX = 500;
@@ -32,7 +33,7 @@ export async function getRates(request: HttpRequest, dependencies: ReadDependenc
   const { store, clock } = dependencies;
   const admitted = await admitReader(request, dependencies);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
-  const asked = readQueryOf(request);
+  const asked = readQueryOf(request, admitted.caller.project);
   if (typeof asked === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, asked);
   const bucketsText = request.query.get("buckets") ?? String(BUCKETS_DEFAULT);
   const buckets = /^\d{1,3}$/.test(bucketsText) ? Number(bucketsText) : 0;

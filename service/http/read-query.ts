@@ -1,25 +1,11 @@
-import type { StoredEntry } from "../../protocol/entry.ts";
 import { LIMIT_DEFAULT, LIMIT_MAX } from "../../protocol/methods.ts";
-import type { EntryFilter } from "../live/entry-filter.ts";
-import { passes } from "../live/entry-filter.ts";
+import type { WalkQuery } from "../entry-walk.ts";
 import type { HttpRequest } from "./exchange.ts";
 import { filterOf } from "./live-request.ts";
 
 /** What a reader of `.../entries` asks for. */
-export interface ReadQuery {
-  readonly filter: EntryFilter;
-  /** Only these sources, where more than one is named; one is in `filter`. */
-  readonly sources: ReadonlySet<string> | undefined;
-  /** UTC ms, inclusive. */
-  readonly sinceMs: number;
-  /** UTC ms, exclusive. */
-  readonly untilMs: number;
-  /** Lower case; an entry's text holds it, whatever its case. */
-  readonly term: string;
-  readonly after: string | undefined;
-  readonly before: string | undefined;
+export interface ReadQuery extends WalkQuery {
   readonly isAscending: boolean;
-  readonly limit: number;
   /** Wait until there is something after `after`. */
   readonly follow: boolean;
 }
@@ -27,7 +13,7 @@ export interface ReadQuery {
 const SOURCES_MAX = 100;
 
 /** Reads the query, or says what is wrong with it, naming the argument. */
-export function readQueryOf(request: HttpRequest): ReadQuery | string {
+export function readQueryOf(request: HttpRequest, project: string): ReadQuery | string {
   const { query } = request;
   const filter = filterOf(request);
   if (typeof filter === "string") return filter;
@@ -51,11 +37,11 @@ export function readQueryOf(request: HttpRequest): ReadQuery | string {
   if (follow !== null && follow !== "true" && follow !== "false") return "follow: must be true or false";
   if (follow === "true" && order !== "ascending") return "follow: only in ascending order";
   return {
+    project,
     filter: named.length > 1 ? otherFilters : filter,
     sources: named.length > 1 ? new Set(named) : undefined,
     sinceMs,
     untilMs,
-    term: (query.get("term") ?? "").toLowerCase(),
     after,
     before,
     isAscending: order === "ascending",
@@ -64,22 +50,14 @@ export function readQueryOf(request: HttpRequest): ReadQuery | string {
   };
 }
 
-export function isWanted(entry: StoredEntry, query: ReadQuery): boolean {
-  const { sinceMs, untilMs, sources, term } = query;
-  if (entry.timestamp < sinceMs || entry.timestamp >= untilMs) return false;
-  if (sources !== undefined && !sources.has(entry.src)) return false;
-  if (!passes(entry, query.filter)) return false;
-  return term === "" || textOf(entry).toLowerCase().includes(term);
-}
-
-function textOf({ msg }: StoredEntry): string {
-  return msg.startsWith('"') ? (JSON.parse(msg) as string) : msg;
+/** RFC 3339 or ms since the epoch. */
+export function parseTime(text: string): number | undefined {
+  if (/^\d{1,16}$/.test(text)) return Number(text);
+  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 function timeOf(query: URLSearchParams, name: string, fallback: number): number | undefined {
   const text = query.get(name);
-  if (text === null) return fallback;
-  if (/^\d{1,16}$/.test(text)) return Number(text);
-  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(ms) ? undefined : ms;
+  return text === null ? fallback : parseTime(text);
 }

@@ -1,5 +1,6 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { LEVEL_RANK, type Level } from "../../protocol/level.ts";
+import type { Term } from "../term.ts";
 
 /** Which entries a reader wants; what is absent, everything passes. */
 export interface EntryFilter {
@@ -8,12 +9,16 @@ export interface EntryFilter {
   readonly module?: string;
   /** This level and above. An entry without one passes no level filter. */
   readonly level?: Level;
+  /** What its text must hold. */
+  readonly term?: Term;
 }
 
-export function passes(entry: StoredEntry, { src, stream, module, level }: EntryFilter): boolean {
+export function passes(entry: StoredEntry, { src, stream, module, level, term }: EntryFilter): boolean {
   if (src !== undefined && entry.src !== src) return false;
   if (stream !== undefined && entry.stream !== stream) return false;
   if (module !== undefined && entry.module !== module) return false;
-  if (level === undefined) return true;
-  return entry.level !== undefined && LEVEL_RANK[entry.level] >= LEVEL_RANK[level];
+  if (level !== undefined) {
+    if (entry.level === undefined || LEVEL_RANK[entry.level] < LEVEL_RANK[level]) return false;
+  }
+  return term === undefined || term.matches(entry);
 }

@@ -1,0 +1,204 @@
+import type { Clock, Timers } from "../host/clock.ts";
+import type { StoredEntry } from "../protocol/entry.ts";
+import { LIMIT_MAX } from "../protocol/methods.ts";
+import { type EntryFilter, passes } from "./live/entry-filter.ts";
+import type { LogStore } from "./store/log-store.ts";
+
+/** What a filtered reading looks for, and where. */
+export interface WalkQuery {
+  readonly project: string;
+  readonly filter: EntryFilter;
+  /** Only these sources, where more than one is named; one is in `filter`. */
+  readonly sources?: ReadonlySet<string> | undefined;
+  /** UTC ms, inclusive; compared with `timestamp`. */
+  readonly sinceMs: number;
+  /** UTC ms, exclusive. */
+  readonly untilMs: number;
+  readonly after: string | undefined;
+  readonly before: string | undefined;
+  readonly limit: number;
+}
+
+export interface WalkDependencies {
+  readonly store: LogStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** What a walk found, ascending. */
+export interface Walk {
+  readonly entries: StoredEntry[];
+  /** Lowest and highest id looked at, whether it passed or not. */
+  readonly lowest: string | undefined;
+  readonly highest: string | undefined;
+  /** Nothing lies beyond in this direction. */
+  readonly isEnd: boolean;
+}
+
+/** Entries that one walk looks at, at most: a filter that nothing passes answers soon, with where to go on. */
+const SCANNED_MAX = 10_000;
+/** Time that one walk may take for the same reason. */
+const WALK_MS_MAX = 500;
+/** Others get a turn after this. */
+const TURN_MS = 10;
+/** Boards whose gateway's clock was off are still found: walking back ends only this far below `since`. */
+const SINCE_SLACK_MS = 3_600_000;
+
+/** Whether an entry is among those looked for. */
+export function isWanted(entry: StoredEntry, { sinceMs, untilMs, sources, filter }: WalkQuery): boolean {
+  if (entry.timestamp < sinceMs || entry.timestamp >= untilMs) return false;
+  if (sources !== undefined && !sources.has(entry.src)) return false;
+  return passes(entry, filter);
+}
+
+/** The newest that pass, below `before` (and above `after`). @throws UnknownToken, StoreUnavailable */
+export async function walkBack(dependencies: WalkDependencies, query: WalkQuery): Promise<Walk> {
+  const budget = new WalkBudget(dependencies);
+  const found: StoredEntry[] = [];
+  let lowest = query.before;
+  let highest: string | undefined;
+  const result = (isEnd: boolean): Walk => ({ entries: found.reverse(), lowest, highest, isEnd });
+  for (;;) {
+    const limit = pageLimit(query);
+    const page = await pageOf(dependencies.store, query, { limit, newest: true, before: lowest });
+    highest ??= page.at(-1)?.id;
+    for (const entry of page.toReversed()) {
+      lowest = entry.id;
+      if (isWanted(entry, query)) found.push(entry);
+      if (found.length >= query.limit || (await budget.isSpent())) return result(false);
+    }
+    const isPast = page.every(({ received }) => received < query.sinceMs - SINCE_SLACK_MS);
+    if (page.length < limit || isPast) return result(true);
+  }
+}
+
+/** The oldest that pass, above `after`. @throws UnknownToken, StoreUnavailable */
+export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): Promise<Walk> {
+  const budget = new WalkBudget(dependencies);
+  const entries: StoredEntry[] = [];
+  let lowest: string | undefined;
+  let highest = query.after;
+  for (;;) {
+    const limit = pageLimit(query);
+    const page = await pageOf(dependencies.store, query, { limit, after: highest });
+    lowest ??= page[0]?.id;
+    for (const entry of page) {
+      highest = entry.id;
+      if (isWanted(entry, query)) entries.push(entry);
+      const isWhole = entry === page.at(-1) && page.length < limit;
+      if ((entries.length >= query.limit || (await budget.isSpent())) && !isWhole) {
+        return { entries, lowest, highest, isEnd: false };
+      }
+    }
+    if (page.length < limit) return { entries, lowest, highest, isEnd: true };
+  }
+}
+
+/** Longest wait of `follow` (docs/protocol.md 4.2). */
+export const FOLLOW_MS_MAX = 30_000;
+
+/**
+ * As `walkOn`, but waits until something passes. Listens before it looks, so that what comes in between is not missed.
+ * @param untilMs on the monotonic clock.
+ */
+export async function follow(
+  dependencies: WalkDependencies,
+  query: WalkQuery,
+  ended: AbortSignal,
+  untilMs = dependencies.clock.monotonicMs() + FOLLOW_MS_MAX,
+): Promise<Walk> {
+  const { store, clock, timers } = dependencies;
+  let wake = (): void => {};
+  const onEnded = (): void => wake();
+  const { src } = query.filter;
+  const unsubscribe = store.subscribe(query.project, (entries) => {
+    if (src === undefined || entries.some((entry) => entry.src === src)) wake();
+  });
+  ended.addEventListener("abort", onEnded);
+  const timer = timers.after(Math.max(0, untilMs - clock.monotonicMs()), onEnded);
+  try {
+    let { after } = query;
+    for (;;) {
+      const news = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      const walk = await walkOn(dependencies, { ...query, after });
+      if (walk.entries.length > 0 || !walk.isEnd || ended.aborted || clock.monotonicMs() >= untilMs) {
+        return walk;
+      }
+      after = walk.highest;
+      await news;
+    }
+  } finally {
+    timer.cancel();
+    ended.removeEventListener("abort", onEnded);
+    unsubscribe();
+  }
+}
+
+/** Bounds what one walk looks at, and keeps it from holding up the process. */
+class WalkBudget {
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  readonly #untilMs: number;
+  #turnMs: number;
+  #left = SCANNED_MAX;
+
+  constructor({ clock, timers }: WalkDependencies) {
+    this.#clock = clock;
+    this.#timers = timers;
+    this.#turnMs = clock.monotonicMs();
+    this.#untilMs = this.#turnMs + WALK_MS_MAX;
+  }
+
+  /** Called after each entry; at times lets others have a turn first. */
+  isSpent(): boolean | Promise<boolean> {
+    this.#left -= 1;
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#left <= 0 || nowMs >= this.#untilMs) return true;
+    if (nowMs < this.#turnMs + TURN_MS) return false;
+    return new Promise((resolve) => {
+      this.#timers.after(0, () => {
+        this.#turnMs = this.#clock.monotonicMs();
+        resolve(false);
+      });
+    });
+  }
+}
+
+/** Entries of a page of the store: no more than wanted where everything passes. */
+function pageLimit({ filter, sources, sinceMs, untilMs, limit }: WalkQuery): number {
+  const { level, module, term } = filter;
+  const isUnfiltered =
+    level === undefined &&
+    module === undefined &&
+    sources === undefined &&
+    term === undefined &&
+    sinceMs === 0 &&
+    untilMs === Number.POSITIVE_INFINITY;
+  return isUnfiltered ? limit : LIMIT_MAX;
+}
+
+interface PageRange {
+  readonly limit: number;
+  readonly after?: string | undefined;
+  readonly before?: string | undefined;
+  readonly newest?: boolean;
+}
+
+function pageOf(
+  store: LogStore,
+  { project, filter, after: floor }: WalkQuery,
+  { limit, after = floor, before, newest }: PageRange,
+): Promise<readonly StoredEntry[]> {
+  const { src, stream } = filter;
+  const query = {
+    project,
+    limit,
+    ...(after !== undefined && { after }),
+    ...(before !== undefined && { before }),
+    ...(newest === true && { newest }),
+    ...(stream !== undefined && { stream }),
+  };
+  return src === undefined ? store.listProject(query) : store.list({ ...query, src });
+}
