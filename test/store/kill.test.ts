@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
@@ -86,39 +86,62 @@ describe("a store on lmdb whose process is killed", () => {
   );
 });
 
-describe("a store on lmdb whose disk takes no more", () => {
+/** Runs the child until its store fails; checks that it said so, and that all it acked is there when the store is opened again. */
+async function expectOrderlyEnd(command: string, args: readonly string[], dir: string): Promise<void> {
+  const child = spawn(command, args, {
+    stdio: ["ignore", "pipe", "ignore"],
+    timeout: 20_000,
+    killSignal: "SIGKILL",
+  });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  const [status] = await once(child, "close");
+  const lines = text.trim().split("\n");
+  expect(lines.at(-1)).toBe("failed 1 STORE_UNAVAILABLE");
+  expect(status).toBe(3);
+  const acked = lines.slice(1, -1);
+  expect(acked.length).toBeGreaterThan(30);
+  const store = await openLmdbStore(dir);
+  const all = await listAll(store, { project: "p" }, 1000);
+  const listed = new Set(all.map((one) => `${one.src} ${one.seq} ${one.id}`));
+  expect(acked.filter((line) => !listed.has(line))).toEqual([]);
+  expect(new Set(all.map((one) => `${one.src} ${one.seq}`)).size).toBe(all.length);
+  expect((await store.append([{ project: "p", entries: [entry("s9", 1)] }]))[0]?.storedCount).toBe(1);
+  await store.close();
+}
+
+describe("a store on lmdb whose disk fails it", () => {
   for (const { full, kibibytes } of [
     { full: "log", kibibytes: 56 },
     { full: "segments", kibibytes: 100 },
   ]) {
-    it(`fails for good when the ${full} cannot grow, tells its owner once, has all that it acked, and works again once there is room`, async () => {
+    it(`ends for good when the ${full} cannot grow, tells its owner once, has all that it acked, and works again once there is room`, async () => {
       const { dir, remove } = await temporaryFolder();
       const path = await bundleTs("test/store/appending-child.ts");
       // A write past this size of a file fails, as on a full disk.
       const script = `trap '' XFSZ; ulimit -f ${kibibytes}; exec "$0" "$@"`;
       const args = ["-c", script, process.execPath, path, dir, "1", "boot", "500000"];
-      const child = spawn("bash", args, {
-        stdio: ["ignore", "pipe", "ignore"],
-        timeout: 20_000,
-        killSignal: "SIGKILL",
-      });
-      let text = "";
-      child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-        text += chunk;
-      });
-      const [status] = await once(child, "close");
-      expect(status).toBe(3);
-      const lines = text.trim().split("\n");
-      expect(lines.at(-1)).toBe("failed 1 STORE_UNAVAILABLE");
-      const acked = lines.slice(1, -1);
-      expect(acked.length).toBeGreaterThan(100);
-      const store = await openLmdbStore(dir);
-      const all = await listAll(store, { project: "p" }, 1000);
-      const listed = new Set(all.map((one) => `${one.src} ${one.seq} ${one.id}`));
-      expect(acked.filter((line) => !listed.has(line))).toEqual([]);
-      expect(new Set(all.map((one) => `${one.src} ${one.seq}`)).size).toBe(all.length);
-      expect((await store.append([{ project: "p", entries: [entry("s9", 1)] }]))[0]?.storedCount).toBe(1);
-      await store.close();
+      await expectOrderlyEnd("bash", args, dir);
+      await remove();
+    });
+  }
+
+  // Faults of the kernel itself, where the tracer that makes them is there and allowed.
+  const canInject = spawnSync("strace", ["-e", "inject=fdatasync:error=EIO", "true"]).status === 0;
+  for (const fault of [
+    "fdatasync:error=EIO:when=12",
+    "fdatasync:error=EIO:when=30+",
+    "pwrite64:error=EIO:when=20",
+    "writev:error=ENOSPC:when=9+",
+  ]) {
+    it.skipIf(!canInject)(`ends for good at ${fault}, and never tries again on the same file`, async () => {
+      const { dir, remove } = await temporaryFolder();
+      const path = await bundleTs("test/store/appending-child.ts");
+      const [call = ""] = fault.split(":");
+      const tracer = ["-f", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${fault}`];
+      await expectOrderlyEnd("strace", [...tracer, process.execPath, path, dir, "1", "boot", "500000"], dir);
       await remove();
     });
   }
