@@ -26,6 +26,8 @@ const PLAIN_HEAD_BYTES = 330;
 /** Room left for the mark at the end of a cut line. */
 const CUT_BYTES = 40;
 const UTC_MS_MIN = 1e12;
+/** A step of the time this large is the clock being set: a frame is on one clock, so that it tells how old its lines are. */
+const CLOCK_SET_MS = 1e11;
 /** How long a lone line waits for company. */
 const FLUSH_DELAY_MS = 40;
 /** Frames sent and not yet acked, at most, once somebody answered. */
@@ -87,6 +89,8 @@ let talking = WITH_SHARED ? !settings.shared : true;
 /** By level. */
 const droppedOldest = [0, 0, 0, 0, 0];
 const droppedNewest = [0, 0, 0, 0, 0];
+/** UTC less uptime, once the agent itself set the clock. */
+let skew = 0;
 let questions = 3;
 let stopped = false;
 let cut = 0;
@@ -196,7 +200,10 @@ function deliver(frame: string): void {
 }
 
 function frameHead(time: number, skipped: number): string {
-  const sentAt = now();
+  let sentAt = now();
+  if (WITH_CLOCK && time < UTC_MS_MIN && sentAt > UTC_MS_MIN) {
+    sentAt -= skew;
+  }
   if (WITH_PLAIN) {
     return plainHead(src, boot, !(WITH_UNACKED && settings.ack === false), gone + 1, sentAt);
   }
@@ -219,7 +226,9 @@ function sendFrame(): boolean {
     chunk &&
     (chunk.s || index < chunks.length - 1 || bytes <= ringBytesMax) &&
     (index === next ||
-      (chunk.a >= at && frame.length + chunk.s.length + (WITH_PLAIN ? PLAIN_HEAD_BYTES : 40) < frameBytesMax))
+      (chunk.a >= at &&
+        (WITH_CLOCK ? chunk.a - at < CLOCK_SET_MS : true) &&
+        frame.length + chunk.s.length + (WITH_PLAIN ? PLAIN_HEAD_BYTES : 40) < frameBytesMax))
   ) {
     end += chunk.n;
     if (WITH_PLAIN) {
@@ -275,6 +284,19 @@ function transmit(): void {
   }
 }
 
+/**
+ * An empty frame is a question (docs/protocol.md 5.5): a gateway already there answers with an ack. While lines wait that
+ * were sent and not acked, the agent goes on asking, for nobody else knows of them (7.7).
+ */
+function ask(): void {
+  ackTimer = 0;
+  if (!stopped && (questions-- > 0 || count || chunks.length)) {
+    deliver(frameHead(now(), 0) + (WITH_PLAIN ? "]}" : "]"));
+    blocked = false;
+    ackTimer = setTimeout(ask, ackTimeoutMs);
+  }
+}
+
 /** No ack in time (docs/protocol.md 5.6): from the oldest again, one frame at a time, ever more slowly. */
 function onTimeout(): void {
   goBack();
@@ -288,6 +310,9 @@ function onTimeout(): void {
     talking = false;
   }
   ackTimeoutMs = Math.min(ackTimeoutMs * 2, (WITH_LAB && settings.ackTimeoutMsMax) || ACK_TIMEOUT_MS_MAX);
+  if (WITH_SHARED && !talking) {
+    ackTimer = setTimeout(ask, ackTimeoutMs);
+  }
   transmit();
 }
 
@@ -375,22 +400,22 @@ function rest(args: IArguments): unknown[] {
 }
 
 /**
- * The hook, bound to a level and the console's own method (0 for a direct call, which prints nothing). Nothing is sent
+ * The hook, bound to a level (5 more for a direct call, which prints nothing) and the console's own method. Nothing is sent
  * from here, so that a call costs the app little and never waits for a link. A line that fits the open chunk goes
  * straight through; each word here costs a board some 20 us.
  */
-function log(this: unknown, newLevel: number, print: Print | 0, value: unknown): void {
+function log(this: unknown, newLevel: number, print: Print, value: unknown): void {
   const inside = busy;
   busy = 1;
   try {
     // biome-ignore lint/complexity/noArguments: rest parameters do not exist on Espruino
     const args = arguments;
-    if ((WITH_DIRECT ? print : true) && !(WITH_SHARED && settings.shared && talking)) {
+    if (WITH_SHARED && settings.shared ? !talking : !(WITH_DIRECT && newLevel > 4)) {
       try {
         if (args.length < 4) {
-          (print as Print)(value);
+          print(value);
         } else {
-          (print as Print).apply(console, rest(args));
+          print.apply(console, rest(args));
         }
       } catch (_) {}
     }
@@ -400,11 +425,14 @@ function log(this: unknown, newLevel: number, print: Print | 0, value: unknown):
       let json =
         args.length < 4 && typeof value === "string"
           ? JSON.stringify(value)
-          : format(WITH_DIRECT && !print && value, rest(args));
+          : format(WITH_DIRECT && newLevel > 4 && value, rest(args));
       if (json.length > lineBytesMax) {
         json = shorten(rest(args).map(show).join(" "), json);
       }
       const time = now();
+      if (WITH_DIRECT) {
+        newLevel %= 5;
+      }
       if (WITH_PLAIN) {
         json = plainCommand(lastSeq() + 1, json, time, newLevel ? `,"level":"${METHODS[newLevel]}"` : "");
       }
@@ -426,17 +454,6 @@ function log(this: unknown, newLevel: number, print: Print | 0, value: unknown):
     }
   } catch (_) {}
   busy = inside;
-}
-
-/** An empty frame is a question (docs/protocol.md 5.5): a gateway already there answers with an ack. */
-function ask(): void {
-  ackTimer = 0;
-  if (questions-- > 0) {
-    const time = now();
-    deliver(frameHead(time, 0) + (WITH_PLAIN ? "]}" : "]"));
-    blocked = false;
-    ackTimer = setTimeout(ask, ackTimeoutMs);
-  }
 }
 
 /** Somebody is there: full window, shortest timeout, and on a shared wire frames from now on (docs/protocol.md 7.7). */
@@ -493,7 +510,10 @@ agent.receive = (json: string): void => {
       badDownlinks++;
     } else {
       if (WITH_CLOCK && down.now && settings.setClock !== false && now() < UTC_MS_MIN) {
+        closeChunk();
+        skew = now();
         setClock(down.now);
+        skew = now() - skew;
       }
       if (isMine) {
         onAck(mark, down.resend);
@@ -548,7 +568,7 @@ if (WITH_LAB) {
 ["log", "debug", "info", "warn", "error"].forEach((method, index) => {
   const name = method as keyof AgentConsole;
   if (WITH_DIRECT) {
-    agent[name] = log.bind(0, index, 0);
+    agent[name] = log.bind(0, index + 5, console[name]);
   }
   console[name] = log.bind(0, index, console[name]);
 });
