@@ -65,7 +65,8 @@ async function follow(
         {
           ...request,
           order: "ascending",
-          follow: true,
+          // After a failure the first answer comes at once, whether there is news or not: it shows that the service is back.
+          follow: !isAway,
           limit: LIMIT_MAX,
           ...(after !== undefined && { after }),
         },

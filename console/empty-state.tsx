@@ -6,6 +6,8 @@ export function EmptyState(props: {
   readonly hasSources: boolean;
   readonly isFiltered: boolean;
   readonly refusal: string;
+  /** Where there is older history that was not looked at. */
+  readonly onLookBack: (() => void) | undefined;
   readonly onShowAll: () => void;
 }) {
   const { state, hasSources, isFiltered, refusal } = props;
@@ -31,6 +33,11 @@ export function EmptyState(props: {
             ? "New lines that do appear here at once."
             : "There is none in this range of time."}
         </p>
+        {props.onLookBack !== undefined && (
+          <button type="button" onClick={props.onLookBack}>
+            Look further back
+          </button>
+        )}
         <button type="button" onClick={props.onShowAll}>
           Show all
         </button>

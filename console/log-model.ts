@@ -174,7 +174,9 @@ export class LogModel {
     let after = start;
     let waitMs = RETRY_MS_MIN;
     while (!signal.aborted) {
-      const query = this.#query({ limit: "1000", order: "ascending", follow: "true" });
+      // After a failure the first answer comes at once, whether there is news or not: it shows that the service is back.
+      const follow = String(this.state === "live");
+      const query = this.#query({ limit: String(PAGE_LIMIT), order: "ascending", follow });
       if (after !== undefined) query.set("after", after);
       try {
         const page = await getEntries(this.#access, query, signal);

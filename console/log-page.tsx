@@ -12,6 +12,10 @@ import { Toolbar } from "./toolbar.tsx";
 import { useLog } from "./use-log.ts";
 import { useRates, useSources } from "./use-sources.ts";
 
+/** More than any view shows at once. */
+const ROWS_LEAST = 150;
+/** Turns of looking further back without being asked; each looks at some 200,000 entries at most. */
+const LOOK_BACKS_MAX = 20;
 const COLUMNS_ITEM = "boardlog-columns";
 
 interface View {
@@ -78,8 +82,15 @@ export function LogPage({
   useEffect(() => {
     if (/key/i.test(refusal)) onSignOut("The service no longer takes this key.");
   }, [refusal]);
-  // The line of a link is chosen once it is there.
   const rows = model?.rows ?? [];
+  // Where few lines pass, older ones are looked for until the view is full, so that there is something to scroll.
+  const lookedBack = useRef({ model, count: 0 });
+  useEffect(() => {
+    if (lookedBack.current.model !== model) lookedBack.current = { model, count: 0 };
+    if (model === undefined || model.isAtStart || rows.length >= ROWS_LEAST) return;
+    if (lookedBack.current.count++ < LOOK_BACKS_MAX) void model.loadOlder();
+  });
+  // The line of a link is chosen once it is there.
   useEffect(() => {
     if (line === undefined || chosen !== undefined) return;
     const found = rows.find((row) => row.type === "entry" && row.entry.id === line);
@@ -130,6 +141,7 @@ export function LogPage({
               hasSources={(sources.sources ?? []).length > 0}
               isFiltered={JSON.stringify(filter) !== JSON.stringify(FILTER_NONE)}
               refusal={refusal}
+              onLookBack={model === undefined || model.isAtStart ? undefined : () => void model.loadOlder()}
               onShowAll={() => choose(FILTER_NONE)}
             />
           ) : (
@@ -142,6 +154,7 @@ export function LogPage({
                 columns={columns}
                 pattern={pattern}
                 chosenId={chosen?.id}
+                linkedId={line}
                 onChoose={setChosen}
                 onFollowing={setIsFollowing}
                 onNearStart={() => void model?.loadOlder()}

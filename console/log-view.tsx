@@ -21,6 +21,8 @@ export interface LogViewProps {
   readonly columns: Columns;
   readonly pattern: RegExp | undefined;
   readonly chosenId: string | undefined;
+  /** The line of a link: brought into view once it is there. */
+  readonly linkedId: string | undefined;
   readonly onChoose: (entry: Entry | undefined) => void;
   readonly onFollowing: (isFollowing: boolean) => void;
   readonly onNearStart: () => void;
@@ -52,6 +54,14 @@ export function LogView(props: LogViewProps) {
     scrolledByUs.current = true;
     element.scrollTop = element.scrollHeight;
   }, [rows.length, isFollowing, rowPx, prepended.version]);
+
+  const linkedIndex = props.linkedId === undefined ? -1 : indexOfId(rows, props.linkedId);
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (element === null || linkedIndex < 0) return;
+    scrolledByUs.current = true;
+    element.scrollTop = (linkedIndex + 0.5) * rowPx - element.clientHeight / 3;
+  }, [linkedIndex >= 0]);
 
   useEffect(() => {
     const element = box.current;
