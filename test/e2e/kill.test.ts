@@ -68,7 +68,11 @@ test("kill -9 under load, again and again: nothing acked is missing, nothing is 
 
   const ackedAtKill: number[][] = [];
   for (let round = 1; round <= ROUND_COUNT; round++) {
-    await pause(400 + 150 * round);
+    const before = boards.map((board) => board.agent.stats.acked);
+    await until("something new is acked", () =>
+      boards.some((board, index) => board.agent.stats.acked > (before[index] ?? 0)),
+    );
+    await pause(150 * round);
     ackedAtKill.push(boards.map((board) => board.agent.stats.acked));
     await up.end("SIGKILL");
     await up.start();
