@@ -11,13 +11,6 @@ const mqtt = (...rest) => mutant("gateway/mqtt-input.ts", ...rest);
 const agent = (...rest) => mutant("firmware-js/agent/agent.ts", ...rest);
 
 export const MUTANTS = [
-  committer("store: resolves before the disk has synced", "await log.kv.commit([", "void log.kv.commit(["),
-  committer("store: stores duplicates again", "if (!isNew) return false;", ""),
-  committer(
-    "store: tells marks while a transaction is under way",
-    "if (this.#busy) this.#quietActions.push(run);\n      else run();",
-    "run();",
-  ),
   committer(
     "store: a duplicate takes those behind it with it",
     "accepted ??= entries.slice(0, index);\n        continue;",
@@ -32,11 +25,6 @@ export const MUTANTS = [
     "store: goes on after a failed sync",
     "const reason = this.#core.health.failed(error);",
     "const reason = error as Error;",
-  ),
-  committer(
-    "store: live readers hear before it is durable",
-    "if (prepared.batch !== undefined) await this.#commit(prepared.batch);\n        this.#finish(group, prepared);",
-    "for (const results of prepared.results) this.#deliver(results);\n        if (prepared.batch !== undefined) await this.#commit(prepared.batch);\n        this.#finish(group, prepared);",
   ),
   committer(
     "store: live readers miss the last batch of a group",
@@ -92,11 +80,6 @@ export const MUTANTS = [
     "recovery: an unfinished seal stays",
     "if (state.sealing) await removeUnfinishedSeal(core, state);",
     "",
-  ),
-  sealer(
-    "seal: the log goes before the state is durable",
-    "await core.head.commit([this.#stateChange(false, table.lastPosition, filled)]);",
-    "for (const log of table.logs) await core.deps.space.remove(log.name);\n    await core.head.commit([this.#stateChange(false, table.lastPosition, filled)]);",
   ),
   sealer("seal: marks and totals are not written", "await this.#writeSources(table);", ""),
   sealer(
@@ -158,11 +141,6 @@ export const MUTANTS = [
     "gateway: acks what it took, not what is durable",
     "seq: this.#durableMark, ...(resend",
     "seq: this.#acceptedMark ?? 0, ...(resend",
-  ),
-  session(
-    "gateway: starts every boot at 0 instead of asking the service",
-    "const mark = await uplink.mark(project, src, boot.text);",
-    "const mark = 0 * (await uplink.mark(project, src, boot.text));",
   ),
   session(
     "gateway: the mark moves before the committer has taken the entries",
@@ -305,30 +283,31 @@ export const MUTANTS = [
     "const key = `${project} ${src.length} ${src} ${boot.text}`;",
     "const key = `${project} ${src.length} ${src}`;",
   ),
-  agent(
-    "agent: forgets lines that were sent and not acked",
-    "if (last > seq) {\n      break;\n    }",
-    "if (last > seq + 1) {\n      break;\n    }",
+  committer(
+    "store: resolves before the disk has synced",
+    "await log.kv.commit(changes);",
+    "void log.kv.commit(changes);",
+  ),
+  session(
+    "gateway: starts every boot at 0 instead of asking the service",
+    "const mark = await uplink.mark(project, src, boot.text, first);",
+    "const mark = 0 * (await uplink.mark(project, src, boot.text, first));",
   ),
   agent(
-    "agent: a dropped line uses up no seq",
-    "stats.droppedNewest++;",
-    "stats.seq--;\n  stats.droppedNewest++;",
+    "agent: forgets a line more than was acked",
+    "(chunks[0] as Chunk).n <= upTo) {",
+    "(chunks[0] as Chunk).n <= upTo + 1) {",
   ),
-  agent("agent: drops without a notice", "push(notice(line, 1));", ""),
+  agent("agent: a dropped line uses up no seq", "      tail.n++;", ""),
   agent(
-    "agent: never sends again",
-    "function goBack(): void {\n",
-    "function goBack(): void {\n  if (next > 0) return;\n",
+    "agent: drops without a notice",
+    'chunks.push({ a: time, z: time, n: 1, s: "" });',
+    "bytes -= CHUNK_BYTES;",
   ),
-  agent(
-    "agent: takes any boot's ack",
-    "mark <= sentSeq && String(frame.boot) === env.boot",
-    "mark <= sentSeq",
-  ),
+  agent("agent: takes any boot's ack", "mark <= sentSeq && down.boot === boot", "mark <= sentSeq"),
   agent(
     "agent: waits for ever once the link was full",
-    "function ready(): void {\n  blocked = false;",
-    "function ready(): void {",
+    "blocked = !send(frame);",
+    "blocked = !send(frame) || blocked;",
   ),
 ];

@@ -72,8 +72,13 @@ async function judge(mutant, index) {
   const isAgent = mutant.file.startsWith("firmware-js/");
   const agentFile = isAgent ? join(WORK, `agent-${index}.js`) : join(WORK, "agent.js");
   const simFile = join(WORK, isAgent ? "sim.mjs" : `sim-${index}.mjs`);
-  if (isAgent) await bundleAgent(agentFile, mutant);
-  else await bundleSim(simFile, mutant);
+  try {
+    if (isAgent) await bundleAgent(agentFile, mutant);
+    else await bundleSim(simFile, mutant);
+  } catch (error) {
+    console.error(`${mutant.name}: cannot be planted any more: ${error.message}`);
+    return { ...mutant, seed: 0, invariants: [] };
+  }
   const timeout = Number(options.ms) + 30_000;
   try {
     const { stdout } = await run(process.execPath, [simFile, agentFile, options.seeds, options.ms], {
