@@ -1,5 +1,6 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
+import { BOARD_COMMANDS } from "./board-commands.ts";
 import type { CommandDefinition } from "./command-definition.ts";
 import type { ProgramModel } from "./command-model.ts";
 import { SHELLS, type Shell } from "./completions.ts";
@@ -48,7 +49,8 @@ function makeProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
   addUp(program);
-  for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS]) addDefined(program, definition);
+  for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS, ...BOARD_COMMANDS])
+    addDefined(program, definition);
   addSim(program);
   addCompletion(program);
   return program;

@@ -8,7 +8,7 @@ import { hotNamesFirst, inlineConstants } from "./espruino-inline.mjs";
 import { findUnsupported } from "./espruino-syntax.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const PORTS = ["serial", "mqtt"];
+export const PORTS = ["serial", "mqtt"];
 
 /** What Espruino has beyond ES5; everything else is lowered or refused by esbuild with file and line. */
 const SUPPORTED = {
@@ -32,12 +32,12 @@ export class UnsupportedSyntax extends Error {
 }
 
 /** @throws {UnsupportedSyntax} naming each construct and its line, in the source where the map knows it. */
-export function checkForEspruino(name, text, map) {
+export function checkForEspruino(name, text, map, folder = root) {
   const sources = map && new SourceMap(map);
   const findings = findUnsupported(text).map(({ construct, line, column }) => {
     const origin = sources?.findEntry(line - 1, column);
     const where = origin?.originalSource
-      ? `${relative(root, join(root, origin.originalSource))}:${origin.originalLine + 1}`
+      ? `${relative(folder, join(folder, origin.originalSource))}:${origin.originalLine + 1}`
       : `${name}:${line}:${column + 1}`;
     return { construct, where };
   });
@@ -63,6 +63,10 @@ export const FEATURES = [
  * What `agent.js` is built with: the simulator's boards share their wires, are stopped, and may be told the time.
  */
 export const SIMULATOR_FEATURES = ["shared", "clock", "direct", "stop", "unacked", "lab"];
+
+/** Modules that the board has, or gets by its own loader. */
+const ESPRUINO_MODULES =
+  "MQTT,Storage,Wifi,ESP8266,http,net,dgram,fs,heatshrink,crypto,Flash,neopixel,tls,tinyMQTT".split(",");
 
 const PORT_FILES = {
   simulator: { entry: "firmware-js/agent/main.ts", board: "firmware-js/agent/env-board.ts" },
@@ -90,7 +94,7 @@ export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.bo
     supported: SUPPORTED,
     charset: "ascii",
     legalComments: "none",
-    external: ["MQTT", "Storage"],
+    external: ESPRUINO_MODULES,
     alias: { board: join(root, board) },
     define: Object.fromEntries(
       FEATURES.map((one) => [`WITH_${one.toUpperCase()}`, String(features.includes(one))]),
@@ -130,6 +134,55 @@ const banner = (port) => `// boardlog agent for Espruino over ${port}; MIT licen
 // Pasted in front of an app it works too, at the price of RAM: boardlog.start(...). Options and costs: docs/agent.md.
 `;
 
+/** `import { start } from "boardlog"` in an app gives the agent's own text, so that both share one scope. */
+function agentModule(agentBody) {
+  return {
+    name: "boardlog-agent",
+    setup(builder) {
+      builder.onResolve({ filter: /^boardlog$/ }, () => ({ path: "boardlog", namespace: "boardlog-agent" }));
+      builder.onLoad({ filter: /.*/, namespace: "boardlog-agent" }, () => ({
+        contents: `export function start(options) {${agentBody}}`,
+        loader: "js",
+      }));
+    },
+  };
+}
+
+/**
+ * Bundles an app that imports `start` from `boardlog`, with the agent, to one script for Espruino.
+ * @param options.minify false leaves the app readable; the agent is always minified.
+ * @returns the text, and whether the app starts the agent at all.
+ * @throws {UnsupportedSyntax} or esbuild's BuildFailure, both with file and line.
+ */
+export async function bundleApp(appFile, { port, features = [], minify = true }) {
+  const { entry, board } = PORT_FILES[port];
+  const body = (await bundleForEspruino(entry, { board, features })).replace(/started=(\w+);?$/, "return $1");
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: process.cwd(),
+    entryPoints: [appFile],
+    outfile: join(process.cwd(), "bundle.js"),
+    bundle: true,
+    minify,
+    write: false,
+    metafile: true,
+    sourcemap: "external",
+    format: "cjs",
+    target: "es5",
+    supported: SUPPORTED,
+    charset: "ascii",
+    legalComments: "none",
+    external: ESPRUINO_MODULES,
+    plugins: [agentModule(body)],
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+    logLevel: "silent",
+  });
+  const file = (end) => outputFiles.find((one) => one.path.endsWith(end)).text;
+  const text = file(".js").trim();
+  checkForEspruino(appFile, text, JSON.parse(file(".js.map")), process.cwd());
+  const startsAgent = Object.keys(metafile.inputs).some((name) => name.startsWith("boardlog-agent:"));
+  return { text: `(function(){${text}\n})();\n`, startsAgent };
+}
+
 /**
  * Writes `agent.js` (the core: a function body of `env`), `espruino-serial.js` and `espruino-mqtt.js` to `outDir`.
  * @returns the bytes of each file, by name.
@@ -148,7 +201,10 @@ export async function buildFirmware({ outDir }) {
   return sizes;
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (
+  process.argv[1]?.endsWith("build-firmware.mjs") &&
+  import.meta.url === pathToFileURL(process.argv[1]).href
+) {
   const sizes = await buildFirmware({ outDir: join(root, "dist/firmware") });
   for (const [name, bytes] of Object.entries(sizes)) console.log(`${name}: ${bytes} bytes`);
 }
