@@ -38,7 +38,7 @@ export async function admitLive(
   const { project } = caller;
   const filter = filterOf(request);
   if (typeof filter === "string") return refused(Refusals.InvalidArgument, filter);
-  const start = startOf(request.query);
+  const start = startOf(request);
   if (typeof start === "string") return refused(Refusals.InvalidArgument, start);
   try {
     // A wrong token is told as HTTP, where a client can read it.
@@ -100,7 +100,10 @@ export function filterOf({ params, query }: HttpRequest): EntryFilter | string {
   };
 }
 
-function startOf(query: URLSearchParams): LiveStart | string {
+function startOf({ query, headers }: HttpRequest): LiveStart | string {
+  // A reader of events that comes back says where it was, whatever its URL still says.
+  const lastEventId = headers["last-event-id"];
+  if (typeof lastEventId === "string" && lastEventId !== "") return { after: lastEventId };
   const after = query.get("after");
   const lastText = query.get("last");
   if (after !== null && lastText !== null) return "last: not together with after";

@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import type { WebSocket } from "ws";
 
 /** A WebSocket as the service uses it; the only file that knows the library. */
@@ -7,6 +8,8 @@ export interface MessageSocket {
   /** @param flushed called once the system has taken it; never after the socket closed with it still waiting. */
   sendText(bytes: Uint8Array, flushed?: () => void): void;
   sendBinary(bytes: Uint8Array, flushed?: () => void): void;
+  /** Frames that are made already, for many sockets at once. */
+  sendFrames(frames: Uint8Array, flushed?: () => void): void;
   /** No more messages are read until `resume`. */
   pause(): void;
   resume(): void;
@@ -22,7 +25,8 @@ export interface MessageSocket {
 export const CloseCode = { GoingAway: 1001, Policy: 1008, Failure: 1011 } as const;
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
-export function messageSocketOf(socket: WebSocket): MessageSocket {
+/** @param connection that the socket speaks over. Without compression the library writes each message at once, so order holds. */
+export function messageSocketOf(socket: WebSocket, connection: Writable): MessageSocket {
   const send = (bytes: Uint8Array, binary: boolean, flushed?: () => void): void => {
     socket.send(bytes, { binary }, (error) => {
       if (error === undefined || error === null) flushed?.();
@@ -34,6 +38,12 @@ export function messageSocketOf(socket: WebSocket): MessageSocket {
     },
     sendText: (bytes, flushed) => send(bytes, false, flushed),
     sendBinary: (bytes, flushed) => send(bytes, true, flushed),
+    sendFrames: (frames, flushed) => {
+      if (socket.readyState !== socket.OPEN) return;
+      connection.write(frames, (error) => {
+        if (error === undefined || error === null) flushed?.();
+      });
+    },
     pause: () => socket.pause(),
     resume: () => socket.resume(),
     ping: () => {

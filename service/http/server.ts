@@ -11,8 +11,10 @@ import { shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
 import { FOLLOW_MS_MAX } from "../entry-walk.ts";
 import { IngestHandlers } from "../ingest/ingest-handlers.ts";
+import { eventStreamSink } from "../live/event-stream.ts";
 import { LiveHub } from "../live/live-hub.ts";
 import { LiveReader } from "../live/live-reader.ts";
+import { type LiveSink, socketSink } from "../live/live-sink.ts";
 import type { RateLimiter } from "../rate-limiter.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { consolePage } from "./console-page.ts";
@@ -92,6 +94,8 @@ export class HttpServer {
   readonly #heartbeat: Heartbeat;
   readonly #hub: LiveHub;
   readonly #credentials: CredentialWatch;
+  /** Bounded by the open connections. */
+  readonly #eventSinks = new Set<LiveSink>();
   /** Ends each request that waits. Bounded by the connections. */
   readonly #underway = new Set<AbortController>();
   /** What was decided before an upgrade, for the handler after it. */
@@ -143,6 +147,7 @@ export class HttpServer {
   async close(): Promise<void> {
     for (const underway of this.#underway) underway.abort();
     this.#heartbeat.stop(CLOSE_GRACE_MS);
+    for (const sink of this.#eventSinks) sink.close(CloseCode.GoingAway, "the service stops");
     this.#credentials.stop();
     // Answers that the line above set free go out before connections are cut.
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -198,6 +203,8 @@ export class HttpServer {
     this.#route("POST", `${gateway}/entries`, (request) => ingest.postEntries(request), INGEST_BYTES_MAX);
     this.#liveRoute("/v1/ws/projects/:projectId/logs");
     this.#liveRoute("/v1/ws/projects/:projectId/devices/:deviceId/logs");
+    this.#eventRoute("/v1/projects/:projectId/events");
+    this.#eventRoute("/v1/projects/:projectId/devices/:deviceId/events");
     if (consoleFolder === undefined) {
       this.#frameSocketRoute((_request, reply) =>
         this.#send(reply, refusalAnswer(404, "no console page here; POST frames to /")),
@@ -234,10 +241,10 @@ export class HttpServer {
       },
       handler,
       wsHandler: (webSocket, request) => {
-        const socket = messageSocketOf(webSocket);
+        const socket = messageSocketOf(webSocket, request.raw.socket);
         this.#heartbeat.watch(socket);
         const caller = this.#frameCallers.get(request.raw);
-        if (caller !== undefined) this.#closeWith(caller, socket);
+        if (caller !== undefined) this.#endWith(caller, socket);
         const { ownAddress } = this.#options;
         new FrameSocket({ socket, commands, keys, counters, timers }, { ownAddress, caller }).start();
       },
@@ -262,21 +269,45 @@ export class HttpServer {
       handler: () => {},
       wsHandler: (webSocket, request) => {
         const live = this.#liveRequests.get(request.raw);
-        const socket = messageSocketOf(webSocket);
+        const socket = messageSocketOf(webSocket, request.raw.socket);
         this.#heartbeat.watch(socket);
         const { readerBytesMax } = this.#options;
         if (live === undefined) return;
-        this.#closeWith(live.caller, socket);
+        this.#endWith(live.caller, socket);
         new LiveReader(
-          { socket, store, hub: this.#hub, counters },
+          { sink: socketSink(socket), store, hub: this.#hub, counters },
           { ...live, ...(readerBytesMax !== undefined && { readerBytesMax }) },
         ).start();
       },
     });
   }
 
+  /** The same as a live socket, as Server-Sent Events (docs/protocol.md 11.7). */
+  #eventRoute(url: string): void {
+    const { counters, store, timers } = this.#dependencies;
+    this.#app.get(url, async (request, reply) => {
+      if (!this.#isFromHere(request)) return this.#send(reply, refusalAnswer(403, "another site's page"));
+      const admission = await admitLive(requestOf(request), this.#dependencies);
+      if (!admission.ok) {
+        counters.add("live_refused_readers_total");
+        return this.#send(reply, goliothErrorAnswer(admission.error, admission.message));
+      }
+      reply.hijack();
+      reply.raw.writeHead(200, { ...HEADERS_ALWAYS, ...HEADERS_API, "content-type": "text/event-stream" });
+      const sink = eventStreamSink(reply.raw, timers);
+      this.#eventSinks.add(sink);
+      sink.onClose(() => this.#eventSinks.delete(sink));
+      this.#endWith(admission.request.caller, sink);
+      const { readerBytesMax } = this.#options;
+      new LiveReader(
+        { sink, store, hub: this.#hub, counters },
+        { ...admission.request, ...(readerBytesMax !== undefined && { readerBytesMax }) },
+      ).start();
+    });
+  }
+
   /** A socket lives no longer than the credential that opened it. */
-  #closeWith(caller: Caller, socket: MessageSocket): void {
+  #endWith(caller: Caller, socket: Pick<MessageSocket, "close" | "onClose">): void {
     const reason = "the credential has ended: revoked, replaced or expired";
     socket.onClose(this.#credentials.watch(caller, () => socket.close(CloseCode.Policy, reason)));
   }

@@ -1,23 +1,47 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { liveMessage } from "./live-message.ts";
+import { textFrame } from "./text-frame.ts";
 
 /** An entry on its way to live readers, encoded at most once for all of them. */
 export class LiveEntry {
   readonly entry: StoredEntry;
-  #bytes: Uint8Array | undefined;
+  #text: string | undefined;
+  #frame: Uint8Array | undefined;
 
   constructor(entry: StoredEntry) {
     this.entry = entry;
   }
 
-  get bytes(): Uint8Array {
-    this.#bytes ??= Buffer.from(liveMessage(this.entry), "utf8");
-    return this.#bytes;
+  get text(): string {
+    this.#text ??= liveMessage(this.entry);
+    return this.#text;
+  }
+
+  /** As a WebSocket's frame. */
+  get frame(): Uint8Array {
+    this.#frame ??= textFrame(this.text);
+    return this.#frame;
   }
 }
 
-export type LiveListener = (entries: readonly LiveEntry[]) => void;
+/** The entries of one commit. */
+export class LiveBatch {
+  readonly entries: readonly LiveEntry[];
+  #frames: Uint8Array | undefined;
+
+  constructor(entries: readonly StoredEntry[]) {
+    this.entries = entries.map((entry) => new LiveEntry(entry));
+  }
+
+  /** All of them as frames of a WebSocket, put together once for all readers that want everything. */
+  get frames(): Uint8Array {
+    this.#frames ??= Buffer.concat(this.entries.map(({ frame }) => frame));
+    return this.#frames;
+  }
+}
+
+export type LiveListener = (batch: LiveBatch) => void;
 
 /** Fans out what the store commits to the live readers of a project. Costs nothing where nobody reads. */
 export class LiveHub {
@@ -42,8 +66,8 @@ export class LiveHub {
   #open(project: string): { readonly listeners: Set<LiveListener> } {
     const listeners = new Set<LiveListener>();
     const end = this.#store.subscribe(project, (stored) => {
-      const entries = stored.map((entry) => new LiveEntry(entry));
-      for (const listener of listeners) listener(entries);
+      const batch = new LiveBatch(stored);
+      for (const listener of listeners) listener(batch);
     });
     const opened = { listeners, end };
     this.#projects.set(project, opened);

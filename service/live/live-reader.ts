@@ -1,10 +1,11 @@
 import type { Counters } from "../../host/counters.ts";
 import type { StoredEntry } from "../../protocol/entry.ts";
-import { CloseCode, type MessageSocket } from "../http/message-socket.ts";
+import { CloseCode } from "../http/message-socket.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { type EntryFilter, passes } from "./entry-filter.ts";
-import { LiveEntry, type LiveHub } from "./live-hub.ts";
+import { type LiveBatch, LiveEntry, type LiveHub } from "./live-hub.ts";
 import { liveMarker, type Skipped, skippedMessage } from "./live-message.ts";
+import type { LiveSink } from "./live-sink.ts";
 
 /** What one reader may leave unread before it is skipped. The bytes are shared by all readers, so many slow ones cost little. */
 export const READER_BYTES_MAX = 1024 * 1024;
@@ -20,7 +21,7 @@ export interface LiveStart {
 }
 
 export interface LiveReaderDependencies {
-  readonly socket: MessageSocket;
+  readonly sink: LiveSink;
   readonly store: LogStore;
   readonly hub: LiveHub;
   readonly counters: Counters;
@@ -33,9 +34,9 @@ export interface LiveReaderOptions {
   readonly readerBytesMax?: number;
 }
 
-/** One live socket (docs/protocol.md 11): history if asked for, then every entry stored from then on, without gap or repeat. */
+/** One live reader (docs/protocol.md 11): history if asked for, then every entry stored from then on, without gap or repeat. */
 export class LiveReader {
-  readonly #socket: MessageSocket;
+  readonly #sink: LiveSink;
   readonly #store: LogStore;
   readonly #hub: LiveHub;
   readonly #counters: Counters;
@@ -54,7 +55,7 @@ export class LiveReader {
   #onFlushed: (() => void) | undefined;
 
   constructor(dependencies: LiveReaderDependencies, options: LiveReaderOptions) {
-    this.#socket = dependencies.socket;
+    this.#sink = dependencies.sink;
     this.#store = dependencies.store;
     this.#hub = dependencies.hub;
     this.#counters = dependencies.counters;
@@ -68,8 +69,8 @@ export class LiveReader {
   start(): void {
     const wantsHistory = this.#start.after !== undefined || this.#start.last !== undefined;
     if (wantsHistory) this.#pending = [];
-    const leave = this.#hub.join(this.#project, (entries) => this.#take(entries));
-    this.#socket.onClose(() => {
+    const leave = this.#hub.join(this.#project, (batch) => this.#take(batch));
+    this.#sink.onClose(() => {
       this.#isClosed = true;
       leave();
       this.#onFlushed?.();
@@ -77,7 +78,7 @@ export class LiveReader {
     if (wantsHistory) {
       this.#replay().catch((error: unknown) => {
         this.#counters.add("live_failed_replays_total");
-        this.#socket.close(
+        this.#sink.close(
           CloseCode.Failure,
           error instanceof Error ? error.message.slice(0, 100) : "replay failed",
         );
@@ -85,7 +86,8 @@ export class LiveReader {
     }
   }
 
-  #take(entries: readonly LiveEntry[]): void {
+  #take(batch: LiveBatch): void {
+    const { entries } = batch;
     if (this.#isClosed) return;
     if (this.#pending === undefined) {
       const last = entries.at(-1);
@@ -93,9 +95,24 @@ export class LiveReader {
       if (this.#skipped !== undefined && this.#wantsAll && last !== undefined) {
         this.#skipped.until = last.entry.id;
         this.#skipped.count += entries.length;
+      } else if (this.#canSendWhole(batch) && last !== undefined) {
+        this.#lastId = last.entry.id;
+        this.#sink.sendBatch(batch, this.#flushed);
+        this.#counters.add("live_sent_entries_total", entries.length);
       } else for (const entry of entries) this.#offer(entry);
     } else if (this.#pending.length + entries.length <= REPLAY_PENDING_MAX) this.#pending.push(...entries);
     else this.#hasPendingOverflowed = true;
+  }
+
+  /** Most readers want everything: they share one piece of memory for a whole commit. */
+  #canSendWhole(batch: LiveBatch): boolean {
+    return (
+      this.#wantsAll &&
+      batch.entries.length > 1 &&
+      this.#skipped === undefined &&
+      this.#sink.bufferedBytes <= this.#bytesMax &&
+      batch.frames.length <= this.#bytesMax / 4
+    );
   }
 
   /** Sends a live entry, or counts it as skipped while the reader is too far behind. */
@@ -108,26 +125,26 @@ export class LiveReader {
     if (this.#skipped !== undefined) {
       this.#skipped.until = entry.id;
       this.#skipped.count += 1;
-    } else if (this.#socket.bufferedBytes > this.#bytesMax) {
+    } else if (this.#sink.bufferedBytes > this.#bytesMax) {
       this.#skipped = { after: this.#lastId, until: entry.id, count: 1 };
-    } else this.#send(live.bytes, entry.id);
+    } else this.#send(live);
   }
 
-  #send(bytes: Uint8Array, id: string): void {
-    this.#lastId = id;
-    this.#socket.sendText(bytes, this.#flushed);
+  #send(live: LiveEntry): void {
+    this.#lastId = live.entry.id;
+    this.#sink.sendEntry(live, this.#flushed);
     this.#counters.add("live_sent_entries_total");
   }
 
   readonly #flushed = (): void => {
-    if (this.#socket.bufferedBytes > this.#bytesMax / 2) return;
+    if (this.#sink.bufferedBytes > this.#bytesMax / 2) return;
     this.#onFlushed?.();
     const skipped = this.#skipped;
     if (skipped === undefined || this.#isClosed) return;
     this.#skipped = undefined;
     this.#lastId = skipped.until;
     this.#counters.add("live_skipped_entries_total", skipped.count);
-    this.#socket.sendText(Buffer.from(skippedMessage(skipped)), this.#flushed);
+    this.#sink.sendNotice("skipped", skippedMessage(skipped), undefined, this.#flushed);
   };
 
   /**
@@ -158,7 +175,7 @@ export class LiveReader {
     const pending = this.#pending;
     this.#pending = undefined;
     this.#lastId = cursor;
-    this.#socket.sendText(Buffer.from(liveMarker(cursor)), this.#flushed);
+    this.#sink.sendNotice("live", liveMarker(cursor), cursor, this.#flushed);
     for (const live of pending) {
       if (cursor === undefined || live.entry.id > cursor) this.#offer(live);
     }
@@ -174,8 +191,8 @@ export class LiveReader {
   async #sendPage(page: readonly StoredEntry[], cursor: string | undefined): Promise<string | undefined> {
     for (const entry of page) {
       if (this.#isClosed) break;
-      if (passes(entry, this.#filter)) this.#send(new LiveEntry(entry).bytes, entry.id);
-      if (this.#socket.bufferedBytes > this.#bytesMax) await this.#drained();
+      if (passes(entry, this.#filter)) this.#send(new LiveEntry(entry));
+      if (this.#sink.bufferedBytes > this.#bytesMax) await this.#drained();
     }
     return page.at(-1)?.id ?? cursor;
   }

@@ -54,6 +54,10 @@ export class FakeSocket implements MessageSocket {
     this.sendText(bytes, flushed);
   }
 
+  sendFrames(frames: Uint8Array, flushed?: () => void): void {
+    this.sendText(frames, flushed);
+  }
+
   pause(): void {
     this.isPaused = true;
   }
