@@ -86,6 +86,14 @@ export function LogView(props: LogViewProps) {
   };
 
   const chosenIndex = chosenId === undefined ? -1 : indexOfId(rows, chosenId);
+  // The details take room from below: what was in view there stays so.
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    if (isFollowing) element.scrollTop = element.scrollHeight;
+    else if (chosenIndex >= 0) keepInView(element, chosenIndex * rowPx, rowPx);
+  }, [view.height]);
+
   const onKeyDown = (event: KeyboardEvent): void => {
     const page = Math.max(1, Math.floor(view.height / rowPx) - 1);
     const moves: Readonly<Record<string, number>> = {
