@@ -4,8 +4,10 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
+import packageJson from "../../package.json" with { type: "json" };
 import { FRAME_BYTES_MAX } from "../../protocol/frame.ts";
 import { INGEST_BYTES_MAX } from "../../protocol/ingest.ts";
+import { LOG_SERVICE } from "../api-definition.ts";
 import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
@@ -34,6 +36,7 @@ import { admitLive, type LiveRequest } from "./live-request.ts";
 import { getLogs } from "./logs-handler.ts";
 import { CloseCode, type MessageSocket, messageSocketOf } from "./message-socket.ts";
 import { Metrics } from "./metrics.ts";
+import { openApi } from "./open-api.ts";
 import { isSameOrigin } from "./origin.ts";
 import { getRates } from "./rates-handler.ts";
 
@@ -186,6 +189,8 @@ export class HttpServer {
     const metrics = new Metrics(counters);
     this.#route("POST", "/", (request) => postFrame(request, handlers));
     this.#route("POST", "/v1/:method", (request) => postArgs(request, handlers));
+    this.#route("GET", "/v1/Log", async () => jsonAnswer(200, LOG_SERVICE));
+    this.#route("GET", "/openapi.json", async () => jsonAnswer(200, openApi(packageJson.version)));
     this.#route("GET", "/healthz", async () => this.#health());
     this.#route("GET", "/metrics", () => metrics.answer());
     this.#route("GET", "/v1/projects/:projectId/logs", (request) => getLogs(request, this.#dependencies));

@@ -1,0 +1,127 @@
+import { LOG_SERVICE, type MethodDefinition } from "../api-definition.ts";
+
+const STATUS_WORDS: Readonly<Record<string, string>> = {
+  "400": "wrong arguments, named in status_msg",
+  "401": "no good credential",
+  "403": "not allowed",
+  "413": "too large",
+  "429": "slow down; Retry-After says for how long",
+  "503": "the store is unavailable",
+};
+const FILTERS = ["src", "stream", "level", "module", "term"];
+const LIVE = [...FILTERS, "last", "after", "x-api-key", "jwt"];
+const RANGE = ["since", "until", "limit", "before", "after", "order", "follow"];
+
+/** What is read with GET: its words and its query. */
+const READS: Readonly<Record<string, { readonly summary: string; readonly query: readonly string[] }>> = {
+  "/healthz": { summary: "200 once everything serves", query: [] },
+  "/metrics": { summary: "Counters in Prometheus' text form", query: [] },
+  "/openapi.json": { summary: "This document", query: [] },
+  "/v1/Log": { summary: "The definition of the service /v1/Log", query: [] },
+  "/v1/projects/{projectId}/logs": {
+    summary: "The newest entries in Golioth's schema, newest first",
+    query: ["deviceId", "start", "end", ...FILTERS, "page", "perPage"],
+  },
+  "/v1/projects/{projectId}/entries": {
+    summary: "The log in both directions",
+    query: [...FILTERS, ...RANGE],
+  },
+  "/v1/projects/{projectId}/sources": { summary: "Who has logged", query: [] },
+  "/v1/projects/{projectId}/rates": {
+    summary: "How many entries of which level in equal spans of time",
+    query: [...FILTERS, "since", "until", "buckets"],
+  },
+  "/v1/projects/{projectId}/events": { summary: "Live, as Server-Sent Events", query: LIVE },
+  "/v1/projects/{projectId}/devices/{deviceId}/events": {
+    summary: "Live, of one source, as Server-Sent Events",
+    query: LIVE,
+  },
+  "/v1/ws/projects/{projectId}/logs": { summary: "Live, as a WebSocket", query: LIVE },
+  "/v1/ws/projects/{projectId}/devices/{deviceId}/logs": {
+    summary: "Live, of one source, as a WebSocket",
+    query: LIVE,
+  },
+};
+
+/** `GET /openapi.json`, from the same definition as `GET /v1/Log`. */
+export function openApi(version: string): object {
+  const paths: Record<string, object> = {
+    "/": {
+      post: {
+        summary: "A frame with any number of commands, answered by a frame",
+        requestBody: { required: true, content: { "application/json": { schema: { type: "object" } } } },
+        responses: responses({ type: "object" }),
+      },
+    },
+  };
+  for (const [name, method] of Object.entries(LOG_SERVICE))
+    paths[`/v1/Log.${name}`] = { post: postOf(method) };
+  for (const [path, { summary, query }] of Object.entries(READS)) {
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+      name,
+      in: "path",
+      required: true,
+      schema: { type: "string" },
+    }));
+    const inQuery = query.map((name) => ({ name, in: "query", schema: { type: "string" } }));
+    paths[path] = { get: { summary, parameters: [...inPath, ...inQuery], responses: responses({}) } };
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "boardlog", version },
+    security: [{ key: [] }, { bearer: [] }],
+    paths,
+    components: {
+      securitySchemes: {
+        key: { type: "apiKey", in: "header", name: "x-api-key" },
+        bearer: { type: "http", scheme: "bearer", bearerFormat: "an API key, or a JWT signed with one" },
+      },
+    },
+  };
+}
+
+function postOf({ doc, args, required_args: required, result }: MethodDefinition): object {
+  const properties = Object.fromEntries(
+    Object.entries(args).map(([name, { doc: description, type }]) => [
+      name,
+      { description, ...typeOf(type) },
+    ]),
+  );
+  const schema = { type: "object", properties, ...(required !== undefined && { required }) };
+  const answer = {
+    type: "object",
+    properties: {
+      id: { type: "integer" },
+      status: { type: "integer" },
+      status_msg: { type: "string" },
+      ...(result !== undefined && { resp: { type: result.type, items: itemsOf(result.items) } }),
+    },
+    required: ["status"],
+  };
+  return {
+    summary: doc,
+    requestBody: { required: true, content: { "application/json": { schema } } },
+    responses: responses(answer),
+  };
+}
+
+type Items = NonNullable<NonNullable<MethodDefinition["result"]>["items"]>;
+
+function itemsOf(items: Items | undefined): object {
+  const properties = Object.entries(items?.properties ?? {}).map(([name, { type }]) => [name, typeOf(type)]);
+  return { type: "object", properties: Object.fromEntries(properties) };
+}
+
+/** An array must say of what; of anything, here. */
+function typeOf(type: unknown): object {
+  const isArray = type === "array" || (Array.isArray(type) && type.includes("array"));
+  return { type, ...(isArray && { items: {} }) };
+}
+
+function responses(schema: object): object {
+  const refused = Object.entries(STATUS_WORDS).map(([status, description]) => [status, { description }]);
+  return {
+    "200": { description: "done", content: { "application/json": { schema } } },
+    ...Object.fromEntries(refused),
+  };
+}
