@@ -49,6 +49,7 @@ function makeProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
   addUp(program);
+  addGateway(program);
   for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS, ...BOARD_COMMANDS])
     addDefined(program, definition);
   addSim(program);
@@ -102,6 +103,25 @@ A board on MQTT logs in with the user name "default" and an API key as its passw
 on boardlog/default/<device>/log. The first key is in <data>/api-key.`,
     )
     .action(async (options) => (await import("./up-command.ts")).runUp(options));
+}
+
+function addGateway(program: Command): void {
+  program
+    .command("gateway")
+    .summary("boards in, a log service elsewhere out; nothing lost in between")
+    .description(
+      "Hears boards on serial ports and MQTT, keeps every line on disk until the log service has it, and forwards it. Meant for a service manager; see docs/gateway.md.",
+    )
+    .addOption(
+      option(
+        "--settings <file>",
+        "YAML file (packaging/gateway.yaml explains it)",
+        "SETTINGS",
+      ).makeOptionMandatory(),
+    )
+    .addOption(new Option("--check", "only say whether the settings are good"))
+    .addHelpText("after", "\nExample:\n  $ boardlog gateway --settings /etc/boardlog/gateway.yaml --check")
+    .action(async (options) => (await import("./gateway-command.ts")).runGateway(options));
 }
 
 function addSim(program: Command): void {

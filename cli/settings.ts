@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import Type, { type Static } from "typebox";
+import Type, { type Static, type TObject } from "typebox";
 import { parse, YAMLParseError } from "yaml";
 import { schemaDecoder } from "../protocol/schema-check.ts";
 import { UserError } from "./user-error.ts";
@@ -26,8 +26,6 @@ const SettingsSchema = Type.Object(
   },
   { additionalProperties: false },
 );
-
-const decodeSettings = schemaDecoder(SettingsSchema);
 
 export type FileSettings = Static<typeof SettingsSchema>;
 
@@ -69,7 +67,7 @@ const LOOPBACK = "127.0.0.1";
 
 /** Merges flags (with their environment variables), the settings file and the defaults, in this order of weight. */
 export async function upSettings(flags: UpFlags): Promise<UpSettings> {
-  const file = flags.settings === undefined ? {} : await readSettings(flags.settings);
+  const file = flags.settings === undefined ? {} : await readSettingsFile(flags.settings, SettingsSchema);
   const broker = flags.broker ?? file.broker;
   if (broker !== undefined && !/^mqtts?:\/\/[^/]/.test(broker)) {
     throw new UserError(`--broker: must be mqtt://[user:password@]host[:port] or mqtts://...`);
@@ -115,7 +113,11 @@ async function readTls({ cert, key }: { readonly cert: string; readonly key: str
   return { cert: await read("cert", cert), key: await read("key", key) };
 }
 
-async function readSettings(path: string): Promise<FileSettings> {
+/** A YAML file that a schema describes. @throws UserError naming the file, the line or the setting, and what is wrong. */
+export async function readSettingsFile<Schema extends TObject>(
+  path: string,
+  schema: Schema,
+): Promise<Static<Schema>> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -131,13 +133,13 @@ async function readSettings(path: string): Promise<FileSettings> {
     if (error instanceof YAMLParseError) throw new UserError(`${path}: ${error.message}`);
     throw error;
   }
-  const unknown = Object.keys(Object(value)).find((name) => !(name in SettingsSchema.properties));
+  const unknown = Object.keys(Object(value)).find((name) => !(name in schema.properties));
   if (unknown !== undefined) {
     throw new UserError(
-      `${path}: ${unknown}: no such setting; there are ${Object.keys(SettingsSchema.properties).join(", ")}`,
+      `${path}: ${unknown}: no such setting; there are ${Object.keys(schema.properties).join(", ")}`,
     );
   }
-  const decoded = decodeSettings(value);
+  const decoded = schemaDecoder(schema)(value);
   if (!decoded.ok) throw new UserError(`${path}: ${decoded.problem.text}`);
   return decoded.value;
 }

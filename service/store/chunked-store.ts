@@ -54,10 +54,7 @@ export class ChunkedStore implements LogStore {
     return new ChunkedStore(core);
   }
 
-  async append(
-    batches: readonly StoreBatch[],
-    position?: SpoolPosition,
-  ): Promise<readonly AppendResult[]> {
+  async append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly AppendResult[]> {
     this.#assertOpen();
     return this.#committer.append(batches, position);
   }

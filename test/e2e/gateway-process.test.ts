@@ -121,7 +121,7 @@ test("gateway and service killed in turn under load over a pty: every acked line
   await gateway.start();
   const board = new WireBoard((line) => pty.write(Buffer.from(line)));
   let rest = "";
-  pty.onBytes((bytes) => {
+  pty.onData((bytes) => {
     rest += Buffer.from(bytes).toString("latin1");
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
@@ -160,7 +160,11 @@ test("gateway and service killed in turn under load over a pty: every acked line
 }, 180_000);
 
 test("settings are checked with the file, the setting and the reason", async () => {
-  const { settings } = await chain();
+  const folder = await mkdtemp(join(tmpdir(), "boardlog-gateway-"));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  const settings = join(folder, "gateway.yaml");
+  await writeFile(join(folder, "key"), "secret\n");
+  await writeFile(settings, `data: /tmp/x\nservice: {url: "http://x", keyFile: ${folder}/key}\n`);
   expect(await runBoardlog(["gateway", "--settings", settings, "--check"])).toMatchObject({ status: 0 });
   const cases: readonly [string, RegExp][] = [
     ["data: /tmp/x\n", /service: required/],
