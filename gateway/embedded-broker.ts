@@ -169,6 +169,9 @@ export class EmbeddedBroker implements TopicLink {
       connectTimeout: CONNECT_TIMEOUT_MS,
       drainTimeout: DRAIN_TIMEOUT_MS,
       maxTopicLevels: TOPIC_LEVELS_MAX,
+      // With a limit the emitter inside queues what is beyond it behind a reader that does not read, and then empties the queue by
+      // calling itself: some 10,000 acks or connections that end together overflow the stack (mqemitter/mqemitter.js, released).
+      concurrency: 0,
       preConnect: (client, packet, done) => {
         if (packet.protocolVersion !== undefined && packet.protocolVersion > 4) {
           this.#counters.add("mqtt_refused_connects_total");
