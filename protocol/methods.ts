@@ -83,7 +83,8 @@ export interface LogArgs extends Omit<Static<typeof LogArgsSchema>, "level"> {
 export interface ListArgs extends Omit<Static<typeof ListArgsSchema>, "fields" | "level" | "order"> {
   readonly limit: number;
   readonly level?: Level;
-  readonly order: "arrival" | "time";
+  /** Absent: in order of arrival. */
+  readonly order?: "time";
   readonly fields: readonly ExtraField[];
 }
 
@@ -140,7 +141,7 @@ export function decodeListArgs(args: JsonObject): Decoded<ListArgs> {
     return bad(`fields: ${JSON.stringify(unknown)} is not one of ${EXTRA_FIELDS.join(", ")}`);
   return good({
     ...rest,
-    order,
+    ...(order === "time" && { order }),
     ...(level !== undefined && { level }),
     limit: Math.min(limit ?? LIMIT_DEFAULT, LIMIT_MAX),
     ...(last !== undefined && { last: Math.min(last, LIMIT_MAX) }),

@@ -66,7 +66,7 @@ export class LogReader {
       const isCut = fitting.length < walk.entries.length;
       const entries = order === "time" ? fitting.toSorted(inTime) : fitting;
       // A page of the plain kind is gone on from by the id of its last entry, as ever (docs/protocol.md 4.2).
-      const isPlain = order === "arrival" && !isFiltered(args.value);
+      const isPlain = order === undefined && !isFiltered(args.value);
       const after = isPlain ? undefined : isCut ? fitting.at(-1)?.id : walk.highest;
       return good({ entries, fields, ...(after !== undefined && { after }) });
     } catch (error) {
