@@ -17,8 +17,8 @@ export interface BuildOptions {
 const BOARD_FEATURES = FEATURES.filter((one) => !["lab", "fold", "levels", "words"].includes(one));
 
 /** Variables that the agent takes when it is run from flash, and with a full ring of 2 KB (docs/agent.md). */
-const AGENT_VARIABLES = 505;
-const RING_VARIABLES = 215;
+const AGENT_VARIABLES = 460;
+const RING_VARIABLES = 160;
 /** What a byte of code costs when it is run from RAM, in bytes, and the smallest variable. */
 const CODE_RAM_BYTES = 1.06;
 const VARIABLE_BYTES = 12;

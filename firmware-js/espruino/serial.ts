@@ -26,7 +26,7 @@ const BITS_PER_BYTE = 10;
 
 const serial = options.serial;
 const baud = options.baud ?? 115200;
-const pieceBytes = options.pieceBytes ?? 100;
+const pieceBytes = options.pieceBytes ?? 96;
 const byteMs = (BITS_PER_BYTE * 1000) / baud;
 export const frameBytesMax = (options.frameBytesMax ?? 1024) - LINE_END_BYTES;
 export const ackTimeoutMsMin = 1000 + 2 * frameBytesMax * byteMs;
@@ -66,7 +66,7 @@ export function send(frame: string): boolean {
 
 /** Frame, or frame and checksum, after any noise (docs/protocol.md 7.2). */
 function onLine(line: string): void {
-  const start = line.indexOf('{"v":');
+  const start = line.indexOf('{"');
   const end = line.lastIndexOf("}") + 1;
   const json = line.substring(start, end);
   const sum = line.substr(end).trim();

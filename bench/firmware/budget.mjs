@@ -1,0 +1,117 @@
+// Writes docs/firmware-budget.md: `node bench/firmware/budget.mjs`. ESPRUINO names an interpreter for the time, and
+// ESPRUINO_SMALL one built for 32 bit with a board's number of variables for the memory; without them those rows say so.
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bundlePort, FEATURES } from "../../scripts/build-firmware.mjs";
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const RESULT_TIMEOUT_MS = 60_000;
+
+/** As small as it can be, for its own text is in the board's memory too; what is free counts it in. */
+const memoryApp = (agentFile) => `
+console.info = function () {};
+require("Storage").write("boardlog", require("fs").readFileSync(${JSON.stringify(agentFile)}));
+function used() { return process.memory(true).usage; }
+var before = used();
+var agent = require("boardlog").start({ serial: { setup: function () {}, on: function () {}, write: function () {} } });
+var started = used();
+for (var i = 0; i < 100; i++) console.info("123456789 123456789 123456789 123456789 123456789 123456789 ");
+var memory = process.memory(true);
+print("RESULT " + JSON.stringify({ started: started - before, full: memory.usage - before, free: memory.free, total: memory.total, block: memory.blocksize }));
+`;
+
+async function runOn(interpreter, agentText, measuresTime) {
+  const folder = await mkdtemp(join(tmpdir(), "boardlog-budget-"));
+  const app = measuresTime
+    ? (await readFile(path("board-app.js"), "utf8")).replace("AGENT_TEXT", () => JSON.stringify(agentText))
+    : memoryApp(join(folder, "agent.js"));
+  await writeFile(join(folder, "agent.js"), agentText);
+  await writeFile(join(folder, "app.js"), app);
+  const board = spawn(interpreter, ["app.js"], { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
+  try {
+    return await new Promise((resolve, reject) => {
+      let printed = "";
+      setTimeout(() => reject(new Error(`no result:\n${printed}`)), RESULT_TIMEOUT_MS).unref();
+      board.once("close", () => reject(new Error(`the interpreter ended:\n${printed}`)));
+      board.stdout.on("data", (bytes) => {
+        printed += bytes.toString("latin1");
+        const found = /RESULT (\{.*\})/.exec(printed)?.[1];
+        if (found) resolve(JSON.parse(found));
+      });
+    });
+  } finally {
+    board.kill("SIGKILL");
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Bytes over the text of a frame of ten lines of 60 characters, a second apart, as docs/protocol.md 12 writes it. */
+function wireBytesOverText() {
+  const lines = Array.from({ length: 10 }, (_, i) => `,${i === 0 ? 2 : 5002},"${"x".repeat(60)}"`).join("");
+  const frame = `["@12-deadbeef",1001,0,1795334316708,9041${lines}]`;
+  return (frame.length + 9 - 600) / 10;
+}
+
+const verdict = (isMet) => (isMet ? "met" : "**not met**");
+const rows = [];
+const serial = await bundlePort("serial");
+const everything = await bundlePort(
+  "serial",
+  FEATURES.filter((one) => one !== "plain" && one !== "lab"),
+);
+const row = (what, budget, measured, isMet) =>
+  rows.push(
+    `| ${what} | ${budget} | ${measured} | ${isMet === undefined ? "not measured" : verdict(isMet)} |`,
+  );
+row("core and serial port, minified", "4,096 bytes", `${serial.length} bytes`, serial.length <= 4096);
+row(
+  "the same with every option of a board that there is",
+  "7,168 bytes",
+  `${everything.length} bytes`,
+  everything.length <= 7168,
+);
+row(
+  "bytes a line over its text, compact serial frame of 10 lines",
+  "14",
+  wireBytesOverText().toFixed(1),
+  wireBytesOverText() <= 14,
+);
+const { ESPRUINO, ESPRUINO_SMALL } = process.env;
+if (ESPRUINO_SMALL) {
+  const { started, full, free, total, block } = await runOn(ESPRUINO_SMALL, serial, false);
+  row(
+    "variables free, started from Storage, 2 KB ring full",
+    `more than ${total / 2} of ${total}`,
+    `${free} (agent ${started}, with the ring ${full}; variables of ${block} bytes)`,
+    free > total / 2,
+  );
+} else
+  row("variables free, started from Storage, 2 KB ring full", "more than half of 1,600", "no ESPRUINO_SMALL");
+if (ESPRUINO) {
+  const { stringifyUs, logUs, pathUs } = await runOn(ESPRUINO, serial, true);
+  row(
+    "a line of 60 characters, sending and ack included, in JSON.stringify of its entry",
+    "6",
+    `${(pathUs / stringifyUs).toFixed(1)} (${pathUs.toFixed(0)} us to ${stringifyUs.toFixed(0)} us; the call alone ${logUs.toFixed(0)} us)`,
+    pathUs / stringifyUs <= 6,
+  );
+} else
+  row(
+    "a line of 60 characters, sending and ack included, in JSON.stringify of its entry",
+    "6",
+    "no ESPRUINO",
+  );
+
+const text = `# The firmware's budget
+
+Written by \`node bench/firmware/budget.mjs\`; do not edit. Times are medians on the Linux port of Espruino (code in RAM, the UART's own work left out), memory is that of its 32-bit build with a board's number of variables and size of a variable. No real board was at hand.
+
+| what | budget | measured | |
+|---|---|---|---|
+${rows.join("\n")}
+`;
+await writeFile(path("../../docs/firmware-budget.md"), text);
+process.stdout.write(text);
