@@ -40,9 +40,12 @@ export function loadTable(result: LoadResult): string {
 }
 
 function latencies({ p50, p90, p99, p999 }: LoadResult["ackLatencyMs"]): string {
-  const ms = (value: number | undefined): string =>
-    value === undefined ? "–" : `${value.toPrecision(3)} ms`;
-  return `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, p99.9 ${ms(p999)}`;
+  return `p50 ${duration(p50)}, p90 ${duration(p90)}, p99 ${duration(p99)}, p99.9 ${duration(p999)}`;
+}
+
+function duration(ms: number | undefined): string {
+  if (ms === undefined) return "–";
+  return ms < 1000 ? `${ms.toPrecision(3)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
 interface Series {
@@ -80,8 +83,8 @@ export function loadPage(result: LoadResult): string {
     ["altered", `${verdict.altered}`],
     ["wrongly dated", `${verdict.wronglyDated}`],
     ["unaccounted drops", `${verdict.unaccountedDrops}`],
-    ["log to ack, p50", `${result.ackLatencyMs.p50?.toPrecision(3) ?? "–"} ms`],
-    ["log to ack, p99", `${result.ackLatencyMs.p99?.toPrecision(3) ?? "–"} ms`],
+    ["log to ack, p50", duration(result.ackLatencyMs.p50)],
+    ["log to ack, p99", duration(result.ackLatencyMs.p99)],
   ];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>boardlog load run</title>

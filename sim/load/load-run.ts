@@ -83,6 +83,7 @@ class LoadRun {
   readonly samples: LoadSample[] = [];
   readonly faults: LoadFault[] = [];
   reconnects = 0;
+  #restarted: Promise<unknown> = Promise.resolve();
   readonly #target: LoadTargetProcess;
   readonly #options: LoadOptions;
   readonly #progress: LoadProgress;
@@ -169,12 +170,15 @@ class LoadRun {
       if (this.#atS >= nextKillS && this.#target.kill !== undefined) {
         this.#fault("kill -9 of the gateway's process");
         nextKillS += killEveryS;
-        await this.#target.kill();
-        this.#fault("started again");
+        const again = this.#target.kill().then(() => this.#fault("started again"));
+        // Samples go on meanwhile; the load does not end before it is back.
+        this.#restarted = Promise.all([this.#restarted, again]);
       }
     }
     this.#tell({ type: "load", on: false });
-    return this.#atS;
+    const loadS = this.#atS;
+    await this.#restarted;
+    return loadS;
   }
 
   /** Until every line is acked, or the time is up. @returns s. */
