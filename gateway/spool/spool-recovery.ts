@@ -9,6 +9,7 @@ import type { MarkTable } from "./mark-table.ts";
 import { type Segment, segmentNumber, segmentPath } from "./segment.ts";
 import type { PositionRange } from "./spool-loss.ts";
 import {
+  decodeHeader,
   decodeSegment,
   RecordKind,
   type SegmentContent,
@@ -120,7 +121,9 @@ async function firstPositions(
 ): Promise<(number | undefined)[]> {
   const firsts: (number | undefined)[] = [];
   for (const number of numbers) {
-    firsts.push((await scan(world, folder, number, cursor))?.content.header.firstPosition);
+    const file = await world.disk.read(segmentPath(folder, number)).catch(() => undefined);
+    const header = file && (decodeHeader(file) ?? decodeSegment(file, cursor)?.header);
+    firsts.push(header?.firstPosition);
   }
   return firsts;
 }
