@@ -1,3 +1,4 @@
+// biome-ignore-all lint: it is written for an engine without hoisting, in the words that it reads fastest.
 // Runs on an Espruino interpreter: what the agent takes of its time. See budget.mjs.
 console.info = () => {};
 var text = "123456789 123456789 123456789 123456789 123456789 123456789 ";
