@@ -77,7 +77,7 @@ describe("the chain over a serial line", () => {
       return board.agent.stats.seq > 0;
     });
     for (let count = 1; count <= 60; count++) board.console.warn(`line ${count}`);
-    board.agent.log({ big: 1, nested: { a: [1, 2] } });
+    board.console.log({ big: 1, nested: { a: [1, 2] } });
     await until(
       "everything is acked",
       () => board.agent.stats.seq > 0 && board.agent.stats.acked === board.agent.stats.seq,
