@@ -85,3 +85,45 @@ function varied(digits: string, round: number): string {
   const value = (Number(digits) * 31 + round * 7919) % scale;
   return String(value).padStart(digits.length, "0");
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/**
+ * The same, without garbage: one batch of entry objects whose fields are set anew each time, so that what is measured is the
+ * store and not the collector cleaning up after the benchmark. Every source gets another line each time.
+ */
+export class EntryPool {
+  readonly #lines: readonly { readonly level: Level | undefined; readonly msg: MsgJson }[];
+  readonly #sources: readonly { readonly src: string; readonly boot: string }[];
+  readonly #entries: Mutable<NewEntry>[];
+  #next = 0;
+
+  constructor(lines: readonly Line[], sourceCount: number, batchEntries: number) {
+    this.#lines = lines.map(({ level, msg }) => ({ level, msg: JSON.stringify(msg) as MsgJson }));
+    this.#sources = Array.from({ length: sourceCount }, (_, index) => ({
+      src: `dev-${String(index).padStart(4, "0")}`,
+      boot: `b${index}`,
+    }));
+    this.#entries = makeEntries(lines, sourceCount, 0, batchEntries);
+  }
+
+  /** The next batch; the one before must not be in use any more. */
+  batch(): readonly NewEntry[] {
+    for (const entry of this.#entries) {
+      const index = this.#next++;
+      const sourceCount = this.#sources.length;
+      const source = this.#sources[index % sourceCount];
+      const round = Math.floor(index / sourceCount);
+      const line = this.#lines[(index + round * 7) % this.#lines.length];
+      if (source === undefined || line === undefined) break;
+      entry.src = source.src;
+      entry.boot = source.boot;
+      entry.seq = round + 1;
+      entry.msg = line.msg;
+      if (line.level !== undefined) entry.level = line.level;
+      entry.timestamp = 1_763_784_000_000 + index;
+      entry.received = entry.timestamp + 40 + (index % 17);
+    }
+    return this.#entries;
+  }
+}
