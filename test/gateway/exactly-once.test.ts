@@ -10,6 +10,8 @@ import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
 import type { MemoryUplink } from "../support/memory-uplink.ts";
 import { ModelBoard } from "../support/model-board.ts";
 
+/** Fixed, so that a run can be had again; fast-check prints it with what fails. */
+const SEED = 20_261_122;
 const SRCS = ["kitchen", "cellar"];
 
 /** A gateway without wires over a service that survives it. */
@@ -42,7 +44,7 @@ async function run(seed: number) {
   uplink.gate = () => new Promise((resolve) => time.after(random.fraction() * 40, resolve));
   let gateway = startGateway(world);
   const boards: ModelBoard[] = [];
-  const current = SRCS.map((src) => new ModelBoard(src, "boot-0", 6));
+  const current = SRCS.map((src) => new ModelBoard(src, "boot-first", 6));
   boards.push(...current);
   /** The link: things under way, delivered in any order. */
   const air: (() => void)[] = [];
@@ -156,7 +158,7 @@ describe("over a link that loses, repeats and reorders, with outages and restart
         for (const board of current) expect(board.acked, "the end was never acked").toBe(board.seq);
         expect(uplink.duplicateCount).toBe(0);
       }),
-      { numRuns: 60 },
+      { seed: SEED, numRuns: 60 },
     );
   }, 60_000);
 });
