@@ -16,7 +16,7 @@ export interface ReadEntry extends ShownEntry {
   readonly fields: ReadonlyMap<string, string>;
 }
 
-/** What `.../entries` takes (docs/protocol.md 10.5). */
+/** What `.../entries` takes (docs/protocol.md 10.7). */
 export interface ReadRequest {
   readonly src?: readonly string[];
   readonly stream?: string;

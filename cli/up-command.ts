@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { BrokerAuth } from "../gateway/broker-rules.ts";
 import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedded-broker.ts";
@@ -18,7 +17,7 @@ import type { LogStore, StoreUnavailable } from "../service/store/log-store.ts";
 import { openStore } from "../service/store/open-store.ts";
 import { DemoApp } from "../sim/demo-app.ts";
 import { ADDRESS_FILE } from "./api-options.ts";
-import { lockData } from "./data-lock.ts";
+import { takeData } from "./data-folder.ts";
 import { type Demo, openDemoWire, startDemo } from "./demo.ts";
 import { EmbeddedUplink } from "./embedded-uplink.ts";
 import { entryLine } from "./entry-line.ts";
@@ -41,7 +40,7 @@ export async function runUp(flags: UpFlags): Promise<void> {
   const { signal, stopped } = stopSignal();
   const settings = await upSettings(flags);
   const serial = settings.serial.map(serialSetting);
-  const unlock = takeData(settings.data);
+  const unlock = takeData(settings.data, "--data");
   const closers: (() => Promise<unknown> | undefined)[] = [async () => unlock()];
   try {
     const { failed } = await start(settings, serial, closers);
@@ -129,19 +128,6 @@ function serialSetting(text: string): SerialSetting {
   const setting = parseSerialSetting(text);
   if (!setting.ok) throw new UserError(`--${setting.problem.text}`);
   return setting.value;
-}
-
-function takeData(folder: string): () => void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    return lockData(folder);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(
-      `--data: ${folder} cannot be written: ${error instanceof Error ? error.message : error}`,
-      1,
-    );
-  }
 }
 
 /** A default port that is taken gives way to the next free one; a port that was asked for does not. */

@@ -39,7 +39,7 @@ export class Refused extends Error {
   }
 }
 
-/** Reads over HTTP with the key in a header: it never stands in a URL (docs/protocol.md 10.4, 10.5). */
+/** Reads over HTTP with the key in a header: it never stands in a URL (docs/protocol.md 10.4, 10.7). */
 export async function getEntries(
   access: Access,
   query: URLSearchParams,

@@ -21,7 +21,7 @@ export interface ReadDependencies extends Gate {
 }
 
 /**
- * `GET /v1/projects/{projectId}/entries` (docs/protocol.md 10.5): the log in both directions, with filters. Answers
+ * `GET /v1/projects/{projectId}/entries` (docs/protocol.md 10.7): the log in both directions, with filters. Answers
  * `{"entries":[...],"before":id,"after":id,"end":boolean}`: what passes, ascending by id, and the ids to go on from, back with
  * `before`, forward with `after`. `end` says that nothing lies beyond. With `follow=true` it waits, 30 s at most, until an entry
  * passes. A page may be empty and not the end, where nothing of what was looked at passes.
@@ -38,7 +38,7 @@ export async function getEntries(request: HttpRequest, dependencies: ReadDepende
   });
 }
 
-/** `GET /v1/projects/{projectId}/sources` (docs/protocol.md 10.6): who has logged, with the received time of the last entry and how many there are. */
+/** `GET /v1/projects/{projectId}/sources` (docs/protocol.md 10.8): who has logged, with the received time of the last entry and how many there are. */
 export async function getSources(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
   const admitted = await admitReader(request, dependencies);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);

@@ -25,7 +25,7 @@ const SINCE_SLACK_MS = 3_600_000;
 type Counts = number[][];
 
 /**
- * `GET /v1/projects/{projectId}/rates?since&until&buckets` (docs/protocol.md 10.6) and the filters of `.../entries`: how many entries of which level
+ * `GET /v1/projects/{projectId}/rates?since&until&buckets` (docs/protocol.md 10.8) and the filters of `.../entries`: how many entries of which level
  * in each of equal spans of time (the last hour in 60 by default), of each source. Looks at the newest 20,000 entries and no
  * further; `complete` says whether that was enough, and `from` from when on the counts hold.
  */
