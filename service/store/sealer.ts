@@ -113,7 +113,6 @@ export class Sealer {
       sealing,
       nextSourceNumber,
       nextProjectNumber,
-      removedPosition: 0,
     };
     return { type: "put", key: STATE_KEY, value: encodeState(state) };
   }

@@ -31,8 +31,6 @@ export interface StoreState {
   /** Numbers below these are taken by sources and projects that the head knows. */
   readonly nextSourceNumber: number;
   readonly nextProjectNumber: number;
-  /** Position of the last entry before the oldest one kept; 0 while nothing was removed. */
-  readonly removedPosition: number;
 }
 
 export const STATE_EMPTY: StoreState = {
@@ -41,13 +39,11 @@ export const STATE_EMPTY: StoreState = {
   sealing: false,
   nextSourceNumber: 1,
   nextProjectNumber: 1,
-  removedPosition: 0,
 };
 
 export function encodeState(state: StoreState): Uint8Array {
   const writer = new ByteWriter(256);
   writer.varint(state.sealedPosition);
-  writer.varint(state.removedPosition);
   writer.u8(state.sealing ? 1 : 0);
   writer.varint(state.nextSourceNumber);
   writer.varint(state.nextProjectNumber);
@@ -69,7 +65,6 @@ export function decodeState(stored: Uint8Array): StoreState | undefined {
   if (value === undefined) return undefined;
   const reader = new ByteReader(value, CHECKED_HEAD_BYTES);
   const sealedPosition = reader.varint();
-  const removedPosition = reader.varint();
   const sealing = reader.u8() === 1;
   const nextSourceNumber = reader.varint();
   const nextProjectNumber = reader.varint();
@@ -84,7 +79,7 @@ export function decodeState(stored: Uint8Array): StoreState | undefined {
       created: reader.varint(),
     });
   }
-  return { sealedPosition, removedPosition, sealing, nextSourceNumber, nextProjectNumber, segments };
+  return { sealedPosition, sealing, nextSourceNumber, nextProjectNumber, segments };
 }
 
 /** Names of engines sort as their numbers do. */
