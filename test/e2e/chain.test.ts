@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
 import { openPty } from "../../host/pty.ts";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
+import { bundleAgent, SIMULATOR_FEATURES } from "../../scripts/build-firmware.mjs";
 import { type AgentProgram, compileAgent } from "../../sim/board.ts";
 import { startMqttBoard } from "../../sim/mqtt-board.ts";
 import { startSerialBoard } from "../../sim/serial-board.ts";
@@ -110,6 +111,28 @@ describe("the chain over a serial line", () => {
 });
 
 describe("the chain over MQTT", () => {
+  test("an agent built with the seed's own frames has the same promise", async () => {
+    const up = await startUp();
+    const key = await up.key();
+    const plain = compileAgent(await bundleAgent([...SIMULATOR_FEATURES, "plain"]));
+    const { board, stop } = startMqttBoard(world, plain, {
+      brokerUrl: `mqtt://127.0.0.1:${up.mqttPort}`,
+      username: "default",
+      password: key,
+      project: "default",
+      device: "plain",
+      boot: "b1",
+      knowsUtc: true,
+      settings: ROOMY,
+    });
+    cleanups.push(stop);
+    for (let count = 1; count <= 40; count++) board.console.error(`line ${count}`);
+    await until("everything is acked", () => board.agent.stats.acked === 40);
+    const entries = await listAll(up.url, key, "plain");
+    expect(texts(entries)).toEqual(Array.from({ length: 40 }, (_, index) => `line ${index + 1}`));
+    expect(new Set(entries.map((entry) => entry.level))).toEqual(new Set(["error"]));
+  });
+
   test("a board on the embedded broker is listed and timed by its own clock", async () => {
     const up = await startUp();
     const key = await up.key();
