@@ -2,10 +2,11 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
+import type { AgentSettings } from "../../firmware-js/agent/env.ts";
 import { openPty } from "../../host/pty.ts";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { bundleAgent, SIMULATOR_FEATURES } from "../../scripts/build-firmware.mjs";
-import { type AgentProgram, compileAgent } from "../../sim/board.ts";
+import { type AgentProgram, compileAgent, type SimulatedBoard } from "../../sim/board.ts";
 import { startMqttBoard } from "../../sim/mqtt-board.ts";
 import { startSerialBoard } from "../../sim/serial-board.ts";
 import { BoardlogProcess, pause, runBoardlog, until } from "../support/boardlog-process.ts";
@@ -33,6 +34,28 @@ async function startUp(extraArgs: readonly string[] = []): Promise<BoardlogProce
   cleanups.push(() => up.remove());
   await up.start();
   return up;
+}
+
+/** A board on the embedded broker that knows UTC. */
+function startBoard(
+  up: BoardlogProcess,
+  key: string,
+  agent: AgentProgram,
+  device: string,
+  settings: AgentSettings = {},
+): SimulatedBoard {
+  const { board, stop } = startMqttBoard(world, agent, {
+    brokerUrl: `mqtt://127.0.0.1:${up.mqttPort}`,
+    username: "default",
+    password: key,
+    project: "default",
+    device,
+    boot: "b1",
+    knowsUtc: true,
+    settings,
+  });
+  cleanups.push(stop);
+  return board;
 }
 
 /** Collects what the live socket says; resolves once it is open. */
@@ -115,17 +138,7 @@ describe("the chain over MQTT", () => {
     const up = await startUp();
     const key = await up.key();
     const plain = compileAgent(await bundleAgent([...SIMULATOR_FEATURES, "plain"]));
-    const { board, stop } = startMqttBoard(world, plain, {
-      brokerUrl: `mqtt://127.0.0.1:${up.mqttPort}`,
-      username: "default",
-      password: key,
-      project: "default",
-      device: "plain",
-      boot: "b1",
-      knowsUtc: true,
-      settings: ROOMY,
-    });
-    cleanups.push(stop);
+    const board = startBoard(up, key, plain, "plain", ROOMY);
     for (let count = 1; count <= 40; count++) board.console.error(`line ${count}`);
     await until("everything is acked", () => board.agent.stats.acked === 40);
     const entries = await listAll(up.url, key, "plain");
@@ -136,18 +149,7 @@ describe("the chain over MQTT", () => {
   test("a board on the embedded broker is listed and timed by its own clock", async () => {
     const up = await startUp();
     const key = await up.key();
-    const greenhouse = startMqttBoard(world, program, {
-      brokerUrl: `mqtt://127.0.0.1:${up.mqttPort}`,
-      username: "default",
-      password: key,
-      project: "default",
-      device: "greenhouse",
-      boot: "b1",
-      knowsUtc: true,
-      settings: ROOMY,
-    });
-    cleanups.push(() => greenhouse.stop());
-    const { board } = greenhouse;
+    const board = startBoard(up, key, program, "greenhouse", ROOMY);
     const beforeMs = Date.now();
     for (let count = 1; count <= 40; count++) board.console.log(`line ${count}`);
     await until("everything is acked", () => board.agent.stats.acked === 40);
@@ -164,17 +166,7 @@ describe("a burst that is more than a board can hold", () => {
   test("every line is listed or named in a loss record", async () => {
     const up = await startUp();
     const key = await up.key();
-    const greenhouse = startMqttBoard(world, program, {
-      brokerUrl: `mqtt://127.0.0.1:${up.mqttPort}`,
-      username: "default",
-      password: key,
-      project: "default",
-      device: "greenhouse",
-      boot: "b1",
-      knowsUtc: true,
-    });
-    cleanups.push(() => greenhouse.stop());
-    const { board } = greenhouse;
+    const board = startBoard(up, key, program, "greenhouse");
     for (let count = 1; count <= 500; count++) board.console.log(`line ${count}`);
     await until("everything is acked", () => board.agent.stats.acked === 500);
     const entries = await listAll(up.url, key, "greenhouse");
