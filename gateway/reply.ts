@@ -1,8 +1,6 @@
-import { type Ack, encodeAck } from "../protocol/ack.ts";
-import { type Answer, encodeAnswerFrame } from "../protocol/answer.ts";
-import { encodeCbor } from "../protocol/cbor.ts";
+import type { Ack } from "../protocol/ack.ts";
+import { type Answer, encodeAckFrame, encodeAnswerFrame } from "../protocol/answer.ts";
 import type { Frame } from "../protocol/frame.ts";
-import { encodeUtf8 } from "../protocol/utf8.ts";
 
 /** What goes back for a frame, once all that it says is true (docs/protocol.md 5). */
 export type Reply =
@@ -29,14 +27,5 @@ export function knownUtcMs(wallMs: number): number | undefined {
 export function encodeReply(reply: Reply, frame: Frame, wallMs: number): Uint8Array | undefined {
   if (reply.type === "none") return undefined;
   if (reply.type === "answers") return encodeAnswerFrame(frame, GATEWAY_ADDRESS, reply.answers);
-  const nowMs = knownUtcMs(wallMs);
-  if (frame.form === "json") return encodeUtf8(encodeAck(reply.ack, nowMs));
-  const { boot, seq, resend } = reply.ack;
-  return encodeCbor({
-    v: 1,
-    boot: JSON.parse(boot.json) as string | number,
-    ack: seq,
-    ...(resend && { resend }),
-    ...(nowMs !== undefined && { now: nowMs }),
-  });
+  return encodeAckFrame(reply.ack, knownUtcMs(wallMs), frame.form);
 }

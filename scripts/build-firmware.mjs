@@ -68,6 +68,18 @@ export const SIMULATOR_FEATURES = ["shared", "clock", "direct", "stop", "unacked
 const ESPRUINO_MODULES =
   "MQTT,Storage,Wifi,ESP8266,http,net,dgram,fs,heatshrink,crypto,Flash,neopixel,tls,tinyMQTT".split(",");
 
+/** How esbuild writes for Espruino, whatever the entry. */
+const FOR_ESPRUINO = {
+  write: false,
+  sourcemap: "external",
+  format: "cjs",
+  target: "es5",
+  supported: SUPPORTED,
+  charset: "ascii",
+  legalComments: "none",
+  external: ESPRUINO_MODULES,
+};
+
 const PORT_FILES = {
   simulator: { entry: "firmware-js/agent/main.ts", board: "firmware-js/agent/env-board.ts" },
   serial: { entry: "firmware-js/espruino/main.ts", board: "firmware-js/espruino/serial.ts" },
@@ -87,14 +99,7 @@ export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.bo
     outfile: join(root, "bundle.js"),
     bundle: true,
     minify: true,
-    write: false,
-    sourcemap: "external",
-    format: "cjs",
-    target: "es5",
-    supported: SUPPORTED,
-    charset: "ascii",
-    legalComments: "none",
-    external: ESPRUINO_MODULES,
+    ...FOR_ESPRUINO,
     alias: { board: join(root, board) },
     define: Object.fromEntries(
       FEATURES.map((one) => [`WITH_${one.toUpperCase()}`, String(features.includes(one))]),
@@ -163,15 +168,8 @@ export async function bundleApp(appFile, { port, features = [], minify = true })
     outfile: join(process.cwd(), "bundle.js"),
     bundle: true,
     minify,
-    write: false,
+    ...FOR_ESPRUINO,
     metafile: true,
-    sourcemap: "external",
-    format: "cjs",
-    target: "es5",
-    supported: SUPPORTED,
-    charset: "ascii",
-    legalComments: "none",
-    external: ESPRUINO_MODULES,
     plugins: [agentModule(body)],
     tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
     logLevel: "silent",
