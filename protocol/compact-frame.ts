@@ -1,7 +1,9 @@
 import { bad, type Decoded, good } from "./decoded.ts";
-import { STREAM_LOSS } from "./entry.ts";
-import { COMMANDS_MAX, type Command, type Frame } from "./frame.ts";
-import { type JsonObject, type JsonValue, parseJson, Verbatim } from "./json-parser.ts";
+import { type Building, STREAM_LOSS } from "./entry.ts";
+import { COMMANDS_MAX, type Command, type Frame, NO_ARGS } from "./frame.ts";
+import { type JsonObject, parseJson, Verbatim } from "./json-parser.ts";
+import { LEVELS, type Level } from "./level.ts";
+import type { LogArgs } from "./methods.ts";
 import { checkSrc, checkStream, isBoot } from "./names.ts";
 import { LOG_METHOD } from "./sequencing.ts";
 
@@ -13,12 +15,12 @@ export type CompactMark = (typeof CompactMark)[keyof typeof CompactMark];
 export const UTC_MS_MIN = 1e12;
 
 /** Level numbers of docs/protocol.md 12.5, by place; 0 is an entry without level. */
-const LEVEL_NAMES = [undefined, "debug", "info", "warn", "error"] as const;
-const HEAD_NUMBERS = 4;
+const LEVEL_NAMES: readonly (Level | undefined)[] = [undefined, ...LEVELS];
 
 /** One element of the array: a number, a string or other text of `msg`, null or true. */
 export type CompactElement =
   | { readonly type: "number"; readonly value: number }
+  /** Most strings are a `msg`, whose JSON is all that is wanted: `value` is made where it is asked for. */
   | { readonly type: "string"; readonly value: string; readonly json: string }
   | { readonly type: "json"; readonly json: string }
   | { readonly type: "null" }
@@ -27,21 +29,24 @@ export type CompactElement =
 /** The frame that the elements stand for (docs/protocol.md 12), as a plain frame would have said it. */
 export function frameFromElements(elements: readonly CompactElement[]): Decoded<Frame> {
   const [start, maybeSrc] = elements;
-  const mark = start?.type === "string" ? start.value.slice(0, 1) : "";
-  const boot = start?.type === "string" ? start.value.slice(1) : "";
+  const text = start?.type === "string" ? start.value : "";
+  const mark = text.slice(0, 1);
+  const boot = text.slice(1);
   if (!isMark(mark)) return bad("compact frame: must start with @, ! or ~ and the boot id");
   if (!isBoot(boot)) return bad("boot: must be 1 to 32 printable ASCII characters");
   const src = maybeSrc?.type === "string" ? checkSrc(maybeSrc.value) : undefined;
   if (src !== undefined && !src.ok) return src;
   const headStart = src === undefined ? 1 : 2;
-  const head = elements.slice(headStart, headStart + HEAD_NUMBERS);
-  const [first, skipped, time, age] = head.map((one) => (one.type === "number" ? one.value : Number.NaN));
+  const first = numberAt(elements, headStart);
+  const skipped = numberAt(elements, headStart + 1);
+  const time = numberAt(elements, headStart + 2);
+  const age = numberAt(elements, headStart + 3);
   if (first === undefined || skipped === undefined || time === undefined || age === undefined)
     return bad("compact frame: first, skipped, time and age must stand behind the boot");
   if (!isCount(first) || first < 1) return bad("first: must be an integer, 1 or more");
   if (!isCount(skipped)) return bad("skipped: must be an integer, 0 or more");
   if (!isCount(time) || !isCount(time + age)) return bad("time, age: must be integers, time + age 0 or more");
-  const commands = readCommands(elements.slice(headStart + HEAD_NUMBERS), first + skipped, time);
+  const commands = readCommands(elements, headStart + 4, first + skipped, time);
   if (!commands.ok) return commands;
   return good({
     v: 1,
@@ -57,9 +62,17 @@ export function frameFromElements(elements: readonly CompactElement[]): Decoded<
   });
 }
 
+/** The number at a place; NaN for what is none, undefined where nothing is. */
+function numberAt(elements: readonly CompactElement[], index: number): number | undefined {
+  const element = elements[index];
+  if (element === undefined) return undefined;
+  return element.type === "number" ? element.value : Number.NaN;
+}
+
 /** Clauses 12.5 to 12.8. */
 function readCommands(
   elements: readonly CompactElement[],
+  start: number,
   seqFirst: number,
   timeFirst: number,
 ): Decoded<readonly Command[]> {
@@ -69,7 +82,7 @@ function readCommands(
   let level = 0;
   let module: string | undefined;
   let isJsonNext = false;
-  for (let index = 0; index < elements.length; index++) {
+  for (let index = start; index < elements.length; index++) {
     const element = elements[index];
     if (element === undefined) break;
     if (isJsonNext && element.type !== "string")
@@ -119,38 +132,22 @@ function entryCommand(
   id: number,
   msg: string,
   time: number,
-  level: string | undefined,
+  level: Level | undefined,
   module: string | undefined,
 ): Command {
-  return {
-    id,
-    method: LOG_METHOD,
-    args: objectOf({
-      msg: new Verbatim(msg),
-      ...timeArg(time),
-      ...(level && { level }),
-      ...(module && { module }),
-    }),
-  };
+  const log: Building<LogArgs> = time >= UTC_MS_MIN ? { msg, timestamp: time } : { msg, uptime: time };
+  if (level !== undefined) log.level = level;
+  if (module !== undefined) log.module = module;
+  return { id, method: LOG_METHOD, args: NO_ARGS, log };
 }
 
 /** The drop notice of docs/protocol.md 6.4 that a negative number is. */
 function dropCommand(first: number, count: number, time: number): Command {
   const last = first + count - 1;
   const msg = JSON.stringify({ where: "agent", first, last, count, why: "ring full" });
-  return {
-    id: last,
-    method: LOG_METHOD,
-    args: objectOf({ msg: new Verbatim(msg), stream: STREAM_LOSS, ...timeArg(time) }),
-  };
-}
-
-function timeArg(time: number): { readonly [name: string]: JsonValue } {
-  return time >= UTC_MS_MIN ? { timestamp: time } : { uptime: time };
-}
-
-function objectOf(members: { readonly [name: string]: JsonValue }): JsonObject {
-  return Object.assign(Object.create(null), members) as JsonObject;
+  const stream = STREAM_LOSS;
+  const log: LogArgs = time >= UTC_MS_MIN ? { msg, stream, timestamp: time } : { msg, stream, uptime: time };
+  return { id: last, method: LOG_METHOD, args: NO_ARGS, log };
 }
 
 function isCount(value: number): boolean {

@@ -1,4 +1,5 @@
 import {
+  type Building,
   type Loss,
   type LossPlace,
   type NewEntry,
@@ -29,29 +30,27 @@ export interface EntryOrigin {
 
 /** The entry that a `Log.Log` command asks for (docs/protocol.md 4.1, 4.3). */
 export function entryFromLog(args: LogArgs, origin: EntryOrigin): NewEntry {
-  const { boot, seq } = origin;
-  return {
+  const { timestamp, uptime, level, module } = args;
+  const { boot, seq, received } = origin;
+  const entry: Building<NewEntry> = {
     src: origin.src,
     stream: args.stream ?? STREAM_DEFAULT,
     msg: args.msg,
-    ...timeOf(args, origin),
-    ...(args.level !== undefined && { level: args.level }),
-    ...(args.module !== undefined && { module: args.module }),
-    ...(boot !== undefined && { boot }),
-    ...(seq !== undefined && { seq }),
-    received: origin.received,
+    timestamp: timestamp ?? received,
+    received,
+    clock: timestamp === undefined ? "server" : "device",
   };
-}
-
-type EntryTime = Pick<NewEntry, "timestamp" | "clock" | "uptime" | "clockError">;
-
-function timeOf(args: LogArgs, origin: EntryOrigin): EntryTime {
-  const { timestamp, uptime } = args;
-  const uptimeField = uptime === undefined ? {} : { uptime };
-  if (timestamp !== undefined) return { timestamp, clock: "device", ...uptimeField };
-  const estimated = uptime === undefined ? undefined : origin.estimate?.(uptime);
-  if (estimated !== undefined) return { ...estimated, clock: "estimated", ...uptimeField };
-  return { timestamp: origin.received, clock: "server", ...uptimeField };
+  // Set one by one, and not spread: this runs for each entry of each board.
+  if (boot !== undefined) entry.boot = boot;
+  if (seq !== undefined) entry.seq = seq;
+  if (level !== undefined) entry.level = level;
+  if (module !== undefined) entry.module = module;
+  if (uptime !== undefined) {
+    entry.uptime = uptime;
+    const estimated = timestamp === undefined ? origin.estimate?.(uptime) : undefined;
+    if (estimated !== undefined) Object.assign(entry, estimated, { clock: "estimated" });
+  }
+  return entry;
 }
 
 /**

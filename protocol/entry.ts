@@ -29,6 +29,9 @@ export interface NewEntry {
   readonly lost?: SeqRange;
 }
 
+/** An object whose fields are still being set; spreading them together costs several times as much. */
+export type Building<T> = { -readonly [Name in keyof T]: T[Name] };
+
 /** Seqs of one boot, both ends included. */
 export interface SeqRange {
   readonly boot: string;

@@ -9,6 +9,7 @@ import {
   FRAME_BYTES_MAX,
   type Frame,
   type FrameForm,
+  NO_ARGS,
 } from "./frame.ts";
 import { type JsonObject, type JsonValue, parseJson } from "./json-parser.ts";
 import { checkSrc, isBoot } from "./names.ts";
@@ -36,8 +37,6 @@ const CommandHead = Type.Object({
 
 const decodeHead = schemaDecoder(FrameHead);
 const decodeCommandHead = schemaDecoder(CommandHead);
-
-const NO_ARGS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
 
 /**
  * Decodes a frame from bytes (docs/protocol.md 2, 3, 9).

@@ -1,5 +1,6 @@
 import type { Problem } from "./decoded.ts";
 import type { JsonObject } from "./json-parser.ts";
+import type { LogArgs } from "./methods.ts";
 
 /** Most commands in one frame (docs/protocol.md 2.4). */
 export const COMMANDS_MAX = 1000;
@@ -37,11 +38,15 @@ export interface Frame {
 
 export type FrameForm = "json" | "cbor";
 
+export const NO_ARGS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
+
 /** One command. A wrong one carries its problem and does not spoil its neighbours (docs/protocol.md 3.4). */
 export interface Command {
   /** Absent only where the sender gave none that could be read. */
   readonly id?: number;
   readonly method: string;
   readonly args: JsonObject;
+  /** Args of a `Log.Log` that its form has checked already, in place of `args`. */
+  readonly log?: LogArgs;
   readonly problem?: Problem;
 }

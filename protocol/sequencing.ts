@@ -107,10 +107,10 @@ function isOtherMethod(command: Command): boolean {
 
 /** The args of a `Log.Log` command, or why it is none: its own problem, another method (404), bad args. */
 export function logArgsOf(command: Command): Decoded<LogArgs> {
+  if (command.log !== undefined) return good(command.log);
   if (command.problem !== undefined) return { ok: false, problem: command.problem };
   if (isOtherMethod(command)) {
     return bad(`cmd: ${command.method} is not served here, only ${LOG_METHOD}`, Status.NoSuchMethod);
   }
-  const args = decodeLogArgs(command.args);
-  return args.ok ? good(args.value) : args;
+  return decodeLogArgs(command.args);
 }

@@ -1,6 +1,6 @@
 import type { Agent, AgentConsole, AgentEnv, AgentSettings } from "../../firmware-js/agent/env.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
-import { Verbatim } from "../../protocol/json-parser.ts";
+import { logArgsOf } from "../../protocol/sequencing.ts";
 import { bundleAgent, SIMULATOR_FEATURES } from "../../scripts/build-firmware.mjs";
 import { type AgentProgram, compileAgent } from "../../sim/board.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
@@ -124,14 +124,11 @@ export function frameOf(text: string): Frame {
     first: first ?? 0,
     ...(clock === "uptime" && { clock }),
     ...(now !== undefined && { now }),
-    cmds: commands.map(({ id, method, args, problem }) => {
-      if (problem !== undefined) throw new Error(`${problem.text}\n${text}`);
-      const { msg, ...others } = args;
-      return {
-        cmd: method,
-        id: id ?? 0,
-        args: { msg: msg instanceof Verbatim ? JSON.parse(msg.text) : undefined, ...others },
-      };
+    cmds: commands.map((command) => {
+      const args = logArgsOf(command);
+      if (!args.ok) throw new Error(`${args.problem.text}\n${text}`);
+      const { msg, ...others } = args.value;
+      return { cmd: command.method, id: command.id ?? 0, args: { msg: JSON.parse(msg), ...others } };
     }),
   };
 }

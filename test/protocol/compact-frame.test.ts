@@ -4,8 +4,7 @@ import { describe, expect, test } from "vitest";
 import { crc32Digits, crc32OfLatin1 } from "../../protocol/crc32.ts";
 import type { Frame } from "../../protocol/frame.ts";
 import { decodeFrame, decodeFrameText } from "../../protocol/frame-decoder.ts";
-import { decodeLogArgs } from "../../protocol/methods.ts";
-import { sequence } from "../../protocol/sequencing.ts";
+import { logArgsOf, sequence } from "../../protocol/sequencing.ts";
 import { decodeLine, LineDiscard } from "../../protocol/serial-line.ts";
 
 interface Vector {
@@ -30,10 +29,10 @@ function shown(frame: Frame): { frame: object; entries: object[] } {
   expect({ form, answerCount }).toEqual({ form: "json", answerCount: 0 });
   return {
     frame: { ...head, boot: boot?.text },
-    entries: commands.map(({ id, args }) => {
-      const decoded = decodeLogArgs(args);
+    entries: commands.map((command) => {
+      const decoded = logArgsOf(command);
       if (!decoded.ok) throw new Error(decoded.problem.text);
-      return { id, ...decoded.value };
+      return { id: command.id, ...decoded.value };
     }),
   };
 }

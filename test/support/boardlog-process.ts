@@ -39,6 +39,10 @@ export class BoardlogProcess {
     return `http://127.0.0.1:${this.httpPort}`;
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   async key(): Promise<string> {
     return readFile(join(this.dataFolder, "api-key"), "utf8");
   }

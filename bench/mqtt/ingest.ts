@@ -1,0 +1,216 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BoardlogProcess } from "../../test/support/boardlog-process.ts";
+import { freePort } from "../../test/support/mosquitto.ts";
+import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
+import { LineProcess } from "../harness/line-process.ts";
+import { cpuUs, memoryBytes, untilAtRest } from "../harness/process-cost.ts";
+
+const CONNECTIONS = 500;
+const ENTRIES_PER_FRAME = 20;
+const PUBLISHES = 200_000;
+
+interface Target {
+  readonly port: number;
+  readonly pid: number;
+  readonly login: readonly string[];
+  /** Entries that can be listed by now; undefined where the peer keeps nothing. */
+  storedEntries?(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+interface Measured {
+  readonly cpuUs: number;
+  readonly perSecond: number;
+  /** What one core would take, going by the server's CPU. */
+  readonly perCoreSecond: number;
+  readonly ackMsP99: number;
+  readonly peakBytes: number;
+}
+
+interface Phase {
+  readonly ms: number;
+  readonly entries: number;
+  readonly ackMsP99: number;
+}
+
+/** Gateway, embedded broker and store in one process, as `boardlog up` is: MQTT in, fsynced before the PUBACK, listable. */
+export const ingest: Bench = {
+  name: "mqtt",
+  title: "MQTT in, durable: 500 connections, QoS 1, fsync before the PUBACK",
+  async run(options: BenchOptions): Promise<BenchResult> {
+    const publishes = Math.round(PUBLISHES * options.scale);
+    const lone: Pair[] = [];
+    const framed: Pair[] = [];
+    const framedToFile: Pair[] = [];
+    const memory: Pair[] = [];
+    const perCoreFramed: number[] = [];
+    const perSecondLone: number[] = [];
+    const perSecondFramed: number[] = [];
+    const ackMs: number[] = [];
+    for (let pair = 0; pair < options.pairCount; pair++) {
+      options.progress(`pair ${pair + 1} of ${options.pairCount}`);
+      const ourLone = await measure(boardlog, { publishes, entries: 1 });
+      const aedesLone = await measure(aedes, { publishes, entries: 1 });
+      const ourFrames = await measure(boardlog, { publishes: publishes / 4, entries: ENTRIES_PER_FRAME });
+      const aedesFile = await measure(aedesToFile, { publishes, entries: 1 });
+      lone.push({ ours: ourLone.cpuUs, other: aedesLone.cpuUs });
+      framed.push({ ours: ourFrames.cpuUs, other: ourLone.cpuUs });
+      framedToFile.push({ ours: ourFrames.cpuUs, other: aedesFile.cpuUs });
+      memory.push({ ours: ourLone.peakBytes / 1e6, other: aedesFile.peakBytes / 1e6 });
+      perCoreFramed.push(ourFrames.perCoreSecond);
+      perSecondLone.push(ourLone.perSecond);
+      perSecondFramed.push(ourFrames.perSecond);
+      ackMs.push(ourLone.ackMsP99);
+    }
+    const us = "us of CPU an entry";
+    return {
+      comparisons: [
+        {
+          what: "one entry a publish",
+          against: "aedes alone, keeping nothing",
+          unit: us,
+          pairs: lone,
+          atMost: 1.5,
+        },
+        {
+          what: `frames of ${ENTRIES_PER_FRAME}`,
+          against: "our own, one entry a publish",
+          unit: us,
+          pairs: framed,
+          atMost: 0.2,
+        },
+        {
+          what: `frames of ${ENTRIES_PER_FRAME}`,
+          against: "aedes to a file, one entry a publish, no fsync",
+          unit: us,
+          pairs: framedToFile,
+          atMost: 0.2,
+        },
+        {
+          what: "peak memory at full speed",
+          against: "aedes to a file",
+          unit: "MB",
+          pairs: memory,
+          atMost: 0.7,
+        },
+      ],
+      figures: [
+        {
+          what: `frames of ${ENTRIES_PER_FRAME}: entries a second of one core`,
+          unit: "entries/s",
+          values: perCoreFramed,
+          atLeast: 100_000,
+        },
+        {
+          what: "one entry a publish, generator on the same machine",
+          unit: "entries/s",
+          values: perSecondLone,
+        },
+        {
+          what: `frames of ${ENTRIES_PER_FRAME}, generator on the same machine`,
+          unit: "entries/s",
+          values: perSecondFramed,
+        },
+        { what: "one entry a publish, 20 in flight a connection: PUBACK p99", unit: "ms", values: ackMs },
+      ],
+      growths: [await growth(options)],
+    };
+  },
+};
+
+async function growth(options: BenchOptions): Promise<NonNullable<BenchResult["growths"]>[number]> {
+  const points: { size: number; value: number }[] = [];
+  for (const size of [PUBLISHES / 8, (PUBLISHES * 10) / 8]) {
+    options.progress(`frames of ${ENTRIES_PER_FRAME}, ${size} publishes`);
+    const publishes = Math.round(size * options.scale);
+    const { cpuUs: value } = await measure(boardlog, { publishes, entries: ENTRIES_PER_FRAME });
+    points.push({ size: publishes * ENTRIES_PER_FRAME, value });
+  }
+  return { what: "MQTT in, durable, frames of 20", unit: "us of CPU", per: "entry", points };
+}
+
+async function measure(
+  start: () => Promise<Target>,
+  { publishes, entries }: { readonly publishes: number; readonly entries: number },
+): Promise<Measured> {
+  const target = await start();
+  const load = await LineProcess.start("bench/mqtt/load.ts", [
+    "--port",
+    String(target.port),
+    "--connections",
+    String(CONNECTIONS),
+    "--entries",
+    String(entries),
+    ...target.login,
+  ]);
+  try {
+    await load.next();
+    // What the engine compiles on the way is not the work.
+    const warm = await load.ask<Phase>({ publishes: Math.round(publishes / 3) });
+    await untilAtRest(target.pid);
+    const before = cpuUs(target.pid);
+    const phase = await load.ask<Phase>({ publishes });
+    await untilAtRest(target.pid);
+    const usedUs = cpuUs(target.pid) - before;
+    const stored = await target.storedEntries?.();
+    const sent = warm.entries + phase.entries;
+    if (stored !== undefined && stored !== sent) throw new Error(`${sent} entries sent, ${stored} listable`);
+    return {
+      cpuUs: usedUs / phase.entries,
+      perSecond: (phase.entries / phase.ms) * 1000,
+      perCoreSecond: (phase.entries / usedUs) * 1e6,
+      ackMsP99: phase.ackMsP99,
+      peakBytes: memoryBytes(target.pid).peak,
+    };
+  } finally {
+    await load.stop();
+    await target.stop();
+  }
+}
+
+async function boardlog(): Promise<Target> {
+  const process = await BoardlogProcess.create(["--quiet"]);
+  await process.start();
+  const key = await process.key();
+  return {
+    port: process.mqttPort,
+    pid: process.pid,
+    login: ["--username", "default", "--password", key],
+    storedEntries: async () => {
+      const answer = await fetch(`${process.url}/v1/projects/default/sources`, {
+        headers: { "x-api-key": key },
+      });
+      const { sources } = (await answer.json()) as { sources: { entryCount: number }[] };
+      return sources.reduce((sum, { entryCount }) => sum + entryCount, 0);
+    },
+    stop: async () => {
+      await process.end("SIGTERM");
+      await process.remove();
+    },
+  };
+}
+
+function aedes(): Promise<Target> {
+  return aedesServer([]);
+}
+
+async function aedesToFile(): Promise<Target> {
+  const folder = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
+  const target = await aedesServer(["--file", join(folder, "log")]);
+  return {
+    ...target,
+    stop: async () => {
+      await target.stop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function aedesServer(args: readonly string[]): Promise<Target> {
+  const port = await freePort();
+  const server = await LineProcess.start("bench/mqtt/aedes-server.ts", ["--port", String(port), ...args]);
+  await server.next();
+  return { port, pid: server.pid, login: [], stop: () => server.stop() };
+}

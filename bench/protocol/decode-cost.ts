@@ -1,0 +1,71 @@
+/*
+ * CPU of reading frames: ours, from bytes to entries with their checks and their place in the order, and the floor, JSON.parse of the
+ * same text. Both in one process, in turn, the least of many rounds: what is left when nothing else disturbs.
+ * node decode-cost [--entries N a frame] [--rounds N]
+ */
+import { parseArgs } from "node:util";
+import { entryFromLog } from "../../protocol/entry-builder.ts";
+import { decodeFrame } from "../../protocol/frame-decoder.ts";
+import { sequence } from "../../protocol/sequencing.ts";
+import { readLines } from "../store/corpus.ts";
+
+const { values } = parseArgs({
+  options: { entries: { type: "string", default: "20" }, rounds: { type: "string", default: "15" } },
+});
+const entriesPerFrame = Number(values.entries);
+const roundCount = Number(values.rounds);
+const ENTRIES_A_ROUND = 40_000;
+
+const lines = readLines(undefined);
+const frames: Buffer[] = [];
+let seq = 0;
+for (let at = 0; at < ENTRIES_A_ROUND; at += entriesPerFrame) {
+  const body = Array.from({ length: entriesPerFrame }, (_, index) => {
+    const line = lines[(at + index) % lines.length];
+    return `${(index % 5) + 5 * index},${JSON.stringify(line?.msg)}`;
+  });
+  frames.push(Buffer.from(`["@7-1a2b3c4d",${seq + 1},0,1763784000000,20,${body.join(",")}]`));
+  seq += entriesPerFrame;
+}
+
+const floor = (): number => {
+  let count = 0;
+  for (const frame of frames) count += (JSON.parse(frame.toString("latin1")) as unknown[]).length;
+  return count;
+};
+const ours = (): number => {
+  let mark = 0;
+  let count = 0;
+  for (const bytes of frames) {
+    const decoded = decodeFrame(bytes);
+    if (!decoded.ok || decoded.value.boot === undefined) throw new Error("a bad frame");
+    const { boot } = decoded.value;
+    const sequenced = sequence(boot, decoded.value, mark);
+    mark = sequenced.mark;
+    for (const verdict of sequenced.verdicts) {
+      if (verdict.type !== "entry") throw new Error(verdict.type);
+      const entry = entryFromLog(verdict.args, {
+        src: "dev-0001",
+        boot: boot.text,
+        seq: verdict.id,
+        received: 1_763_784_000_040,
+      });
+      count += entry.msg.length;
+    }
+  }
+  return count;
+};
+
+const leastUs = { floor: Number.POSITIVE_INFINITY, ours: Number.POSITIVE_INFINITY };
+for (let round = 0; round < roundCount; round++) {
+  leastUs.floor = Math.min(leastUs.floor, cpuUs(floor));
+  leastUs.ours = Math.min(leastUs.ours, cpuUs(ours));
+}
+console.log(JSON.stringify({ floor: leastUs.floor / ENTRIES_A_ROUND, ours: leastUs.ours / ENTRIES_A_ROUND }));
+
+function cpuUs(action: () => number): number {
+  const before = process.cpuUsage();
+  action();
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
+}
