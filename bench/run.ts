@@ -9,9 +9,12 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Bench } from "./harness/bench.ts";
 import { type Machine, report, type Section } from "./harness/report.ts";
+import { live } from "./live/live.ts";
+import { memory } from "./memory/memory.ts";
 import { ingest } from "./mqtt/ingest.ts";
+import { serial } from "./serial/serial.ts";
 
-const BENCHES: readonly Bench[] = [ingest];
+const BENCHES: readonly Bench[] = [ingest, serial, live, memory];
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the figures depend on. */
 const PACKAGES = ["aedes", "mqtt", "lmdb", "cbor-x", "serialport", "fastify", "ws"];

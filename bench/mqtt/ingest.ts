@@ -1,24 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BoardlogProcess } from "../../test/support/boardlog-process.ts";
-import { freePort } from "../../test/support/mosquitto.ts";
 import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
 import { LineProcess } from "../harness/line-process.ts";
 import { cpuUs, memoryBytes, untilAtRest } from "../harness/process-cost.ts";
+import { aedes, type BoardlogTarget, boardlog, type Target } from "./targets.ts";
 
 const CONNECTIONS = 500;
 const ENTRIES_PER_FRAME = 20;
 const PUBLISHES = 200_000;
-
-interface Target {
-  readonly port: number;
-  readonly pid: number;
-  readonly login: readonly string[];
-  /** Entries that can be listed by now; undefined where the peer keeps nothing. */
-  storedEntries?(): Promise<number>;
-  stop(): Promise<void>;
-}
 
 interface Measured {
   readonly cpuUs: number;
@@ -132,7 +122,7 @@ async function growth(options: BenchOptions): Promise<NonNullable<BenchResult["g
 }
 
 async function measure(
-  start: () => Promise<Target>,
+  start: () => Promise<Target | BoardlogTarget>,
   { publishes, entries }: { readonly publishes: number; readonly entries: number },
 ): Promise<Measured> {
   const target = await start();
@@ -154,7 +144,7 @@ async function measure(
     const phase = await load.ask<Phase>({ publishes });
     await untilAtRest(target.pid);
     const usedUs = cpuUs(target.pid) - before;
-    const stored = await target.storedEntries?.();
+    const stored = "storedEntries" in target ? await target.storedEntries() : undefined;
     const sent = warm.entries + phase.entries;
     if (stored !== undefined && stored !== sent) throw new Error(`${sent} entries sent, ${stored} listable`);
     return {
@@ -170,35 +160,9 @@ async function measure(
   }
 }
 
-async function boardlog(): Promise<Target> {
-  const process = await BoardlogProcess.create(["--quiet"]);
-  await process.start();
-  const key = await process.key();
-  return {
-    port: process.mqttPort,
-    pid: process.pid,
-    login: ["--username", "default", "--password", key],
-    storedEntries: async () => {
-      const answer = await fetch(`${process.url}/v1/projects/default/sources`, {
-        headers: { "x-api-key": key },
-      });
-      const { sources } = (await answer.json()) as { sources: { entryCount: number }[] };
-      return sources.reduce((sum, { entryCount }) => sum + entryCount, 0);
-    },
-    stop: async () => {
-      await process.end("SIGTERM");
-      await process.remove();
-    },
-  };
-}
-
-function aedes(): Promise<Target> {
-  return aedesServer([]);
-}
-
 async function aedesToFile(): Promise<Target> {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
-  const target = await aedesServer(["--file", join(folder, "log")]);
+  const target = await aedes(["--file", join(folder, "log")]);
   return {
     ...target,
     stop: async () => {
@@ -206,11 +170,4 @@ async function aedesToFile(): Promise<Target> {
       await rm(folder, { recursive: true });
     },
   };
-}
-
-async function aedesServer(args: readonly string[]): Promise<Target> {
-  const port = await freePort();
-  const server = await LineProcess.start("bench/mqtt/aedes-server.ts", ["--port", String(port), ...args]);
-  await server.next();
-  return { port, pid: server.pid, login: [], stop: () => server.stop() };
 }

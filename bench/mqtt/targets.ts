@@ -1,0 +1,51 @@
+import { BoardlogProcess } from "../../test/support/boardlog-process.ts";
+import { freePort } from "../../test/support/mosquitto.ts";
+import { LineProcess } from "../harness/line-process.ts";
+
+/** A server that boards publish to. */
+export interface Target {
+  readonly port: number;
+  readonly pid: number;
+  /** Arguments of the load that logs in. */
+  readonly login: readonly string[];
+  stop(): Promise<void>;
+}
+
+export interface BoardlogTarget extends Target {
+  readonly url: string;
+  readonly key: string;
+  /** Entries that can be listed by now. */
+  storedEntries(): Promise<number>;
+}
+
+/** `boardlog up` as its user starts it, in a data folder of its own. */
+export async function boardlog(args: readonly string[] = []): Promise<BoardlogTarget> {
+  const process = await BoardlogProcess.create(["--quiet", ...args]);
+  await process.start();
+  const key = await process.key();
+  return {
+    port: process.mqttPort,
+    pid: process.pid,
+    url: process.url,
+    key,
+    login: ["--username", "default", "--password", key],
+    storedEntries: async () => {
+      const answer = await fetch(`${process.url}/v1/projects/default/sources`, {
+        headers: { "x-api-key": key },
+      });
+      const { sources } = (await answer.json()) as { sources: { entryCount: number }[] };
+      return sources.reduce((sum, { entryCount }) => sum + entryCount, 0);
+    },
+    stop: async () => {
+      await process.end("SIGTERM");
+      await process.remove();
+    },
+  };
+}
+
+export async function aedes(args: readonly string[] = []): Promise<Target> {
+  const port = await freePort();
+  const server = await LineProcess.start("bench/mqtt/aedes-server.ts", ["--port", String(port), ...args]);
+  await server.next();
+  return { port, pid: server.pid, login: [], stop: () => server.stop() };
+}

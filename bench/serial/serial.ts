@@ -1,0 +1,158 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
+import { LineProcess } from "../harness/line-process.ts";
+import { cpuUs } from "../harness/process-cost.ts";
+import { boardlog } from "../mqtt/targets.ts";
+
+const PORTS = 16;
+const TEXT_LINES = 20_000;
+const FRAMES = 2_500;
+const ENTRIES_PER_FRAME = 10;
+const BAUD = 921_600;
+/** 921,600 baud for some 5 s of lines. */
+const PACED_LINES = 7_000;
+const LOOK_MS = 25;
+const QUIET_LOOKS = 80;
+
+type Kind = "text" | "frames";
+interface Speed {
+  readonly perSecond: number;
+  readonly cpuUsPerLine: number;
+}
+
+/** Many fast boards on serial lines, read, decoded and stored, beside the bare reader. */
+export const serial: Bench = {
+  name: "serial",
+  title: `Serial lines: ${PORTS} ptys at full speed`,
+  async run(options: BenchOptions): Promise<BenchResult> {
+    const pairs: Record<Kind, Pair[]> = { text: [], frames: [] };
+    const cpu: Record<Kind, Pair[]> = { text: [], frames: [] };
+    const share: number[] = [];
+    for (let pair = 0; pair < options.pairCount; pair++) {
+      options.progress(`pair ${pair + 1} of ${options.pairCount}`);
+      for (const [kind, count] of [
+        ["frames", FRAMES],
+        ["text", TEXT_LINES],
+      ] as const) {
+        const lines = Math.round(count * options.scale);
+        const ours = await atFullSpeed(kind, lines, true);
+        const other = await atFullSpeed(kind, lines, false);
+        pairs[kind].push({ ours: ours.perSecond, other: other.perSecond });
+        cpu[kind].push({ ours: ours.cpuUsPerLine, other: other.cpuUsPerLine });
+      }
+      share.push(await paced());
+    }
+    const against = "serialport and its readline parser alone";
+    return {
+      comparisons: [
+        {
+          what: "lines that are frames of 10 entries, stored",
+          against,
+          unit: "lines/s",
+          pairs: pairs.frames,
+          atLeast: 0.9,
+        },
+        {
+          what: "lines of console text, each stored",
+          against,
+          unit: "lines/s",
+          pairs: pairs.text,
+          atLeast: 0.9,
+        },
+        {
+          what: "lines that are frames of 10 entries, stored",
+          against,
+          unit: "us of CPU a line",
+          pairs: cpu.frames,
+        },
+        { what: "lines of console text, each stored", against, unit: "us of CPU a line", pairs: cpu.text },
+      ],
+      figures: [
+        { what: `one port of frames at ${BAUD} baud`, unit: "% of a core", values: share, atMost: 10 },
+      ],
+    };
+  },
+};
+
+async function atFullSpeed(kind: Kind, linesPerPort: number, isOurs: boolean): Promise<Speed> {
+  const feeder = await LineProcess.start("bench/serial/feeder.ts", ["--ports", String(PORTS)]);
+  const { paths } = await feeder.next<{ paths: readonly string[] }>();
+  const reader = isOurs ? await ourReader(paths, kind) : await bareReader(paths);
+  try {
+    await pause(500);
+    await feeder.ask({ lines: Math.round(linesPerPort / 4), kind });
+    const before = await settled(reader.lines);
+    const cpu = cpuUs(reader.pid);
+    const start = performance.now();
+    await feeder.ask({ lines: linesPerPort, kind });
+    const wanted = before + linesPerPort * PORTS;
+    let looks = 0;
+    while ((await reader.lines()) < wanted) {
+      if (looks++ > 60_000 / LOOK_MS) throw new Error(`${wanted} lines sent, ${await reader.lines()} read`);
+      await pause(LOOK_MS);
+    }
+    const ms = performance.now() - start;
+    return {
+      perSecond: ((linesPerPort * PORTS) / ms) * 1000,
+      cpuUsPerLine: (cpuUs(reader.pid) - cpu) / (linesPerPort * PORTS),
+    };
+  } finally {
+    await reader.stop();
+    await feeder.stop();
+  }
+}
+
+/** Part of a core that one fast port takes. */
+async function paced(): Promise<number> {
+  const feeder = await LineProcess.start("bench/serial/feeder.ts", ["--ports", "1", "--baud", String(BAUD)]);
+  const { paths } = await feeder.next<{ paths: readonly string[] }>();
+  const reader = await ourReader(paths, "frames");
+  try {
+    await pause(500);
+    await feeder.ask({ lines: PACED_LINES / 40, kind: "frames" });
+    const cpu = cpuUs(reader.pid);
+    const { ms } = await feeder.ask<{ ms: number }>({ lines: PACED_LINES / 15, kind: "frames" });
+    return ((cpuUs(reader.pid) - cpu) / 1000 / ms) * 100;
+  } finally {
+    await reader.stop();
+    await feeder.stop();
+  }
+}
+
+interface Reader {
+  readonly pid: number;
+  lines(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+async function ourReader(paths: readonly string[], kind: Kind): Promise<Reader> {
+  const target = await boardlog(paths.flatMap((path) => ["--serial", `${path}:115200`]));
+  const entriesPerLine = kind === "frames" ? ENTRIES_PER_FRAME : 1;
+  return {
+    pid: target.pid,
+    lines: async () => Math.floor((await target.storedEntries()) / entriesPerLine),
+    stop: () => target.stop(),
+  };
+}
+
+async function bareReader(paths: readonly string[]): Promise<Reader> {
+  const reader = await LineProcess.start("bench/serial/readline-reader.ts", paths);
+  await reader.next();
+  return {
+    pid: reader.pid,
+    lines: async () => (await reader.ask<{ lines: number }>({})).lines,
+    stop: () => reader.stop(),
+  };
+}
+
+/** The count once it has stopped growing. */
+async function settled(count: () => Promise<number>): Promise<number> {
+  let last = await count();
+  for (let looks = 0; looks < QUIET_LOOKS; looks++) {
+    await pause(LOOK_MS * 8);
+    const now = await count();
+    if (now === last && now > 0) return now;
+    last = now;
+  }
+  return last;
+}
