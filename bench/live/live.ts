@@ -58,8 +58,8 @@ export const live: Bench = {
       lost.push(ours.lost + atFastRate.lost);
       const many = { lines: Math.round(2_000 * options.scale), rate: RATE, readers: READERS };
       fanOut.push({
-        ours: await deliveryCpuUs(ourWay, many),
-        other: await deliveryCpuUs(() => bridged(program), many),
+        ours: await deliveryCpuUs(ourWay, { ...many, entries: ENTRIES_PER_FRAME }),
+        other: await deliveryCpuUs(() => bridged(program), { ...many, entries: 1 }),
       });
     }
     return {
