@@ -1,7 +1,5 @@
-import { createHash, timingSafeEqual } from "node:crypto";
-import type { BrokerAuth } from "../gateway/broker-rules.ts";
 import { CommitProgress } from "../gateway/commit-progress.ts";
-import { BrokerListenError } from "../gateway/embedded-broker.ts";
+import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedded-broker.ts";
 import { Forwarder } from "../gateway/forwarder.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { HttpServiceClient } from "../gateway/service-client.ts";
@@ -14,6 +12,7 @@ import { systemClock, systemTimers } from "../host/system-clock.ts";
 import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { takeData } from "./data-folder.ts";
+import { DeviceAuth } from "./device-auth.ts";
 import { type GatewaySettings, gatewaySettings } from "./gateway-settings.ts";
 import { startStatusServer } from "./status-server.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -58,13 +57,11 @@ async function start(
   closers: (() => Promise<unknown> | undefined)[],
 ): Promise<{ readonly statusPort: number }> {
   const counters = new CounterTable();
-  const log = createProcessLog({ level: "info" });
+  const log = createProcessLog(settings.log);
   const world = { clock: systemClock, timers: systemTimers, random: systemRandom, counters, log };
   const { id, project } = settings;
-  const spool = await Spool.open(
-    { ...world, disk: new SystemDisk(settings.data) },
-    { ...settings.spool, gatewaySrc: `gateway-${id}` },
-  );
+  const disk = new SystemDisk(settings.data);
+  const spool = await Spool.open({ ...world, disk }, { ...settings.spool, gatewaySrc: `gateway-${id}` });
   closers.push(() => spool.close());
   const client = new HttpServiceClient({ ...settings.service, project, gatewayId: id });
   const forwarder = new Forwarder({ ...world, spool, client });
@@ -73,18 +70,31 @@ async function start(
   const isConnected = (): boolean => forwarder.isConnected;
   const uplink = new SpooledUplink({ ...world, spool, client, isConnected }, { project });
   const { mqtt } = settings;
+  let brokerAuth: DeviceAuth | undefined;
+  if (mqtt !== undefined) {
+    brokerAuth = new DeviceAuth(
+      { ...world, disk },
+      { project, ...(mqtt.key !== undefined && { key: mqtt.key }) },
+    );
+    await brokerAuth.start();
+    closers.push(async () => brokerAuth?.stop());
+  }
   const gateway = new Gateway(
-    { ...world, uplink, ...(mqtt !== undefined && { brokerAuth: keyAuth(project, mqtt.key) }) },
+    { ...world, disk, uplink, ...(brokerAuth !== undefined && { brokerAuth }) },
     {
       project,
       serial: settings.serial,
       brokers: settings.brokers,
       clientId: `boardlog-${id}`,
-      ...(mqtt !== undefined && { mqtt: { host: mqtt.listen.host, port: mqtt.listen.port } }),
+      ...(mqtt !== undefined && { mqtt: embeddedBroker(mqtt) }),
     },
   );
-  const problems = (): readonly string[] =>
-    forwarder.isConnected ? [] : [`the log service at ${new URL(settings.service.url).host} does not answer`];
+  const problems = (): readonly string[] => [
+    ...(forwarder.isConnected
+      ? []
+      : [`the log service at ${new URL(settings.service.url).host} does not answer`]),
+    ...gateway.problems,
+  ];
   const status = await startStatusServer(settings.status, {
     counters,
     gauges: () => ({
@@ -93,6 +103,8 @@ async function start(
       spool_segments: spool.segmentCount,
       gateway_queued_entries: gateway.queuedEntries,
       uplink_connected: forwarder.isConnected ? 1 : 0,
+      mqtt_boards_online: gateway.presence.online,
+      mqtt_boards_offline: gateway.presence.offline,
     }),
     problems,
   });
@@ -117,15 +129,10 @@ async function start(
   return { statusPort: status.port };
 }
 
-/** User name: the project; password: the key in the gateway's own file (docs/protocol.md 8.4). */
-function keyAuth(project: string, key: string): BrokerAuth {
-  const wanted = sha256(key);
-  return {
-    authenticate: async (userName, password) =>
-      timingSafeEqual(sha256(password), wanted) && userName === project ? { project } : undefined,
-  };
-}
-
-function sha256(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+function embeddedBroker({
+  listen: { host, port },
+  connectionsMax,
+  routes,
+}: NonNullable<GatewaySettings["mqtt"]>): EmbeddedBrokerOptions {
+  return { host, port, routes, ...(connectionsMax !== undefined && { connectionsMax }) };
 }

@@ -1,12 +1,15 @@
-import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import Type, { type Static } from "typebox";
-import { parseSerialSetting, type SerialSetting } from "../gateway/serial-setting.ts";
+import type { BrokerSetting } from "../gateway/broker-setting.ts";
+import { FlowControl, parseSerialSetting, type SerialSetting } from "../gateway/serial-setting.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "../gateway/spool/spool.ts";
+import type { TopicRoute } from "../gateway/topic-route.ts";
 import { isGatewayId } from "../protocol/ingest.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
-import { type HostPort, parseHostPort, readSettingsFile } from "./settings.ts";
-import { UserError } from "./user-error.ts";
+import { BrokerSchema, brokerOf, routesOf, TopicsSchema } from "./broker-settings.ts";
+import { secretIn } from "./secret-file.ts";
+import { type HostPort, parseHostPort } from "./settings.ts";
+import { readSettingsFile, type SettingPath, type SettingsFile } from "./settings-file.ts";
 
 const Text = Type.String({ minLength: 1 });
 const closed = { additionalProperties: false };
@@ -23,14 +26,30 @@ export const GatewaySettingsSchema = Type.Object(
         Type.Union([
           Text,
           Type.Object(
-            { path: Text, baud: Type.Optional(Type.Integer()), source: Type.Optional(Text) },
+            {
+              path: Text,
+              baud: Type.Optional(Type.Integer()),
+              source: Type.Optional(Text),
+              flowControl: Type.Optional(Type.Enum(Object.values(FlowControl))),
+              halfDuplex: Type.Optional(Type.Boolean()),
+            },
             closed,
           ),
         ]),
       ),
     ),
-    brokers: Type.Optional(Type.Array(Text)),
-    mqtt: Type.Optional(Type.Object({ listen: Type.Union([Text, Type.Integer()]), keyFile: Text }, closed)),
+    brokers: Type.Optional(Type.Array(Type.Union([Text, BrokerSchema]))),
+    mqtt: Type.Optional(
+      Type.Object(
+        {
+          listen: Type.Union([Text, Type.Integer()]),
+          keyFile: Type.Optional(Text),
+          connectionsMax: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+          topics: Type.Optional(TopicsSchema),
+        },
+        closed,
+      ),
+    ),
     spool: Type.Optional(
       Type.Object(
         {
@@ -42,6 +61,15 @@ export const GatewaySettingsSchema = Type.Object(
       ),
     ),
     status: Type.Optional(Type.Union([Text, Type.Integer()])),
+    log: Type.Optional(
+      Type.Object(
+        {
+          level: Type.Optional(Type.Enum(["debug", "info", "warn", "error"])),
+          form: Type.Optional(Type.Enum(["json", "pretty"])),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 );
@@ -54,79 +82,116 @@ export interface GatewaySettings {
   readonly data: string;
   readonly service: { readonly url: string; readonly key: string };
   readonly serial: readonly SerialSetting[];
-  readonly brokers: readonly string[];
-  readonly mqtt?: { readonly listen: HostPort; readonly key: string };
+  readonly brokers: readonly BrokerSetting[];
+  readonly mqtt?: {
+    readonly listen: HostPort;
+    /** Password of those who show the project as user name. */
+    readonly key?: string;
+    readonly connectionsMax?: number;
+    readonly routes: readonly TopicRoute[];
+  };
   readonly spool: Pick<SpoolOptions, "bytesMax" | "whenFull" | "replayHorizonMs">;
   readonly status: HostPort;
+  readonly log: { readonly level: "debug" | "info" | "warn" | "error"; readonly form: "json" | "pretty" };
 }
 
 const STATUS_PORT_DEFAULT = 7481;
 const MQTT_PORT_DEFAULT = 1883;
 
-/** @throws UserError naming the file, the setting and what is wrong with it. */
-export async function gatewaySettings(path: string): Promise<GatewaySettings> {
-  const file = await readSettingsFile(path, GatewaySettingsSchema);
-  const wrong = (text: string): UserError => new UserError(`${path}: ${text}`);
+/** Settings are overridden by variables that begin so: `BOARDLOG_GATEWAY_SPOOL_MAX_MB` is `spool.maxMb`. */
+const VARIABLE_PREFIX = "BOARDLOG_GATEWAY";
+
+/** @throws UserError naming the file and line, the setting and what is wrong with it. */
+export async function gatewaySettings(path: string, env = process.env): Promise<GatewaySettings> {
+  const { value: file, wrong } = await readSettingsFile(path, GatewaySettingsSchema, {
+    variablePrefix: VARIABLE_PREFIX,
+    env,
+  });
   const id = file.id ?? hostname();
-  if (!isGatewayId(id))
-    throw wrong(`id: ${JSON.stringify(id)} must be 1 to 64 letters, digits, dots, dashes or underscores`);
+  if (!isGatewayId(id)) {
+    const words = `${JSON.stringify(id)} must be 1 to 64 letters, digits, dots, dashes or underscores`;
+    throw wrong(["id"], file.id === undefined ? `the host name ${words}; set an id` : words);
+  }
   const project = file.project ?? "default";
   if (!isProject(project))
-    throw wrong("project: must be 1 to 64 letters, digits, dots, dashes or underscores");
+    throw wrong(["project"], "must be 1 to 64 letters, digits, dots, dashes or underscores");
   if (!/^https?:\/\/[^/]/.test(file.service.url))
-    throw wrong("service.url: must be http://host:port or https://...");
-  for (const url of file.brokers ?? []) {
-    if (!/^mqtts?:\/\/[^/]/.test(url))
-      throw wrong("brokers: must be mqtt://[user:password@]host[:port] or mqtts://...");
+    throw wrong(["service", "url"], "must be http://host:port or https://...");
+  const brokers: BrokerSetting[] = [];
+  for (const [index, broker] of (file.brokers ?? []).entries()) {
+    const setting = await brokerOf(broker, ["brokers", index], wrong);
+    const { host, port } = setting.target;
+    if (brokers.some(({ target }) => target.host === host && target.port === port))
+      throw wrong(["brokers", index], `${host}:${port} is there twice; put the topics together`);
+    brokers.push(setting);
   }
-  const { mqtt, spool = {} } = file;
+  const { spool = {}, log = {} } = file;
+  const mqtt = await mqttOf(file.mqtt, wrong);
   return {
     id,
     project,
     data: file.data,
-    service: { url: file.service.url, key: await secretIn(path, "service.keyFile", file.service.keyFile) },
-    serial: (file.serial ?? []).map((each) => serialOf(each, wrong)),
-    brokers: file.brokers ?? [],
-    ...(mqtt !== undefined && {
-      mqtt: {
-        listen: parseHostPort(`${path}: mqtt.listen`, mqtt.listen, MQTT_PORT_DEFAULT),
-        key: await secretIn(path, "mqtt.keyFile", mqtt.keyFile),
-      },
-    }),
+    service: {
+      url: file.service.url,
+      key: await secretIn(file.service.keyFile, (text) => wrong(["service", "keyFile"], text)),
+    },
+    serial: (file.serial ?? []).map((each, index) => serialOf(each, ["serial", index], wrong)),
+    brokers,
+    ...(mqtt !== undefined && { mqtt }),
     spool: {
       bytesMax: spool.maxMb === undefined ? SPOOL_DEFAULTS.bytesMax : spool.maxMb * 1024 * 1024,
       whenFull: spool.whenFull ?? SPOOL_DEFAULTS.whenFull,
       replayHorizonMs:
         spool.replayMinutes === undefined ? SPOOL_DEFAULTS.replayHorizonMs : spool.replayMinutes * 60_000,
     },
-    status: parseHostPort(`${path}: status`, file.status, STATUS_PORT_DEFAULT),
+    status: hostPortOf(file.status, STATUS_PORT_DEFAULT, ["status"], wrong),
+    log: { level: log.level ?? "info", form: log.form ?? "json" },
   };
+}
+
+type Wrong = SettingsFile<unknown>["wrong"];
+
+async function mqttOf(given: FileSettings["mqtt"], wrong: Wrong): Promise<GatewaySettings["mqtt"]> {
+  if (given === undefined) return undefined;
+  const { listen, keyFile, connectionsMax, topics } = given;
+  const key =
+    keyFile === undefined ? undefined : await secretIn(keyFile, (text) => wrong(["mqtt", "keyFile"], text));
+  return {
+    listen: hostPortOf(listen, MQTT_PORT_DEFAULT, ["mqtt", "listen"], wrong),
+    ...(key !== undefined && { key }),
+    ...(connectionsMax !== undefined && { connectionsMax }),
+    routes: routesOf(topics, ["mqtt", "topics"], wrong),
+  };
+}
+
+function hostPortOf(
+  given: string | number | undefined,
+  portDefault: number,
+  at: SettingPath,
+  wrong: Wrong,
+): HostPort {
+  try {
+    return parseHostPort("", given, portDefault);
+  } catch (error) {
+    throw wrong(at, (error as Error).message.replace(/^: /, ""));
+  }
 }
 
 function serialOf(
   setting: NonNullable<FileSettings["serial"]>[number],
-  wrong: (text: string) => UserError,
+  at: SettingPath,
+  wrong: Wrong,
 ): SerialSetting {
-  const { path, baud, source } =
-    typeof setting === "string" ? { path: setting, baud: undefined, source: undefined } : setting;
+  const { path, baud, source, flowControl, halfDuplex } =
+    typeof setting === "string" ? ({ path: setting } as Exclude<typeof setting, string>) : setting;
   const parsed = parseSerialSetting(baud === undefined ? path : `${path}:${baud}`);
-  if (!parsed.ok) throw wrong(parsed.problem.text);
-  const src = source === undefined ? undefined : checkSrc(source, "serial.source");
-  if (src?.ok === false) throw wrong(src.problem.text);
-  return { ...parsed.value, ...(source !== undefined && { source }) };
-}
-
-/** A secret is never in the settings themselves. `$CREDENTIALS_DIRECTORY/` at the start stands for systemd's folder. */
-async function secretIn(path: string, name: string, file: string): Promise<string> {
-  const resolved = file.replace(/^\$CREDENTIALS_DIRECTORY(?=\/)/, process.env.CREDENTIALS_DIRECTORY ?? "");
-  let text: string;
-  try {
-    text = (await readFile(resolved, "utf8")).trim();
-  } catch (error) {
-    throw new UserError(
-      `${path}: ${name}: cannot read ${resolved}: ${(error as NodeJS.ErrnoException).code}`,
-    );
-  }
-  if (text === "") throw new UserError(`${path}: ${name}: ${resolved} is empty`);
-  return text;
+  if (!parsed.ok) throw wrong(at, parsed.problem.text.replace(/^serial: /, ""));
+  const src = source === undefined ? undefined : checkSrc(source, "source");
+  if (src?.ok === false) throw wrong([...at, "source"], src.problem.text.replace(/^source: /, ""));
+  return {
+    ...parsed.value,
+    ...(source !== undefined && { source }),
+    ...(flowControl !== undefined && { flowControl }),
+    ...(halfDuplex !== undefined && { isHalfDuplex: halfDuplex }),
+  };
 }

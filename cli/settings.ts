@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
-import Type, { type Static, type TObject } from "typebox";
-import { parse, YAMLParseError } from "yaml";
-import { schemaDecoder } from "../protocol/schema-check.ts";
+import Type, { type Static } from "typebox";
+import { parseBrokerUrl } from "../gateway/broker-setting.ts";
+import type { MqttTarget } from "../gateway/mqtt-connection.ts";
+import { readSettingsFile } from "./settings-file.ts";
 import { UserError } from "./user-error.ts";
 
 /** The settings file of `up`: the same names as its flags. */
@@ -52,7 +53,9 @@ export interface UpSettings {
   readonly data: string;
   readonly http: HostPort;
   readonly mqtt: HostPort;
-  readonly broker?: string;
+  readonly broker?: MqttTarget;
+  /** The same as given, for the simulated boards of the demo. */
+  readonly brokerUrl?: string;
   readonly serial: readonly string[];
   /** Contents of the PEM files. */
   readonly tls?: { readonly cert: string; readonly key: string };
@@ -67,11 +70,11 @@ const LOOPBACK = "127.0.0.1";
 
 /** Merges flags (with their environment variables), the settings file and the defaults, in this order of weight. */
 export async function upSettings(flags: UpFlags): Promise<UpSettings> {
-  const file = flags.settings === undefined ? {} : await readSettingsFile(flags.settings, SettingsSchema);
+  const file: FileSettings =
+    flags.settings === undefined ? {} : (await readSettingsFile(flags.settings, SettingsSchema)).value;
   const broker = flags.broker ?? file.broker;
-  if (broker !== undefined && !/^mqtts?:\/\/[^/]/.test(broker)) {
-    throw new UserError(`--broker: must be mqtt://[user:password@]host[:port] or mqtts://...`);
-  }
+  const target = broker === undefined ? undefined : parseBrokerUrl(broker);
+  if (target?.ok === false) throw new UserError(`--broker: ${target.problem.text}`);
   if (broker !== undefined && (flags.mqtt ?? file.mqtt) !== undefined) {
     throw new UserError("--broker and --mqtt: one or the other; --mqtt is the embedded broker's address");
   }
@@ -80,7 +83,7 @@ export async function upSettings(flags: UpFlags): Promise<UpSettings> {
     data: flags.data ?? file.data ?? "./boardlog-data",
     http: parseHostPort("--http", flags.http ?? file.http, HTTP_PORT_DEFAULT),
     mqtt: parseHostPort("--mqtt", flags.mqtt ?? file.mqtt, MQTT_PORT_DEFAULT),
-    ...(broker !== undefined && { broker }),
+    ...(broker !== undefined && target !== undefined && { brokerUrl: broker, broker: target.value }),
     serial,
     ...(file.tls !== undefined && { tls: await readTls(file.tls) }),
     ...(file.keyRate !== undefined && { keyRate: file.keyRate }),
@@ -111,35 +114,4 @@ async function readTls({ cert, key }: { readonly cert: string; readonly key: str
       throw new UserError(`tls.${name}: cannot read ${path}: ${error.message}`);
     });
   return { cert: await read("cert", cert), key: await read("key", key) };
-}
-
-/** A YAML file that a schema describes. @throws UserError naming the file, the line or the setting, and what is wrong. */
-export async function readSettingsFile<Schema extends TObject>(
-  path: string,
-  schema: Schema,
-): Promise<Static<Schema>> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    throw new UserError(
-      `--settings: cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-  let value: unknown;
-  try {
-    value = parse(text) ?? {};
-  } catch (error) {
-    if (error instanceof YAMLParseError) throw new UserError(`${path}: ${error.message}`);
-    throw error;
-  }
-  const unknown = Object.keys(Object(value)).find((name) => !(name in schema.properties));
-  if (unknown !== undefined) {
-    throw new UserError(
-      `${path}: ${unknown}: no such setting; there are ${Object.keys(schema.properties).join(", ")}`,
-    );
-  }
-  const decoded = schemaDecoder(schema)(value);
-  if (!decoded.ok) throw new UserError(`${path}: ${decoded.problem.text}`);
-  return decoded.value;
 }

@@ -1,3 +1,4 @@
+import { shownBroker } from "../gateway/broker-setting.ts";
 import type { SerialSetting } from "../gateway/serial-setting.ts";
 import { KEY_FILE } from "./api-options.ts";
 import type { UpSettings } from "./settings.ts";
@@ -26,9 +27,12 @@ export function upBanner(running: Running, style: Style): string {
     ["key", key],
   ];
   if (mqtt !== undefined) {
-    rows.push(["MQTT", `mqtt://${mqtt.host}:${mqtt.port}   user name: default, password: an API key`]);
-  } else if (settings.broker !== undefined) rows.push(["MQTT", `broker ${withoutPassword(settings.broker)}`]);
-  for (const { path, baud } of running.serial) rows.push(["serial", `${path} at ${baud} baud`]);
+    rows.push([
+      "MQTT",
+      `mqtt://${mqtt.host}:${mqtt.port}   user name: default, password: an API key; or a board's name and its own secret`,
+    ]);
+  } else if (settings.broker !== undefined) rows.push(["MQTT", `broker ${shownBroker(settings.broker)}`]);
+  for (const { pattern, baud } of running.serial) rows.push(["serial", `${pattern.text} at ${baud} baud`]);
   if (settings.demo) rows.push(["demo", "boards: greenhouse (MQTT), pump (serial line on a pty)"]);
   rows.push(["data", settings.data]);
   const lines = rows.map(([name, text]) => `  ${style.bold(name.padEnd(7))} ${text}`);
@@ -47,8 +51,4 @@ function notes({ settings, httpUrl, mqtt }: Running): string {
     );
   }
   return texts.map((text) => `${text}\n`).join("");
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/^(mqtts?:\/\/)[^@/]*@/, "$1…@");
 }

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import type { BrokerAuth } from "../gateway/broker-rules.ts";
+import { plainBroker } from "../gateway/broker-setting.ts";
 import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedded-broker.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { parseSerialSetting, type SerialSetting } from "../gateway/serial-setting.ts";
@@ -10,7 +10,6 @@ import type { Pty } from "../host/pty.ts";
 import { systemClock, systemTimers } from "../host/system-clock.ts";
 import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
-import { mayDo } from "../service/auth/caller.ts";
 import { KeyStore, PROJECT_DEFAULT } from "../service/auth/key-store.ts";
 import { LogService, PortTaken } from "../service/service.ts";
 import type { LogStore, StoreUnavailable } from "../service/store/log-store.ts";
@@ -22,6 +21,7 @@ import { type Demo, openDemoWire, startDemo } from "./demo.ts";
 import { EmbeddedUplink } from "./embedded-uplink.ts";
 import { entryLine } from "./entry-line.ts";
 import { stableGatewayId } from "./gateway-id.ts";
+import { KeyAuth } from "./key-auth.ts";
 import { type HostPort, type UpFlags, type UpSettings, upSettings } from "./settings.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { styleOf } from "./style.ts";
@@ -100,14 +100,23 @@ async function start(
   const wire = settings.demo ? openDemoWire() : undefined;
   if (wire !== undefined) closers.push(() => wire.close());
   const gateway = new Gateway(
-    { ...world, uplink: new EmbeddedUplink(service, store), counters, log, brokerAuth: brokerAuth(keys) },
+    {
+      ...world,
+      disk,
+      uplink: new EmbeddedUplink(service, store),
+      counters,
+      log,
+      brokerAuth: new KeyAuth([keys]),
+    },
     {
       project: PROJECT_DEFAULT,
       serial:
-        wire === undefined ? serial : [...serial, { path: wire.path, baud: 115_200, source: DemoApp.Pump }],
+        wire === undefined
+          ? serial
+          : [...serial, { pattern: { type: "path", text: wire.path }, baud: 115_200, source: DemoApp.Pump }],
       ...(settings.broker === undefined
         ? { mqtt: embeddedBroker(settings.mqtt) }
-        : { brokers: [settings.broker], clientId: await stableGatewayId(disk, systemRandom) }),
+        : { brokers: [plainBroker(settings.broker)], clientId: await stableGatewayId(disk, systemRandom) }),
     },
   );
   await startGateway(gateway);
@@ -162,17 +171,6 @@ function embeddedBroker({ host, port, isDefault }: HostPort): EmbeddedBrokerOpti
   return { host, port, ...(isDefault && { portsBeyond: PORTS_BEYOND_DEFAULT }) };
 }
 
-/** User name: the project; password: an API key that may write (docs/protocol.md 8.4). */
-function brokerAuth(keys: KeyStore): BrokerAuth {
-  return {
-    authenticate: async (userName, password) => {
-      const caller = await keys.verify(password);
-      if (caller === undefined || caller.project !== userName || caller.src !== undefined) return undefined;
-      return mayDo(caller, "write") && mayDo(caller, "on-behalf") ? { project: caller.project } : undefined;
-    },
-  };
-}
-
 /** Entries as they become durable, on this terminal. A terminal that does not keep up skips some, and says how many. */
 function printLive(store: LogStore): () => Promise<void> {
   const style = styleOf(process.stdout);
@@ -192,7 +190,7 @@ function printLive(store: LogStore): () => Promise<void> {
 
 async function startBoards(settings: UpSettings, gateway: Gateway, keys: KeyStore, wire: Pty): Promise<Demo> {
   const address = gateway.mqttAddress;
-  if (address === undefined) return startDemo({ url: settings.broker ?? "" }, wire, systemRandom);
+  if (address === undefined) return startDemo({ url: settings.brokerUrl ?? "" }, wire, systemRandom);
   // A key of its own, gone with the demo: a board never holds the admin key.
   const { id, key } = await keys.add({ project: PROJECT_DEFAULT, rights: ["write", "on-behalf"] });
   const host = address.host === "0.0.0.0" || address.host === "::" ? "127.0.0.1" : address.host;

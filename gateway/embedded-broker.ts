@@ -7,6 +7,7 @@ import { type BrokerAuth, type BrokerClient, mayPublish, maySubscribe } from "./
 import { GuardedSocket } from "./guarded-socket.ts";
 import { type TopicLink, type TopicListener, TopicOutcome } from "./link.ts";
 import type { SeldomLog } from "./seldom-log.ts";
+import { BOARD_ROUTES, TopicKind, type TopicRoute } from "./topic-route.ts";
 
 export interface EmbeddedBrokerOptions {
   readonly host: string;
@@ -16,6 +17,8 @@ export interface EmbeddedBrokerOptions {
   readonly portsBeyond?: number;
   readonly packetBytesMax?: number;
   readonly connectionsMax?: number;
+  /** What clients may publish; boards with the agent where absent. */
+  readonly routes?: readonly TopicRoute[];
 }
 
 /** A frame, its topic and its head. */
@@ -23,13 +26,15 @@ const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 1024;
 /** Twice the boards that one gateway is measured with; each costs some 20 KB and a file descriptor. */
 const CONNECTIONS_MAX = 20_000;
 const SUBSCRIPTIONS_MAX = 32;
+/** Boards that one connection may speak for, as a bridge does; names without end must not fill the gateway's tables. */
+const DEVICES_MAX = 1_000;
 /** Longer, and none at all, becomes this; a dead connection is found within one and a half times it. */
 const KEEPALIVE_S_MAX = 1_200;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A subscriber that takes nothing for so long is disconnected, so that it holds up no other. */
 const DRAIN_TIMEOUT_MS = 10_000;
-/** Our topics have 4 levels. */
-const TOPIC_LEVELS_MAX = 8;
+/** Our topics have 4 levels, those of other firmware some more. */
+const TOPIC_LEVELS_MAX = 32;
 
 /** CONNACK return codes (MQTT 3.1.1, 3.2.2.3). */
 const ReturnCode = { ServerUnavailable: 3, BadUserNameOrPassword: 4, NotAuthorized: 5 } as const;
@@ -55,7 +60,10 @@ export class EmbeddedBroker implements TopicLink {
   readonly #log: ProcessLog;
   readonly #seldomLog: SeldomLog;
   readonly #options: EmbeddedBrokerOptions;
+  readonly #routes: readonly TopicRoute[];
   readonly #clients = new WeakMap<Client, BrokerClient>();
+  /** Boards that a connection with a project's key spoke for. */
+  readonly #devices = new WeakMap<Client, Set<string>>();
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #aedes: Aedes | undefined;
@@ -75,6 +83,7 @@ export class EmbeddedBroker implements TopicLink {
     this.#log = world.log;
     this.#seldomLog = world.seldomLog;
     this.#options = options;
+    this.#routes = options.routes ?? BOARD_ROUTES;
   }
 
   /** Where it listens, once started. */
@@ -185,8 +194,10 @@ export class EmbeddedBroker implements TopicLink {
         packet.clean = true;
         const keepaliveS = packet.keepalive ?? 0;
         packet.keepalive = keepaliveS === 0 ? KEEPALIVE_S_MAX : Math.min(keepaliveS, KEEPALIVE_S_MAX);
-        // A will would be published without its sender being there to hear the answer.
-        delete packet.will;
+        // A will is for saying that a board went (docs/protocol.md 8.7), and for nothing else.
+        if (packet.will !== undefined && this.#kindOf(packet.will.topic) !== TopicKind.Presence) {
+          delete packet.will;
+        }
         done(null, !client.closed);
       },
       authenticate: (client, userName, password, done) => {
@@ -202,18 +213,13 @@ export class EmbeddedBroker implements TopicLink {
         const broker = client && this.#clients.get(client);
         const listener = this.#listener;
         if (!broker || listener === undefined) return done(new Error("not taken"));
+        const problem = this.#publishProblem(client, broker, packet.topic);
+        if (problem !== undefined) return done(new Error(problem));
         const { topic, payload, retain } = packet;
-        if (!mayPublish(broker, topic)) {
-          this.#counters.add("mqtt_refused_publishes_total");
-          this.#seldomLog.warn(
-            `publish ${broker.project}`,
-            { project: broker.project, clientId: client.id },
-            `a publish was refused: clients of this project publish on boardlog/${broker.project}/<device>/log only`,
-          );
-          return done(new Error("not a topic of this client"));
-        }
         const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-        listener({ topic, payload: bytes, retained: retain }, (outcome) => {
+        // Nothing is kept here: a presence that is to be kept is news all the same.
+        const retained = retain && this.#kindOf(topic) !== TopicKind.Presence;
+        listener({ topic, payload: bytes, retained, isRepeat: packet.dup, sender: broker }, (outcome) => {
           // An error closes the connection: MQTT 3.1.1 has no other way to say no.
           done(outcome === TopicOutcome.Done ? null : new Error(outcome));
         });
@@ -221,13 +227,55 @@ export class EmbeddedBroker implements TopicLink {
       authorizeSubscribe: (client, subscription, done) => {
         const broker = this.#clients.get(client);
         const count = Object.keys((client as unknown as { subscriptions: object }).subscriptions).length;
-        if (broker && count < SUBSCRIPTIONS_MAX && maySubscribe(broker, subscription.topic)) {
+        if (
+          broker &&
+          count < SUBSCRIPTIONS_MAX &&
+          this.#auth.isStillGood(broker) &&
+          maySubscribe(broker, subscription.topic, this.#routes)
+        ) {
           return done(null, subscription);
         }
         this.#counters.add("mqtt_refused_subscriptions_total");
         done(null, null);
       },
     };
+  }
+
+  /** Why a client may not publish there, or undefined where it may. */
+  #publishProblem(client: Client, broker: BrokerClient, topic: string): string | undefined {
+    if (!this.#auth.isStillGood(broker)) {
+      this.#counters.add("mqtt_revoked_connections_total");
+      return "the credential has ended";
+    }
+    if (!mayPublish(broker, topic, this.#routes)) {
+      this.#counters.add("mqtt_refused_publishes_total");
+      const { project, device = "<device>" } = broker;
+      this.#seldomLog.warn(
+        `publish ${project} ${device}`,
+        { project, clientId: client.id },
+        `a publish was refused: this client may publish on boardlog/${project}/${device}/log`,
+      );
+      return "not a topic of this client";
+    }
+    if (broker.device !== undefined) return undefined;
+    const device = this.#routes.map(({ template }) => template.match(topic)).find(Boolean)?.device;
+    const devices = this.#devices.get(client) ?? new Set<string>();
+    this.#devices.set(client, devices);
+    if (device === undefined || devices.size < DEVICES_MAX || devices.has(device)) {
+      if (device !== undefined) devices.add(device);
+      return undefined;
+    }
+    this.#counters.add("mqtt_sources_over_limit_total");
+    this.#seldomLog.warn(
+      `sources ${broker.project}`,
+      { project: broker.project, clientId: client.id },
+      `one MQTT connection may speak for ${DEVICES_MAX} boards; it was closed`,
+    );
+    return "too many boards on one connection";
+  }
+
+  #kindOf(topic: string): TopicKind | undefined {
+    return this.#routes.find(({ template }) => template.match(topic) !== undefined)?.kind;
   }
 
   async #authenticate(
@@ -245,7 +293,7 @@ export class EmbeddedBroker implements TopicLink {
     this.#seldomLog.warn(
       `auth ${userName ?? ""}`,
       { clientId: client.id, userName },
-      "an MQTT client was refused: use the project as user name and an API key with the right to write as password",
+      "an MQTT client was refused: user name and password are a board's name and its own secret (boardlog devices add), or the project and an API key with the rights to write and to log on behalf of others",
     );
     return refusal(isShown ? ReturnCode.BadUserNameOrPassword : ReturnCode.NotAuthorized);
   }

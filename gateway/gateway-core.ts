@@ -1,12 +1,16 @@
 import type { Clock, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
+import type { Disk } from "../host/disk.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
 import { Committer, type CommitterOptions } from "./committer.ts";
 import { Intake } from "./intake.ts";
+import { LineBoots } from "./line-boots.ts";
+import { LineSessions } from "./line-sessions.ts";
 import type { ByteLink, LineParserFactory, TopicLink } from "./link.ts";
 import { MqttInput, type MqttInputOptions } from "./mqtt-input.ts";
 import { Pauses } from "./pauses.ts";
+import { Presence } from "./presence.ts";
 import { SeldomLog } from "./seldom-log.ts";
 import { SerialInput, type SerialInputOptions } from "./serial-input.ts";
 import { SessionTable } from "./session-table.ts";
@@ -19,6 +23,8 @@ export interface GatewayWorld {
   readonly uplink: Uplink;
   readonly counters: Counters;
   readonly log: ProcessLog;
+  /** Where names of boots that the gateway gave are kept; without it they are good for one run. */
+  readonly disk?: Disk;
 }
 
 export interface GatewayCoreOptions extends CommitterOptions {
@@ -38,6 +44,8 @@ export class GatewayCore {
   readonly #committer: Committer;
   readonly #intake: Intake;
   readonly #seldomLog: SeldomLog;
+  readonly #lines: LineSessions;
+  readonly presence = new Presence();
   readonly #serial: SerialInput[] = [];
   readonly #topics: MqttInput[] = [];
 
@@ -53,6 +61,7 @@ export class GatewayCore {
       options.sessionsMax === undefined ? {} : { sessionsMax: options.sessionsMax },
     );
     this.#intake = new Intake({ clock, committer, sessions, counters });
+    this.#lines = new LineSessions({ intake: this.#intake, boots: new LineBoots(world), uplink });
   }
 
   get seldomLog(): SeldomLog {
@@ -80,7 +89,14 @@ export class GatewayCore {
    */
   async addTopics(link: TopicLink, options: MqttInputOptions = {}): Promise<void> {
     const input = new MqttInput(
-      { ...this.#world, link, intake: this.#intake, seldomLog: this.#seldomLog },
+      {
+        ...this.#world,
+        link,
+        intake: this.#intake,
+        lines: this.#lines,
+        presence: this.presence,
+        seldomLog: this.#seldomLog,
+      },
       options,
     );
     await input.start();

@@ -1,9 +1,13 @@
 import type { BrokerAuth } from "./broker-rules.ts";
+import type { BrokerSetting } from "./broker-setting.ts";
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from "./embedded-broker.ts";
 import { GatewayCore, type GatewayCoreOptions, type GatewayWorld } from "./gateway-core.ts";
 import { MqttBrokerLink } from "./mqtt-broker-link.ts";
+import { PortFinder } from "./port-finder.ts";
+import { type PortToOpen, SerialPorts } from "./serial-ports.ts";
 import type { SerialSetting } from "./serial-setting.ts";
 import { readlineParser, SerialportLink } from "./serialport-link.ts";
+import { isAgentless, type TopicRoute } from "./topic-route.ts";
 
 export interface GatewayOptions extends GatewayCoreOptions {
   /** Whose entries come in by serial lines and by an external broker. */
@@ -11,8 +15,8 @@ export interface GatewayOptions extends GatewayCoreOptions {
   readonly serial?: readonly SerialSetting[];
   /** The broker inside; needs `brokerAuth` in the gateway's world. */
   readonly mqtt?: EmbeddedBrokerOptions;
-  /** Brokers of somebody else: `mqtt://user:password@host:port`. */
-  readonly brokers?: readonly string[];
+  /** Brokers of somebody else. */
+  readonly brokers?: readonly BrokerSetting[];
   /** Client id towards brokers, the same at every start; needed where there are `brokers`. */
   readonly clientId?: string;
 }
@@ -23,16 +27,36 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #core: GatewayCore;
   #embedded: EmbeddedBroker | undefined;
+  readonly #links: MqttBrokerLink[] = [];
+  readonly #ports: SerialPorts;
 
   constructor(world: GatewayWorld & { readonly brokerAuth?: BrokerAuth }, options: GatewayOptions) {
     this.#world = world;
     this.#options = options;
     this.#core = new GatewayCore(world, options);
+    this.#ports = new SerialPorts({
+      timers: world.timers,
+      finder: new PortFinder(),
+      seldomLog: this.#core.seldomLog,
+      open: (port) => this.#openPort(port),
+    });
   }
 
   /** Where the embedded broker listens, once started. */
   get mqttAddress(): { readonly host: string; readonly port: number } | undefined {
     return this.#embedded?.address;
+  }
+
+  /** What is wrong with the inputs now, in words. */
+  get problems(): readonly string[] {
+    return this.#links
+      .filter((link) => !link.isConnected)
+      .map((link) => `the broker ${link.name} is not connected`);
+  }
+
+  /** Boards that said they are there, or gone. */
+  get presence(): { readonly online: number; readonly offline: number } {
+    return this.#core.presence.counts;
   }
 
   /** Entries taken and not durable yet. */
@@ -45,34 +69,55 @@ export class Gateway {
    * @throws BrokerListenError; what was started is stopped again then.
    */
   async start(): Promise<void> {
-    const { project, serial = [], mqtt, brokers = [], clientId } = this.#options;
+    const { serial = [], mqtt, brokers = [], clientId } = this.#options;
     const { brokerAuth } = this.#world;
     try {
       if (mqtt !== undefined) {
         if (brokerAuth === undefined) throw new TypeError("an embedded broker needs brokerAuth");
         const { seldomLog } = this.#core;
         const embedded = new EmbeddedBroker({ ...this.#world, auth: brokerAuth, seldomLog }, mqtt);
-        await this.#core.addTopics(embedded);
+        await this.#core.addTopics(embedded, mqtt.routes === undefined ? {} : { routes: mqtt.routes });
         this.#embedded = embedded;
       }
-      for (const url of brokers) {
+      for (const broker of brokers) {
         if (clientId === undefined) throw new TypeError("an external broker needs a clientId");
-        await this.#core.addTopics(new MqttBrokerLink(this.#world, { url, project, clientId }), { project });
+        // What waits for its PUBACK must not fill the window of those that do not: a connection of its own (8.6).
+        const isLine = ({ kind }: TopicRoute): boolean => isAgentless(kind);
+        await this.#addBroker(
+          broker,
+          broker.routes.filter((route) => !isLine(route)),
+          clientId,
+        );
+        await this.#addBroker(broker, broker.routes.filter(isLine), `${clientId}-lines`);
       }
-      for (const setting of serial) {
-        this.#core.addSerial(new SerialportLink(this.#world, setting), readlineParser, {
-          project,
-          ...(setting.source !== undefined && { source: setting.source }),
-        });
-      }
+      this.#ports.start(serial);
     } catch (error) {
       await this.#core.stop();
       throw error;
     }
   }
 
+  #openPort({ name, setting, locate }: PortToOpen): void {
+    const { baud, flowControl, source, isHalfDuplex = false } = setting;
+    const options = { name, locate, baud, ...(flowControl !== undefined && { flowControl }) };
+    this.#core.addSerial(new SerialportLink(this.#world, options), readlineParser, {
+      project: this.#options.project,
+      isHalfDuplex,
+      ...(source !== undefined && { source }),
+    });
+  }
+
+  async #addBroker(setting: BrokerSetting, routes: readonly TopicRoute[], clientId: string): Promise<void> {
+    if (routes.length === 0) return;
+    const { project } = this.#options;
+    const link = new MqttBrokerLink(this.#world, { ...setting, routes, project, clientId });
+    this.#links.push(link);
+    await this.#core.addTopics(link, { project, routes });
+  }
+
   /** Stops within 2 s; everything accepted is durable then, or was never acked. */
-  stop(): Promise<void> {
-    return this.#core.stop();
+  async stop(): Promise<void> {
+    await this.#ports.stop();
+    await this.#core.stop();
   }
 }

@@ -90,6 +90,24 @@ export class Intake {
     return this.#committer.accept(origin.project, origin.src, entries, () => {});
   }
 
+  /**
+   * Takes one entry that is no frame: the text of an agentless source, or what the gateway saw itself. Resolves when queued;
+   * `onDurable` is called once, when it is durable.
+   * @throws GatewayStopping
+   */
+  note(origin: Origin, stream: string, text: string, onDurable: () => void): Promise<void> {
+    const wallMs = this.#clock.wallMs();
+    const entry: NewEntry = {
+      src: origin.src,
+      stream,
+      msg: JSON.stringify(text),
+      timestamp: wallMs,
+      received: wallMs,
+      clock: "server",
+    };
+    return this.#committer.accept(origin.project, origin.src, [entry], onDurable);
+  }
+
   /** Clause 3.7: without `boot` entries are taken as they come. */
   #plainFrame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> {
     const entries: NewEntry[] = [];

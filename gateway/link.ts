@@ -53,6 +53,10 @@ export interface TopicMessage {
   readonly topic: string;
   readonly payload: Uint8Array;
   readonly retained: boolean;
+  /** The sender says that it may have sent it before (DUP). */
+  readonly isRepeat?: boolean;
+  /** Who sent it, where the link has checked a credential: topics without these names are read with them. */
+  readonly sender?: { readonly project: string; readonly device?: string };
 }
 
 export type TopicListener = (message: TopicMessage, done: (outcome: TopicOutcome) => void) => void;

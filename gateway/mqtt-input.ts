@@ -1,36 +1,59 @@
 import type { Clock } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
+import { STREAM_DEFAULT, STREAM_PRESENCE } from "../protocol/entry.ts";
 import type { Frame } from "../protocol/frame.ts";
 import { decodeFrame } from "../protocol/frame-decoder.ts";
-import { commandTopic, parseDeviceTopic } from "../protocol/mqtt-topics.ts";
 import { checkSrc, isOwnSrc, isProject } from "../protocol/names.ts";
-import type { Intake } from "./intake.ts";
+import { decodeUtf8 } from "../protocol/utf8.ts";
+import type { Intake, Origin } from "./intake.ts";
+import type { LineSessions } from "./line-sessions.ts";
 import { type TopicLink, type TopicMessage, TopicOutcome } from "./link.ts";
+import { parseLogLine } from "./log-line.ts";
 import { GatewayStopping } from "./pauses.ts";
+import { type Presence, parsePresence } from "./presence.ts";
 import { encodeReply, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
+import { BOARD_ROUTES, TopicKind, type TopicRoute } from "./topic-route.ts";
 
 export interface MqttInputOptions {
   /** Only topics of this project are taken; without it, of any (the link has checked whose they are). */
   readonly project?: string;
+  /** What is heard; boards with the agent where absent. */
+  readonly routes?: readonly TopicRoute[];
 }
+
+/** Longest text of one entry from an agentless source; what is beyond is cut, flagged and counted. */
+const TEXT_BYTES_MAX = 65_536;
+const CUT_MARK = " [cut]";
 
 type Done = (outcome: TopicOutcome) => void;
 
-/** Frames of boards that speak MQTT (docs/protocol.md 8). */
+/** A message whose topic is one of ours. `device` is absent where only the frame can say it (docs/protocol.md 8.8). */
+interface Heard {
+  readonly route: TopicRoute;
+  readonly project: string;
+  readonly device: string | undefined;
+}
+
+/** What boards publish: frames, presence, and the lines of those without the agent (docs/protocol.md 8). */
 export class MqttInput {
   readonly #link: TopicLink;
   readonly #intake: Intake;
+  readonly #lines: LineSessions;
+  readonly #presence: Presence;
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #seldomLog: SeldomLog;
-  readonly #options: MqttInputOptions;
+  readonly #project: string | undefined;
+  readonly #routes: readonly TopicRoute[];
   #stopping = false;
 
   constructor(
     world: {
       readonly link: TopicLink;
       readonly intake: Intake;
+      readonly lines: LineSessions;
+      readonly presence: Presence;
       readonly clock: Clock;
       readonly counters: Counters;
       readonly seldomLog: SeldomLog;
@@ -39,10 +62,13 @@ export class MqttInput {
   ) {
     this.#link = world.link;
     this.#intake = world.intake;
+    this.#lines = world.lines;
+    this.#presence = world.presence;
     this.#clock = world.clock;
     this.#counters = world.counters;
     this.#seldomLog = world.seldomLog;
-    this.#options = options;
+    this.#project = options.project;
+    this.#routes = options.routes ?? BOARD_ROUTES;
   }
 
   /** @throws what the link throws when it cannot start. */
@@ -64,60 +90,126 @@ export class MqttInput {
       done(TopicOutcome.Stopped);
       return;
     }
-    const topic = parseDeviceTopic(message.topic);
-    const isOurs =
-      topic?.kind === "log" &&
-      isProject(topic.project) &&
-      checkSrc(topic.device).ok &&
-      topic.project === (this.#options.project ?? topic.project);
-    if (topic === undefined || !isOurs) {
+    const heard = this.#heard(message);
+    if (heard === undefined) {
       this.#discard("mqtt_bad_topic_messages_total", TopicOutcome.Refused, done);
       return;
     }
-    const { project, device } = topic;
+    if (heard.route.kind === TopicKind.Presence) {
+      this.#take(done, this.#presenceOf(heard, message, done));
+      return;
+    }
     if (message.retained) {
       this.#seldomLog.warn(
-        `retained ${project} ${device}`,
-        { project, device },
-        "a retained log frame is refused: publish without the retain flag",
+        `retained ${message.topic}`,
+        { topic: message.topic },
+        "a retained log message is refused: publish without the retain flag",
       );
       this.#discard("mqtt_retained_messages_total", TopicOutcome.Refused, done);
       return;
     }
+    const isFrame = heard.route.kind === TopicKind.Frames;
+    this.#take(done, isFrame ? this.#frame(heard, message, done) : this.#text(heard, message, done));
+  }
+
+  #heard({ topic, sender }: TopicMessage): Heard | undefined {
+    for (const route of this.#routes) {
+      const values = route.template.match(topic);
+      if (values === undefined) continue;
+      const project = values.project ?? this.#project ?? sender?.project;
+      if (project === undefined || !isProject(project)) return undefined;
+      if (this.#project !== undefined && project !== this.#project) return undefined;
+      const device = values.device ?? sender?.device;
+      if (device !== undefined && !checkSrc(device).ok) return undefined;
+      if (device === undefined && route.kind !== TopicKind.Frames) return undefined;
+      return { route, project, device };
+    }
+    return undefined;
+  }
+
+  #take(done: Done, taken: Promise<void>): void {
+    taken.catch((error: unknown) => {
+      if (!(error instanceof GatewayStopping)) throw error;
+      done(TopicOutcome.Stopped);
+    });
+  }
+
+  async #frame(heard: Heard, message: TopicMessage, done: Done): Promise<void> {
+    const { topic } = message;
     const decoded = decodeFrame(message.payload);
-    if (!decoded.ok) {
-      this.#seldomLog.warn(
-        `bad ${project} ${device}`,
-        { project, device, problem: decoded.problem.text },
-        "no frame in what a board published",
-      );
+    const device = heard.device ?? (decoded.ok ? decoded.value.src : undefined);
+    if (!decoded.ok || device === undefined || !checkSrc(device).ok) {
+      const problem = decoded.ok ? "src: required on this topic" : decoded.problem.text;
+      this.#seldomLog.warn(`bad ${topic}`, { topic, problem }, "no frame in what a board published");
       this.#discard("mqtt_bad_frames_total", TopicOutcome.Done, done);
       return;
     }
-    void this.#frame(project, device, decoded.value, done);
-  }
-
-  async #frame(project: string, device: string, frame: Frame, done: Done): Promise<void> {
+    const frame = decoded.value;
+    const { project, route } = heard;
     // Clause 8.6: this sender waits for our ack and not for its broker's.
     const isAckedEarly = frame.boot !== undefined && !this.#link.senderWaits;
     const onReply = (reply: Reply): void => {
-      const bytes = encodeReply(reply, frame, this.#clock.wallMs());
-      if (bytes !== undefined) this.#link.publish(commandTopic(project, device), bytes);
+      this.#answer(route, { project, src: device }, frame, reply);
       if (!isAckedEarly) done(TopicOutcome.Done);
     };
     if (frame.src !== undefined && !isOwnSrc(frame.src, device)) {
       this.#counters.add("mqtt_foreign_source_frames_total");
       this.#intake.refuse(frame, `src: ${device} may log as itself only`, onReply);
-      if (isAckedEarly) done(TopicOutcome.Done);
+    } else {
+      await this.#intake.frame({ project, src: device }, frame, this.#intake.receipt(), onReply);
+    }
+    if (isAckedEarly) done(TopicOutcome.Done);
+  }
+
+  #answer(route: TopicRoute, { project, src }: Origin, frame: Frame, reply: Reply): void {
+    const bytes = encodeReply(reply, frame, this.#clock.wallMs());
+    if (bytes === undefined) return;
+    // A name of the form //host/device answers to its last part (8.2).
+    const topic = route.answers?.fill({ project, device: src.replace(/^\/\/[^/]*\//, "") });
+    if (topic !== undefined) this.#link.publish(topic, bytes);
+    else this.#counters.add("mqtt_unanswerable_frames_total");
+  }
+
+  async #text({ route, project, device = "" }: Heard, message: TopicMessage, done: Done): Promise<void> {
+    const onDurable = (): void => done(TopicOutcome.Done);
+    const { payload } = message;
+    const isCut = payload.length > TEXT_BYTES_MAX;
+    if (isCut) this.#counters.add("mqtt_cut_texts_total");
+    const whole = decodeUtf8(isCut ? payload.subarray(0, TEXT_BYTES_MAX) : payload).text;
+    const text = isCut ? whole + CUT_MARK : whole.replace(/\r?\n$/, "");
+    if (text === "") {
+      this.#discard("mqtt_empty_messages_total", TopicOutcome.Done, done);
       return;
     }
-    try {
-      await this.#intake.frame({ project, src: device }, frame, this.#intake.receipt(), onReply);
-      if (isAckedEarly) done(TopicOutcome.Done);
-    } catch (error) {
-      if (!(error instanceof GatewayStopping)) throw error;
-      done(TopicOutcome.Stopped);
+    const origin = { project, src: device };
+    const line = route.kind === TopicKind.Text ? undefined : parseLogLine(text, route.kind);
+    if (line !== undefined) {
+      this.#counters.add("mqtt_log_lines_total");
+      await this.#lines.line(origin, line, message.isRepeat === true, onDurable);
+      return;
     }
+    this.#counters.add(
+      route.kind === TopicKind.Text ? "mqtt_texts_total" : "mqtt_unnumbered_log_lines_total",
+    );
+    await this.#intake.note(origin, STREAM_DEFAULT, text, onDurable);
+  }
+
+  async #presenceOf({ project, device = "" }: Heard, message: TopicMessage, done: Done): Promise<void> {
+    const isOnline = parsePresence(message.payload);
+    if (isOnline === undefined) {
+      this.#discard("mqtt_bad_presence_messages_total", TopicOutcome.Done, done);
+      return;
+    }
+    const isNews = this.#presence.set(project, device, isOnline);
+    // What the broker kept is how things stand, and no event.
+    if (!isNews || message.retained) {
+      done(TopicOutcome.Done);
+      return;
+    }
+    const origin = { project, src: device };
+    await this.#intake.note(origin, STREAM_PRESENCE, isOnline ? "online" : "offline", () =>
+      done(TopicOutcome.Done),
+    );
   }
 
   #discard(counter: string, outcome: TopicOutcome, done: Done): void {

@@ -1,6 +1,7 @@
 import type { Counters } from "../host/counters.ts";
 import { encodeUtf8 } from "../protocol/utf8.ts";
 import type { ByteLink } from "./link.ts";
+import type { WireEcho } from "./wire-echo.ts";
 
 /** Lines that wait while the board does not read; beyond it the oldest goes, for what it answered is asked again. */
 const LINES_MAX = 64;
@@ -9,14 +10,17 @@ const LINES_MAX = 64;
 export class SerialDownlink {
   readonly #link: ByteLink;
   readonly #counters: Counters;
+  readonly #echo: WireEcho | undefined;
   /** Lines in order; those with a key stand for the newest of that key. */
   readonly #waiting = new Map<string, string>();
   #order = 0;
   #writing = false;
 
-  constructor(link: ByteLink, counters: Counters) {
+  /** @param echo of a half-duplex wire */
+  constructor(link: ByteLink, counters: Counters, echo?: WireEcho) {
     this.#link = link;
     this.#counters = counters;
+    this.#echo = echo;
   }
 
   /** @param key a waiting line of the same key is replaced; undefined for a line that stands alone. */
@@ -34,8 +38,14 @@ export class SerialDownlink {
 
   async #write(): Promise<void> {
     this.#writing = true;
-    for (const [name, line] of this.#waiting) {
+    for (;;) {
+      if (this.#echo !== undefined) await this.#echo.untilQuiet();
+      // After the wait: by then a newer ack may stand in the place of this one.
+      const next = this.#waiting.entries().next();
+      if (next.done) break;
+      const [name, line] = next.value;
       this.#waiting.delete(name);
+      this.#echo?.sent(line);
       const isTaken = await this.#link.write(encodeUtf8(line));
       if (!isTaken) this.#counters.add("serial_downlink_dropped_lines_total");
     }

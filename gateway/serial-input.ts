@@ -14,11 +14,14 @@ import { encodeReply, knownUtcMs, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
 import { SerialDownlink } from "./serial-downlink.ts";
 import type { Receipt } from "./source-session.ts";
+import { WireEcho } from "./wire-echo.ts";
 
 export interface SerialInputOptions {
   readonly project: string;
   /** Source of the port; without it the first frame's `src`, until then the port's name (docs/protocol.md 7.8). */
   readonly source?: string;
+  /** What is sent comes back on the same pair of wires. */
+  readonly isHalfDuplex?: boolean;
 }
 
 /** Lines read and not yet taken, in bytes; beyond it the port is not read, and the board feels it. */
@@ -50,6 +53,7 @@ export class SerialInput {
   readonly #seldomLog: SeldomLog;
   readonly #options: SerialInputOptions;
   readonly #downlink: SerialDownlink;
+  readonly #echo: WireEcho | undefined;
 
   readonly #backlog = new Fifo<ReadLine>();
   #backlogBytes = 0;
@@ -91,7 +95,8 @@ export class SerialInput {
     this.#log = world.log;
     this.#seldomLog = world.seldomLog;
     this.#options = options;
-    this.#downlink = new SerialDownlink(world.link, world.counters);
+    this.#echo = options.isHalfDuplex ? new WireEcho(world.clock, world.timers) : undefined;
+    this.#downlink = new SerialDownlink(world.link, world.counters, this.#echo);
   }
 
   /** What its entries are filed under now. */
@@ -102,7 +107,10 @@ export class SerialInput {
   start(): void {
     this.#link.start({
       onUp: (portName) => this.#up(portName),
-      onBytes: (bytes) => this.#parser?.write(bytes),
+      onBytes: (bytes) => {
+        this.#echo?.heard();
+        this.#parser?.write(bytes);
+      },
       onDown: () => this.#down(),
     });
   }
@@ -168,6 +176,10 @@ export class SerialInput {
   }
 
   #read(line: string): void {
+    if (this.#echo?.isEcho(line)) {
+      this.#counters.add("serial_echo_lines_total");
+      return;
+    }
     this.#backlog.push({ line, receipt: this.#intake.receipt() });
     this.#backlogBytes += line.length;
     if (this.#backlogBytes > BACKLOG_BYTES_MAX && !this.#paused) {

@@ -1,27 +1,35 @@
 import { bad, type Decoded, good } from "../protocol/decoded.ts";
+import { type PortPattern, parsePortPattern } from "./port-pattern.ts";
 
-/** One serial port as somebody configured it. */
+/** How the wire says "stop" (docs/gateway.md). */
+export const FlowControl = { None: "none", RtsCts: "rts-cts", XonXoff: "xon-xoff" } as const;
+export type FlowControl = (typeof FlowControl)[keyof typeof FlowControl];
+
+/** One serial port, or all that a pattern finds, as somebody configured it. */
 export interface SerialSetting {
-  /** Device node, best a stable one: `/dev/serial/by-id/...`. */
-  readonly path: string;
+  readonly pattern: PortPattern;
   readonly baud: number;
   /** Source of everything on it (docs/protocol.md 7.8). */
   readonly source?: string;
+  readonly flowControl?: FlowControl;
+  /** One pair of wires both ways (RS-485): what is sent comes back, and two must not speak at once. */
+  readonly isHalfDuplex?: boolean;
 }
 
 export const BAUD_DEFAULT = 115_200;
 const BAUD_MIN = 50;
 /** What the fastest USB adapters do. */
 const BAUD_MAX = 12_000_000;
+/** A colon before anything but digits belongs to the path (`/dev/serial/by-path/...-usb-0:1:1.0-port0`). */
+const WITH_BAUD = /^(usb:[0-9a-f]{4}:[0-9a-f]{4}(?:\/[^:]*)?|(?!usb:).*):([0-9]+)$/is;
 
-/** Reads `PATH[:BAUD]`. A colon before anything but digits belongs to the path (`/dev/serial/by-path/...-usb-0:1:1.0-port0`). */
+/** Reads `PATH[:BAUD]`, where PATH is a device, a glob, or `usb:VENDOR:PRODUCT[/SERIAL]`. */
 export function parseSerialSetting(text: string): Decoded<SerialSetting> {
-  const [, path = text, digits] = /^(.*):([0-9]+)$/.exec(text) ?? [];
+  const [, path = text, digits] = WITH_BAUD.exec(text) ?? [];
   const baud = digits === undefined ? BAUD_DEFAULT : Number(digits);
-  if (path === "") return bad("serial: a path is missing, as in /dev/ttyUSB0:115200");
-  if (path.includes("\0")) return bad("serial: a path must not hold a NUL");
   if (baud < BAUD_MIN || baud > BAUD_MAX) {
     return bad(`serial: ${digits} baud is not between ${BAUD_MIN} and ${BAUD_MAX}`);
   }
-  return good({ path, baud });
+  const pattern = parsePortPattern(path);
+  return pattern.ok ? good({ pattern: pattern.value, baud }) : bad(`serial: ${pattern.problem.text}`);
 }

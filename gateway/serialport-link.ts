@@ -10,17 +10,26 @@ import { Backoff } from "./backoff.ts";
 import { LineBound } from "./line-bound.ts";
 import type { ByteLink, ByteLinkEvents, LineParserFactory } from "./link.ts";
 import { explainOpenError } from "./serial-port-error.ts";
-import type { SerialSetting } from "./serial-setting.ts";
+import type { FlowControl } from "./serial-setting.ts";
 
 const BY_ID_FOLDER = "/dev/serial/by-id";
 /** A board that re-enumerates is back within a second or two. */
 const REOPEN = { firstMs: 100, maxMs: 2_000 };
 
+export interface SerialportOptions {
+  /** For people: `/dev/ttyUSB0`. */
+  readonly name: string;
+  /** What to open now; undefined while the device is not there. */
+  readonly locate: () => Promise<string | undefined>;
+  readonly baud: number;
+  readonly flowControl?: FlowControl;
+}
+
 /** A real serial port, opened again whenever its device comes back. */
 export class SerialportLink implements ByteLink {
   readonly #timers: Timers;
   readonly #log: ProcessLog;
-  readonly #setting: SerialSetting;
+  readonly #options: SerialportOptions;
   readonly #backoff: Backoff;
   #events: ByteLinkEvents | undefined;
   #port: SerialPort | undefined;
@@ -28,6 +37,8 @@ export class SerialportLink implements ByteLink {
   #reopenTimer: Timer | undefined;
   #stopped = false;
   #paused = false;
+  /** Of the open port. */
+  #path = "";
   #deviceNumber: number | undefined;
   #lastComplaint = "";
   /** Writes under way, to be told when the device goes. */
@@ -35,16 +46,16 @@ export class SerialportLink implements ByteLink {
 
   constructor(
     world: { readonly timers: Timers; readonly random: Random; readonly log: ProcessLog },
-    setting: SerialSetting,
+    options: SerialportOptions,
   ) {
     this.#timers = world.timers;
     this.#log = world.log;
-    this.#setting = setting;
+    this.#options = options;
     this.#backoff = new Backoff(world.random, REOPEN);
   }
 
   get name(): string {
-    return this.#setting.path;
+    return this.#options.name;
   }
 
   start(events: ByteLinkEvents): void {
@@ -80,7 +91,7 @@ export class SerialportLink implements ByteLink {
    * end. The device number tells: it is not given out again while we hold the port open.
    */
   async #resumeIfThere(port: SerialPort): Promise<void> {
-    const isThere = (await deviceNumber(this.#setting.path)) === this.#deviceNumber;
+    const isThere = (await deviceNumber(this.#path)) === this.#deviceNumber;
     if (this.#port !== port || this.#paused) return;
     if (isThere) port.resume();
     else port.close(() => {});
@@ -103,13 +114,29 @@ export class SerialportLink implements ByteLink {
   }
 
   async #tryOpen(): Promise<void> {
-    const { path, baud } = this.#setting;
+    const { locate, baud, flowControl } = this.#options;
+    const path = await locate();
+    if (path === undefined) {
+      this.#complain(`${this.name}: no such device; is the board plugged in?`);
+      this.#reopenLater();
+      return;
+    }
     // Not hanging up on close: a restart of the gateway must not reset the boards whose reset hangs on DTR.
-    const port = new SerialPort({ path, baudRate: baud, autoOpen: false, hupcl: false });
+    const port = new SerialPort({
+      path,
+      baudRate: baud,
+      autoOpen: false,
+      hupcl: false,
+      // Held for us alone: of two gateways on one port each would get half of the bytes.
+      lock: true,
+      rtscts: flowControl === "rts-cts",
+      xon: flowControl === "xon-xoff",
+      xoff: flowControl === "xon-xoff",
+    });
     port.on("error", () => {}); // What fails says so to its caller, and a device that went says `close`.
     const error = await new Promise<Error | null>((resolve) => port.open(resolve));
     if (error !== null) {
-      await this.#complain(error);
+      this.#complain(await explainOpenError(path, error));
       this.#reopenLater();
       return;
     }
@@ -120,6 +147,7 @@ export class SerialportLink implements ByteLink {
     this.#backoff.reset();
     this.#lastComplaint = "";
     this.#port = port;
+    this.#path = path;
     port.on("close", () => this.#down(port));
     this.#deviceNumber = await deviceNumber(path);
     const portName = await nameOf(path);
@@ -149,8 +177,7 @@ export class SerialportLink implements ByteLink {
   }
 
   /** The same words are said once, however long the port stays away. */
-  async #complain(error: Error): Promise<void> {
-    const complaint = await explainOpenError(this.name, error);
+  #complain(complaint: string): void {
     if (complaint === this.#lastComplaint) return;
     this.#lastComplaint = complaint;
     this.#log.warn({ port: this.name }, complaint);

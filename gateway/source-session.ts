@@ -91,7 +91,8 @@ export class SourceSession {
   async #take(frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> {
     const { committer, counters } = this.#world;
     const { project, src, boot } = this.#identity;
-    this.#acceptedMark ??= await this.#askMark(frame.first);
+    this.#acceptedMark ??=
+      frame.joinsAt === undefined ? await this.#askMark(frame.first) : this.#joinAt(frame.joinsAt);
     if (frame.clock === "uptime" && frame.now !== undefined) {
       this.#clockMap.observe(frame.now, receipt.monotonicMs);
     }
@@ -210,6 +211,11 @@ export class SourceSession {
       type: "ack",
       ack: { boot: frame.boot ?? boot, seq: this.#durableMark, ...(resend && { resend }) },
     };
+  }
+
+  #joinAt(seq: number): number {
+    this.#durableMark = seq - 1;
+    return seq - 1;
   }
 
   async #askMark(first: number | undefined): Promise<number> {

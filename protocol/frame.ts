@@ -29,6 +29,8 @@ export interface Frame {
   readonly now?: number;
   /** Oldest seq of `boot` that the board still holds. */
   readonly first?: number;
+  /** Never on a wire: the sender was met in the middle of its boot, and what is below this seq was never sent here (8.10). */
+  readonly joinsAt?: number;
   /** True: cumulative acks; false: this link has none; absent: an answer for each command. */
   readonly ack?: boolean;
   readonly commands: readonly Command[];

@@ -256,13 +256,13 @@ export const MUTANTS = [
   ),
   mqtt(
     "mqtt: the broker's next message waits for ever",
-    "if (isAckedEarly) done(TopicOutcome.Done);\n    } catch",
-    "} catch",
+    "    if (isAckedEarly) done(TopicOutcome.Done);\n  }\n",
+    "  }\n",
   ),
   mqtt(
     "mqtt: acks go to another project's topic",
-    "this.#link.publish(commandTopic(project, device), bytes);",
-    'this.#link.publish(commandTopic("default", device), bytes);',
+    "route.answers?.fill({ project, device: src",
+    'route.answers?.fill({ project: "default", device: src',
   ),
   mutant("gateway/clock-map.ts", "clock: estimates may fall", "return this.#lastMs;", "return utcMs;"),
   mutant(

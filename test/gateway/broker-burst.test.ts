@@ -7,7 +7,10 @@ import { GatewayCore } from "../../gateway/gateway-core.ts";
 import { connectPacket, subscribePacket } from "../../sim/load/mqtt-wire.ts";
 import { realWorld, until } from "../support/gateway-world.ts";
 
-const auth: BrokerAuth = { authenticate: async (userName) => ({ project: userName }) };
+const auth: BrokerAuth = {
+  authenticate: async (userName) => ({ project: userName }),
+  isStillGood: () => true,
+};
 const ACKS = 30_000;
 const PACKET = Buffer.alloc(16 * 1024, 0x20);
 

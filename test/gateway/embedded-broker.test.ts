@@ -9,13 +9,22 @@ import {
   type EmbeddedBrokerOptions,
 } from "../../gateway/embedded-broker.ts";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
+import { BOARD_ROUTES, TopicKind } from "../../gateway/topic-route.ts";
+import { TopicTemplate } from "../../gateway/topic-template.ts";
 import { logFrame } from "../support/frames.ts";
 import { realWorld, until } from "../support/gateway-world.ts";
 
 const KEYS: Readonly<Record<string, string>> = { default: "key-of-default", other: "key-of-other" };
+/** Boards with secrets of their own, in project `default`. */
+const DEVICES: Record<string, string> = { kitchen: "secret-of-kitchen", cellar: "secret-of-cellar" };
+const revoked = new Set<string>();
 const auth: BrokerAuth = {
-  authenticate: async (userName, password) =>
-    Object.hasOwn(KEYS, userName) && KEYS[userName] === password ? { project: userName } : undefined,
+  authenticate: async (userName, password) => {
+    if (Object.hasOwn(KEYS, userName) && KEYS[userName] === password) return { project: userName };
+    const isBoard = Object.hasOwn(DEVICES, userName) && DEVICES[userName] === password;
+    return isBoard ? { project: "default", device: userName } : undefined;
+  },
+  isStillGood: ({ device }) => device === undefined || !revoked.has(device),
 };
 
 const CREDENTIALS = { username: "default", password: "key-of-default" };
@@ -39,7 +48,8 @@ describe("the embedded broker, with a real MQTT client", () => {
       { ...world, auth, seldomLog: core.seldomLog },
       { host: "127.0.0.1", port: 0, ...options },
     );
-    await core.addTopics(broker);
+    const { routes } = options;
+    await core.addTopics(broker, routes === undefined ? {} : { routes });
     ends.push(() => core.stop());
     const port = broker.address?.port ?? 0;
     const count = (name: string): number => world.counters.values()[name] ?? 0;
@@ -118,7 +128,7 @@ describe("the embedded broker, with a real MQTT client", () => {
     const error = await client(port, shown as IClientOptions).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code });
     expect(count("mqtt_refused_connects_total")).toBe(1);
-    expect(log.lines.at(-1)?.text).toContain("use the project as user name and an API key");
+    expect(log.lines.at(-1)?.text).toContain("a board's name and its own secret");
     for (const secret of ["wrong", "key-of"]) expect(log.text).not.toContain(secret);
   });
 
@@ -155,6 +165,145 @@ describe("the embedded broker, with a real MQTT client", () => {
     await closed;
     await good.publishAsync(LOG, logFrame({}, [{ id: 1, msg: "fine" }]), { qos: 1 });
     expect(uplink.entries.map(({ msg }) => msg)).toEqual(['"fine"']);
+  });
+
+  test.each([
+    ["wildcards", "boardlog/default/+/log"],
+    ["only a wildcard", "#"],
+    ["no topic at all", ""],
+    ["64 KiB", `boardlog/default/${"k".repeat(65_500)}/log`],
+    ["bytes that are no UTF-8", "boardlog/default/\xff\xfe/log"],
+  ])("a hand-made publish on a topic with %s closes that connection only", async (_what, topic) => {
+    const { port, uplink } = await started();
+    const good = await client(port);
+    const socket = rawConnection(port);
+    const field = (text: string): Buffer => {
+      const bytes = Buffer.from(text, "latin1");
+      return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
+    };
+    const packet = (head: number, body: Buffer): Buffer => {
+      const length: number[] = [];
+      for (let rest = body.length; length.length === 0 || rest > 0; rest >>= 7)
+        length.push((rest & 127) | (rest > 127 ? 128 : 0));
+      return Buffer.concat([Buffer.from([head, ...length]), body]);
+    };
+    const { username, password } = CREDENTIALS;
+    const head = Buffer.from([4, 0xc2, 0, 60]);
+    const connect = [field("MQTT"), head, field("raw"), field(username), field(password)];
+    socket.write(packet(0x10, Buffer.concat(connect)));
+    const [connack] = (await once(socket, "data")) as [Buffer];
+    expect(connack[3]).toBe(0);
+    const closed = once(socket, "close");
+    const payload = Buffer.from(logFrame({}, [{ id: 1, msg: "x" }]));
+    socket.write(packet(0x32, Buffer.concat([field(topic), Buffer.from([0, 1]), payload])));
+    await closed;
+    await good.publishAsync(LOG, logFrame({}, [{ id: 1, msg: "fine" }]), { qos: 1 });
+    expect(uplink.entries.map(({ msg }) => msg)).toEqual(['"fine"']);
+  });
+
+  test("a board with a secret of its own speaks and hears as itself alone", async () => {
+    const { port, uplink, count } = await started();
+    const kitchen = await client(port, { username: "kitchen", password: "secret-of-kitchen" });
+    const heard: string[] = [];
+    kitchen.on("message", (topic) => heard.push(topic));
+    const granted = async (filter: string): Promise<boolean> =>
+      (await kitchen.subscribeAsync(filter).catch(() => [{ qos: 128 }]))[0]?.qos !== 128;
+    expect(await granted("boardlog/default/+/cmd")).toBe(false);
+    expect(await granted("boardlog/default/cellar/cmd")).toBe(false);
+    expect(await granted(CMD)).toBe(true);
+    await kitchen.publishAsync(LOG, logFrame({ boot: 1, ack: true }, [{ id: 1, msg: "mine" }]), { qos: 1 });
+    await until("its ack", () => heard.length === 1);
+    const closed = closing(kitchen);
+    kitchen.publish("boardlog/default/cellar/log", logFrame({}, [{ id: 1, msg: "not mine" }]), { qos: 1 });
+    await closed;
+    expect(uplink.entries.map(({ src, msg }) => [src, msg])).toEqual([["kitchen", '"mine"']]);
+    expect(count("mqtt_refused_publishes_total")).toBe(1);
+    const wrong = await client(port, { username: "cellar", password: "secret-of-kitchen" }).catch(
+      (error: unknown) => error,
+    );
+    expect(wrong).toMatchObject({ code: 4 });
+  });
+
+  test("a revoked secret ends at the next contact, and the line that came with it is not acked", async () => {
+    const { port, uplink, count } = await started();
+    ends.push(async () => revoked.clear());
+    const board = await client(port, { username: "kitchen", password: "secret-of-kitchen" });
+    await board.publishAsync(LOG, logFrame({}, [{ id: 1, msg: "before" }]), { qos: 1 });
+    revoked.add("kitchen");
+    const closed = closing(board);
+    board.publish(LOG, logFrame({}, [{ id: 2, msg: "after" }]), { qos: 1 });
+    await closed;
+    expect(uplink.texts("kitchen")).toEqual(["before"]);
+    expect(count("mqtt_revoked_connections_total")).toBe(1);
+  });
+
+  test("names without end on one connection are stopped, and a board that was there goes on", async () => {
+    const { port, uplink, count } = await started();
+    const bridge = await client(port);
+    bridge.on("error", () => {});
+    const closed = closing(bridge);
+    for (let index = 0; index <= 1_000; index++) {
+      bridge.publish(`boardlog/default/b${index}/log`, logFrame({}, [{ id: 1, msg: "x" }]), { qos: 1 });
+    }
+    await closed;
+    expect(count("mqtt_sources_over_limit_total")).toBe(1);
+    expect(uplink.texts("b1000")).toEqual([]);
+    const board = await client(port);
+    await board.publishAsync("boardlog/default/b1/log", logFrame({}, [{ id: 2, msg: "y" }]), { qos: 1 });
+    expect(uplink.texts("b1").at(-1)).toBe("y");
+  });
+
+  test("a will on the presence topic says that a board went; a good-bye does not", async () => {
+    const { port, uplink, core } = await started();
+    const will = (name: string): IClientOptions => ({
+      username: name,
+      password: `secret-of-${name}`,
+      will: {
+        topic: `boardlog/default/${name}/state`,
+        payload: Buffer.from("offline"),
+        qos: 1,
+        retain: true,
+      },
+    });
+    const kitchen = await client(port, will("kitchen"));
+    const cellar = await client(port, will("cellar"));
+    for (const [name, board] of [
+      ["kitchen", kitchen],
+      ["cellar", cellar],
+    ] as const)
+      await board.publishAsync(`boardlog/default/${name}/state`, "online", { qos: 1, retain: true });
+    expect(core.presence.counts).toEqual({ online: 2, offline: 0 });
+    await cellar.endAsync();
+    kitchen.stream.destroy();
+    await until("the will", () => uplink.texts("kitchen", "presence").length === 2);
+    expect(uplink.texts("kitchen", "presence")).toEqual(["online", "offline"]);
+    expect(uplink.texts("cellar", "presence")).toEqual(["online"]);
+  });
+
+  test("devices without the agent are heard on topics of their own, as the credential says", async () => {
+    const routes = [
+      ...BOARD_ROUTES,
+      { template: TopicTemplate.of("<device>/debug/log"), kind: TopicKind.Shelly },
+      {
+        template: TopicTemplate.of("boardlog/rpc"),
+        kind: TopicKind.Frames,
+        answers: TopicTemplate.of("<device>/rpc"),
+      },
+    ];
+    const { port, uplink } = await started({ routes });
+    const kitchen = await client(port, { username: "kitchen", password: "secret-of-kitchen" });
+    const heard: string[] = [];
+    kitchen.on("message", (topic, payload) => heard.push(`${topic} ${payload.toString()}`));
+    await kitchen.subscribeAsync("kitchen/rpc");
+    await kitchen.publishAsync("kitchen/debug/log", "kitchen 0 1.000 2|started", { qos: 1 });
+    const frame = logFrame({ src: "//any.host/kitchen" }, [{ id: 7, msg: "by clubby" }]);
+    await kitchen.publishAsync("boardlog/rpc", frame, { qos: 1 });
+    await until("the answer", () => heard.length === 1);
+    expect(heard[0]).toMatch(/^kitchen\/rpc .*"id":7,"status":0/);
+    expect(uplink.texts("kitchen")).toEqual(["started", "by clubby"]);
+    const foreign = logFrame({ src: "cellar" }, [{ id: 8, msg: "not mine" }]);
+    await kitchen.publishAsync("boardlog/rpc", foreign, { qos: 1 });
+    expect(uplink.texts("cellar")).toEqual([]);
   });
 
   test("a retained frame is refused and counted, and nothing is kept for later subscribers", async () => {

@@ -1,28 +1,137 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import type { TSchema } from "typebox";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { GatewaySettingsSchema, gatewaySettings } from "../../cli/gateway-settings.ts";
+import { MqttProtocol } from "../../gateway/mqtt-connection.ts";
 
 const EXAMPLE = new URL("../../packaging/gateway.yaml", import.meta.url);
+const SECRETS = ["service-key", "mqtt-key", "broker-password", "gateway.key", "broker-ca.crt", "gateway.crt"];
 
-test("the example file is good and names every setting", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "boardlog-settings-"));
-  try {
-    const text = await readFile(EXAMPLE, "utf8");
-    for (const name of ["service-key", "mqtt-key"]) await writeFile(join(folder, name), "secret\n");
-    const path = join(folder, "gateway.yaml");
-    await writeFile(path, text.replaceAll("$CREDENTIALS_DIRECTORY", folder));
-    const settings = await gatewaySettings(path);
-    expect(settings).toMatchObject({ id: "shelf-pi", project: "default", service: { key: "secret" } });
-    expect(settings.serial[1]).toEqual({ path: "/dev/ttyUSB1", baud: 9600, source: "greenhouse" });
-    const { properties } = GatewaySettingsSchema;
-    for (const name of Object.keys(properties)) expect(text).toMatch(new RegExp(`^${name}:`, "m"));
-    for (const inner of [properties.service, properties.spool, properties.mqtt]) {
-      for (const name of Object.keys(inner.properties))
-        expect(text).toMatch(new RegExp(`^ {2}${name}:`, "m"));
-    }
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+let folder = "";
+let example = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "boardlog-settings-"));
+  example = (await readFile(EXAMPLE, "utf8"))
+    .replaceAll("$CREDENTIALS_DIRECTORY", folder)
+    .replaceAll("/etc/boardlog", folder);
+  for (const name of SECRETS) await writeFile(join(folder, name), "secret\n");
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The example with every setting on. */
+function whole(): string {
+  return example.replaceAll(/^#(?! )(?=\w)|^#(?= {2,})/gm, "");
+}
+
+async function settingsOf(text: string, env: NodeJS.ProcessEnv = {}) {
+  const path = join(folder, "gateway.yaml");
+  await writeFile(path, text);
+  return gatewaySettings(path, env);
+}
+
+/** Names of all settings below a schema that the value does not hold. */
+function missing(schema: TSchema, values: readonly unknown[], at: string): string[] {
+  const { anyOf, items, properties } = schema as {
+    anyOf?: readonly TSchema[];
+    items?: TSchema;
+    properties?: Record<string, TSchema>;
+  };
+  if (anyOf !== undefined) return anyOf.flatMap((each) => missing(each, values, at));
+  if (items !== undefined) return missing(items, values.flat(), `${at}[]`);
+  if (properties === undefined) return [];
+  const objects = values.filter((value): value is object => typeof value === "object" && value !== null);
+  return Object.entries(properties).flatMap(([name, member]) => {
+    const inner = objects
+      .filter((value) => Object.hasOwn(value, name))
+      .map((value) => Reflect.get(value, name));
+    return inner.length === 0 ? [`${at}.${name}`] : missing(member, inner, `${at}.${name}`);
+  });
+}
+
+describe("the example file", () => {
+  test("is good as it is installed, and hears every serial adapter", async () => {
+    const settings = await settingsOf(example);
+    expect(settings).toMatchObject({ project: "default", service: { key: "secret" }, brokers: [] });
+    expect(settings.serial.map(({ pattern }) => pattern.text)).toEqual(["/dev/serial/by-id/*"]);
+    expect(settings.mqtt).toBeUndefined();
+  });
+
+  test("with every setting on it is good too, and holds every setting there is", async () => {
+    const settings = await settingsOf(whole());
+    expect(settings).toMatchObject({ id: "shelf-pi", mqtt: { key: "secret", listen: { port: 1883 } } });
+    expect(settings.serial[2]).toMatchObject({ baud: 115_200, source: "greenhouse", flowControl: "none" });
+    expect(settings.brokers[1]?.target).toMatchObject({ protocol: MqttProtocol.V5, password: "secret" });
+    expect(settings.brokers[1]?.routes.length).toBe(6);
+    expect(missing(GatewaySettingsSchema, [parse(whole())], "")).toEqual([]);
+  });
+});
+
+describe("settings that are wrong are said with the file, the line and the reason", () => {
+  const good = "data: /tmp/x\nservice:\n  url: http://x\n  keyFile: KEY\n";
+  test.each([
+    [`${good}spool:\n  maxMb: 3\n`, /gateway\.yaml:6: spool\.maxMb: must be >= 40/],
+    [
+      `${good}spool:\n  maxMb: 50\n  wenFull: wait\n`,
+      /:7: spool\.wenFull: no such setting; there are maxMb, whenFull/,
+    ],
+    [
+      `${good}serial:\n  - /dev/ttyUSB0\n  - path: usb:403:6001\n`,
+      /:7: serial\.1: usb:403:6001: must be usb:VENDOR/,
+    ],
+    [`${good}serial:\n  - path: /dev/ttyUSB0\n    flowControl: both\n`, /:6: serial\.0/],
+    [`${good}brokers:\n  - http://x\n`, /:6: brokers\.0: must be mqtt:\/\//],
+    [`${good}brokers:\n  - mqtt://x\n  - mqtt://x:1883\n`, /:7: brokers\.1: x:1883 is there twice/],
+    [`${good}brokers:\n  - url: mqtt://x\n    caFile: KEY\n`, /:6: brokers\.0\.url: must be mqtts:/],
+    [
+      `${good}brokers:\n  - url: mqtts://x\n    certFile: KEY\n`,
+      /:6: brokers\.0: certFile and certKeyFile: .* both/,
+    ],
+    [
+      `${good}brokers:\n  - url: mqtt://x\n    topics:\n      - topic: a/<board>\n        kind: text\n`,
+      /:8: brokers\.0\.topics\.0\.topic: <board> is no place/,
+    ],
+    [
+      `${good}brokers:\n  - url: mqtt://x\n    topics:\n      - topic: a/b\n        kind: text\n`,
+      /:8: .*must hold <device>/,
+    ],
+    [`${good}mqtt:\n  listen: here\n`, /:6: mqtt\.listen: here is not a PORT or HOST:PORT/],
+    [good.replace("KEY", "/nowhere"), /:4: service\.keyFile: cannot read \/nowhere: ENOENT/],
+    [good.replace("KEY", "$CREDENTIALS_DIRECTORY/key"), /:4: service\.keyFile: .*LoadCredential/],
+    ["data: /tmp/x\n", /service: required/],
+    ["data: [1\n", /gateway\.yaml: .*line 2/s],
+    ["- a\n", /gateway\.yaml: must be names with values/],
+  ])("%j", async (text, reason) => {
+    const failed = settingsOf(text.replaceAll("KEY", join(folder, "service-key")));
+    await expect(failed).rejects.toMatchObject({ name: "UserError", message: expect.stringMatching(reason) });
+  });
+});
+
+describe("the environment overrides the file", () => {
+  test("by the name of the setting, in YAML, parts of parts too", async () => {
+    const settings = await settingsOf(example, {
+      BOARDLOG_GATEWAY_ID: "other",
+      BOARDLOG_GATEWAY_SPOOL_MAX_MB: "200",
+      BOARDLOG_GATEWAY_SERIAL: "[/dev/ttyS0, /dev/ttyS1:9600]",
+      BOARDLOG_GATEWAY_MQTT_LISTEN: "1885",
+      BOARDLOG_GATEWAY_LOG: "{form: pretty}",
+    });
+    expect(settings).toMatchObject({
+      id: "other",
+      mqtt: { listen: { port: 1885 } },
+      log: { form: "pretty" },
+    });
+    expect(settings.spool.bytesMax).toBe(200 * 1024 * 1024);
+    expect(settings.serial.map(({ baud }) => baud)).toEqual([115_200, 9_600]);
+  });
+
+  test("what is wrong with a variable is said with its name", async () => {
+    const failed = (env: NodeJS.ProcessEnv) => expect(settingsOf(example, env)).rejects;
+    await failed({ BOARDLOG_GATEWAY_SPOOL_MAX_MB: "3" }).toThrow(
+      /^BOARDLOG_GATEWAY_SPOOL_MAX_MB: spool\.maxMb: must be >= 40/,
+    );
+    await failed({ BOARDLOG_GATEWAY_SERIAL: "[" }).toThrow(/^BOARDLOG_GATEWAY_SERIAL: /);
+  });
 });

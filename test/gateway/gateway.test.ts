@@ -10,6 +10,7 @@ const KEY = "key-of-default";
 const brokerAuth: BrokerAuth = {
   authenticate: async (userName, password) =>
     userName === "default" && password === KEY ? { project: "default" } : undefined,
+  isStillGood: () => true,
 };
 
 describe("the gateway", () => {
@@ -47,7 +48,9 @@ describe("the gateway", () => {
     pty.onData((bytes) => {
       heard += Buffer.from(bytes).toString("latin1");
     });
-    const { uplink } = await started({ serial: [{ path: pty.path, baud: 115_200 }] });
+    const { uplink } = await started({
+      serial: [{ pattern: { type: "path", text: pty.path }, baud: 115_200 }],
+    });
     await until("hello", () => heard.includes('"hello":1'));
     pty.write("boot rom\r\n");
     pty.write(logLine({ boot: "b1", src: "kitchen", ack: true, first: 1 }, [{ id: 1, msg: "one" }]));
@@ -91,7 +94,7 @@ describe("the gateway", () => {
   test("stops within 2 s with sockets and ports open", async () => {
     const pty = board();
     const { gateway } = await started({
-      serial: [{ path: pty.path, baud: 115_200 }],
+      serial: [{ pattern: { type: "path", text: pty.path }, baud: 115_200 }],
       mqtt: { host: "127.0.0.1", port: 0 },
     });
     await client(gateway.mqttAddress?.port ?? 0);

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { SerialportLink } from "../../gateway/serialport-link.ts";
 import { logFrame, logLine } from "../support/frames.ts";
 import { until } from "../support/gateway-world.ts";
-import { SerialBench } from "../support/serial-bench.ts";
+import { portAt, SerialBench } from "../support/serial-bench.ts";
 
 describe("a serial port, over a real pty", () => {
   const benches: SerialBench[] = [];
@@ -140,11 +140,11 @@ describe("a serial port, over a real pty", () => {
 
   test("a port that another program holds, and one that is not there, are said in words that help", async () => {
     const port = await bench({ source: "kitchen" });
-    const second = new SerialportLink(port.world, { path: port.path, baud: 115_200 });
+    const second = new SerialportLink(port.world, portAt(port.path));
     second.start({ onUp: () => expect.unreachable(), onBytes: () => {}, onDown: () => {} });
-    const absent = new SerialportLink(port.world, { path: "/dev/ttyNONE0", baud: 115_200 });
+    const absent = new SerialportLink(port.world, portAt("/dev/ttyNONE0"));
     absent.start({ onUp: () => expect.unreachable(), onBytes: () => {}, onDown: () => {} });
-    const folder = new SerialportLink(port.world, { path: "/dev/null", baud: 115_200 });
+    const folder = new SerialportLink(port.world, portAt("/dev/null"));
     folder.start({ onUp: () => expect.unreachable(), onBytes: () => {}, onDown: () => {} });
     await until(
       "three complaints",

@@ -12,9 +12,15 @@ export class Mosquitto {
   #process: ChildProcess | undefined;
   port = 0;
 
-  /** @param program its path, as `requires("mosquitto")` found it. */
-  constructor(program: string) {
+  readonly #settings: readonly string[];
+
+  /**
+   * @param program its path, as `requires("mosquitto")` found it.
+   * @param settings further lines of its file, for the one listener.
+   */
+  constructor(program: string, settings: readonly string[] = []) {
     this.#program = program;
+    this.#settings = settings;
   }
 
   get url(): string {
@@ -33,6 +39,7 @@ persistence true
 persistence_location ${this.#folder}/
 autosave_interval 1
 max_queued_messages 0
+${this.#settings.join("\n")}
 ${process.getuid?.() === 0 ? "user root\n" : ""}`,
     );
     const child = spawn(this.#program, ["-c", settings], { stdio: "ignore" });

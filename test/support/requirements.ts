@@ -9,6 +9,8 @@ export const PROGRAMS = {
   mosquitto: "mosquitto",
   socat: "socat",
   chromium: "chromium",
+  openssl: "openssl",
+  "systemd-analyze": "systemd",
 } as const;
 
 export type Program = keyof typeof PROGRAMS;

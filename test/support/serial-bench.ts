@@ -2,9 +2,25 @@ import { mkdtempSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayCore, type GatewayCoreOptions } from "../../gateway/gateway-core.ts";
-import { readlineParser, SerialportLink } from "../../gateway/serialport-link.ts";
+import type { SerialInputOptions } from "../../gateway/serial-input.ts";
+import type { FlowControl } from "../../gateway/serial-setting.ts";
+import { readlineParser, SerialportLink, type SerialportOptions } from "../../gateway/serialport-link.ts";
 import { openPty, type Pty } from "../../host/pty.ts";
 import { realWorld, until } from "./gateway-world.ts";
+
+export interface SerialBenchOptions extends GatewayCoreOptions, Omit<SerialInputOptions, "project"> {
+  readonly flowControl?: FlowControl;
+}
+
+/** A port that is always called the same. */
+export function portAt(path: string, flowControl?: FlowControl): SerialportOptions {
+  return {
+    name: path,
+    locate: async () => path,
+    baud: 115_200,
+    ...(flowControl !== undefined && { flowControl }),
+  };
+}
 
 /** A gateway at one end of a real pty, and a hand at the other; the port's path stays when the pty is replaced. */
 export class SerialBench {
@@ -16,13 +32,14 @@ export class SerialBench {
   pty: Pty;
   readonly #core: GatewayCore;
 
-  constructor(options: { readonly source?: string } & GatewayCoreOptions = {}) {
+  constructor(options: SerialBenchOptions = {}) {
     this.pty = this.#plug();
-    const { source, ...coreOptions } = options;
+    const { source, isHalfDuplex = false, flowControl, ...coreOptions } = options;
     this.#core = new GatewayCore(this.world, coreOptions);
-    const link = new SerialportLink(this.world, { path: this.path, baud: 115_200 });
+    const link = new SerialportLink(this.world, portAt(this.path, flowControl));
     this.#core.addSerial(link, readlineParser, {
       project: "default",
+      isHalfDuplex,
       ...(source !== undefined && { source }),
     });
   }
