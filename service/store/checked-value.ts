@@ -3,18 +3,19 @@ import { crc32 } from "node:zlib";
 /** Bytes before the content of every value: CRC-32 of the rest, then the kind of value and its version. */
 export const CHECKED_HEAD_BYTES = 5;
 
-/** What a value is, and in which form. A number is never used again for another form. */
+/** What a value is, and in which form. A number is never used again for another form (1, 3 and 9 were). */
 export const ValueKind = {
-  State: 1,
   Project: 2,
-  Source: 3,
   Mark: 4,
   Batch: 5,
   Chunk: 6,
   ProjectIndex: 7,
   Secret: 8,
-  ChunkPlace: 9,
   SpoolPosition: 10,
+  ChunkPlace: 11,
+  State: 12,
+  Source: 13,
+  Deletion: 14,
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 

@@ -1,7 +1,8 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
-import type { UnsealedChunk } from "./chunk-record.ts";
+import type { ChunkSummary } from "./chunk-summary.ts";
+import { readSummary, writeSummary } from "./chunk-summary.ts";
 import type { KvChange } from "./ordered-kv.ts";
 import { chunkKey, packKey } from "./store-keys.ts";
 
@@ -11,23 +12,19 @@ import { chunkKey, packKey } from "./store-keys.ts";
  */
 const PACK_BYTES_MAX = 8 * 4096 - 16;
 
-/** Where a chunk is, and what one can pass over it by. */
-export interface ChunkPlace {
+/** Where a chunk is, and what one knows of it without opening it. */
+export interface ChunkPlace extends ChunkSummary {
   readonly packNumber: number;
   readonly start: number;
   readonly size: number;
-  readonly firstPosition: number;
-  readonly streams: readonly string[];
 }
 
-function encodePlace(place: ChunkPlace, lastPosition: number): Buffer {
-  const writer = new ByteWriter(48);
+function encodePlace(place: ChunkPlace): Buffer {
+  const writer = new ByteWriter(96);
   writer.varint(place.packNumber);
   writer.varint(place.start);
   writer.varint(place.size);
-  writer.varint(lastPosition - place.firstPosition);
-  writer.varint(place.streams.length);
-  for (const stream of place.streams) writer.text(stream);
+  writeSummary(writer, place);
   return sealValue(ValueKind.ChunkPlace, writer.view());
 }
 
@@ -39,10 +36,7 @@ export function readPlace(stored: Uint8Array, lastPosition: number): ChunkPlace 
   const packNumber = reader.varint();
   const start = reader.varint();
   const size = reader.varint();
-  const firstPosition = lastPosition - reader.varint();
-  const streams: string[] = [];
-  for (let left = reader.varint(); left > 0; left--) streams.push(reader.text());
-  return { packNumber, start, size, firstPosition, streams };
+  return { packNumber, start, size, ...readSummary(reader, lastPosition) };
 }
 
 /** Lays chunks side by side into packs. */
@@ -56,20 +50,13 @@ export class PackBuilder {
   }
 
   /** Takes a sealed chunk; returns what is to be written. */
-  add(sourceNumber: number, chunk: UnsealedChunk, sealed: Buffer): KvChange[] {
+  add(sourceNumber: number, summary: ChunkSummary, sealed: Buffer): KvChange[] {
     const changes = this.#bytes > 0 && this.#bytes + sealed.length > PACK_BYTES_MAX ? this.finish() : [];
-    const { firstPosition, lastPosition, streams } = chunk;
-    const place = {
-      packNumber: this.nextPack,
-      start: this.#bytes,
-      size: sealed.length,
-      firstPosition,
-      streams,
-    };
+    const place = { ...summary, packNumber: this.nextPack, start: this.#bytes, size: sealed.length };
     this.#chunks.push(sealed);
     this.#bytes += sealed.length;
-    const key = chunkKey(sourceNumber, lastPosition);
-    changes.push({ type: "put", key, value: encodePlace(place, lastPosition) });
+    const key = chunkKey(sourceNumber, summary.lastPosition);
+    changes.push({ type: "put", key, value: encodePlace(place) });
     return changes;
   }
 

@@ -3,6 +3,7 @@ import type { BatchValue } from "./batch-record.ts";
 import { ByteReader, MalformedRecord } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
+import { type ChunkSummary, SummaryBuilder } from "./chunk-summary.ts";
 import type { Compressor } from "./compressor.ts";
 import type { IdMaker } from "./entry-id.ts";
 import { clockOfCode, entryOf, levelOfCode, type RowView } from "./entry-record.ts";
@@ -72,6 +73,11 @@ class ContextList {
   #boot: string | undefined;
   #number = 0;
 
+  /** Number of the boot of the row that was asked for last, counted from 0. */
+  get bootNumber(): number {
+    return (this.contexts[this.#number]?.boot ?? 0) - 1;
+  }
+
   numberOf(row: RowView): number {
     const { stream, module, boot } = row;
     if (stream === this.#stream && module === this.#module && boot === this.#boot) return this.#number;
@@ -131,6 +137,7 @@ export class ChunkBuilder {
     this.#messages,
   ];
   #contexts = new ContextList();
+  readonly #summary = new SummaryBuilder();
   #count = 0;
   #first = 0;
   #last = 0;
@@ -162,6 +169,7 @@ export class ChunkBuilder {
         (clockError === undefined ? 0 : HAS_CLOCK_ERROR),
     );
     this.#contextNumbers.varint(this.#contexts.numberOf(row));
+    this.#summary.add(row.levelCode, timestamp, this.#contexts.bootNumber, seq);
     if (seq !== undefined) {
       this.#seqs.signed(seq - this.#seq);
       this.#seq = seq;
@@ -204,13 +212,17 @@ export class ChunkBuilder {
     for (const column of this.#columns) head.varint(column.length);
     const body = Buffer.concat(this.#columns.map((column) => column.view()));
     head.varint(body.length);
-    const chunk = {
-      head: head.view(),
-      body,
-      firstPosition: this.#first,
-      lastPosition: this.#last,
-      streams: this.#contexts.streams.texts,
-    };
+    const { streams, boots } = this.#contexts;
+    const summary = this.#summary.finish(
+      {
+        firstPosition: this.#first,
+        lastPosition: this.#last,
+        entryCount: this.#count,
+        streams: streams.texts,
+      },
+      boots.texts,
+    );
+    const chunk = { head: head.view(), body, summary };
     for (const column of this.#columns) column.clear();
     this.#contexts = new ContextList();
     this.#count = this.#timestamp = this.#seq = this.#uptime = 0;
@@ -221,9 +233,7 @@ export class ChunkBuilder {
 export interface UnsealedChunk {
   readonly head: Buffer;
   readonly body: Buffer;
-  readonly firstPosition: number;
-  readonly lastPosition: number;
-  readonly streams: readonly string[];
+  readonly summary: ChunkSummary;
 }
 
 export function sealChunk(chunk: UnsealedChunk, compressor: Compressor): Buffer {
@@ -318,6 +328,22 @@ export class OpenChunk {
   /** Index of the first entry after the position. */
   indexAfter(position: number): number {
     return firstAfter(this.positions, position);
+  }
+
+  timestampAt(index: number): number {
+    this.#columns ??= this.#readColumns();
+    return this.#columns.timestamps[index] ?? 0;
+  }
+
+  levelRankAt(index: number): number {
+    this.#columns ??= this.#readColumns();
+    return (this.#columns.kinds[index] ?? 0) & 7;
+  }
+
+  streamAt(index: number): string {
+    this.#columns ??= this.#readColumns();
+    const context = this.head.contexts[this.#columns.contexts[index] ?? 0];
+    return this.head.streams[context?.stream ?? 0] ?? "";
   }
 
   /** The entry at `index`, or undefined where it is of another stream. */

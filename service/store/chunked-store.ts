@@ -1,25 +1,31 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { type BatchResult, Committer } from "./committer.ts";
+import { deleteEntries } from "./deleter.ts";
 import { Lister, type Page } from "./lister.ts";
 import {
   type AppendResult,
   type ListQuery,
   type LogStore,
+  type RatesQuery,
+  type SourceRates,
   type SourceSummary,
   type SpoolPosition,
   type StoreBatch,
+  type StoreStatus,
   StoreUnavailable,
+  type TimeQuery,
   UnknownToken,
 } from "./log-store.ts";
 import { Memtable } from "./memtable.ts";
+import { sourcesOf } from "./place-walk.ts";
 import { openCore } from "./recovery.ts";
 import { SealAborted, Sealer } from "./sealer.ts";
-import type { Project } from "./source-state.ts";
+import { type Project, summaryOf } from "./source-state.ts";
 import { type ChunkedStoreOptions, OPTIONS_DEFAULT, type StoreCore, type StoreDeps } from "./store-core.ts";
 import { logName } from "./store-state.ts";
+import { statusOf } from "./store-status.ts";
+import { TimeReader } from "./time-reader.ts";
 
-/** Sources read from the head in one turn. */
-const SOURCES_A_TURN = 1000;
 /** Below this much, sealing waits even where every source has a full chunk: fewer, larger transactions. */
 const SEAL_BYTES_MIN = 64 << 10;
 
@@ -30,6 +36,7 @@ export class ChunkedStore implements LogStore {
   readonly #core: StoreCore;
   readonly #committer: Committer;
   readonly #lister: Lister;
+  readonly #timeReader: TimeReader;
   readonly #listeners = new Map<string, Set<Listener>>();
   #sealer: Sealer | undefined;
   #sealing: Promise<void> | undefined;
@@ -43,6 +50,7 @@ export class ChunkedStore implements LogStore {
       deliver: (results) => this.#deliver(results),
     });
     this.#lister = new Lister(core);
+    this.#timeReader = new TimeReader(core);
   }
 
   /** @throws StoreUnavailable where what is on the disk cannot be used. */
@@ -103,20 +111,38 @@ export class ChunkedStore implements LogStore {
 
   async sources(projectName: string): Promise<readonly SourceSummary[]> {
     this.#assertOpen();
-    const { sources, deps } = this.#core;
-    const project = sources.findProject(projectName);
+    const project = this.#core.sources.findProject(projectName);
     if (project === undefined) return [];
-    const found = new Map<string, SourceSummary>();
-    for (let after: string | undefined; ; ) {
-      const some = sources.writtenTotals(project, after, SOURCES_A_TURN);
-      for (const source of some) found.set(source.src, source);
-      after = some.at(-1)?.src;
-      if (some.length < SOURCES_A_TURN) break;
-      await deps.yieldTurn();
-      this.#core.health.assertUsable();
-    }
-    for (const source of sources.liveTotals(project)) found.set(source.src, source);
-    return [...found.values()].sort((left, right) => (left.src < right.src ? -1 : 1));
+    const sources = await sourcesOf(this.#core, project, undefined);
+    return sources
+      .map((source) => summaryOf(source.src, source.totals))
+      .sort((left, right) => (left.src < right.src ? -1 : 1));
+  }
+
+  async listByTime(query: TimeQuery): Promise<readonly StoredEntry[]> {
+    this.#assertOpen();
+    const project = this.#core.sources.findProject(query.project);
+    return project === undefined ? [] : this.#timeReader.list(project, query);
+  }
+
+  async rates(query: RatesQuery): Promise<readonly SourceRates[]> {
+    this.#assertOpen();
+    const project = this.#core.sources.findProject(query.project);
+    return project === undefined ? [] : this.#timeReader.rates(project, query);
+  }
+
+  async delete(project: string, src: string, stream?: string): Promise<number> {
+    this.#assertOpen();
+    return this.#core.changes.run("", async () => {
+      this.#assertOpen();
+      const source = this.#core.sources.find(project, src);
+      return source === undefined ? 0 : deleteEntries(this.#core, this.#committer, source, stream);
+    });
+  }
+
+  async status(): Promise<StoreStatus> {
+    this.#assertOpen();
+    return statusOf(this.#core);
   }
 
   /** Seals what is unsealed, whatever its size: before a backup, or to measure. */
@@ -140,6 +166,8 @@ export class ChunkedStore implements LogStore {
     this.#sealer?.abort();
     core.health.closed();
     await this.#sealing;
+    await core.changes.run("", async () => {});
+    await core.gate.drained();
     this.#listeners.clear();
     const kvs = [core.head, ...core.segments.map((segment) => segment.kv)];
     for (const table of [core.frozen, core.active]) kvs.push(...(table?.logs ?? []).map((log) => log.kv));
@@ -230,7 +258,7 @@ export class ChunkedStore implements LogStore {
 
   async #runSeal(sealer: Sealer, table: Memtable): Promise<void> {
     try {
-      await sealer.seal(table);
+      await this.#core.changes.run("", () => sealer.seal(table));
     } catch (error) {
       if (!(error instanceof SealAborted)) this.#core.health.failed(error);
     } finally {

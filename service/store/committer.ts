@@ -208,8 +208,7 @@ export class Committer {
       accepted?.push(entry);
       // Not to be forgotten before the table holds it.
       if (builder.add(source, entry)) source.pinCount++;
-      source.pendingCount++;
-      source.pendingReceived = entry.received;
+      source.addPending(entry);
     }
     const stored = accepted ?? entries;
     const duplicateCount = entries.length - stored.length;
@@ -252,9 +251,7 @@ export class Committer {
     core.lastPosition = batch.firstPosition + batch.entryCount - 1;
     for (const source of batch.sources) {
       source.pinCount--;
-      source.entryCount += source.pendingCount;
-      source.lastReceived = source.pendingReceived;
-      source.pendingCount = 0;
+      source.settlePending();
     }
   }
 

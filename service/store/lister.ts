@@ -1,6 +1,7 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import type { ListQuery } from "./log-store.ts";
 import { firstAfter, type Memtable, type TableRow } from "./memtable.ts";
+import type { Segment } from "./segment-reader.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import type { StoreCore } from "./store-core.ts";
 import { TurnKeeper } from "./turn-keeper.ts";
@@ -11,10 +12,11 @@ const ROWS_MAX = 1024;
 const WINDOW_MIN = 64;
 
 /** What a page sees: the store as it was when the page was asked for. A table stays readable after it is sealed. */
-interface Snapshot {
+export interface Snapshot {
   readonly sealed: number;
   readonly last: number;
   readonly tables: readonly Memtable[];
+  readonly segments: readonly Segment[];
 }
 
 /** Exclusive ends of a page, and what it filters. */
@@ -42,31 +44,15 @@ export class Lister {
     return newest ? this.#newestOfProject(project, page) : this.#nextOfProject(project, page);
   }
 
-  /** @param before what is at or above it is not seen. */
-  #snapshot(before: number): Snapshot {
-    const { sealedPosition, lastPosition, frozen, active } = this.#core;
-    return {
-      sealed: sealedPosition,
-      last: Math.min(lastPosition, before - 1),
-      tables: frozen === undefined ? [active] : [frozen, active],
-    };
-  }
-
-  #turns(): TurnKeeper {
-    return new TurnKeeper(this.#core.deps.clock, async () => {
-      await this.#core.deps.yieldTurn();
-      this.#core.health.assertUsable();
-    });
-  }
-
   async #nextOfSource(source: SourceState, page: Page): Promise<StoredEntry[]> {
-    const { sealed, last, tables } = this.#snapshot(page.before);
+    const { sealed, last, tables } = snapshotOf(this.#core, page.before);
     const { limit, stream } = page;
     const { reader } = this.#core;
     const { ids } = source.project;
-    const turns = this.#turns();
+    const turns = turnsOf(this.#core);
     const into: StoredEntry[] = [];
-    let cursor = page.after;
+    const gone = this.#core.deletions.of(source.number);
+    let cursor = Math.max(page.after, gone?.through ?? 0);
     while (cursor < Math.min(sealed, last)) {
       const found = reader.chunkAfter(source.number, cursor, sealed);
       if (found === undefined) break;
@@ -76,7 +62,8 @@ export class Lister {
         const count = chunk?.indexAfter(last) ?? 0;
         for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
           const entry = chunk?.entryAt(index, stream, ids);
-          if (entry !== undefined) into.push(entry);
+          if (entry === undefined || gone?.hides(entry.stream, chunk?.positions[index] ?? 0)) continue;
+          into.push(entry);
         }
       }
       if (into.length >= limit) return into;
@@ -86,7 +73,7 @@ export class Lister {
     for (const table of tables) {
       const through = Math.min(table.lastPosition, last);
       while (cursor < through && into.length < limit) {
-        cursor = table.listAfter(source, cursor, through, { stream, limit, rowsMax: ROWS_MAX }, into);
+        cursor = table.listAfter(source, cursor, through, { stream, limit, rowsMax: ROWS_MAX, gone }, into);
         if (turns.due) await turns.keep();
       }
     }
@@ -94,17 +81,19 @@ export class Lister {
   }
 
   async #newestOfSource(source: SourceState, page: Page): Promise<StoredEntry[]> {
-    const { sealed, last, tables } = this.#snapshot(page.before);
-    const { after, limit, stream } = page;
+    const { sealed, last, tables } = snapshotOf(this.#core, page.before);
+    const { limit, stream } = page;
     const { reader } = this.#core;
+    const gone = this.#core.deletions.of(source.number);
+    const after = Math.max(page.after, gone?.through ?? 0);
     const { ids } = source.project;
-    const turns = this.#turns();
+    const turns = turnsOf(this.#core);
     const into: StoredEntry[] = [];
     let before = last + 1;
     for (const table of tables.toReversed()) {
       const floor = Math.max(after, table.floor);
       while (before > floor + 1 && into.length < limit) {
-        before = table.listBefore(source, before, floor, { stream, limit, rowsMax: ROWS_MAX }, into);
+        before = table.listBefore(source, before, floor, { stream, limit, rowsMax: ROWS_MAX, gone }, into);
         if (turns.due) await turns.keep();
       }
     }
@@ -119,7 +108,8 @@ export class Lister {
         const count = chunk?.indexAfter(last) ?? 0;
         for (let index = count - 1; index >= floor && into.length < limit; index--) {
           const entry = chunk?.entryAt(index, stream, ids);
-          if (entry !== undefined) into.push(entry);
+          if (entry === undefined || gone?.hides(entry.stream, chunk?.positions[index] ?? 0)) continue;
+          into.push(entry);
         }
       }
       through = found.lastPosition - 1;
@@ -129,9 +119,9 @@ export class Lister {
   }
 
   async #nextOfProject(project: Project, page: Page): Promise<StoredEntry[]> {
-    const { sealed, last, tables } = this.#snapshot(page.before);
+    const { sealed, last, tables } = snapshotOf(this.#core, page.before);
     const { limit, stream } = page;
-    const turns = this.#turns();
+    const turns = turnsOf(this.#core);
     const into: StoredEntry[] = [];
     let cursor = page.after;
     while (cursor < Math.min(sealed, last)) {
@@ -160,7 +150,7 @@ export class Lister {
     for (const table of tables) {
       for (const row of table.rowsAfter(cursor, Math.min(table.lastPosition, last))) {
         if (into.length >= limit) return into;
-        pushRow(table, row, project, stream, into);
+        this.#pushRow(table, row, { project, stream }, into);
         if (turns.due) await turns.keep();
       }
     }
@@ -168,14 +158,14 @@ export class Lister {
   }
 
   async #newestOfProject(project: Project, page: Page): Promise<StoredEntry[]> {
-    const { sealed, last, tables } = this.#snapshot(page.before);
+    const { sealed, last, tables } = snapshotOf(this.#core, page.before);
     const { after, limit, stream } = page;
-    const turns = this.#turns();
+    const turns = turnsOf(this.#core);
     const into: StoredEntry[] = [];
     for (const table of tables.toReversed()) {
       for (const row of table.rowsBefore(last + 1, after)) {
         if (into.length >= limit) return into.reverse();
-        pushRow(table, row, project, stream, into);
+        this.#pushRow(table, row, { project, stream }, into);
         if (turns.due) await turns.keep();
       }
     }
@@ -237,6 +227,7 @@ export class Lister {
   ): void {
     const { reader } = this.#core;
     const { stream, project, sealed } = wanted;
+    const gone = this.#core.deletions.of(sourceNumber);
     let found = undefined as ReturnType<typeof reader.chunkAfter>;
     for (const index of indexes) {
       const position = positions[index] ?? 0;
@@ -248,19 +239,38 @@ export class Lister {
       if (stream !== undefined && !place.streams.includes(stream)) continue;
       const chunk = reader.open(found);
       const at = chunk?.indexAfter(position - 1) ?? 0;
-      if (chunk?.positions[at] === position) into[index] = chunk.entryAt(at, stream, project.ids);
+      if (chunk?.positions[at] !== position) continue;
+      const entry = chunk.entryAt(at, stream, project.ids);
+      if (entry !== undefined && !gone?.hides(entry.stream, position)) into[index] = entry;
     }
+  }
+
+  #pushRow(
+    table: Memtable,
+    row: TableRow,
+    wanted: { readonly project: Project; readonly stream: string | undefined },
+    into: StoredEntry[],
+  ): void {
+    if (row.source.project !== wanted.project) return;
+    const entry = table.entryOfRow(row, wanted.stream, this.#core.deletions.of(row.source.number));
+    if (entry !== undefined) into.push(entry);
   }
 }
 
-function pushRow(
-  table: Memtable,
-  row: TableRow,
-  project: Project,
-  stream: string | undefined,
-  into: StoredEntry[],
-): void {
-  if (row.source.project !== project) return;
-  const entry = table.entryOfRow(row, stream);
-  if (entry !== undefined) into.push(entry);
+/** @param before what is at or above it is not seen. */
+export function snapshotOf(core: StoreCore, before = Number.MAX_SAFE_INTEGER): Snapshot {
+  const { sealedPosition, lastPosition, frozen, active } = core;
+  return {
+    sealed: sealedPosition,
+    last: Math.min(lastPosition, before - 1),
+    tables: frozen === undefined ? [active] : [frozen, active],
+    segments: [...core.segments],
+  };
+}
+
+export function turnsOf(core: StoreCore): TurnKeeper {
+  return new TurnKeeper(core.deps.clock, async () => {
+    await core.deps.yieldTurn();
+    core.health.assertUsable();
+  });
 }

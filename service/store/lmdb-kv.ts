@@ -1,4 +1,4 @@
-import { mkdir, open as openFile, readdir, realpath, rm } from "node:fs/promises";
+import { mkdir, open as openFile, readdir, realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { StoreUnavailable } from "./log-store.ts";
@@ -8,6 +8,9 @@ const DATA_SUFFIX = ".mdb";
 const LOCK_SUFFIX = ".mdb-lock";
 /** An engine that is never written to: who holds a reader's place in it owns the folder. */
 const OWNER_NAME = "owner";
+
+/** What a file's `blocks` count, whatever the file system. */
+const BLOCK_BYTES = 512;
 
 /** Folders this process has open; the engine itself would share them. */
 const ownedFolders = new Set<string>();
@@ -130,6 +133,11 @@ export class LmdbSpace implements KvSpace {
       .map((file) => file.slice(0, -DATA_SUFFIX.length))
       .filter((name) => name !== OWNER_NAME)
       .sort();
+  }
+
+  async bytes(name: string): Promise<number> {
+    const file = await stat(join(this.#dir, name + DATA_SUFFIX)).catch(() => undefined);
+    return (file?.blocks ?? 0) * BLOCK_BYTES;
   }
 
   async remove(name: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
+import type { ClockQuality, LossPlace, NewEntry, StoredEntry } from "../../protocol/entry.ts";
 
 /** Entries of one project, in the order they get their ids. */
 export interface StoreBatch {
@@ -43,7 +43,73 @@ export interface SourceSummary {
   readonly src: string;
   /** Received time of its last entry, UTC ms. */
   readonly lastReceived: number;
+  /** Entries that are kept: taken neither by retention nor by `delete`. */
   readonly entryCount: number;
+  /** Boots of which a seq, or the loss of one, was ever stored. */
+  readonly bootCount: number;
+  /** Boot of the last entry that had one. */
+  readonly lastBoot?: string;
+  /** Where the timestamp of its last entry came from, and the bound of its error where one is known. */
+  readonly clock: ClockQuality;
+  readonly clockError?: number;
+  /** Lines that loss records say are missing, by the place they were lost; of all that were ever stored. */
+  readonly lossCounts: Readonly<Record<LossPlace, number>>;
+}
+
+/** What places an entry among others by time (`compareTime`). */
+export type TimePlace = Pick<StoredEntry, "timestamp" | "src" | "boot" | "seq" | "id">;
+
+export interface TimeQuery {
+  readonly project: string;
+  /** All sources where absent. */
+  readonly src?: string;
+  readonly stream?: string;
+  /** UTC ms, inclusive; compared with `timestamp`, as `untilMs`. */
+  readonly sinceMs: number;
+  /** UTC ms, exclusive. */
+  readonly untilMs: number;
+  /** Exclusive: only what is later (`newest`: earlier) than this entry, which need not be kept any more. */
+  readonly beyond?: TimePlace;
+  /** 1 to 1000. */
+  readonly limit: number;
+  /** The last ones rather than the first ones; ascending all the same. */
+  readonly newest?: boolean;
+}
+
+export interface RatesQuery {
+  readonly project: string;
+  readonly src?: string;
+  readonly stream?: string;
+  /** UTC ms, inclusive; compared with `timestamp`, as `untilMs`. */
+  readonly sinceMs: number;
+  /** UTC ms, exclusive. */
+  readonly untilMs: number;
+  /** Equal spans that the time is divided into, 1 to 1000. */
+  readonly bucketCount: number;
+}
+
+/** Columns of `SourceRates.counts`: entries without a level, then debug, info, warn and error. */
+export const RATE_COLUMNS = 5;
+
+export interface SourceRates {
+  readonly src: string;
+  /** By bucket, then by column: the rank of the level (protocol/level.ts), 0 for none. */
+  readonly counts: readonly (readonly number[])[];
+}
+
+/** What a store holds and keeps. */
+export interface StoreStatus {
+  /** Bytes that it takes on disk. */
+  readonly diskBytes: number;
+  /** Entries on the disk, of all projects; deleted ones are among them until their room is freed. */
+  readonly entryCount: number;
+  /** About when the oldest that is kept was received, UTC ms. */
+  readonly oldestMs?: number;
+  /** Limits of retention, where there are any. */
+  readonly keepMs?: number;
+  readonly keepBytes?: number;
+  /** Figures of the driver itself, by name. */
+  readonly details: Readonly<Record<string, number>>;
 }
 
 /**
@@ -90,11 +156,55 @@ export interface LogStore {
    */
   mark(project: string, src: string, boot: string): Promise<number>;
 
-  /** Every source of the project, ascending by name (code units). */
+  /**
+   * Every source of the project, ascending by name (code units); also one whose entries are all gone.
+   * @throws StoreUnavailable
+   */
   sources(project: string): Promise<readonly SourceSummary[]>;
+
+  /**
+   * Entries by time: ascending by `compareTime`. A view, not a cursor: an entry that comes late lands where its time is.
+   * @throws StoreUnavailable
+   */
+  listByTime(query: TimeQuery): Promise<readonly StoredEntry[]>;
+
+  /**
+   * How many entries of which level lie in each span of time, of each source that has any, ascending by name.
+   * @throws StoreUnavailable
+   */
+  rates(query: RatesQuery): Promise<readonly SourceRates[]>;
+
+  /**
+   * Removes the entries of a source (or of one of its streams) whose append has resolved; returns how many there were.
+   * Durable and seen by every reader when it resolves. Marks stay: what was deleted is still a duplicate when it comes again.
+   * Ids stay tokens.
+   * @throws StoreUnavailable
+   */
+  delete(project: string, src: string, stream?: string): Promise<number>;
+
+  /** @throws StoreUnavailable */
+  status(): Promise<StoreStatus>;
 
   /** Waits for what was accepted and closes; later calls throw StoreUnavailable. */
   close(): Promise<void>;
+}
+
+/**
+ * Order by time: by timestamp, then by source, boot and seq, so that entries of one boot never stand against their seq; else
+ * in order of arrival.
+ */
+export function compareTime(left: TimePlace, right: TimePlace): number {
+  return (
+    left.timestamp - right.timestamp ||
+    compareText(left.src, right.src) ||
+    compareText(left.boot ?? "", right.boot ?? "") ||
+    (left.seq ?? 0) - (right.seq ?? 0) ||
+    compareText(left.id, right.id)
+  );
+}
+
+function compareText(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 export class UnknownToken extends Error {

@@ -78,6 +78,12 @@ export class MemoryKvSpace implements KvSpace {
     return [...this.#disks.keys()].sort();
   }
 
+  async bytes(name: string): Promise<number> {
+    let bytes = 0;
+    for (const [key, value] of this.#disks.get(name)?.values ?? []) bytes += key.length + value.length;
+    return bytes;
+  }
+
   async remove(name: string): Promise<void> {
     this.#disks.delete(name);
   }

@@ -1,6 +1,7 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { type Batch, type BatchValue, grown } from "./batch-record.ts";
 import { ByteReader } from "./byte-reader.ts";
+import type { SourceDeletions } from "./deletions.ts";
 import { clockOfCode, entryOf, levelOfCode, RowView } from "./entry-record.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
 import type { SourceState } from "./source-state.ts";
@@ -41,6 +42,7 @@ export interface TableQuery {
   readonly limit: number;
   /** Rows to look at before giving the event loop its turn. */
   readonly rowsMax: number;
+  readonly gone: SourceDeletions | undefined;
 }
 
 /** A batch as a table keeps it: its bytes, and the numbers of its rows. */
@@ -140,7 +142,7 @@ export class Memtable {
     for (const row of this.rowsOfSource(source, after)) {
       if (row.position > through) break;
       if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
-      const entry = this.entryOfRow(row, query.stream);
+      const entry = this.entryOfRow(row, query.stream, query.gone);
       if (entry !== undefined) into.push(entry);
       cursor = row.position;
     }
@@ -162,7 +164,7 @@ export class Memtable {
       const position = this.positionOf(row);
       if (position <= after) break;
       if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
-      const entry = this.entryOfRow({ row, position, source }, query.stream);
+      const entry = this.entryOfRow({ row, position, source }, query.stream, query.gone);
       if (entry !== undefined) into.push(entry);
       cursor = position;
     }
@@ -187,11 +189,16 @@ export class Memtable {
     }
   }
 
-  /** The entry of a row, or undefined where it is of another stream. */
-  entryOfRow({ row, position, source }: TableRow, stream: string | undefined): StoredEntry | undefined {
+  /** The entry of a row, or undefined where it is of another stream or was deleted. */
+  entryOfRow(
+    { row, position, source }: TableRow,
+    stream: string | undefined,
+    gone: SourceDeletions | undefined,
+  ): StoredEntry | undefined {
     const view = this.#row;
     const batch = this.readRow(row, view);
     if (stream !== undefined && view.stream !== stream) return undefined;
+    if (gone?.hides(view.stream, position)) return undefined;
     return entryOf(
       {
         src: source.src,
@@ -210,6 +217,19 @@ export class Memtable {
       },
       source.project.ids.make(position),
     );
+  }
+
+  /** When a row's entry was, and its level; undefined as in `entryOfRow`. */
+  briefOfRow(
+    { row, position }: TableRow,
+    stream: string | undefined,
+    gone: SourceDeletions | undefined,
+  ): { readonly timestamp: number; readonly levelRank: number } | undefined {
+    const view = this.#row;
+    this.readRow(row, view);
+    if (stream !== undefined && view.stream !== stream) return undefined;
+    if (gone?.hides(view.stream, position)) return undefined;
+    return { timestamp: view.timestamp, levelRank: view.levelCode };
   }
 
   /** Takes a row apart; returns the batch that holds its message. */

@@ -41,6 +41,8 @@ export interface KvSpace {
   open(name: string): Promise<OrderedKv>;
   /** Names of the engines there are, sorted. */
   names(): Promise<string[]>;
+  /** What an engine takes of the disk, in bytes; 0 where there is none. */
+  bytes(name: string): Promise<number>;
   /** Removes a closed engine and frees its space; harmless where there is none. */
   remove(name: string): Promise<void>;
   /** Gives the space back to other processes. Engines must be closed before. */

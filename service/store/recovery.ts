@@ -1,11 +1,15 @@
+import { STREAM_LOSS } from "../../protocol/entry.ts";
+import { KeyedQueue } from "../keyed-queue.ts";
 import { type Batch, type BatchSource, readBatch } from "./batch-record.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
-import { RowView } from "./entry-record.ts";
+import { Deletions } from "./deletions.ts";
+import { clockOfCode, RowView } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
-import { Memtable } from "./memtable.ts";
+import { Memtable, messageOf } from "./memtable.ts";
 import type { KvChange, OrderedKv } from "./ordered-kv.ts";
+import { ReaderGate } from "./reader-gate.ts";
 import { type Segment, SegmentReader } from "./segment-reader.ts";
-import type { SourceState } from "./source-state.ts";
+import { addToTotals, type SourceState } from "./source-state.ts";
 import { SourceTable } from "./source-table.ts";
 import { SpoolPositions } from "./spool-positions.ts";
 import { type ChunkedStoreOptions, type StoreCore, type StoreDeps, StoreHealth } from "./store-core.ts";
@@ -14,6 +18,7 @@ import {
   decodeState,
   encodeState,
   HEAD_NAME,
+  isOldState,
   logName,
   numberOfName,
   SECRET_KEY,
@@ -50,7 +55,7 @@ export async function openCore(
     if (!names.includes(segmentName(segment.number))) {
       throw new StoreUnavailable(`the segment ${segmentName(segment.number)} is missing`);
     }
-    segments.push({ ...segment, kv: await space.open(segmentName(segment.number)) });
+    segments.push({ state: segment, kv: await space.open(segmentName(segment.number)) });
   }
   const core: StoreCore = {
     deps,
@@ -64,11 +69,16 @@ export async function openCore(
     lastPosition: state.sealedPosition,
     active: new Memtable(),
     frozen: undefined,
+    deletions: new Deletions(),
+    changes: new KeyedQueue(),
+    gate: new ReaderGate(),
     nextLogNumber: 1,
     health: new StoreHealth(deps.onFailure),
   };
   core.active.lastPosition = state.sealedPosition;
   core.spools.read(head);
+  const damagedDeletions = core.deletions.read(head);
+  if (damagedDeletions > 0) deps.counters.add("store_corrupt_deletions_total", damagedDeletions);
   await replayLogs(core, names);
   if (state.sealing) await removeUnfinishedSeal(core, state);
   return core;
@@ -87,6 +97,9 @@ async function readHead(
       { type: "put", key: STATE_KEY, value: encodeState(STATE_EMPTY) },
     ]);
     return { state: STATE_EMPTY, secret };
+  }
+  if (storedState !== undefined && isOldState(storedState)) {
+    throw new StoreUnavailable("an earlier version of boardlog wrote it; move the folder away to begin anew");
   }
   const state = storedState && decodeState(storedState);
   const secret = storedSecret && openValue(ValueKind.Secret, storedSecret)?.subarray(CHECKED_HEAD_BYTES);
@@ -168,10 +181,16 @@ function replayRows(core: StoreCore, batch: Batch<SourceState>): void {
   const view = new RowView();
   const last = batch.firstPosition + batch.entryCount - 1;
   for (const { row, position, source } of core.active.rowsAfter(batch.firstPosition - 1, last)) {
-    core.active.readRow(row, view);
+    const value = core.active.readRow(row, view);
     if (position > source.throughPosition) {
-      source.entryCount++;
-      source.lastReceived = view.received;
+      addToTotals(source.totals, {
+        received: view.received,
+        clock: clockOfCode(view.clockCode),
+        clockError: view.clockError,
+        boot: view.boot,
+        stream: view.stream,
+        msg: view.stream === STREAM_LOSS ? messageOf(value, view) : "",
+      });
     }
     const boot = view.lost?.boot ?? view.boot;
     if (boot === undefined || (view.seq === undefined && view.lost === undefined)) continue;
@@ -191,7 +210,7 @@ async function removeUnfinishedSeal(core: StoreCore, state: StoreState): Promise
     const projects = new Set([...core.active.tails.keys()].map((source) => source.project.number));
     const ranges = [
       ...[...core.active.tails.keys()].map((source) => chunkKeys(source.number, first, POSITION_MAX)),
-      packKeys(newest.nextPack),
+      packKeys(newest.state.nextPack),
       ...[...projects].map((number) => projectIndexKeys(number, first, POSITION_MAX)),
     ];
     for (const range of ranges) {

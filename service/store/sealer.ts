@@ -1,19 +1,17 @@
-import { PackBuilder } from "./chunk-place.ts";
 import { ChunkBuilder, sealChunk, type UnsealedChunk } from "./chunk-record.ts";
 import type { Committer } from "./committer.ts";
 import { RowView } from "./entry-record.ts";
 import type { Memtable, SourceTail } from "./memtable.ts";
-import type { KvChange } from "./ordered-kv.ts";
 import { INDEX_ROW_ENTRIES_MAX, ProjectIndexBuilder, sealIndexRow } from "./project-index.ts";
 import type { Segment } from "./segment-reader.ts";
+import { filledState, SegmentWriter } from "./segment-writer.ts";
 import type { Project, SourceState } from "./source-state.ts";
+import { nextSegmentNumber, stateChange } from "./state-change.ts";
 import type { StoreCore } from "./store-core.ts";
 import { projectIndexKey } from "./store-keys.ts";
-import { encodeState, type SegmentState, STATE_KEY, segmentName } from "./store-state.ts";
+import { emptySegment, segmentName } from "./store-state.ts";
 import { TurnKeeper } from "./turn-keeper.ts";
 
-/** Bytes of sealed values written in one transaction: about as long as one fsync. */
-const WRITE_BYTES_MAX = 1 << 20;
 /** Sources whose totals and marks are written in one transaction of the head. */
 const HEAD_SOURCES_MAX = 1000;
 
@@ -50,22 +48,19 @@ export class Sealer {
   async seal(table: Memtable): Promise<void> {
     const core = this.#core;
     const segment = await this.#segmentToFill();
-    await core.head.commit([this.#stateChange(true)]);
-    const writer = new SegmentWriter(segment);
+    await core.head.commit([stateChange(core, { sealing: true })]);
+    const writer = new SegmentWriter(segment.kv, segment.state.nextPack);
     await this.#writeChunks(table, writer);
     await this.#writeProjectIndex(table, writer);
     await writer.finish();
     await this.#writeSources(table);
-    const filled: SegmentState = {
-      ...stateOf(segment),
+    segment.state = filledState(segment.state, writer, {
       last: table.lastPosition,
-      bytes: segment.bytes + writer.bytes,
-      nextPack: writer.nextPack,
-    };
+      sealedMs: core.deps.clock.wallMs(),
+    });
     // The log goes with the rows of its positions.
-    const state = this.#stateChange(false, table.lastPosition, filled);
-    await core.head.commit([...core.spools.changes(), state]);
-    Object.assign(segment, filled);
+    const sealed = { sealing: false, sealedPosition: table.lastPosition };
+    await core.head.commit([...core.spools.changes(), stateChange(core, sealed)]);
     core.sealedPosition = table.lastPosition;
     core.frozen = undefined;
     for (const source of table.tails.keys()) {
@@ -81,40 +76,22 @@ export class Sealer {
 
   async #segmentToFill(): Promise<Segment> {
     const core = this.#core;
+    const { segmentBytesMax, segmentMsMax } = core.options;
+    const wallMs = core.deps.clock.wallMs();
     const newest = core.segments.at(-1);
-    if (newest !== undefined && newest.bytes < core.options.segmentBytesMax) return newest;
-    const number = (newest?.number ?? 0) + 1;
+    const isOpen =
+      newest !== undefined &&
+      !newest.state.isCompact &&
+      newest.state.bytes < segmentBytesMax &&
+      wallMs - newest.state.created < segmentMsMax;
+    if (isOpen) return newest;
+    const number = nextSegmentNumber(core);
     const segment: Segment = {
-      number,
       kv: await core.deps.space.open(segmentName(number)),
-      first: core.sealedPosition + 1,
-      last: core.sealedPosition,
-      bytes: 0,
-      nextPack: 1,
-      created: core.deps.clock.wallMs(),
+      state: emptySegment(number, core.sealedPosition, wallMs),
     };
     core.segments.push(segment);
     return segment;
-  }
-
-  #stateChange(
-    sealing: boolean,
-    sealedPosition = this.#core.sealedPosition,
-    filled?: SegmentState,
-  ): KvChange {
-    const core = this.#core;
-    const segments = core.segments.map((segment) =>
-      filled?.number === segment.number ? filled : stateOf(segment),
-    );
-    const { nextSourceNumber, nextProjectNumber } = core.sources;
-    const state = {
-      sealedPosition,
-      segments,
-      sealing,
-      nextSourceNumber,
-      nextProjectNumber,
-    };
-    return { type: "put", key: STATE_KEY, value: encodeState(state) };
   }
 
   async #writeChunks(table: Memtable, writer: SegmentWriter): Promise<void> {
@@ -122,7 +99,7 @@ export class Sealer {
     const turns = new TurnKeeper(clock, yieldTurn);
     for (const { source, chunk } of this.#chunksOf(table)) {
       this.#assertWanted();
-      writer.putChunk(source.number, chunk, sealChunk(chunk, compressor));
+      writer.putChunk(source.number, chunk.summary, sealChunk(chunk, compressor));
       await writer.flushIfFull();
       if (turns.due) await turns.keep();
     }
@@ -196,73 +173,8 @@ export class Sealer {
   }
 }
 
-function stateOf({ number, first, last, bytes, nextPack, created }: Segment): SegmentState {
-  return { number, first, last, bytes, nextPack, created };
-}
-
 /** Entries a chunk, so that a source's chunks come out equally full. */
 function evenShare(tail: SourceTail, entriesMax: number): number {
   const count = tail.entryCount;
   return Math.ceil(count / Math.ceil(count / entriesMax));
-}
-
-/** Writes sealed values in transactions of a moderate size. */
-class SegmentWriter {
-  readonly #segment: Segment;
-  readonly #packs: PackBuilder;
-  #changes: KvChange[] = [];
-  #pendingBytes = 0;
-  #writing: Promise<void> = Promise.resolve();
-  bytes = 0;
-
-  constructor(segment: Segment) {
-    this.#segment = segment;
-    this.#packs = new PackBuilder(segment.nextPack);
-  }
-
-  get nextPack(): number {
-    return this.#packs.nextPack;
-  }
-
-  putChunk(sourceNumber: number, chunk: UnsealedChunk, sealed: Buffer): void {
-    this.#putAll(this.#packs.add(sourceNumber, chunk, sealed));
-  }
-
-  put(key: Uint8Array, value: Uint8Array): void {
-    this.#putAll([{ type: "put", key, value }]);
-  }
-
-  #putAll(changes: readonly KvChange[]): void {
-    for (const change of changes) {
-      const bytes = change.type === "put" ? change.value.length : 0;
-      this.#changes.push(change);
-      this.#pendingBytes += bytes;
-      this.bytes += bytes;
-    }
-  }
-
-  async flushIfFull(): Promise<void> {
-    if (this.#pendingBytes < WRITE_BYTES_MAX) return;
-    // One transaction may be under way while the next is collected.
-    await this.#writing;
-    this.#write();
-  }
-
-  async finish(): Promise<void> {
-    this.#putAll(this.#packs.finish());
-    await this.#writing;
-    this.#write();
-    await this.#writing;
-  }
-
-  #write(): void {
-    if (this.#changes.length === 0) return;
-    const changes = this.#changes;
-    this.#changes = [];
-    this.#pendingBytes = 0;
-    this.#writing = this.#segment.kv.commit(changes);
-    this.#writing.catch(() => {
-      // Whoever awaits #writing next gets the error.
-    });
-  }
 }

@@ -6,16 +6,12 @@ import type { Compressor } from "./compressor.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
 import { type IndexRow, readIndexRow } from "./project-index.ts";
 import { chunkKeys, type KeyRange, lastPositionOfKey, packKey, projectIndexKeys } from "./store-keys.ts";
+import type { SegmentState } from "./store-state.ts";
 
-/** An engine of sealed entries. */
+/** An open engine of sealed entries. */
 export interface Segment {
-  readonly number: number;
   readonly kv: OrderedKv;
-  first: number;
-  last: number;
-  bytes: number;
-  nextPack: number;
-  readonly created: number;
+  state: SegmentState;
 }
 
 /** A value found: its last position, and its content unless it is damaged. */
@@ -36,6 +32,14 @@ export interface UpperEnd {
   readonly through: number;
   /** Positions above it are not wanted. */
   readonly last: number;
+}
+
+/** What chunks to look for: some that may hold entries of the time. */
+export interface ChunkRange {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  readonly through: number;
+  readonly limit: number;
 }
 
 /** Damaged values remembered so as not to be counted again; past it they are forgotten and may count twice. */
@@ -86,6 +90,36 @@ export class SegmentReader {
     return this.chunkBefore(sourceNumber, after, Math.min(through, last));
   }
 
+  /**
+   * Up to `limit` chunks of the source that end after the position, ascending; of segments that hold nothing of the time, none.
+   * One whose place is damaged is among them, without content.
+   */
+  chunksAfter(
+    segments: readonly Segment[],
+    sourceNumber: number,
+    after: number,
+    { sinceMs, untilMs, through, limit }: ChunkRange,
+  ): FoundChunk[] {
+    const found: FoundChunk[] = [];
+    for (let index = firstEndingAfter(segments, after); index < segments.length; index++) {
+      const segment = segments[index];
+      if (segment === undefined || segment.state.first > through) break;
+      if (segment.state.timestampMax < sinceMs || segment.state.timestampMin >= untilMs) continue;
+      const keys = chunkKeys(sourceNumber, after + 1, Math.min(through, segment.state.last));
+      for (const { key, value } of segment.kv.range({ ...keys, limit: limit - found.length })) {
+        found.push(this.#place(sourceNumber, segment, key, value));
+      }
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
+  /** Forgets expanded chunks: the segments have changed. */
+  forget(): void {
+    this.#openChunks.clear();
+    this.#openBytes = 0;
+  }
+
   /** The first row of a project's index that ends after the position. */
   indexAfter(projectNumber: number, after: number, through: number): Found<IndexRow> | undefined {
     const keysOf = (last: number): KeyRange => projectIndexKeys(projectNumber, after + 1, last);
@@ -116,7 +150,7 @@ export class SegmentReader {
   /** The chunk expanded; those used last are kept. Undefined where it is damaged. */
   open({ sourceNumber, segment, lastPosition, content: place }: FoundChunk): OpenChunk | undefined {
     if (place === undefined) return undefined;
-    const name = `${sourceNumber}:${lastPosition}`;
+    const name = `${segment.state.number}:${sourceNumber}:${lastPosition}`;
     const known = this.#openChunks.get(name);
     if (known !== undefined) {
       this.#openChunks.delete(name);
@@ -156,8 +190,8 @@ export class SegmentReader {
   ): Generator<{ segment: Segment; key: Uint8Array; value: Uint8Array }> {
     for (let index = firstEndingAfter(this.#segments, after); index < this.#segments.length; index++) {
       const segment = this.#segments[index];
-      if (segment === undefined || segment.first > through) return;
-      const keys = keysOf(Math.min(through, segment.last));
+      if (segment === undefined || segment.state.first > through) return;
+      const keys = keysOf(Math.min(through, segment.state.last));
       for (const pair of segment.kv.range({ ...keys, limit: 1 })) yield { segment, ...pair };
     }
   }
@@ -169,8 +203,9 @@ export class SegmentReader {
   ): Generator<{ segment: Segment; key: Uint8Array; value: Uint8Array }> {
     for (let index = this.#segments.length - 1; index >= 0; index--) {
       const segment = this.#segments[index];
-      if (segment === undefined || segment.first > through || segment.last < segment.first) continue;
-      if (segment.last <= after) return;
+      if (segment === undefined || segment.state.first > through || segment.state.last < segment.state.first)
+        continue;
+      if (segment.state.last <= after) return;
       for (const pair of segment.kv.range({ ...keys, limit: 1, reverse: true })) yield { segment, ...pair };
     }
   }
@@ -208,7 +243,7 @@ function firstEndingAfter(segments: readonly Segment[], after: number): number {
   let high = segments.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((segments[middle]?.last ?? 0) <= after) low = middle + 1;
+    if ((segments[middle]?.state.last ?? 0) <= after) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -1,8 +1,12 @@
+import { type ClockQuality, STREAM_LOSS } from "../../protocol/entry.ts";
 import { BootMark } from "./boot-mark.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { IdMaker } from "./entry-id.ts";
+import { CLOCK_CODE, clockOfCode } from "./entry-record.ts";
+import type { SourceSummary } from "./log-store.ts";
+import { addLoss, LOSS_PLACES, type LossCounts, noLosses } from "./loss-count.ts";
 import type { SourceTail } from "./memtable.ts";
 
 /** A project as the store knows it. */
@@ -12,13 +16,61 @@ export interface Project {
   readonly ids: IdMaker;
 }
 
-/** Totals of a source. */
+/** What is told of a source, as of some position. */
 export interface SourceTotals {
-  readonly number: number;
-  readonly entryCount: number;
-  readonly lastReceived: number;
-  /** Entries up to this position are in the totals. */
-  readonly throughPosition: number;
+  entryCount: number;
+  bootCount: number;
+  lastReceived: number;
+  lastBoot: string | undefined;
+  clock: ClockQuality;
+  clockError: number | undefined;
+  readonly lossCounts: LossCounts;
+}
+
+/** What of an entry its source's totals need. */
+export interface TotalledEntry {
+  readonly received: number;
+  readonly clock: ClockQuality;
+  readonly clockError?: number | undefined;
+  readonly boot?: string | undefined;
+  readonly stream: string;
+  readonly msg: string;
+}
+
+function noTotals(): SourceTotals {
+  return {
+    entryCount: 0,
+    bootCount: 0,
+    lastReceived: 0,
+    lastBoot: undefined,
+    clock: "server",
+    clockError: undefined,
+    lossCounts: noLosses(),
+  };
+}
+
+/** Counts one more entry. */
+export function addToTotals(totals: SourceTotals, entry: TotalledEntry): void {
+  totals.entryCount++;
+  totals.lastReceived = entry.received;
+  totals.clock = entry.clock;
+  totals.clockError = entry.clockError;
+  if (entry.boot !== undefined) totals.lastBoot = entry.boot;
+  addLoss(totals.lossCounts, entry);
+}
+
+export function summaryOf(src: string, totals: SourceTotals): SourceSummary {
+  const { entryCount, bootCount, lastReceived, lastBoot, clock, clockError } = totals;
+  return {
+    src,
+    lastReceived,
+    entryCount,
+    bootCount,
+    ...(lastBoot !== undefined && { lastBoot }),
+    clock,
+    ...(clockError !== undefined && { clockError }),
+    lossCounts: { ...totals.lossCounts },
+  };
 }
 
 /** What the store holds in memory of a source: its totals and the marks of its boots that were met lately. */
@@ -26,16 +78,18 @@ export class SourceState {
   readonly project: Project;
   readonly src: string;
   readonly number: number;
-  entryCount = 0;
-  lastReceived = 0;
+  totals = noTotals();
+  /** Entries up to this position are in the totals that the head has. */
   throughPosition = 0;
   /** Unsealed tables that hold entries of it; not forgotten while there are any. */
   pinCount = 0;
   /** Its entries in the table that takes new ones. */
   tail: SourceTail | undefined;
-  /** Entries of the transaction under way, and the received time of the last of them. */
-  pendingCount = 0;
-  pendingReceived = 0;
+  /** Of the transaction under way: how many entries, and those that the totals need. */
+  #pendingCount = 0;
+  #pendingLast: TotalledEntry | undefined;
+  #pendingBoot: string | undefined;
+  #pendingLosses: TotalledEntry[] | undefined;
   readonly #marks = new Map<string, BootMark>();
   #lastBoot: string | undefined;
   #lastMark: BootMark | undefined;
@@ -46,6 +100,35 @@ export class SourceState {
     this.project = project;
     this.src = src;
     this.number = number;
+  }
+
+  /** True once anything of it was ever durable. */
+  get isKnown(): boolean {
+    return this.totals.lastReceived > 0 || this.totals.entryCount > 0 || this.throughPosition > 0;
+  }
+
+  addPending(entry: TotalledEntry): void {
+    this.#pendingCount++;
+    this.#pendingLast = entry;
+    if (entry.boot !== undefined) this.#pendingBoot = entry.boot;
+    if (entry.stream !== STREAM_LOSS) return;
+    this.#pendingLosses ??= [];
+    this.#pendingLosses.push(entry);
+  }
+
+  /** The transaction under way is durable. */
+  settlePending(): void {
+    const { totals } = this;
+    const last = this.#pendingLast;
+    if (last === undefined) return;
+    totals.entryCount += this.#pendingCount;
+    totals.lastReceived = last.received;
+    totals.clock = last.clock;
+    totals.clockError = last.clockError;
+    totals.lastBoot = this.#pendingBoot ?? totals.lastBoot;
+    for (const loss of this.#pendingLosses ?? []) addLoss(totals.lossCounts, loss);
+    this.#pendingCount = 0;
+    this.#pendingLast = this.#pendingBoot = this.#pendingLosses = undefined;
   }
 
   /** The mark where it is in memory. */
@@ -89,25 +172,46 @@ export class SourceState {
   }
 
   encode(throughPosition: number): Uint8Array {
-    const writer = new ByteWriter(32);
+    const { entryCount, bootCount, lastReceived, lastBoot, clock, clockError, lossCounts } = this.totals;
+    const writer = new ByteWriter(64);
     writer.varint(this.number);
-    writer.varint(this.entryCount);
-    writer.varint(this.lastReceived);
     writer.varint(throughPosition);
+    writer.varint(entryCount);
+    writer.varint(bootCount);
+    writer.varint(lastReceived);
+    writer.text(lastBoot ?? "");
+    writer.u8(CLOCK_CODE[clock]);
+    // 0 is none.
+    writer.varint(clockError === undefined ? 0 : Math.min(clockError, Number.MAX_SAFE_INTEGER - 1) + 1);
+    for (const place of LOSS_PLACES) writer.varint(lossCounts[place]);
     return sealValue(ValueKind.Source, writer.view());
   }
 }
 
-export function decodeSource(stored: Uint8Array): SourceTotals | undefined {
+/** A source as the head knows it. */
+export interface StoredSource {
+  readonly number: number;
+  readonly throughPosition: number;
+  readonly totals: SourceTotals;
+}
+
+export function decodeSource(stored: Uint8Array): StoredSource | undefined {
   const value = openValue(ValueKind.Source, stored);
   if (value === undefined) return undefined;
   const reader = new ByteReader(value, CHECKED_HEAD_BYTES);
-  return {
-    number: reader.varint(),
-    entryCount: reader.varint(),
-    lastReceived: reader.varint(),
-    throughPosition: reader.varint(),
-  };
+  const number = reader.varint();
+  const throughPosition = reader.varint();
+  const totals = noTotals();
+  totals.entryCount = reader.varint();
+  totals.bootCount = reader.varint();
+  totals.lastReceived = reader.varint();
+  const lastBoot = reader.text();
+  totals.lastBoot = lastBoot === "" ? undefined : lastBoot;
+  totals.clock = clockOfCode(reader.u8());
+  const clockError = reader.varint();
+  totals.clockError = clockError === 0 ? undefined : clockError - 1;
+  for (const place of LOSS_PLACES) totals.lossCounts[place] = reader.varint();
+  return { number, throughPosition, totals };
 }
 
 export function encodeMark(mark: BootMark): Uint8Array {

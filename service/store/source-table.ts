@@ -2,7 +2,6 @@ import type { Counters } from "../../host/counters.ts";
 import type { BatchSource } from "./batch-record.ts";
 import { BootMark } from "./boot-mark.ts";
 import { IdMaker } from "./entry-id.ts";
-import type { SourceSummary } from "./log-store.ts";
 import type { KvChange, OrderedKv } from "./ordered-kv.ts";
 import {
   decodeMark,
@@ -12,9 +11,10 @@ import {
   encodeProject,
   type Project,
   SourceState,
+  type StoredSource,
 } from "./source-state.ts";
 import { NAME_BYTES_MAX } from "./storable.ts";
-import { markKey, projectKey, sourceKey, sourceKeys, srcOfKey } from "./store-keys.ts";
+import { markKey, namedOfKey, projectKey, sourceKey, sourceKeys } from "./store-keys.ts";
 
 export interface SourceTableOptions {
   /** Sources kept in memory beside those with unsealed entries; about 500 bytes each. */
@@ -96,7 +96,11 @@ export class SourceTable {
   obtainMark(source: SourceState, boot: string): BootMark {
     let mark = source.markOf(boot);
     if (mark === undefined) {
-      mark = this.findMark(source, boot) ?? new BootMark();
+      mark = this.findMark(source, boot);
+      if (mark === undefined) {
+        mark = new BootMark();
+        source.totals.bootCount++;
+      }
       source.keepMark(boot, mark);
     }
     return mark;
@@ -132,35 +136,29 @@ export class SourceTable {
     for (const source of sources) source.forgetMarks(CACHED_BOOTS_MAX);
   }
 
-  /** Totals in the head of up to `limit` sources after the one named, in the order of their keys. */
-  writtenTotals(project: Project, after: string | undefined, limit: number): SourceSummary[] {
+  /** Up to `limit` sources that the head has after the one named, in the order of their keys; new objects, as of the head. */
+  writtenSources(project: Project, after: string | undefined, limit: number): SourceState[] {
     const all = sourceKeys(project.number);
     const start =
       after === undefined ? all.start : Buffer.concat([sourceKey(project.number, after), Buffer.of(0)]);
-    const totals: SourceSummary[] = [];
+    const sources: SourceState[] = [];
     for (const { key, value } of this.#head.range({ start, end: all.end, limit })) {
-      const source = decodeSource(value);
-      if (source === undefined) this.#counters.add("store_corrupt_sources_total");
-      totals.push({
-        src: srcOfKey(key),
-        lastReceived: source?.lastReceived ?? 0,
-        entryCount: source?.entryCount ?? 0,
-      });
+      const known = decodeSource(value);
+      const src = namedOfKey(key).name;
+      if (known === undefined) this.#counters.add("store_corrupt_sources_total");
+      // A damaged row has a place in the walk all the same.
+      sources.push(known === undefined ? new SourceState(project, src, 0) : sourceOf(project, src, known));
     }
-    return totals;
+    return sources;
   }
 
-  /** Totals of the sources in memory, which are newer than those in the head. */
-  liveTotals(project: Project): SourceSummary[] {
+  /** The sources in memory that anything of is durable; what they say is newer than what the head says. */
+  liveSources(project: Project): SourceState[] {
     const entry = this.#projects.get(project.name);
     if (entry === undefined) return [];
-    const totals: SourceSummary[] = [];
-    for (const sources of [entry.older, entry.recent]) {
-      for (const { src, lastReceived, entryCount } of sources.values()) {
-        if (entryCount > 0) totals.push({ src, lastReceived, entryCount });
-      }
-    }
-    return totals;
+    return [entry.older, entry.recent].flatMap((sources) =>
+      [...sources.values()].filter((source) => source.isKnown),
+    );
   }
 
   #findProject(name: string): ProjectEntry | undefined {
@@ -199,15 +197,12 @@ export class SourceTable {
     if (src.length > NAME_BYTES_MAX / 3) return undefined;
     const stored = this.#head.get(sourceKey(entry.project.number, src));
     if (stored === undefined) return undefined;
-    const totals = decodeSource(stored);
-    if (totals === undefined) {
+    const known = decodeSource(stored);
+    if (known === undefined) {
       this.#counters.add("store_corrupt_sources_total");
       return undefined;
     }
-    const source = new SourceState(entry.project, src, totals.number);
-    source.entryCount = totals.entryCount;
-    source.lastReceived = totals.lastReceived;
-    source.throughPosition = totals.throughPosition;
+    const source = sourceOf(entry.project, src, known);
     this.#keepSource(entry, source);
     return source;
   }
@@ -236,4 +231,11 @@ export class SourceTable {
       }
     }
   }
+}
+
+function sourceOf(project: Project, src: string, known: StoredSource): SourceState {
+  const source = new SourceState(project, src, known.number);
+  source.totals = known.totals;
+  source.throughPosition = known.throughPosition;
+  return source;
 }

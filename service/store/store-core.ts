@@ -1,10 +1,13 @@
 import type { Clock } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
+import type { KeyedQueue } from "../keyed-queue.ts";
 import type { Compressor } from "./compressor.ts";
+import type { Deletions } from "./deletions.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { Memtable } from "./memtable.ts";
 import type { KvSpace, OrderedKv } from "./ordered-kv.ts";
+import type { ReaderGate } from "./reader-gate.ts";
 import type { Segment, SegmentReader } from "./segment-reader.ts";
 import type { SourceTable } from "./source-table.ts";
 import type { SpoolPositions } from "./spool-positions.ts";
@@ -31,6 +34,8 @@ export interface ChunkedStoreOptions {
   readonly chunkBytesMax: number;
   /** A new segment is begun once the last one holds this many bytes: the unit that retention removes. */
   readonly segmentBytesMax: number;
+  /** Likewise once it is this old, ms. */
+  readonly segmentMsMax: number;
   /** Entries of one transaction at most; one append() call is never divided. */
   readonly groupEntriesMax: number;
   /** Characters of `msg` in one transaction at most, likewise. */
@@ -48,7 +53,8 @@ export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
   sealBytes: 32 << 20,
   chunkEntriesMax: 512,
   chunkBytesMax: 128 << 10,
-  segmentBytesMax: 1 << 30,
+  segmentBytesMax: 256 << 20,
+  segmentMsMax: 7 * 86_400_000,
   groupEntriesMax: 4096,
   groupCharactersMax: 4 << 20,
   queueEntriesMax: 100_000,
@@ -75,6 +81,10 @@ export interface StoreCore {
   /** Being sealed. */
   frozen: Memtable | undefined;
   nextLogNumber: number;
+  readonly deletions: Deletions;
+  /** What changes the state or the segments waits here for its turn. */
+  readonly changes: KeyedQueue;
+  readonly gate: ReaderGate;
   readonly health: StoreHealth;
 }
 

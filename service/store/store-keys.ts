@@ -7,6 +7,7 @@
  *                 s <project number> <src>          source: its number and totals
  *                 k <source number> <boot>          mark and open gaps of a boot
  *                 g <spool>                         position of a gateway's spool (`spool-positions.ts`)
+ *                 d <source number> <what>          up to where entries of a source were deleted (`deletions.ts`)
  * engine `log-N`  b <first position> <count: 4>     one committed transaction, not yet sealed
  *                 g <spool>                         the same position, newer
  * engine `seg-N`  c <source number> <last position> chunk: where sealed entries of one source are
@@ -28,6 +29,7 @@ const Prefix = {
   Chunk: 0x63,
   ProjectIndex: 0x70,
   Pack: 0x76,
+  Deletion: 0x64,
 } as const;
 
 export interface KeyRange {
@@ -49,6 +51,20 @@ export function sourceKey(projectNumber: number, src: string): Buffer {
 
 export function markKey(sourceNumber: number, boot: string): Buffer {
   return named(Prefix.Mark, sourceNumber, boot);
+}
+
+export function deletionKey(sourceNumber: number, what: string): Buffer {
+  return named(Prefix.Deletion, sourceNumber, what);
+}
+
+export function deletionKeys(): KeyRange {
+  return { start: Buffer.of(Prefix.Deletion), end: Buffer.of(Prefix.Deletion + 1) };
+}
+
+/** The source's number in a key that begins with one, and the name behind it. */
+export function namedOfKey(key: Uint8Array): { readonly number: number; readonly name: string } {
+  const bytes = Buffer.from(key.buffer, key.byteOffset, key.length);
+  return { number: bytes.readUInt32BE(1), name: bytes.toString("utf8", 1 + NUMBER_BYTES) };
 }
 
 export function spoolKey(name: string): Buffer {
@@ -118,11 +134,6 @@ export function batchOfKey(key: Uint8Array): { readonly firstPosition: number; r
 /** The last position of a chunk or of a row of the project index. */
 export function lastPositionOfKey(key: Uint8Array): number {
   return positionAt(Buffer.from(key.buffer, key.byteOffset, key.length), 1 + NUMBER_BYTES);
-}
-
-/** The name in a key of `sourceKeys`. */
-export function srcOfKey(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("utf8", 1 + NUMBER_BYTES);
 }
 
 function named(prefix: number, number: number | undefined, name: string): Buffer {

@@ -14,6 +14,14 @@ export interface SegmentState {
   readonly last: number;
   /** Bytes of its values. */
   readonly bytes: number;
+  readonly entryCount: number;
+  /** Of its entries; `timestampMax` below `timestampMin` where there are none yet. */
+  readonly timestampMin: number;
+  readonly timestampMax: number;
+  /** When it was last sealed into, UTC ms: about when its newest entry was received. */
+  readonly sealedMs: number;
+  /** It was written anew by a compaction. */
+  readonly isCompact: boolean;
   /** Packs from this number on belong to a seal that was not finished. */
   readonly nextPack: number;
   /** UTC ms. */
@@ -53,10 +61,22 @@ export function encodeState(state: StoreState): Uint8Array {
     writer.varint(segment.first);
     writer.varint(segment.last);
     writer.varint(segment.bytes);
+    writer.varint(segment.entryCount);
+    writer.varint(segment.timestampMin);
+    writer.varint(segment.timestampMax);
+    writer.varint(segment.sealedMs);
+    writer.u8(segment.isCompact ? 1 : 0);
     writer.varint(segment.nextPack);
     writer.varint(segment.created);
   }
   return sealValue(ValueKind.State, writer.view());
+}
+
+/** The state of a store written before places told times and levels; such stores are not read any more. */
+const OLD_STATE_KIND = 1;
+
+export function isOldState(stored: Uint8Array): boolean {
+  return stored[4] === OLD_STATE_KIND;
 }
 
 /** Undefined where the checksum fails. */
@@ -75,11 +95,33 @@ export function decodeState(stored: Uint8Array): StoreState | undefined {
       first: reader.varint(),
       last: reader.varint(),
       bytes: reader.varint(),
+      entryCount: reader.varint(),
+      timestampMin: reader.varint(),
+      timestampMax: reader.varint(),
+      sealedMs: reader.varint(),
+      isCompact: reader.u8() === 1,
       nextPack: reader.varint(),
       created: reader.varint(),
     });
   }
   return { sealedPosition, sealing, nextSourceNumber, nextProjectNumber, segments };
+}
+
+/** A segment that nothing was sealed into yet. */
+export function emptySegment(number: number, sealedPosition: number, wallMs: number): SegmentState {
+  return {
+    number,
+    first: sealedPosition + 1,
+    last: sealedPosition,
+    bytes: 0,
+    entryCount: 0,
+    timestampMin: Number.MAX_SAFE_INTEGER,
+    timestampMax: 0,
+    sealedMs: wallMs,
+    isCompact: false,
+    nextPack: 1,
+    created: wallMs,
+  };
 }
 
 /** Names of engines sort as their numbers do. */

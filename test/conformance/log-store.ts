@@ -1,75 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { MsgJson, NewEntry, StoredEntry } from "../../protocol/entry.ts";
-import {
-  type ListQuery,
-  type LogStore,
-  StoreUnavailable,
-  UnknownToken,
-} from "../../service/store/log-store.ts";
-
-/** One store under test, with what outlives it. */
-export interface StoreDriver {
-  /** Opens it, again after a close or a crash. */
-  open(): Promise<LogStore>;
-  /** Ends what was opened and frees what it used; stores are closed before. */
-  dispose(): Promise<void>;
-}
-
-const P = "default";
-
-/** An entry with a boot and a seq, told apart by its `msg`. */
-export function entry(src: string, seq: number, more: Partial<NewEntry> = {}): NewEntry {
-  return {
-    src,
-    stream: "console",
-    msg: JSON.stringify(`line ${seq} of ${src}`) as MsgJson,
-    timestamp: 1_763_784_000_000 + seq,
-    received: 1_763_784_000_500 + seq,
-    clock: "device",
-    boot: "b1",
-    seq,
-    ...more,
-  };
-}
-
-export function lossOf(src: string, boot: string, first: number, last: number): NewEntry {
-  const msg = JSON.stringify({
-    boot,
-    first,
-    last,
-    count: last - first + 1,
-    where: "link",
-    why: "test",
-  }) as MsgJson;
-  const lost = { boot, first, last };
-  return { src, stream: "loss", msg, timestamp: 5, received: 6, clock: "server", lost };
-}
-
-/** Every page of a listing, joined. */
-export async function listAll(
-  store: LogStore,
-  query: Omit<ListQuery, "limit" | "after" | "src"> & { src?: string },
-  limit = 7,
-): Promise<StoredEntry[]> {
-  const all: StoredEntry[] = [];
-  for (;;) {
-    const last = all.at(-1);
-    const rest = { ...query, limit, ...(last && { after: last.id }) };
-    const page =
-      query.src === undefined ? await store.listProject(rest) : await store.list({ ...rest, src: query.src });
-    expect(page.length).toBeLessThanOrEqual(limit);
-    if (page.length === 0) return all;
-    all.push(...page);
-  }
-}
-
-function seqs(entries: readonly StoredEntry[]): (number | undefined)[] {
-  return entries.map((one) => one.seq);
-}
-
-function range(first: number, last: number): number[] {
-  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-}
+import { type LogStore, StoreUnavailable, UnknownToken } from "../../service/store/log-store.ts";
+import { describeReading } from "./log-store-reading.ts";
+import { entry, listAll, lossOf, P, range, type StoreDriver, seqs } from "./store-driver.ts";
 
 /** What every driver of `LogStore` must do. */
 export function describeLogStore(name: string, makeDriver: () => Promise<StoreDriver>): void {
@@ -626,25 +559,6 @@ export function describeLogStore(name: string, makeDriver: () => Promise<StoreDr
       });
     });
 
-    describe("sources", () => {
-      it("are told with the received time of their last entry and how many they have", async () => {
-        expect(await store.sources(P)).toEqual([]);
-        for (let seq = 1; seq <= 33; seq++) await append([entry("b", seq), entry("b", seq)]);
-        await append([entry("a", 1, { received: 7 })]);
-        await append([entry("a", 2, { received: 5 })]);
-        const expected = [
-          { src: "a", lastReceived: 5, entryCount: 2 },
-          { src: "b", lastReceived: 1_763_784_000_533, entryCount: 33 },
-        ];
-        expect(await store.sources(P)).toEqual(expected);
-        await reopen();
-        expect(await store.sources(P)).toEqual(expected);
-        await append([entry("b", 34)]);
-        await reopen();
-        expect((await store.sources(P))[1]?.entryCount).toBe(34);
-      });
-    });
-
     describe("closing", () => {
       it("waits for what was accepted, and refuses what comes later", async () => {
         const accepted = range(1, 30).map((seq) =>
@@ -669,4 +583,5 @@ export function describeLogStore(name: string, makeDriver: () => Promise<StoreDr
       });
     });
   });
+  describeReading(name, makeDriver);
 }

@@ -3,7 +3,7 @@ import { CounterTable } from "../../host/counters.ts";
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { type LogStore, StoreUnavailable } from "../../service/store/log-store.ts";
 import type { MemoryKvSpace } from "../../service/store/memory-kv.ts";
-import { entry, listAll, lossOf } from "../conformance/log-store.ts";
+import { entry, listAll, lossOf } from "../conformance/store-driver.ts";
 import { memorySpace, openMemoryStore, SeededRandom } from "./store-drivers.ts";
 
 const SEED = 20261122;

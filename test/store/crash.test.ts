@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
 import type { MsgJson, NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import type { ChunkedStore } from "../../service/store/chunked-store.ts";
-import { StoreUnavailable } from "../../service/store/log-store.ts";
+import { compareTime, StoreUnavailable } from "../../service/store/log-store.ts";
 import type { MemoryKvSpace } from "../../service/store/memory-kv.ts";
-import { listAll } from "../conformance/log-store.ts";
+import { listAll } from "../conformance/store-driver.ts";
 import { memorySpace, openMemoryStore, SeededRandom, TINY } from "./store-drivers.ts";
 import { StoreModel, withoutId } from "./store-model.ts";
 
@@ -52,6 +52,12 @@ type Step =
       readonly calls: readonly { project: string; entries: readonly NewEntry[] }[];
       readonly wait: boolean;
     }
+  | {
+      readonly do: "delete";
+      readonly project: string;
+      readonly src: string;
+      readonly stream: string | undefined;
+    }
   | { readonly do: "seal" | "reopen" | "crash" | "fail" | "pause" };
 
 const aStep: fc.Arbitrary<Step> = fc.oneof(
@@ -64,6 +70,15 @@ const aStep: fc.Arbitrary<Step> = fc.oneof(
         { minLength: 1, maxLength: 4 },
       ),
       wait: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("delete" as const),
+      project: fc.constantFrom(...PROJECTS),
+      src: fc.constantFrom(...SOURCES),
+      stream: fc.constantFrom(undefined, ...STREAMS),
     }),
   },
   {
@@ -97,6 +112,10 @@ class Run {
   /** Calls in the order they were made, and whether their answer has come. */
   #calls: { project: string; entries: readonly NewEntry[]; acked: boolean }[] = [];
   readonly heard: { project: string; entry: StoredEntry }[] = [];
+  /** Appends and the deletion under way; one whose answer was a failure is in doubt too. */
+  #appending: Promise<unknown>[] = [];
+  #deleting: Promise<unknown> = Promise.resolve();
+  #deletion: (Step & { do: "delete" }) | undefined;
 
   private constructor(seed: number, space: MemoryKvSpace, store: ChunkedStore) {
     this.#seed = seed;
@@ -114,8 +133,14 @@ class Run {
 
   async take(step: Step): Promise<void> {
     if (step.do === "append") {
+      await this.#deleting;
       const done = step.calls.map((call) => this.#append(call));
+      this.#appending.push(...done);
       if (step.wait) await Promise.all(done);
+    } else if (step.do === "delete") {
+      await Promise.all(this.#appending.splice(0));
+      await this.#deleting;
+      this.#deleting = this.#delete(step);
     } else if (step.do === "seal") await this.#tolerated(() => this.store.seal());
     else if (step.do === "reopen") await this.#reopen();
     else if (step.do === "crash") await this.#crash();
@@ -129,6 +154,19 @@ class Run {
     await this.#tolerated(async () => {
       await this.store.append([call]);
       made.acked = true;
+    });
+  }
+
+  /** What is deleted must have been settled: a crash before leaves the calls in doubt, and the deletion is left out. */
+  async #delete(step: Step & { do: "delete" }): Promise<void> {
+    if (this.#calls.some(({ acked }) => !acked) || this.#deletion !== undefined) return;
+    for (const call of this.#calls.splice(0))
+      for (const entry of call.entries) this.model.append(call.project, entry);
+    this.#deletion = step;
+    await this.#tolerated(async () => {
+      const count = await this.store.delete(step.project, step.src, step.stream);
+      this.#deletion = undefined;
+      expect(count).toBe(this.model.delete(step.project, step.src, step.stream));
     });
   }
 
@@ -177,15 +215,25 @@ class Run {
 
   /** Brings the model up to what the store holds: every acked call is there, and of the others whole transactions in order. */
   async settle(): Promise<void> {
+    await this.#deleting;
+    if (this.#deletion !== undefined) {
+      // All or nothing.
+      const { project, src, stream } = this.#deletion;
+      const left = await listAll(this.store, { project, src, ...(stream && { stream }) });
+      const known = this.model.of(project, src, stream).length;
+      if (left.length === 0) this.model.delete(project, src, stream);
+      else expect(left.length).toBe(known);
+      this.#deletion = undefined;
+    }
     const total = (await Promise.all(PROJECTS.map((project) => listAll(this.store, { project }, 50)))).flat()
       .length;
     for (const [index, call] of this.#calls.entries()) {
       const laterAcked = this.#calls.slice(index).some((one) => one.acked);
-      if (!laterAcked && this.model.entries.length >= total) break;
+      if (!laterAcked && this.model.keptCount >= total) break;
       for (const entry of call.entries) this.model.append(call.project, entry);
     }
     this.#calls = [];
-    expect(this.model.entries.length).toBe(total);
+    expect(this.model.keptCount).toBe(total);
   }
 
   /** Everything that can be asked agrees with the model. */
@@ -219,21 +267,23 @@ class Run {
         for (const boot of BOOTS)
           expect(await store.mark(project, src, boot)).toBe(model.mark(project, src, boot));
       }
-      const expected = SOURCES.map((src) => ({ src, entries: model.of(project, src) })).filter(
-        ({ entries }) => entries.length > 0,
-      );
-      expect(await store.sources(project)).toStrictEqual(
-        expected.map(({ src, entries }) => ({
-          src,
-          lastReceived: entries.at(-1)?.received,
-          entryCount: entries.length,
-        })),
-      );
+      expect(await store.sources(project)).toStrictEqual(model.sources(project));
+      const byTime = await store.listByTime({ project, sinceMs: 0, untilMs: 2 ** 53 - 1, limit: 1000 });
+      const inTime = all.filter(({ timestamp }) => timestamp < 2 ** 53 - 1);
+      expect(byTime).toStrictEqual(inTime.toSorted(compareTime));
     }
     const told = this.heard.map(({ project, entry }) => entry.id + project);
     expect(new Set(told).size).toBe(told.length);
     // What was told live is durable: it is there after any crash, as it was told.
-    for (const { project, entry } of this.heard) expect(listed.get(entry.id + project)).toStrictEqual(entry);
+    let found = 0;
+    for (const { project, entry } of this.heard) {
+      const one = listed.get(entry.id + project);
+      if (one === undefined) continue;
+      found++;
+      expect(one).toStrictEqual(entry);
+    }
+    // Those that are missing were deleted since.
+    expect(this.heard.length - found).toBeLessThanOrEqual(model.entries.length - model.keptCount);
   }
 }
 

@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
 import { StoreUnavailable } from "../../service/store/log-store.ts";
-import { entry, listAll } from "../conformance/log-store.ts";
+import { entry, listAll } from "../conformance/store-driver.ts";
 import { bundleTs, spawnTs } from "../support/run-ts.ts";
 import { openLmdbStore, SeededRandom, temporaryFolder } from "./store-drivers.ts";
 

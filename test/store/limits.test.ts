@@ -3,7 +3,7 @@ import { CounterTable } from "../../host/counters.ts";
 import { StoreBusy } from "../../service/store/log-store.ts";
 import { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import type { KvSpace, OrderedKv } from "../../service/store/ordered-kv.ts";
-import { entry, listAll } from "../conformance/log-store.ts";
+import { entry, listAll } from "../conformance/store-driver.ts";
 import { memorySpace, openMemoryStore, SeededRandom, TINY } from "./store-drivers.ts";
 
 /** A space that counts what is done to its engines. */
@@ -31,6 +31,7 @@ function counted(space: KvSpace): { space: KvSpace; commits: string[]; reads: st
     space: {
       open: async (name) => wrap(name, await space.open(name)),
       names: () => space.names(),
+      bytes: (name) => space.bytes(name),
       remove: (name) => space.remove(name),
       close: () => space.close(),
     },

@@ -1,8 +1,10 @@
 import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
+import type { SourceSummary } from "../../service/store/log-store.ts";
+import { addLoss, noLosses } from "../../service/store/loss-count.ts";
 
 /** The plainest store there could be: a list, and per boot the set of seqs it knows of. */
 export class StoreModel {
-  readonly entries: { readonly project: string; readonly entry: NewEntry }[] = [];
+  readonly entries: { readonly project: string; readonly entry: NewEntry; isGone: boolean }[] = [];
   readonly #seqs = new Map<string, Set<number>>();
 
   /** True when the entry is stored. */
@@ -14,8 +16,54 @@ export class StoreModel {
       if (wanted.every((seq) => known.has(seq))) return false;
       for (const seq of wanted) known.add(seq);
     }
-    this.entries.push({ project, entry });
+    this.entries.push({ project, entry, isGone: false });
     return true;
+  }
+
+  /** Entries that were not taken away again. */
+  get keptCount(): number {
+    return this.entries.filter(({ isGone }) => !isGone).length;
+  }
+
+  /** Returns how many there were. */
+  delete(project: string, src: string, stream?: string): number {
+    const found = this.entries.filter(
+      (one) =>
+        !one.isGone &&
+        one.project === project &&
+        one.entry.src === src &&
+        (stream === undefined || one.entry.stream === stream),
+    );
+    for (const one of found) one.isGone = true;
+    return found.length;
+  }
+
+  /** What is told of every source that ever stored anything. */
+  sources(project: string): SourceSummary[] {
+    const summaries = new Map<string, SourceSummary>();
+    const boots = new Set<string>();
+    for (const { entry, isGone } of this.entries.filter((one) => one.project === project)) {
+      const { src, received, clock, clockError } = entry;
+      const before = summaries.get(src);
+      const boot = entry.lost?.boot ?? entry.boot;
+      const isSequenced = boot !== undefined && (entry.seq !== undefined || entry.lost !== undefined);
+      const isNewBoot = isSequenced && !boots.has(JSON.stringify([src, boot]));
+      if (isSequenced) boots.add(JSON.stringify([src, boot]));
+      const lossCounts = before?.lossCounts ?? noLosses();
+      addLoss(lossCounts, entry);
+      const lastBoot = entry.boot ?? before?.lastBoot;
+      summaries.set(src, {
+        src,
+        lastReceived: received,
+        entryCount: (before?.entryCount ?? 0) + (isGone ? 0 : 1),
+        bootCount: (before?.bootCount ?? 0) + (isNewBoot ? 1 : 0),
+        ...(lastBoot !== undefined && { lastBoot }),
+        clock,
+        ...(clockError !== undefined && { clockError }),
+        lossCounts,
+      });
+    }
+    return [...summaries.values()].sort((left, right) => (left.src < right.src ? -1 : 1));
   }
 
   mark(project: string, src: string, boot: string): number {
@@ -24,7 +72,7 @@ export class StoreModel {
 
   of(project: string, src?: string, stream?: string): NewEntry[] {
     return this.entries
-      .filter((one) => one.project === project && (src === undefined || one.entry.src === src))
+      .filter((one) => !one.isGone && one.project === project && (src === undefined || one.entry.src === src))
       .map((one) => one.entry)
       .filter((entry) => stream === undefined || entry.stream === stream);
   }

@@ -1,15 +1,24 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
+import { LEVEL_RANK } from "../../protocol/level.ts";
 import {
   type AppendResult,
+  compareTime,
   type ListQuery,
   type LogStore,
+  RATE_COLUMNS,
+  type RatesQuery,
+  type SourceRates,
   type SourceSummary,
   type SpoolPosition,
   type StoreBatch,
   StoreBusy,
+  type StoreStatus,
   StoreUnavailable,
+  type TimeQuery,
   UnknownToken,
 } from "../../service/store/log-store.ts";
+
+import { addLoss, noLosses } from "../../service/store/loss-count.ts";
 
 /** A store in memory, for tests of what is above it. Ids are project and position, so that a foreign token is known. */
 export class MemoryStore implements LogStore {
@@ -19,6 +28,7 @@ export class MemoryStore implements LogStore {
   readonly #spools = new Map<string, number>();
   readonly #listeners = new Map<string, Set<(entries: readonly StoredEntry[]) => void>>();
   #isClosed = false;
+  #nextId = 0;
   /** Set to make every call fail, as a full disk would. */
   isBroken = false;
   /** Set to make every append wait in vain, as a slow disk would. */
@@ -43,7 +53,7 @@ export class MemoryStore implements LogStore {
         if (entry.seq !== undefined) this.#seen.add(identity);
         const highest = Math.max(entry.lost?.last ?? 0, entry.seq ?? 0, this.#marks.get(bootKey) ?? 0);
         this.#marks.set(bootKey, highest);
-        const one = { ...entry, id: `${project}_${String(all.length).padStart(8, "0")}` };
+        const one = { ...entry, id: `${project}_${String(this.#nextId++).padStart(8, "0")}` };
         all.push(one);
         stored.push(one);
       }
@@ -85,16 +95,80 @@ export class MemoryStore implements LogStore {
   }
 
   async sources(project: string): Promise<readonly SourceSummary[]> {
-    const summaries = new Map<string, SourceSummary>();
-    for (const { src, received } of this.#entries.get(project) ?? []) {
-      const entryCount = (summaries.get(src)?.entryCount ?? 0) + 1;
-      summaries.set(src, { src, lastReceived: received, entryCount });
-    }
-    return [...summaries.values()];
+    const bySource = bySrc(this.#entries.get(project) ?? []);
+    return [...bySource].map(([src, entries]) => {
+      const last = entries.at(-1);
+      const boots = entries.flatMap(({ boot }) => boot ?? []);
+      const lastBoot = boots.at(-1);
+      const lossCounts = noLosses();
+      for (const entry of entries) addLoss(lossCounts, entry);
+      return {
+        src,
+        lastReceived: last?.received ?? 0,
+        entryCount: entries.length,
+        bootCount: new Set(boots).size,
+        ...(lastBoot !== undefined && { lastBoot }),
+        clock: last?.clock ?? "server",
+        ...(last?.clockError !== undefined && { clockError: last.clockError }),
+        lossCounts,
+      };
+    });
+  }
+
+  async listByTime(query: TimeQuery): Promise<readonly StoredEntry[]> {
+    const { beyond, limit, newest } = query;
+    const sign = newest ? -1 : 1;
+    return this.#ofTime(query)
+      .filter((entry) => beyond === undefined || sign * compareTime(entry, beyond) > 0)
+      .sort(compareTime)
+      .slice(...sliceOf({ project: query.project, limit, newest: newest === true }));
+  }
+
+  async rates(query: RatesQuery): Promise<readonly SourceRates[]> {
+    const { sinceMs, untilMs, bucketCount } = query;
+    const bySource = bySrc(this.#ofTime(query));
+    return [...bySource]
+      .map(([src, entries]) => {
+        const counts = Array.from({ length: bucketCount }, () => new Array<number>(RATE_COLUMNS).fill(0));
+        for (const { timestamp, level } of entries) {
+          const row = counts[Math.floor(((timestamp - sinceMs) / (untilMs - sinceMs)) * bucketCount)];
+          const rank = level === undefined ? 0 : LEVEL_RANK[level];
+          if (row !== undefined) row[rank] = (row[rank] ?? 0) + 1;
+        }
+        return { src, counts };
+      })
+      .sort((left, right) => (left.src < right.src ? -1 : 1));
+  }
+
+  async delete(project: string, src: string, stream?: string): Promise<number> {
+    this.#check();
+    const all = this.#entries.get(project) ?? [];
+    const isGone = (entry: StoredEntry): boolean =>
+      entry.src === src && (stream === undefined || entry.stream === stream);
+    const kept = all.filter((entry) => !isGone(entry));
+    this.#entries.set(project, kept);
+    return all.length - kept.length;
+  }
+
+  async status(): Promise<StoreStatus> {
+    this.#check();
+    const entryCount = [...this.#entries.values()].reduce((sum, entries) => sum + entries.length, 0);
+    return { diskBytes: 0, entryCount, details: {} };
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
+  }
+
+  #ofTime({ project, src, stream, sinceMs, untilMs }: RatesQuery | TimeQuery): StoredEntry[] {
+    this.#check();
+    return (this.#entries.get(project) ?? []).filter(
+      (entry) =>
+        entry.timestamp >= sinceMs &&
+        entry.timestamp < untilMs &&
+        (src === undefined || entry.src === src) &&
+        (stream === undefined || entry.stream === stream),
+    );
   }
 
   #select({ project, after, before, stream }: Omit<ListQuery, "src">): readonly StoredEntry[] {
@@ -113,6 +187,12 @@ export class MemoryStore implements LogStore {
   #check(): void {
     if (this.#isClosed || this.isBroken) throw new StoreUnavailable("closed or broken for a test");
   }
+}
+
+function bySrc(entries: readonly StoredEntry[]): Map<string, StoredEntry[]> {
+  const groups = new Map<string, StoredEntry[]>();
+  for (const entry of entries) groups.set(entry.src, [...(groups.get(entry.src) ?? []), entry]);
+  return groups;
 }
 
 function sliceOf({ limit, newest }: Omit<ListQuery, "src">): [number, number?] {
