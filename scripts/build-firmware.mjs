@@ -4,10 +4,12 @@ import { SourceMap } from "node:module";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { featureConstants } from "./build-features.mjs";
 import { hotNamesFirst, inlineConstants } from "./espruino-inline.mjs";
 import { findUnsupported } from "./espruino-syntax.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+export { FEATURES } from "./build-features.mjs";
 export const PORTS = ["serial", "mqtt"];
 
 /** What Espruino has beyond ES5; everything else is lowered or refused by esbuild with file and line. */
@@ -44,21 +46,6 @@ export function checkForEspruino(name, text, map, folder = root) {
   if (findings.length > 0) throw new UnsupportedSyntax(name, findings);
 }
 
-/** The build options (docs/agent.md): each is a constant in the sources, and what is off leaves no byte behind. */
-export const FEATURES = [
-  "plain",
-  "shared",
-  "clock",
-  "fold",
-  "levels",
-  "reserve",
-  "words",
-  "direct",
-  "stop",
-  "unacked",
-  "lab",
-];
-
 /**
  * What `agent.js` is built with: the simulator's boards share their wires, are stopped, and may be told the time.
  */
@@ -91,8 +78,6 @@ const PORT_FILES = {
  * loop's variable in a function, and then every export is the last one on Espruino.
  */
 export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.board, features = [] } = {}) {
-  const unknown = features.find((one) => !FEATURES.includes(one));
-  if (unknown !== undefined) throw new RangeError(`no build option is called ${unknown}`);
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -101,9 +86,7 @@ export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.bo
     minify: true,
     ...FOR_ESPRUINO,
     alias: { board: join(root, board) },
-    define: Object.fromEntries(
-      FEATURES.map((one) => [`WITH_${one.toUpperCase()}`, String(features.includes(one))]),
-    ),
+    define: featureConstants(features),
     tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
     logLevel: "silent",
   });

@@ -1,0 +1,23 @@
+/** The build options (docs/agent.md): each is a constant in the sources, and what is off leaves no byte behind. */
+export const FEATURES = [
+  "plain",
+  "shared",
+  "clock",
+  "fold",
+  "levels",
+  "reserve",
+  "words",
+  "direct",
+  "stop",
+  "unacked",
+  "lab",
+];
+
+/** What esbuild's `define` takes. */
+export function featureConstants(features) {
+  const unknown = features.find((one) => !FEATURES.includes(one));
+  if (unknown !== undefined) throw new RangeError(`no build option is called ${unknown}`);
+  return Object.fromEntries(
+    FEATURES.map((one) => [`WITH_${one.toUpperCase()}`, String(features.includes(one))]),
+  );
+}

@@ -1,0 +1,3 @@
+export function findXs(): Promise<
+  { readonly kind: "xst" | "xsnap"; readonly path: string } | { readonly missing: string }
+>;
