@@ -8,13 +8,13 @@ export const BOARD_COMMANDS: readonly CommandDefinition[] = [
     name: "build",
     summary: "bundle an app with the agent for a board",
     description:
-      "Bundles a board's app with the agent, or without an app the agent alone as a module for the board's Storage. What the board's engine does not take is lowered or refused, with file and line. The app imports { start } from \"boardlog\" and calls it first.",
+      "Bundles a board's app with the agent; without an app, the agent alone: for Espruino as a module for the board's Storage, for Moddable as one with a manifest to include. What the board's engine does not take is lowered or refused, with file and line. The app imports { start } from \"boardlog\" and calls it first. Prints the size and about how much RAM it takes.",
     args: [{ syntax: "[app]", description: "the app's entry file, TypeScript or JavaScript" }],
     options: [
       {
         flags: "--target <engine>",
         description: "the board's engine",
-        choices: ["espruino"],
+        choices: ["espruino", "moddable"],
         default: "espruino",
       },
       {
@@ -37,6 +37,7 @@ export const BOARD_COMMANDS: readonly CommandDefinition[] = [
       "boardlog build --transport serial --out boardlog.js",
       "boardlog build pump.ts --with clock,direct",
       "boardlog build pump.ts --transport mqtt --out pump.js",
+      "boardlog build pump.ts --target moddable --transport mqtt",
     ],
     run: async ([app], options) =>
       (await import("./build-command.ts")).runBuild(app as string | undefined, options as BuildOptions),

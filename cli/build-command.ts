@@ -1,6 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { bundleApp, bundlePort, FEATURES, PORTS, UnsupportedSyntax } from "../scripts/build-firmware.mjs";
+import {
+  bundleModdableApp,
+  bundleModdablePort,
+  MODDABLE_PORTS,
+  moddableManifest,
+} from "../scripts/build-moddable.mjs";
 import { writeOut } from "./output.ts";
 import { UserError } from "./user-error.ts";
 
@@ -13,8 +19,90 @@ export interface BuildOptions {
   readonly minify?: boolean;
 }
 
-/** Options that a board has a use for; the others are for the simulator. */
-const BOARD_FEATURES = FEATURES.filter((one) => !["lab", "fold", "levels", "words"].includes(one));
+/** Options that are for the simulator and the tests. */
+const LAB_FEATURES = ["lab"];
+
+export async function runBuild(app: string | undefined, options: BuildOptions): Promise<void> {
+  const target = TARGETS[options.target];
+  if (target === undefined)
+    throw new UserError(`--target: must be one of ${Object.keys(TARGETS).join(", ")}, not ${options.target}`);
+  const { transport } = options;
+  if (!target.transports.includes(transport))
+    throw new UserError(
+      `--transport: on ${options.target} it must be one of ${target.transports.join(", ")}, not ${transport}`,
+    );
+  const known = target.features.filter((one) => !LAB_FEATURES.includes(one));
+  const features = (options.with ?? "")
+    .split(",")
+    .map((one) => one.trim())
+    .filter((one) => one !== "");
+  const unknown = features.find((one) => !known.includes(one));
+  if (unknown !== undefined)
+    throw new UserError(`--with: there is no option ${unknown}, only ${known.join(", ")}`);
+  const { text, startsAgent, extra, notes } = await refusing(() =>
+    target.bundle(app, transport, features, options.minify ?? true),
+  );
+  if (app !== undefined && !startsAgent)
+    process.stderr.write(
+      `boardlog: ${app} does not start the agent: import { start } from "boardlog" and call it first.\n`,
+    );
+  const out = options.out ?? (app === undefined ? `boardlog-${transport}.js` : bundleName(app));
+  const more = await extra?.(out);
+  await writeAll([{ path: out, text }, ...(more === undefined ? [] : [more])]);
+  await writeOut(`${[`${out}: ${count(Buffer.byteLength(text))} bytes`, ...notes(out, text)].join("\n")}\n`);
+}
+
+interface Bundled {
+  readonly text: string;
+  readonly startsAgent: boolean;
+  /** A second file that goes beside the bundle. */
+  readonly extra?: (out: string) => Promise<{ readonly path: string; readonly text: string }>;
+  /** Lines for whoever runs the build: RAM, and what comes next. */
+  notes(out: string, text: string): readonly string[];
+}
+
+interface Target {
+  readonly transports: readonly string[];
+  readonly features: readonly string[];
+  bundle(
+    app: string | undefined,
+    transport: string,
+    features: readonly string[],
+    minify: boolean,
+  ): Promise<Bundled>;
+}
+
+const TARGETS: Readonly<Record<string, Target>> = {
+  espruino: {
+    transports: PORTS,
+    features: FEATURES,
+    async bundle(app, port, features, minify) {
+      const bundle =
+        app === undefined
+          ? { text: await bundlePort(port, features), startsAgent: true }
+          : await bundleApp(app, { port, features, minify });
+      return { ...bundle, notes: (out, text) => espruinoNotes(out, text, app) };
+    },
+  },
+  moddable: {
+    transports: MODDABLE_PORTS,
+    features: FEATURES,
+    async bundle(app, port, features, minify) {
+      const bundle =
+        app === undefined
+          ? { text: await bundleModdablePort(port, features), startsAgent: true, sdkModules: [] }
+          : await bundleModdableApp(app, { port, features, minify });
+      return {
+        ...bundle,
+        extra: async (out) => ({
+          path: manifestName(out),
+          text: await moddableManifest(port, app === undefined ? "boardlog" : "main", basename(out, ".js")),
+        }),
+        notes: (out) => moddableNotes(out, app, bundle.sdkModules),
+      };
+    },
+  },
+};
 
 /** Variables that the agent takes when it is run from flash, and with a full ring of 2 KB (docs/agent.md). */
 const AGENT_VARIABLES = 460;
@@ -23,47 +111,64 @@ const RING_VARIABLES = 160;
 const CODE_RAM_BYTES = 1.06;
 const VARIABLE_BYTES = 12;
 
-/** Bundles an app with the agent, or the agent alone, for a board; refuses what the board's engine does not take. */
-export async function runBuild(app: string | undefined, options: BuildOptions): Promise<void> {
-  const { target, transport, minify = true } = options;
-  if (target !== "espruino") throw new UserError(`--target: ${target} is not supported yet, only espruino`);
-  if (!PORTS.includes(transport))
-    throw new UserError(`--transport: must be one of ${PORTS.join(", ")}, not ${transport}`);
-  const features = (options.with ?? "").split(",").filter((one) => one !== "");
-  const unknown = features.find((one) => !BOARD_FEATURES.includes(one));
-  if (unknown !== undefined)
-    throw new UserError(`--with: there is no option ${unknown}, only ${BOARD_FEATURES.join(", ")}`);
-  const text = await refusing(async () => {
-    if (app === undefined) return bundlePort(transport, features);
-    const bundle = await bundleApp(app, { port: transport, features, minify });
-    if (!bundle.startsAgent)
-      process.stderr.write(
-        `boardlog: ${app} does not start the agent: import { start } from "boardlog" and call it first.\n`,
-      );
-    return bundle.text;
-  });
-  const out = options.out ?? (app === undefined ? `boardlog-${transport}.js` : bundleName(app));
-  await writeFile(out, text);
-  await writeOut(report(out, text));
+function espruinoNotes(out: string, text: string, app: string | undefined): readonly string[] {
+  const inRam = Math.ceil((Buffer.byteLength(text) * CODE_RAM_BYTES) / VARIABLE_BYTES);
+  return [
+    `RAM, run from flash: about ${AGENT_VARIABLES} variables for the agent, ${RING_VARIABLES} more with a full ring of 2 KB; what the app itself keeps comes on top`,
+    `RAM, pasted or uploaded to RAM: about ${count(inRam)} variables more for the text (variables of ${VARIABLE_BYTES} bytes)`,
+    app === undefined
+      ? `Put it on the board as the module "boardlog": boardlog flash ${out} --as boardlog --port /dev/ttyACM0`
+      : `Put it on the board: boardlog flash ${out} --port /dev/ttyACM0`,
+  ];
+}
+
+/** What a start takes, counted by XS itself (docs/agent.md), a slot on a 32-bit board, and a full ring. */
+const MODDABLE_AGENT_SLOTS = 750;
+const SLOT_BYTES = 16;
+const MODDABLE_RING_BYTES = 2_400;
+
+function moddableNotes(
+  out: string,
+  app: string | undefined,
+  sdkModules: readonly string[],
+): readonly string[] {
+  const manifest = manifestName(out);
+  const others = sdkModules.filter((one) => !AGENT_MODULES.includes(one));
+  return [
+    `RAM: about ${count(MODDABLE_AGENT_SLOTS * SLOT_BYTES)} bytes for the agent (${MODDABLE_AGENT_SLOTS} slots), ${count(MODDABLE_RING_BYTES)} more with a full ring of 2 KB; the code runs from flash, and what the app itself keeps comes on top`,
+    ...(others.length > 0 ? [`left to the manifest: ${others.join(", ")}`] : []),
+    app === undefined
+      ? `${manifest}: include it in the app's manifest, then: import { start } from "boardlog"`
+      : `${manifest}: build and flash it with: mcconfig -m -p esp32 ${manifest} (or boardlog flash ${out})`,
+  ];
+}
+
+const AGENT_MODULES = ["preference", "time", "timer"];
+
+function count(value: number): string {
+  return value.toLocaleString("en");
 }
 
 function bundleName(app: string): string {
-  return `${basename(app).replace(/\.[cm]?[jt]s$/, "")}.bundle.js`;
+  return `${basename(app).replace(/\.[cm]?[jt]sx?$/, "")}.bundle.js`;
 }
 
-function report(out: string, text: string): string {
-  const bytes = Buffer.byteLength(text);
-  const inRam = Math.ceil((bytes * CODE_RAM_BYTES) / VARIABLE_BYTES);
-  return [
-    `${out}: ${bytes.toLocaleString("en")} bytes`,
-    `RAM, run from flash: about ${AGENT_VARIABLES} variables for the agent, ${RING_VARIABLES} more with a full ring of 2 KB; what the app itself keeps comes on top`,
-    `RAM, pasted or uploaded to RAM: about ${inRam.toLocaleString("en")} variables more for the text (variables of ${VARIABLE_BYTES} bytes)`,
-    "",
-  ].join("\n");
+function manifestName(out: string): string {
+  return `${out.replace(/\.js$/, "")}.manifest.json`;
+}
+
+async function writeAll(files: readonly { readonly path: string; readonly text: string }[]): Promise<void> {
+  for (const { path, text } of files) {
+    try {
+      await writeFile(path, text);
+    } catch (error) {
+      throw new UserError(`--out: ${path} cannot be written: ${(error as Error).message}`, 1);
+    }
+  }
 }
 
 /** Turns what the bundler and the language check say into lines with file and line. */
-async function refusing(work: () => Promise<string>): Promise<string> {
+async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -9,6 +9,7 @@ import { hotNamesFirst, inlineConstants } from "./espruino-inline.mjs";
 import { findUnsupported } from "./espruino-syntax.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+
 export { FEATURES } from "./build-features.mjs";
 export const PORTS = ["serial", "mqtt"];
 

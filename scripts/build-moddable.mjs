@@ -108,7 +108,8 @@ export async function bundleModdableApp(appFile, { port, features = [], minify =
  */
 export async function moddableManifest(port, module, file) {
   const manifest = JSON.parse(await readFile(join(folder, "manifest.json"), "utf8"));
-  if (port === "mqtt") manifest.include.push("$(MODDABLE)/examples/io/tcp/mqttclient/manifest_mqttclient.json");
+  if (port === "mqtt")
+    manifest.include.push("$(MODDABLE)/examples/io/tcp/mqttclient/manifest_mqttclient.json");
   manifest.modules = { [module]: `./${file}` };
   return `${JSON.stringify(manifest, undefined, "\t")}\n`;
 }

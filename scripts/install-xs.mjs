@@ -12,7 +12,8 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const VERSION = "0.15.0";
-const INTEGRITY = "sha512-ZBm4DZxbtfacxMHVVdJjZi0Y8zOxN77vpu1WwI5RWfPkaRh0aHkz/dVdTGKXalDNzWfz183lljKxlxl3/h0n+A==";
+const INTEGRITY =
+  "sha512-ZBm4DZxbtfacxMHVVdJjZi0Y8zOxN77vpu1WwI5RWfPkaRh0aHkz/dVdTGKXalDNzWfz183lljKxlxl3/h0n+A==";
 const cache = fileURLToPath(new URL("../node_modules/.cache/boardlog-xs", import.meta.url));
 const worker = join(cache, VERSION, "xsnap-worker");
 const PACK_TIMEOUT_MS = 60_000;
@@ -27,8 +28,13 @@ export async function findXs() {
     try {
       await install();
     } catch (error) {
-      const reason = String(error?.stderr || error?.message).trim().split("\n").at(-1);
-      return { missing: `set XST to the path of Moddable's xst, or apt-get install build-essential: ${reason}` };
+      const reason = String(error?.stderr || error?.message)
+        .trim()
+        .split("\n")
+        .at(-1);
+      return {
+        missing: `set XST to the path of Moddable's xst, or apt-get install build-essential: ${reason}`,
+      };
     }
   }
   return { kind: "xsnap", path: worker };

@@ -19,7 +19,7 @@ function escaped(unit: string): string {
 
 const NOT_ASCII = /[^ -~]/g;
 
-export const JSON = {
+const asciiJson = {
   parse: globalThis.JSON.parse,
   /** Only printable ASCII goes on a wire (docs/protocol.md 7.1). */
   stringify(value: unknown): string {
@@ -42,3 +42,4 @@ const host = globalThis as { console?: AgentConsole };
 /** An app on XS has no `console`: this becomes it. */
 host.console ??= { log: print, debug: print, info: print, warn: print, error: print };
 export const console = host.console;
+export { asciiJson as JSON };

@@ -10,11 +10,13 @@ declare module "timer" {
     static clear: (timer: Timer | undefined | null) => void;
     private brand: boolean;
   }
+
   export { Timer as default };
 }
 
 declare module "time" {
   var Time: { set: (seconds: number) => void };
+
   export { Time as default };
 }
 
@@ -24,6 +26,7 @@ declare module "preference" {
     get: (domain: string, key: string) => string | boolean | number | ArrayBuffer | undefined;
     delete: (domain: string, key: string) => void;
   };
+
   export { Preference as default };
 }
 

@@ -111,9 +111,34 @@ describe("boardlog build", () => {
     expect(await problemOf(source)).toMatch(problem);
   });
 
+  test("for Moddable gives a module and its manifest, with what the app's own manifest must bring", async () => {
+    const at = await folder();
+    const out = join(at, "pump.js");
+    const app = join(at, "app.ts");
+    await writeFile(
+      app,
+      'import { start } from "boardlog";\nimport WiFi from "wifi";\nimport { rpm } from "./rpm.ts";\nstart({});\nconsole.log(WiFi, rpm);\n',
+    );
+    await writeFile(join(at, "rpm.ts"), "export const rpm: number = 42;\n");
+    await runBuild(app, { target: "moddable", transport: "mqtt", out });
+    const text = await readFile(out, "utf8");
+    expect([...text.matchAll(/from"([^"]+)"/g)].map((one) => one[1]).sort()).toEqual([
+      "preference",
+      "timer",
+      "wifi",
+    ]);
+    const manifest = JSON.parse(await readFile(join(at, "pump.manifest.json"), "utf8"));
+    expect(manifest.modules).toEqual({ main: "./pump" });
+    expect(manifest.include.join()).toContain("manifest_mqttclient.json");
+  });
+
   test("refuses targets, links and options that are not there, in words", async () => {
-    expect(await problemOf("", { target: "moddable" })).toContain("--target: moddable");
-    expect(await problemOf("", { transport: "smoke" })).toContain("--transport: must be one of serial, mqtt");
+    expect(await problemOf("", { target: "mongoose" })).toContain(
+      "--target: must be one of espruino, moddable",
+    );
+    expect(await problemOf("", { transport: "smoke" })).toMatch(
+      /--transport: on espruino .* one of serial, mqtt/,
+    );
     expect(await problemOf("", { with: "clock,wings" })).toContain("there is no option wings");
   });
 });

@@ -32,7 +32,8 @@ async function scenario(port: "serial" | "mqtt", features: readonly string[]): P
           }));
           building.onLoad({ filter: /.*/, namespace: "bundle" }, () => ({ contents: agentText }));
           building.onLoad({ filter: /.*/, namespace: "sdk" }, ({ path }) => ({
-            contents: `export default globalThis.sdk.${path};`,
+            contents: `import { sdk } from "./stand-ins.ts"; export default sdk.${path};`,
+            resolveDir: fileURLToPath(new URL("moddable", import.meta.url)),
           }));
         },
       },

@@ -1,7 +1,7 @@
 /** Runs on Node and on XS: the MQTT bundle on a client whose socket takes 400 bytes at a time and throws beyond. */
-import { advance, bytesOf, preferences, report, textOf } from "./stand-ins.ts";
-// The built bundle; it must load after the stand-ins.
+
 import { start } from "boardlog";
+import { advance, bytesOf, preferences, report, textOf } from "./stand-ins.ts";
 
 const SOCKET_BYTES = 400;
 
@@ -50,7 +50,8 @@ class Client {
     if (packet?.operation === Client.SUBSCRIBE) subscribed.push(...(packet.items ?? []));
     else {
       const bytes = data as ArrayBuffer;
-      if (packet === undefined ? bytes.byteLength > this.#missing : this.#missing > 0) throw new Error("state");
+      if (packet === undefined ? bytes.byteLength > this.#missing : this.#missing > 0)
+        throw new Error("state");
       const length = bytes.byteLength + (packet === undefined ? 0 : (packet.topic?.length ?? 0) + 9);
       if (length > this.#free) throw new Error("overflow");
       this.#free -= length;

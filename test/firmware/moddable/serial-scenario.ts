@@ -1,7 +1,7 @@
 /** Runs on Node and on XS: the serial bundle on a UART that takes 100 bytes at a time and throws beyond. */
-import { advance, bytesOf, preferences, report, Timer, textOf, traced } from "./stand-ins.ts";
-// The built bundle; it must load after the stand-ins.
+
 import { start } from "boardlog";
+import { advance, bytesOf, preferences, report, Timer, textOf, traced } from "./stand-ins.ts";
 
 const FIFO_BYTES = 100;
 const out: string[] = [];
@@ -23,10 +23,7 @@ class Uart {
   constructor(options: UartOptions) {
     this.options = options;
     board = this;
-    Timer.set(
-      () => options.onWritable.call(this, FIFO_BYTES),
-      1,
-    );
+    Timer.set(() => options.onWritable.call(this, FIFO_BYTES), 1);
   }
   read(): ArrayBuffer | undefined {
     const bytes = pendingInput;
@@ -38,13 +35,10 @@ class Uart {
     sizes = Math.max(sizes, bytes.byteLength);
     this.#free -= bytes.byteLength;
     out.push(textOf(bytes));
-    Timer.set(
-      () => {
-        this.#free = FIFO_BYTES;
-        this.options.onWritable.call(this, FIFO_BYTES);
-      },
-      10,
-    );
+    Timer.set(() => {
+      this.#free = FIFO_BYTES;
+      this.options.onWritable.call(this, FIFO_BYTES);
+    }, 10);
   }
 }
 

@@ -13,16 +13,16 @@ declare const print: (text: string) => void;
 const state = { nowMs: 0, order: 0 };
 let due: Due[] = [];
 
-export class Timer {
-  static set(action: () => void, delayMs = 0): Due {
+export const Timer = {
+  set(action: () => void, delayMs = 0): Due {
     const timer = { atMs: state.nowMs + Math.max(1, delayMs), order: state.order++, action };
     due.push(timer);
     return timer;
-  }
-  static clear(timer: unknown): void {
+  },
+  clear(timer: unknown): void {
     due = due.filter((one) => one !== timer);
-  }
-}
+  },
+};
 
 export function advance(ms: number): void {
   const endMs = state.nowMs + ms;
@@ -71,13 +71,14 @@ function textOf(bytes: ArrayBuffer): string {
   return decodeURIComponent(escaped);
 }
 
+/** What the SDK's modules of these names export. */
+export const sdk = { timer: Timer, time: Time, preference: Preference };
+
 Object.assign(globalThis, {
-  // What esbuild leaves in the place of the SDK's modules.
-  sdk: { timer: Timer, time: Time, preference: Preference },
   trace: (text: string) => void traced.push(text),
+  // Node has one; an app on a board has none.
+  console: undefined,
 });
-// Node has one; an app on a board has none.
-Object.assign(globalThis, { console: undefined });
 Object.assign(ArrayBuffer, { fromString: bytesOf });
 Object.assign(String, { fromArrayBuffer: textOf });
 
