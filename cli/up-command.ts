@@ -99,6 +99,7 @@ async function start(
 
   const wire = settings.demo ? openDemoWire() : undefined;
   if (wire !== undefined) closers.push(() => wire.close());
+  const gatewayId = await stableGatewayId(disk, systemRandom);
   const gateway = new Gateway(
     {
       ...world,
@@ -116,11 +117,12 @@ async function start(
           : [...serial, { pattern: { type: "path", text: wire.path }, baud: 115_200, source: DemoApp.Pump }],
       ...(settings.broker === undefined
         ? { mqtt: embeddedBroker(settings.mqtt) }
-        : { brokers: [plainBroker(settings.broker)], clientId: await stableGatewayId(disk, systemRandom) }),
+        : { brokers: [plainBroker(settings.broker)], clientId: gatewayId }),
     },
   );
   await startGateway(gateway);
   closers.push(() => gateway.stop());
+  service.levels.add({ gatewayId, setLevel: async (...lease) => gateway.setLevel(...lease) });
   isReady = true;
 
   const running: Running = { settings, serial, httpUrl: service.url, mqtt: gateway.mqttAddress, newAdminKey };

@@ -3,6 +3,8 @@ import type { Counters } from "../host/counters.ts";
 import type { Disk } from "../host/disk.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
+import type { LevelLease } from "../protocol/level-lease.ts";
+import { BoardLinks } from "./board-links.ts";
 import { Committer, type CommitterOptions } from "./committer.ts";
 import { Intake } from "./intake.ts";
 import { LineBoots } from "./line-boots.ts";
@@ -45,6 +47,7 @@ export class GatewayCore {
   readonly #intake: Intake;
   readonly #seldomLog: SeldomLog;
   readonly #lines: LineSessions;
+  readonly #boards: BoardLinks;
   readonly presence = new Presence();
   readonly #serial: SerialInput[] = [];
   readonly #topics: MqttInput[] = [];
@@ -54,6 +57,7 @@ export class GatewayCore {
     this.#seldomLog = new SeldomLog(world.log, world.clock);
     this.#pauses = new Pauses(world.timers);
     this.#committer = new Committer(world, options);
+    this.#boards = new BoardLinks(world);
     const { random, uplink, counters, clock } = world;
     const committer = this.#committer;
     const sessions = new SessionTable(
@@ -73,10 +77,15 @@ export class GatewayCore {
     return this.#committer.queuedEntries;
   }
 
+  /** Tells a board how much to log (docs/protocol.md 14). @returns undefined where the board was never heard here. */
+  setLevel(project: string, src: string, lease: LevelLease): { readonly isReached: boolean } | undefined {
+    return this.#boards.setLevel(project, src, lease);
+  }
+
   /** Reads a serial wire from now on. */
   addSerial(link: ByteLink, lines: LineParserFactory, options: SerialInputOptions): void {
     const input = new SerialInput(
-      { ...this.#world, link, lines, intake: this.#intake, seldomLog: this.#seldomLog },
+      { ...this.#world, link, lines, intake: this.#intake, boards: this.#boards, seldomLog: this.#seldomLog },
       options,
     );
     this.#serial.push(input);
@@ -94,6 +103,7 @@ export class GatewayCore {
         link,
         intake: this.#intake,
         lines: this.#lines,
+        boards: this.#boards,
         presence: this.presence,
         seldomLog: this.#seldomLog,
       },

@@ -1,3 +1,4 @@
+import type { LevelLease } from "../protocol/level-lease.ts";
 import type { BrokerAuth } from "./broker-rules.ts";
 import type { BrokerSetting } from "./broker-setting.ts";
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from "./embedded-broker.ts";
@@ -57,6 +58,11 @@ export class Gateway {
   /** Boards that said they are there, or gone. */
   get presence(): { readonly online: number; readonly offline: number } {
     return this.#core.presence.counts;
+  }
+
+  /** Tells a board how much to log (docs/protocol.md 14). @returns undefined where the board was never heard here. */
+  setLevel(project: string, src: string, lease: LevelLease): { readonly isReached: boolean } | undefined {
+    return this.#core.setLevel(project, src, lease);
   }
 
   /** Entries taken and not durable yet. */

@@ -4,7 +4,8 @@ import { STREAM_DEFAULT, STREAM_PRESENCE } from "../protocol/entry.ts";
 import type { Frame } from "../protocol/frame.ts";
 import { decodeFrame } from "../protocol/frame-decoder.ts";
 import { checkSrc, isOwnSrc, isProject } from "../protocol/names.ts";
-import { decodeUtf8 } from "../protocol/utf8.ts";
+import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts";
+import type { BoardLinks } from "./board-links.ts";
 import type { Intake, Origin } from "./intake.ts";
 import type { LineSessions } from "./line-sessions.ts";
 import { type TopicLink, type TopicMessage, TopicOutcome } from "./link.ts";
@@ -41,6 +42,7 @@ export class MqttInput {
   readonly #intake: Intake;
   readonly #lines: LineSessions;
   readonly #presence: Presence;
+  readonly #boards: BoardLinks;
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #seldomLog: SeldomLog;
@@ -54,6 +56,7 @@ export class MqttInput {
       readonly intake: Intake;
       readonly lines: LineSessions;
       readonly presence: Presence;
+      readonly boards: BoardLinks;
       readonly clock: Clock;
       readonly counters: Counters;
       readonly seldomLog: SeldomLog;
@@ -64,6 +67,7 @@ export class MqttInput {
     this.#intake = world.intake;
     this.#lines = world.lines;
     this.#presence = world.presence;
+    this.#boards = world.boards;
     this.#clock = world.clock;
     this.#counters = world.counters;
     this.#seldomLog = world.seldomLog;
@@ -156,6 +160,11 @@ export class MqttInput {
       this.#counters.add("mqtt_foreign_source_frames_total");
       this.#intake.refuse(frame, `src: ${device} may log as itself only`, onReply);
     } else {
+      this.#boards.heard(project, device, {
+        bootText: frame.boot?.text,
+        wire: this.#link,
+        send: (json) => this.#sendDown(route, { project, src: device }, encodeUtf8(json)),
+      });
       await this.#intake.frame({ project, src: device }, frame, this.#intake.receipt(), onReply);
     }
     if (isAckedEarly) done(TopicOutcome.Done);
@@ -163,11 +172,17 @@ export class MqttInput {
 
   #answer(route: TopicRoute, { project, src }: Origin, frame: Frame, reply: Reply): void {
     const bytes = encodeReply(reply, frame, this.#clock.wallMs());
-    if (bytes === undefined) return;
+    if (bytes !== undefined && !this.#sendDown(route, { project, src }, bytes))
+      this.#counters.add("mqtt_unanswerable_frames_total");
+  }
+
+  /** False where the route has no way back. */
+  #sendDown(route: TopicRoute, { project, src }: Origin, bytes: Uint8Array): boolean {
     // A name of the form //host/device answers to its last part (8.2).
     const topic = route.answers?.fill({ project, device: src.replace(/^\/\/[^/]*\//, "") });
-    if (topic !== undefined) this.#link.publish(topic, bytes);
-    else this.#counters.add("mqtt_unanswerable_frames_total");
+    if (topic === undefined) return false;
+    this.#link.publish(topic, bytes);
+    return true;
   }
 
   async #text({ route, project, device = "" }: Heard, message: TopicMessage, done: Done): Promise<void> {
@@ -200,6 +215,7 @@ export class MqttInput {
       this.#discard("mqtt_bad_presence_messages_total", TopicOutcome.Done, done);
       return;
     }
+    if (!isOnline) this.#boards.gone(project, device);
     const isNews = this.#presence.set(project, device, isOnline);
     // What the broker kept is how things stand, and no event.
     if (!isNews || message.retained) {

@@ -6,6 +6,7 @@ import type { Frame } from "../protocol/frame.ts";
 import { isOwnSrc } from "../protocol/names.ts";
 import { decodeLine, encodeLine, LINE_BYTES_MAX, type LineItem } from "../protocol/serial-line.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
+import type { BoardLinks } from "./board-links.ts";
 import { Fifo } from "./fifo.ts";
 import type { Intake, TextLine } from "./intake.ts";
 import type { ByteLink, LineParser, LineParserFactory } from "./link.ts";
@@ -46,6 +47,7 @@ export class SerialInput {
   readonly #link: ByteLink;
   readonly #lines: LineParserFactory;
   readonly #intake: Intake;
+  readonly #boards: BoardLinks;
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #counters: Counters;
@@ -65,6 +67,8 @@ export class SerialInput {
   #boundSrc: string | undefined;
   /** The device went away since it was bound: the next frame may come from another board. */
   #mayRebind = true;
+  /** Another one each time the port opens. */
+  #wire: object = {};
   #hasChecksum = false;
   #hasFrame = false;
   /** Frames came since the last look. */
@@ -78,6 +82,7 @@ export class SerialInput {
       readonly link: ByteLink;
       readonly lines: LineParserFactory;
       readonly intake: Intake;
+      readonly boards: BoardLinks;
       readonly clock: Clock;
       readonly timers: Timers;
       readonly counters: Counters;
@@ -89,6 +94,7 @@ export class SerialInput {
     this.#link = world.link;
     this.#lines = world.lines;
     this.#intake = world.intake;
+    this.#boards = world.boards;
     this.#clock = world.clock;
     this.#timers = world.timers;
     this.#counters = world.counters;
@@ -134,6 +140,7 @@ export class SerialInput {
   #up(portName: string): void {
     this.#portName = portName;
     this.#mayRebind = true;
+    this.#wire = {};
     this.#hasFrame = false;
     this.#parser = this.#lines(
       (line) => this.#read(line),
@@ -147,6 +154,7 @@ export class SerialInput {
   }
 
   #down(): void {
+    this.#boards.lost(this.#wire);
     this.#helloTimer?.cancel();
     this.#quietTimer?.cancel();
     void this.#parser?.end();
@@ -256,7 +264,13 @@ export class SerialInput {
       this.#intake.refuse(frame, `src: this port belongs to ${this.src}`, onReply);
       return;
     }
-    await this.#intake.frame({ project: this.#options.project, src: this.src }, frame, receipt, onReply);
+    const { project } = this.#options;
+    this.#boards.heard(project, this.src, {
+      bootText: frame.boot?.text,
+      wire: this.#wire,
+      send: (json) => this.#sendDown(json, hasChecksum),
+    });
+    await this.#intake.frame({ project, src: this.src }, frame, receipt, onReply);
   }
 
   /** Clause 7.8: says whether a frame with this `src` may come from this port, and binds the port to the first. */
@@ -270,6 +284,11 @@ export class SerialInput {
       return true;
     }
     return src === this.#boundSrc;
+  }
+
+  #sendDown(json: string, hasChecksum: boolean): boolean {
+    this.#downlink.send(undefined, encodeLine(json, hasChecksum));
+    return true;
   }
 
   #reply(reply: Reply, frame: Frame, hasChecksum: boolean): void {

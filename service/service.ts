@@ -4,6 +4,7 @@ import type { ProcessLog } from "../host/log.ts";
 import type { KeyRing } from "./auth/caller.ts";
 import { Commands } from "./commands.ts";
 import { HttpServer, type TlsOptions } from "./http/server.ts";
+import { LevelHub } from "./level-control.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import type { AppendResult, LogStore, StoreBatch } from "./store/log-store.ts";
 
@@ -53,6 +54,8 @@ export class PortTaken extends Error {
 export class LogService {
   readonly #dependencies: LogServiceDependencies;
   readonly #options: LogServiceOptions;
+  /** The gateways that boards are reached by. */
+  readonly levels = new LevelHub();
   #server: HttpServer | undefined;
   #port: number | undefined;
 
@@ -70,7 +73,7 @@ export class LogService {
     const limiter = new RateLimiter(this.#dependencies.clock, this.#options.keyRatePerSecond);
     const dependencies = { ...this.#dependencies, limiter };
     const server = new HttpServer(
-      { ...dependencies, commands: new Commands(dependencies) },
+      { ...dependencies, levels: this.levels, commands: new Commands(dependencies) },
       {
         ownAddress: address ?? SERVICE_ADDRESS,
         isReady: isReady ?? (() => true),

@@ -13,6 +13,7 @@ import { shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
 import { FOLLOW_MS_MAX } from "../entry-walk.ts";
 import { IngestHandlers } from "../ingest/ingest-handlers.ts";
+import type { LevelHub } from "../level-control.ts";
 import { eventStreamSink } from "../live/event-stream.ts";
 import { LiveHub } from "../live/live-hub.ts";
 import { LiveReader } from "../live/live-reader.ts";
@@ -49,6 +50,7 @@ export interface HttpServerDependencies {
   readonly counters: Counters;
   readonly log: ProcessLog;
   readonly limiter: RateLimiter;
+  readonly levels: LevelHub;
 }
 
 /** PEM texts. */
