@@ -1,5 +1,6 @@
 import type { BuildOptions } from "./build-command.ts";
 import type { CommandDefinition } from "./command-definition.ts";
+import type { FlashOptions } from "./flash-command.ts";
 import type { PortsOptions } from "./ports-command.ts";
 
 /** The commands around boards: bundles for them, and where they are plugged in. */
@@ -41,6 +42,37 @@ export const BOARD_COMMANDS: readonly CommandDefinition[] = [
     ],
     run: async ([app], options) =>
       (await import("./build-command.ts")).runBuild(app as string | undefined, options as BuildOptions),
+  },
+  {
+    name: "flash",
+    summary: "put a bundle on a board, and see that it runs",
+    description:
+      "Writes a bundle to an Espruino's flash over its console, reads its checksum back, starts it, and shows the first lines that the board prints. A bundle for Moddable is built and flashed by the SDK's mcconfig.",
+    args: [{ syntax: "<bundle>", description: "what boardlog build wrote" }],
+    options: [
+      {
+        flags: "--port <path>",
+        description: "the port of the board's console (default: the only USB port there is)",
+      },
+      { flags: "--baud <rate>", description: "its baud rate", default: "115200" },
+      {
+        flags: "--board <kind>",
+        description: "espruino, or moddable:<platform> as mcconfig knows it",
+        default: "espruino",
+      },
+      {
+        flags: "--as <name>",
+        description: "write it as a module of this name to Storage, rather than as the code that starts",
+      },
+      { flags: "--show <seconds>", description: "how long to show what the board prints", default: "3" },
+    ],
+    examples: [
+      "boardlog flash pump.bundle.js --port /dev/ttyACM0",
+      "boardlog flash boardlog-serial.js --as boardlog --port /dev/ttyUSB0",
+      "boardlog flash pump.bundle.js --board moddable:esp32",
+    ],
+    run: async ([bundle], options) =>
+      (await import("./flash-command.ts")).runFlash(bundle as string, options as FlashOptions),
   },
   {
     name: "ports",

@@ -16,3 +16,10 @@ declare const console: {
   warn(...values: unknown[]): void;
   error(...values: unknown[]): void;
 };
+
+/** Of Moddable's SDK; `examples/moddable-*` alone. */
+declare module "timer" {
+  const Timer: { repeat(action: () => void, delayMs: number): unknown };
+  export default Timer;
+}
+declare module "mqttclient/config";

@@ -111,6 +111,17 @@ describe("boardlog build", () => {
     expect(await problemOf(source)).toMatch(problem);
   });
 
+  test.each(["serial", "mqtt"])("the example for Moddable over %s builds", async (transport) => {
+    const out = join(await folder(), "app.js");
+    await runBuild(example(`moddable-${transport}`), {
+      target: "moddable",
+      transport,
+      with: "clock,direct",
+      out,
+    });
+    expect(await readFile(out, "utf8")).toContain('from"timer"');
+  });
+
   test("for Moddable gives a module and its manifest, with what the app's own manifest must bring", async () => {
     const at = await folder();
     const out = join(at, "pump.js");
