@@ -1,11 +1,13 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { Aedes, type AedesOptions, type AuthenticateError, type Client } from "aedes";
+import type { IConnectPacket } from "mqtt-packet";
+import type { Clock, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import { FRAME_BYTES_MAX } from "../protocol/frame.ts";
 import { type BrokerAuth, type BrokerClient, mayPublish, maySubscribe } from "./broker-rules.ts";
-import { GuardedSocket } from "./guarded-socket.ts";
 import { type TopicLink, type TopicListener, TopicOutcome } from "./link.ts";
+import { type MqttPolicy, MqttServer } from "./mqtt-server.ts";
+import { MqttFault, ReturnCode, type ServerPublish } from "./mqtt-server-connection.ts";
 import type { SeldomLog } from "./seldom-log.ts";
 import { BOARD_ROUTES, TopicKind, type TopicRoute } from "./topic-route.ts";
 
@@ -23,7 +25,7 @@ export interface EmbeddedBrokerOptions {
 
 /** A frame, its topic and its head. */
 const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 1024;
-/** Twice the boards that one gateway is measured with; each costs some 20 KB and a file descriptor. */
+/** Twice the boards that one gateway is measured with; each costs some KB and a file descriptor. */
 const CONNECTIONS_MAX = 20_000;
 const SUBSCRIPTIONS_MAX = 32;
 /** Boards that one connection may speak for, as a bridge does; names without end must not fill the gateway's tables. */
@@ -33,11 +35,11 @@ const KEEPALIVE_S_MAX = 1_200;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A subscriber that takes nothing for so long is disconnected, so that it holds up no other. */
 const DRAIN_TIMEOUT_MS = 10_000;
-/** Our topics have 4 levels, those of other firmware some more. */
-const TOPIC_LEVELS_MAX = 32;
-
-/** CONNACK return codes (MQTT 3.1.1, 3.2.2.3). */
-const ReturnCode = { ServerUnavailable: 3, BadUserNameOrPassword: 4, NotAuthorized: 5 } as const;
+/** A client, and the boards that it spoke for where it has a project's key. */
+interface Admitted {
+  readonly broker: BrokerClient;
+  readonly devices: Set<string>;
+}
 
 /** The broker could not listen; `code` is the system's (EADDRINUSE, EACCES, ...). */
 export class BrokerListenError extends Error {
@@ -53,31 +55,31 @@ export class BrokerListenError extends Error {
  * The MQTT broker inside the gateway (docs/protocol.md 8.4): speaks 3.1 and 3.1.1, keeps no sessions and no messages, and says
  * PUBACK only when the listener says that the frame is durable.
  */
-export class EmbeddedBroker implements TopicLink {
+export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
   readonly senderWaits = true;
+  readonly #world: { readonly clock: Clock; readonly timers: Timers; readonly counters: Counters };
   readonly #auth: BrokerAuth;
   readonly #counters: Counters;
   readonly #log: ProcessLog;
   readonly #seldomLog: SeldomLog;
   readonly #options: EmbeddedBrokerOptions;
   readonly #routes: readonly TopicRoute[];
-  readonly #clients = new WeakMap<Client, BrokerClient>();
-  /** Boards that a connection with a project's key spoke for. */
-  readonly #devices = new WeakMap<Client, Set<string>>();
-  readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
-  #aedes: Aedes | undefined;
+  #mqtt: MqttServer<Admitted> | undefined;
   #listener: TopicListener | undefined;
 
   constructor(
     world: {
       readonly auth: BrokerAuth;
+      readonly clock: Clock;
+      readonly timers: Timers;
       readonly counters: Counters;
       readonly log: ProcessLog;
       readonly seldomLog: SeldomLog;
     },
     options: EmbeddedBrokerOptions,
   ) {
+    this.#world = world;
     this.#auth = world.auth;
     this.#counters = world.counters;
     this.#log = world.log;
@@ -95,37 +97,37 @@ export class EmbeddedBroker implements TopicLink {
   /** @throws BrokerListenError */
   async start(listener: TopicListener): Promise<void> {
     this.#listener = listener;
-    const aedes = new Aedes(this.#aedesOptions());
-    this.#aedes = aedes;
-    aedes.on("clientError", (client, error) => this.#clientFailed(client, error));
-    aedes.on("connectionError", (client, error) => this.#clientFailed(client, error));
-    await aedes.listen();
+    const mqtt = new MqttServer(
+      { ...this.#world, policy: this },
+      {
+        packetBytesMax: this.#options.packetBytesMax ?? PACKET_BYTES_MAX,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        drainTimeoutMs: DRAIN_TIMEOUT_MS,
+        keepaliveSMax: KEEPALIVE_S_MAX,
+      },
+    );
+    this.#mqtt = mqtt;
     try {
       this.#server = await this.#listen();
     } catch (error) {
-      await new Promise<void>((resolve) => aedes.close(resolve));
+      mqtt.stop();
       throw error;
     }
     this.#log.info({ ...this.address }, "MQTT broker listening");
   }
 
   publish(topic: string, payload: Uint8Array): void {
-    this.#aedes?.publish(
-      { cmd: "publish", topic, payload: Buffer.from(payload), qos: 0, retain: false, dup: false },
-      () => {},
-    );
+    this.#mqtt?.forward(topic, payload);
   }
 
   async stop(): Promise<void> {
     const server = this.#server;
-    const aedes = this.#aedes;
+    const mqtt = this.#mqtt;
     this.#server = undefined;
-    this.#aedes = undefined;
+    this.#mqtt = undefined;
     this.#listener = undefined;
     const closed = server && new Promise<void>((resolve) => server.close(() => resolve()));
-    // Not asked politely: a client that does not answer must not hold up the stop.
-    for (const socket of this.#sockets) socket.destroy();
-    if (aedes) await new Promise<void>((resolve) => aedes.close(resolve));
+    mqtt?.stop();
     await closed;
   }
 
@@ -155,155 +157,120 @@ export class EmbeddedBroker implements TopicLink {
   }
 
   #connect(socket: Socket): void {
-    const aedes = this.#aedes;
-    if (aedes === undefined) {
-      socket.destroy();
+    this.#counters.add("mqtt_connections_total");
+    if (this.#mqtt === undefined) socket.destroy();
+    else this.#mqtt.handle(socket);
+  }
+
+  scopeOf({ broker: { project, device } }: Admitted): string {
+    return device === undefined ? project : `${project}/${device}`;
+  }
+
+  /** A will is for saying that a board went (docs/protocol.md 8.7), and for nothing else. */
+  keepsWill(topic: string): boolean {
+    return this.#kindOf(topic) === TopicKind.Presence;
+  }
+
+  publishFrom(
+    client: Admitted,
+    message: ServerPublish & { readonly clientId: string },
+    done: (isTaken: boolean) => void,
+  ): void {
+    const { topic, payload, retain } = message;
+    const listener = this.#listener;
+    if (listener === undefined || !this.#mayPublish(client, topic, message.clientId)) {
+      done(false);
       return;
     }
-    this.#counters.add("mqtt_connections_total");
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
-    const guarded = new GuardedSocket(socket, {
-      packetBytesMax: this.#options.packetBytesMax ?? PACKET_BYTES_MAX,
-      onTooLarge: () => {
-        this.#counters.add("mqtt_oversize_packets_total");
-        this.#seldomLog.warn("oversize", { remote: socket.remoteAddress }, "MQTT packet too large: closed");
-      },
-    });
-    aedes.handle(guarded);
+    // Nothing is kept here: a presence that is to be kept is news all the same.
+    const retained = retain && this.#kindOf(topic) !== TopicKind.Presence;
+    listener({ topic, payload, retained, isRepeat: message.dup, sender: client.broker }, (outcome) =>
+      done(outcome === TopicOutcome.Done),
+    );
   }
 
-  #aedesOptions(): AedesOptions {
-    return {
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      drainTimeout: DRAIN_TIMEOUT_MS,
-      maxTopicLevels: TOPIC_LEVELS_MAX,
-      // With a limit the emitter inside queues what is beyond it behind a reader that does not read, and then empties the queue by
-      // calling itself: some 10,000 acks or connections that end together overflow the stack (mqemitter/mqemitter.js, released).
-      concurrency: 0,
-      preConnect: (client, packet, done) => {
-        if (packet.protocolVersion !== undefined && packet.protocolVersion > 4) {
-          this.#counters.add("mqtt_refused_connects_total");
-          this.#seldomLog.warn(
-            "version 5",
-            { clientId: packet.clientId },
-            "an MQTT 5 client was refused: this broker speaks 3.1.1; set the client to protocol version 4, or use a broker of your own (--broker)",
-          );
-        }
-        // No session outlives its connection: nothing is queued for absent clients, so nothing can pile up here.
-        packet.clean = true;
-        const keepaliveS = packet.keepalive ?? 0;
-        packet.keepalive = keepaliveS === 0 ? KEEPALIVE_S_MAX : Math.min(keepaliveS, KEEPALIVE_S_MAX);
-        // A will is for saying that a board went (docs/protocol.md 8.7), and for nothing else.
-        if (packet.will !== undefined && this.#kindOf(packet.will.topic) !== TopicKind.Presence) {
-          delete packet.will;
-        }
-        done(null, !client.closed);
-      },
-      authenticate: (client, userName, password, done) => {
-        this.#authenticate(client, userName, password).then(
-          (error) => done(error, error === null),
-          (error: Error) => {
-            this.#log.error({ error: error.message }, "MQTT credentials could not be checked");
-            done(refusal(ReturnCode.ServerUnavailable), false);
-          },
-        );
-      },
-      authorizePublish: (client, packet, done) => {
-        const broker = client && this.#clients.get(client);
-        const listener = this.#listener;
-        if (!broker || listener === undefined) return done(new Error("not taken"));
-        const problem = this.#publishProblem(client, broker, packet.topic);
-        if (problem !== undefined) return done(new Error(problem));
-        const { topic, payload, retain } = packet;
-        const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-        // Nothing is kept here: a presence that is to be kept is news all the same.
-        const retained = retain && this.#kindOf(topic) !== TopicKind.Presence;
-        listener({ topic, payload: bytes, retained, isRepeat: packet.dup, sender: broker }, (outcome) => {
-          // An error closes the connection: MQTT 3.1.1 has no other way to say no.
-          done(outcome === TopicOutcome.Done ? null : new Error(outcome));
-        });
-      },
-      authorizeSubscribe: (client, subscription, done) => {
-        const broker = this.#clients.get(client);
-        const count = Object.keys((client as unknown as { subscriptions: object }).subscriptions).length;
-        if (
-          broker &&
-          count < SUBSCRIPTIONS_MAX &&
-          this.#auth.isStillGood(broker) &&
-          maySubscribe(broker, subscription.topic, this.#routes)
-        ) {
-          return done(null, subscription);
-        }
-        this.#counters.add("mqtt_refused_subscriptions_total");
-        done(null, null);
-      },
-    };
+  maySubscribe({ broker }: Admitted, filter: string, filterCount: number): boolean {
+    const isFine =
+      filterCount < SUBSCRIPTIONS_MAX &&
+      this.#auth.isStillGood(broker) &&
+      maySubscribe(broker, filter, this.#routes);
+    if (!isFine) this.#counters.add("mqtt_refused_subscriptions_total");
+    return isFine;
   }
 
-  /** Why a client may not publish there, or undefined where it may. */
-  #publishProblem(client: Client, broker: BrokerClient, topic: string): string | undefined {
+  onFault(
+    fault: MqttFault,
+    about: { readonly clientId: string | undefined; readonly remote: string | undefined },
+  ): void {
+    if (fault === MqttFault.TooLarge) {
+      this.#counters.add("mqtt_oversize_packets_total");
+      this.#seldomLog.warn("oversize", about, "MQTT packet too large: closed");
+    } else if (fault === MqttFault.Version5) {
+      this.#counters.add("mqtt_refused_connects_total");
+      this.#seldomLog.warn(
+        "version 5",
+        about,
+        "an MQTT 5 client was refused: this broker speaks 3.1.1; set the client to protocol version 4, or use a broker of your own (--broker)",
+      );
+    } else {
+      this.#counters.add("mqtt_failed_connections_total");
+      this.#log.debug({ ...about, fault }, "MQTT connection closed");
+    }
+  }
+
+  /** Whether a client may publish there; where not, that is counted and said. */
+  #mayPublish({ broker, devices }: Admitted, topic: string, clientId: string): boolean {
+    const { project } = broker;
     if (!this.#auth.isStillGood(broker)) {
       this.#counters.add("mqtt_revoked_connections_total");
-      return "the credential has ended";
+      return false;
     }
     if (!mayPublish(broker, topic, this.#routes)) {
       this.#counters.add("mqtt_refused_publishes_total");
-      const { project, device = "<device>" } = broker;
+      const { device = "<device>" } = broker;
       this.#seldomLog.warn(
         `publish ${project} ${device}`,
-        { project, clientId: client.id },
+        { project, clientId },
         `a publish was refused: this client may publish on boardlog/${project}/${device}/log`,
       );
-      return "not a topic of this client";
+      return false;
     }
-    if (broker.device !== undefined) return undefined;
+    if (broker.device !== undefined) return true;
     const device = this.#routes.map(({ template }) => template.match(topic)).find(Boolean)?.device;
-    const devices = this.#devices.get(client) ?? new Set<string>();
-    this.#devices.set(client, devices);
-    if (device === undefined || devices.size < DEVICES_MAX || devices.has(device)) {
-      if (device !== undefined) devices.add(device);
-      return undefined;
+    if (device === undefined || devices.has(device)) return true;
+    if (devices.size < DEVICES_MAX) {
+      devices.add(device);
+      return true;
     }
     this.#counters.add("mqtt_sources_over_limit_total");
     this.#seldomLog.warn(
-      `sources ${broker.project}`,
-      { project: broker.project, clientId: client.id },
+      `sources ${project}`,
+      { project, clientId },
       `one MQTT connection may speak for ${DEVICES_MAX} boards; it was closed`,
     );
-    return "too many boards on one connection";
+    return false;
   }
 
   #kindOf(topic: string): TopicKind | undefined {
     return this.#routes.find(({ template }) => template.match(topic) !== undefined)?.kind;
   }
 
-  async #authenticate(
-    client: Client,
-    userName: string | undefined,
-    password: Buffer | undefined,
-  ): Promise<AuthenticateError | null> {
-    const isShown = userName !== undefined && password !== undefined;
-    const broker = isShown ? await this.#auth.authenticate(userName, password.toString("utf8")) : undefined;
-    if (broker !== undefined) {
-      this.#clients.set(client, broker);
-      return null;
+  async admit({ username, password, clientId }: IConnectPacket): Promise<Admitted | ReturnCode> {
+    const isShown = username !== undefined && password !== undefined;
+    let broker: BrokerClient | undefined;
+    try {
+      broker = isShown ? await this.#auth.authenticate(username, password.toString("utf8")) : undefined;
+    } catch (error) {
+      this.#log.error({ error: (error as Error).message }, "MQTT credentials could not be checked");
+      return ReturnCode.ServerUnavailable;
     }
+    if (broker !== undefined) return { broker, devices: new Set() };
     this.#counters.add("mqtt_refused_connects_total");
     this.#seldomLog.warn(
-      `auth ${userName ?? ""}`,
-      { clientId: client.id, userName },
+      `auth ${username ?? ""}`,
+      { clientId, userName: username },
       "an MQTT client was refused: user name and password are a board's name and its own secret (boardlog devices add), or the project and an API key with the rights to write and to log on behalf of others",
     );
-    return refusal(isShown ? ReturnCode.BadUserNameOrPassword : ReturnCode.NotAuthorized);
+    return isShown ? ReturnCode.BadUserNameOrPassword : ReturnCode.NotAuthorized;
   }
-
-  #clientFailed(client: Client, error: Error): void {
-    this.#counters.add("mqtt_failed_connections_total");
-    this.#log.debug({ clientId: client.id, reason: error.message }, "MQTT connection closed");
-  }
-}
-
-function refusal(returnCode: number): AuthenticateError {
-  return Object.assign(new Error(`refused with return code ${returnCode}`), { returnCode });
 }

@@ -56,7 +56,7 @@ export const live: Bench = {
       const atFastRate = await heard(ourWay, { lines: lines * 5, rate: FAST_RATE });
       fast.push(atFastRate.p99);
       lost.push(ours.lost + atFastRate.lost);
-      const many = { lines: Math.round(2_000 * options.scale), rate: RATE, readers: READERS };
+      const many = { lines: Math.round(10_000 * options.scale), rate: FAST_RATE, readers: READERS };
       fanOut.push({
         ours: await deliveryCpuUs(ourWay, { ...many, entries: ENTRIES_PER_FRAME }),
         other: await deliveryCpuUs(() => bridged(program), { ...many, entries: 1 }),

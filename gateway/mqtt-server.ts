@@ -1,0 +1,224 @@
+import type { Socket } from "node:net";
+import type { IConnectPacket } from "mqtt-packet";
+import type { Clock, Timer, Timers } from "../host/clock.ts";
+import type { Counters } from "../host/counters.ts";
+import {
+  type ConnectionHost,
+  lengthBytes,
+  type MqttFault,
+  MqttServerConnection,
+  ReturnCode,
+  type ServerPublish,
+} from "./mqtt-server-connection.ts";
+import { TopicSubscriptions } from "./topic-subscriptions.ts";
+
+export interface MqttServerOptions {
+  readonly packetBytesMax: number;
+  readonly connectTimeoutMs: number;
+  /** A client that takes nothing for so long is disconnected, so that what waits for it is bounded in time too. */
+  readonly drainTimeoutMs: number;
+  /** Longer, and none at all, becomes this; a dead connection is found within one and a half times it. */
+  readonly keepaliveSMax: number;
+}
+
+/** Who a client is and what it may do; `Client` is what admission found out about it. */
+export interface MqttPolicy<Client> {
+  /** A return code other than 0 is the refusal. */
+  admit(packet: IConnectPacket): Promise<Client | ReturnCode>;
+  /** Clients of different scopes may use the same client id without disturbing one another. */
+  scopeOf(client: Client): string;
+  /** @param done false closes the connection. */
+  publishFrom(
+    client: Client,
+    message: ServerPublish & { readonly clientId: string },
+    done: (isTaken: boolean) => void,
+  ): void;
+  maySubscribe(client: Client, filter: string, filterCount: number): boolean;
+  /** Whether a will on this topic is published when its client goes without goodbye. */
+  keepsWill(topic: string): boolean;
+  /** A connection was closed for what its client did. */
+  onFault(
+    fault: string,
+    about: { readonly clientId: string | undefined; readonly remote: string | undefined },
+  ): void;
+}
+
+interface Session<Client> {
+  readonly client: Client;
+  readonly clientId: string;
+  readonly key: string;
+  readonly will: ServerPublish | undefined;
+}
+
+const SWEEP_MS = 1_000;
+const QOS_MAX = 1;
+
+/**
+ * The server side of MQTT 3.1 and 3.1.1 as a gateway needs it: it keeps no sessions and no messages, hands each publish to its policy and
+ * answers it only when that says so, and forwards with QoS 0. Clauses in comments are those of the OASIS standard.
+ */
+export class MqttServer<Client> implements ConnectionHost {
+  readonly #policy: MqttPolicy<Client>;
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #options: MqttServerOptions;
+  readonly #connections = new Set<MqttServerConnection>();
+  readonly #sessions = new Map<MqttServerConnection, Session<Client>>();
+  readonly #byClientId = new Map<string, MqttServerConnection>();
+  readonly #subscriptions = new TopicSubscriptions<MqttServerConnection>();
+  #waiting: MqttServerConnection[] = [];
+  #nowMs: number;
+  readonly #sweep: Timer;
+  #namelessCount = 0;
+
+  constructor(
+    world: {
+      readonly clock: Clock;
+      readonly timers: Timers;
+      readonly counters: Counters;
+      readonly policy: MqttPolicy<Client>;
+    },
+    options: MqttServerOptions,
+  ) {
+    this.#policy = world.policy;
+    this.#clock = world.clock;
+    this.#counters = world.counters;
+    this.#options = options;
+    this.#nowMs = this.#clock.monotonicMs();
+    this.#sweep = world.timers.every(SWEEP_MS, () => this.#closeTheDead());
+  }
+
+  get packetBytesMax(): number {
+    return this.#options.packetBytesMax;
+  }
+
+  handle(socket: Socket): void {
+    this.#connections.add(new MqttServerConnection(this, socket));
+  }
+
+  /** To whoever subscribed, with QoS 0 and not retained. */
+  forward(topic: string, payload: Uint8Array): void {
+    let bytes: Buffer | undefined;
+    for (const connection of this.#subscriptions.of(topic)) {
+      bytes ??= publishPacket(topic, payload);
+      connection.send(bytes);
+    }
+  }
+
+  /** Not asked politely: a client that does not answer must not hold up the stop. */
+  stop(): void {
+    this.#sweep.cancel();
+    for (const connection of this.#connections) connection.flush();
+    for (const connection of [...this.#connections]) connection.destroy();
+  }
+
+  /** Of the last look; keep-alive needs no more. */
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  async connect(connection: MqttServerConnection, packet: IConnectPacket): Promise<ReturnCode> {
+    const keepaliveS = packet.keepalive ?? 0;
+    const { keepaliveSMax } = this.#options;
+    connection.keepaliveS = keepaliveS === 0 ? keepaliveSMax : Math.min(keepaliveS, keepaliveSMax);
+    // Clause 3.1.3-8: without a name a session cannot outlive its connection.
+    if (packet.clientId === "" && packet.clean === false) return ReturnCode.IdentifierRejected;
+    const admitted = await this.#policy.admit(packet);
+    if (typeof admitted === "number") return admitted as ReturnCode;
+    if (!this.#connections.has(connection)) return ReturnCode.ServerUnavailable;
+    const clientId = packet.clientId === "" ? `nameless-${this.#namelessCount++}` : packet.clientId;
+    const key = `${this.#policy.scopeOf(admitted)} ${clientId}`;
+    // Clause 3.1.4-2: the older connection of the same client ends.
+    this.#byClientId.get(key)?.destroy();
+    this.#byClientId.set(key, connection);
+    const will = packet.will && this.#policy.keepsWill(packet.will.topic) ? willOf(packet.will) : undefined;
+    this.#sessions.set(connection, { client: admitted, clientId, key, will });
+    return ReturnCode.Accepted;
+  }
+
+  publish(connection: MqttServerConnection, message: ServerPublish, done: (isTaken: boolean) => void): void {
+    const session = this.#sessions.get(connection);
+    if (session === undefined) done(false);
+    else this.#policy.publishFrom(session.client, { ...message, clientId: session.clientId }, done);
+  }
+
+  subscribe(connection: MqttServerConnection, filter: string, qos: number): number | undefined {
+    const session = this.#sessions.get(connection);
+    if (session === undefined) return undefined;
+    const count = connection.filters.size - (connection.filters.has(filter) ? 1 : 0);
+    if (!this.#policy.maySubscribe(session.client, filter, count)) return undefined;
+    connection.filters.add(filter);
+    this.#subscriptions.add(filter, connection);
+    return Math.min(qos, QOS_MAX);
+  }
+
+  unsubscribe(connection: MqttServerConnection, filter: string): void {
+    if (connection.filters.delete(filter)) this.#subscriptions.remove(filter, connection);
+  }
+
+  /** What comes in one turn of the loop leaves in one write a client: a write costs as much as reading several frames. */
+  wantsFlush(connection: MqttServerConnection): void {
+    this.#waiting.push(connection);
+    if (this.#waiting.length > 1) return;
+    setImmediate(() => {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const one of waiting) one.flush();
+    });
+  }
+
+  fault(connection: MqttServerConnection, fault: MqttFault): void {
+    this.#policy.onFault(fault, {
+      clientId: this.#sessions.get(connection)?.clientId,
+      remote: connection.remoteAddress,
+    });
+  }
+
+  droppedForSlowReader(): void {
+    this.#counters.add("mqtt_slow_reader_dropped_messages_total");
+  }
+
+  closed(connection: MqttServerConnection, isGraceful: boolean): void {
+    this.#connections.delete(connection);
+    for (const filter of connection.filters) this.#subscriptions.remove(filter, connection);
+    const session = this.#sessions.get(connection);
+    if (session === undefined) return;
+    this.#sessions.delete(connection);
+    if (this.#byClientId.get(session.key) === connection) this.#byClientId.delete(session.key);
+    const { client, clientId, will } = session;
+    if (will !== undefined && !isGraceful) this.#policy.publishFrom(client, { ...will, clientId }, () => {});
+  }
+
+  #closeTheDead(): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#nowMs = nowMs;
+    const { connectTimeoutMs, drainTimeoutMs } = this.#options;
+    for (const connection of this.#connections) {
+      const silentMs = nowMs - connection.lastHeardMs;
+      const { stuckSinceMs = nowMs } = connection;
+      // Clause 3.1.2-24.
+      const isSilent =
+        !connection.isHeldBack && connection.isOpen && silentMs > 1_500 * connection.keepaliveS + SWEEP_MS;
+      const isLate = !connection.isOpen && silentMs > connectTimeoutMs;
+      const isStuck = nowMs - stuckSinceMs > drainTimeoutMs;
+      if (!isSilent && !isLate && !isStuck) continue;
+      this.#counters.add(isStuck ? "mqtt_stuck_connections_total" : "mqtt_silent_connections_total");
+      connection.destroy();
+    }
+  }
+}
+
+function willOf(will: NonNullable<IConnectPacket["will"]>): ServerPublish {
+  const { topic, payload, retain = false } = will;
+  return { topic, payload: Buffer.from(payload), retain, dup: false };
+}
+
+function publishPacket(topic: string, payload: Uint8Array): Buffer {
+  const topicBytes = Buffer.from(topic, "utf8");
+  const head = lengthBytes(2 + topicBytes.length + payload.length);
+  return Buffer.concat([
+    Buffer.from([0x30, ...head, topicBytes.length >> 8, topicBytes.length & 0xff]),
+    topicBytes,
+    payload,
+  ]);
+}
