@@ -148,18 +148,28 @@ export class Committer {
   }
 
   /**
-   * The same, waiting for room: resolves once taken.
-   * @throws GatewayStopping
+   * The same, waiting for room where there is none: then it resolves once taken.
+   * @throws GatewayStopping, or rejects with it.
    */
-  async accept(
+  accept(
+    project: string,
+    src: string,
+    entries: readonly NewEntry[],
+    onDurable: () => void,
+  ): Promise<void> | undefined {
+    if (this.offer(project, src, entries, onDurable)) return undefined;
+    return this.#acceptLater(project, src, entries, onDurable);
+  }
+
+  async #acceptLater(
     project: string,
     src: string,
     entries: readonly NewEntry[],
     onDurable: () => void,
   ): Promise<void> {
-    while (!this.offer(project, src, entries, onDurable)) {
+    do {
       await new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
-    }
+    } while (!this.offer(project, src, entries, onDurable));
   }
 
   /**

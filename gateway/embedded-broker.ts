@@ -1,11 +1,11 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import type { IConnectPacket } from "mqtt-packet";
 import type { Clock, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import { FRAME_BYTES_MAX } from "../protocol/frame.ts";
 import { type BrokerAuth, type BrokerClient, mayPublish, maySubscribe } from "./broker-rules.ts";
 import { type TopicLink, type TopicListener, TopicOutcome } from "./link.ts";
+import type { ConnectPacket } from "./mqtt-packets.ts";
 import { type MqttPolicy, MqttServer } from "./mqtt-server.ts";
 import { MqttFault, ReturnCode, type ServerPublish } from "./mqtt-server-connection.ts";
 import type { SeldomLog } from "./seldom-log.ts";
@@ -255,7 +255,7 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
     return this.#routes.find(({ template }) => template.match(topic) !== undefined)?.kind;
   }
 
-  async admit({ username, password, clientId }: IConnectPacket): Promise<Admitted | ReturnCode> {
+  async admit({ username, password, clientId }: ConnectPacket): Promise<Admitted | ReturnCode> {
     const isShown = username !== undefined && password !== undefined;
     let broker: BrokerClient | undefined;
     try {

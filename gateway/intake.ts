@@ -43,22 +43,19 @@ export class Intake {
   }
 
   /**
-   * Takes a frame. Resolves when its entries are queued, so that the next of its link can follow; `onReply` is called once, when
-   * they are durable.
-   * @throws GatewayStopping when it was not taken.
+   * Takes a frame. Where its entries cannot be queued at once, it resolves when they are, so that the next of its link can follow;
+   * `onReply` is called once, when they are durable.
+   * @throws GatewayStopping when it was not taken, or rejects with it.
    */
-  async frame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> {
+  frame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
     this.#counters.add("gateway_frames_total");
-    if (frame.boot === undefined) {
-      await this.#plainFrame(origin, frame, receipt, onReply);
-      return;
-    }
-    const session = this.#sessions.get({ ...origin, boot: frame.boot });
-    if (session === undefined) {
-      onReply(NO_REPLY);
-      return;
-    }
-    await session.receive(frame, receipt, onReply);
+    const { project, src } = origin;
+    const { boot } = frame;
+    if (boot === undefined) return this.#plainFrame(origin, frame, receipt, onReply);
+    const session = this.#sessions.get({ project, src, boot });
+    if (session !== undefined) return session.receive(frame, receipt, onReply);
+    onReply(NO_REPLY);
+    return undefined;
   }
 
   /** Answers a frame whose sender has no right to it; nothing is stored. */
@@ -72,10 +69,11 @@ export class Intake {
   }
 
   /**
-   * Takes lines of console text, in their place among the frames of the source (docs/protocol.md 7.4). Resolves when queued.
-   * @throws GatewayStopping
+   * Takes lines of console text, in their place among the frames of the source (docs/protocol.md 7.4). Where they cannot be queued at
+   * once, it resolves when they are.
+   * @throws GatewayStopping, or rejects with it.
    */
-  text(origin: Origin, lines: readonly TextLine[]): Promise<void> {
+  text(origin: Origin, lines: readonly TextLine[]): Promise<void> | undefined {
     this.#counters.add("gateway_text_lines_total", lines.length);
     const entries = lines.map(
       ({ text, wallMs }): NewEntry => ({
@@ -95,7 +93,7 @@ export class Intake {
    * `onDurable` is called once, when it is durable.
    * @throws GatewayStopping
    */
-  note(origin: Origin, stream: string, text: string, onDurable: () => void): Promise<void> {
+  note(origin: Origin, stream: string, text: string, onDurable: () => void): Promise<void> | undefined {
     const wallMs = this.#clock.wallMs();
     const entry: NewEntry = {
       src: origin.src,
@@ -109,7 +107,7 @@ export class Intake {
   }
 
   /** Clause 3.7: without `boot` entries are taken as they come. */
-  #plainFrame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> {
+  #plainFrame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
     const entries: NewEntry[] = [];
     const answers: Answer[] = [];
     for (const command of frame.commands) {

@@ -1,10 +1,16 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import mqttPacket, { type IConnackPacket, type IPublishPacket, type Packet } from "mqtt-packet";
 import type { Timer, Timers } from "../host/clock.ts";
 import { Fifo } from "./fifo.ts";
 import { GuardedSocket } from "./guarded-socket.ts";
 import type { TopicMessage } from "./link.ts";
+import {
+  type ConnackPacket,
+  type Packet,
+  type PublishPacket,
+  packetParser,
+  writePacket,
+} from "./mqtt-packets.ts";
 import { mqttReason } from "./mqtt-reason.ts";
 
 export interface MqttTarget {
@@ -98,7 +104,7 @@ export class MqttConnection {
       packetBytesMax: PACKET_BYTES_MAX,
       onTooLarge: () => this.#fail(`a message of more than ${PACKET_BYTES_MAX >> 20} MiB`),
     });
-    const parser = mqttPacket.parser({ protocolVersion: options.target.protocol });
+    const parser = packetParser(options.target.protocol);
     parser.on("packet", (packet) => this.#receive(packet));
     parser.on("error", (error: Error) => this.#fail(`no MQTT: ${error.message}`));
     guarded.on("data", (chunk: Buffer) => {
@@ -198,7 +204,7 @@ export class MqttConnection {
     }
   }
 
-  #connected({ returnCode, reasonCode, sessionPresent, properties }: IConnackPacket): void {
+  #connected({ returnCode, reasonCode, sessionPresent, properties }: ConnackPacket): void {
     const code = reasonCode ?? returnCode ?? 0;
     if (code !== 0) {
       this.#fail(mqttReason(code));
@@ -221,7 +227,7 @@ export class MqttConnection {
     this.#send({ cmd: "pingreq" } as Packet);
   }
 
-  #published({ topic, payload, qos, retain, dup, messageId }: IPublishPacket): void {
+  #published({ topic, payload, qos, retain, dup, messageId }: PublishPacket): void {
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
     const waiting: Waiting = {
       messageId: qos === 0 ? undefined : messageId,
@@ -269,7 +275,7 @@ export class MqttConnection {
   }
 
   #send(packet: Packet): void {
-    mqttPacket.writeToStream(packet, this.#socket, { protocolVersion: this.#options.target.protocol });
+    writePacket(packet, this.#socket, { protocolVersion: this.#options.target.protocol });
   }
 
   #fail(reason: string): void {

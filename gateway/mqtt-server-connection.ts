@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import mqttPacket, { type IConnectPacket, type Packet } from "mqtt-packet";
 import { Fifo } from "./fifo.ts";
+import { type ConnectPacket, type Packet, parsePacket } from "./mqtt-packets.ts";
 import { PacketCutter, PacketFault } from "./packet-cutter.ts";
 
 /** Types of packets, the upper half of their first byte (MQTT 3.1.1, 2.2.1). */
@@ -64,7 +64,7 @@ export interface ConnectionHost {
   readonly packetBytesMax: number;
   nowMs(): number;
   /** Whether it may come in, undefined where the connection ended meanwhile. */
-  connect(connection: MqttServerConnection, packet: IConnectPacket): Promise<ReturnCode>;
+  connect(connection: MqttServerConnection, packet: ConnectPacket): Promise<ReturnCode>;
   /** `done(false)` closes the connection: MQTT 3.1.1 has no other way to say no. */
   publish(connection: MqttServerConnection, message: ServerPublish, done: (isTaken: boolean) => void): void;
   /** The QoS granted, or undefined. */
@@ -260,7 +260,7 @@ export class MqttServerConnection {
 
   #other(type: number, bytes: Buffer, start: number, body: number, end: number): void {
     if (this.#state === "new") {
-      const packet = type === PacketType.Connect ? parse(bytes.subarray(start, end)) : undefined;
+      const packet = type === PacketType.Connect ? parsePacket(bytes.subarray(start, end)) : undefined;
       if (packet?.cmd !== "connect") {
         this.#fail(MqttFault.NoConnect);
         return;
@@ -292,7 +292,7 @@ export class MqttServerConnection {
         return;
       case PacketType.Subscribe:
       case PacketType.Unsubscribe:
-        this.#subscription(parse(bytes.subarray(start, end)));
+        this.#subscription(parsePacket(bytes.subarray(start, end)));
         return;
       default:
         this.#fail(MqttFault.Unexpected);
@@ -300,7 +300,7 @@ export class MqttServerConnection {
     }
   }
 
-  #connect(packet: IConnectPacket): void {
+  #connect(packet: ConnectPacket): void {
     this.#state = "asking";
     this.keepaliveS = packet.keepalive ?? 0;
     // Nothing that follows is looked at until it is known who this is.
@@ -351,21 +351,6 @@ export class MqttServerConnection {
 }
 
 const EMPTY = Buffer.alloc(0);
-
-function parse(bytes: Buffer): Packet | undefined {
-  const parser = mqttPacket.parser();
-  let packet: Packet | undefined;
-  parser.on("packet", (parsed) => {
-    packet = parsed;
-  });
-  parser.on("error", () => {});
-  try {
-    parser.parse(bytes);
-  } catch {
-    return undefined;
-  }
-  return packet;
-}
 
 function answerPacket(type: number, packetId: number): Buffer {
   const bytes = Buffer.allocUnsafe(4);

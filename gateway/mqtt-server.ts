@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
-import type { IConnectPacket } from "mqtt-packet";
 import type { Clock, Timer, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
+import type { ConnectPacket } from "./mqtt-packets.ts";
 import {
   type ConnectionHost,
   lengthBytes,
@@ -24,7 +24,7 @@ export interface MqttServerOptions {
 /** Who a client is and what it may do; `Client` is what admission found out about it. */
 export interface MqttPolicy<Client> {
   /** A return code other than 0 is the refusal. */
-  admit(packet: IConnectPacket): Promise<Client | ReturnCode>;
+  admit(packet: ConnectPacket): Promise<Client | ReturnCode>;
   /** Clients of different scopes may use the same client id without disturbing one another. */
   scopeOf(client: Client): string;
   /** @param done false closes the connection. */
@@ -117,7 +117,7 @@ export class MqttServer<Client> implements ConnectionHost {
     return this.#nowMs;
   }
 
-  async connect(connection: MqttServerConnection, packet: IConnectPacket): Promise<ReturnCode> {
+  async connect(connection: MqttServerConnection, packet: ConnectPacket): Promise<ReturnCode> {
     const keepaliveS = packet.keepalive ?? 0;
     const { keepaliveSMax } = this.#options;
     connection.keepaliveS = keepaliveS === 0 ? keepaliveSMax : Math.min(keepaliveS, keepaliveSMax);
@@ -208,7 +208,7 @@ export class MqttServer<Client> implements ConnectionHost {
   }
 }
 
-function willOf(will: NonNullable<IConnectPacket["will"]>): ServerPublish {
+function willOf(will: NonNullable<ConnectPacket["will"]>): ServerPublish {
   const { topic, payload, retain = false } = will;
   return { topic, payload: Buffer.from(payload), retain, dup: false };
 }

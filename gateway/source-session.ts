@@ -60,7 +60,8 @@ export class SourceSession {
   #acceptedMark: number | undefined;
   /** Seqs up to here are durable: what an ack says. */
   #durableMark = 0;
-  #last: Promise<void> = Promise.resolve();
+  /** The frame that waits for its turn or for room, last of all; never rejects. */
+  #last: Promise<void> | undefined;
   #pendingCount = 0;
   #order = 0;
   readonly #durable: Outstanding[] = [];
@@ -76,27 +77,49 @@ export class SourceSession {
   }
 
   /**
-   * Takes a frame of this boot. Resolves when its entries are queued; `onReply` is called once, when they are durable.
-   * @throws GatewayStopping when it was not taken.
+   * Takes a frame of this boot. Where it cannot at once, it resolves when the entries are queued; `onReply` is called once, when they are
+   * durable.
+   * @throws GatewayStopping when it was not taken, or rejects with it.
    */
-  receive(frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> {
+  receive(frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
     this.#pendingCount += 1;
-    const taken = this.#last.then(() => this.#take(frame, receipt, onReply));
-    this.#last = taken.catch(() => {
+    let taken: Promise<void> | undefined;
+    try {
+      // Nearly always nobody is before it, and nothing has to be asked: then no promise is made.
+      taken =
+        this.#last === undefined && this.#acceptedMark !== undefined
+          ? this.#take(frame, receipt, onReply, this.#acceptedMark)
+          : this.#takeInTurn(frame, receipt, onReply);
+    } catch (error) {
       this.#pendingCount -= 1;
-    });
+      throw error;
+    }
+    if (taken === undefined) return undefined;
+    const last = taken
+      .catch(() => {
+        this.#pendingCount -= 1;
+      })
+      .then(() => {
+        if (this.#last === last) this.#last = undefined;
+      });
+    this.#last = last;
     return taken;
   }
 
-  async #take(frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> {
-    const { committer, counters } = this.#world;
-    const { project, src, boot } = this.#identity;
+  async #takeInTurn(frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> {
+    await this.#last;
     this.#acceptedMark ??=
       frame.joinsAt === undefined ? await this.#askMark(frame.first) : this.#joinAt(frame.joinsAt);
+    await this.#take(frame, receipt, onReply, this.#acceptedMark);
+  }
+
+  #take(frame: Frame, receipt: Receipt, onReply: OnReply, acceptedMark: number): Promise<void> | undefined {
+    const { committer, counters } = this.#world;
+    const { project, src, boot } = this.#identity;
     if (frame.clock === "uptime" && frame.now !== undefined) {
       this.#clockMap.observe(frame.now, receipt.monotonicMs);
     }
-    const { verdicts, mark, resend } = sequence(boot, frame, this.#acceptedMark);
+    const { verdicts, mark, resend } = sequence(boot, frame, acceptedMark);
     const entries: NewEntry[] = [];
     const answers: Answer[] = [];
     for (const verdict of verdicts) {
@@ -106,8 +129,13 @@ export class SourceSession {
     if (resend) counters.add("gateway_resend_requests_total");
     const order = this.#order++;
     const outstanding: Outstanding = { order, frame, onReply, markAfter: mark, resend, answers };
-    await committer.accept(project, src, entries, () => this.#becameDurable(outstanding));
-    this.#acceptedMark = mark;
+    const waits = committer.accept(project, src, entries, () => this.#becameDurable(outstanding));
+    const settle = (): void => {
+      this.#acceptedMark = mark;
+    };
+    if (waits !== undefined) return waits.then(settle);
+    settle();
+    return undefined;
   }
 
   /** Puts what a verdict stores into `entries` and says what its command is answered. */

@@ -134,7 +134,7 @@ describe("group commit", () => {
     expect(offer("late", "x")).toBe(false);
     const order: string[] = [];
     const waiting = ["p", "q", "r"].map((src) =>
-      committer.accept("default", src, [entry(src, "x")], () => {}).then(() => order.push(src)),
+      committer.accept("default", src, [entry(src, "x")], () => {})?.then(() => order.push(src)),
     );
     await time.advanceAsync(0);
     expect(order).toEqual([]);

@@ -68,10 +68,10 @@ async function run(seed: number) {
       }, isBad);
     };
     const { intake } = gateway;
+    const take = async (): Promise<void> =>
+      intake.frame({ project: "default", src }, decoded.value, intake.receipt(), onReply);
     throughAir(() => {
-      intake
-        .frame({ project: "default", src }, decoded.value, intake.receipt(), onReply)
-        .catch((error: Error) => expect(error.message).toBe("the gateway is stopping"));
+      take().catch((error: Error) => expect(error.message).toBe("the gateway is stopping"));
     }, isBad);
   };
 
