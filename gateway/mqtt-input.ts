@@ -26,6 +26,8 @@ export interface MqttInputOptions {
 /** Longest text of one entry from an agentless source; what is beyond is cut, flagged and counted. */
 const TEXT_BYTES_MAX = 65_536;
 const CUT_MARK = " [cut]";
+/** Topics whose meaning is kept; beyond it all are read anew. Some 200 bytes each. */
+const TOPICS_KNOWN_MAX = 20_000;
 
 type Done = (outcome: TopicOutcome) => void;
 
@@ -34,6 +36,8 @@ interface Heard {
   readonly route: TopicRoute;
   readonly project: string;
   readonly device: string | undefined;
+  /** The topic alone says all of this. */
+  readonly isWhole: boolean;
 }
 
 /** What boards publish: frames, presence, and the lines of those without the agent (docs/protocol.md 8). */
@@ -48,6 +52,7 @@ export class MqttInput {
   readonly #seldomLog: SeldomLog;
   readonly #project: string | undefined;
   readonly #routes: readonly TopicRoute[];
+  readonly #known = new Map<string, Heard>();
   #stopping = false;
 
   constructor(
@@ -100,7 +105,7 @@ export class MqttInput {
       return;
     }
     if (heard.route.kind === TopicKind.Presence) {
-      this.#take(done, this.#presenceOf(heard, message, done));
+      this.#take(done, () => this.#presenceOf(heard, message, done));
       return;
     }
     if (message.retained) {
@@ -113,10 +118,22 @@ export class MqttInput {
       return;
     }
     const isFrame = heard.route.kind === TopicKind.Frames;
-    this.#take(done, isFrame ? this.#frame(heard, message, done) : this.#text(heard, message, done));
+    this.#take(done, () => (isFrame ? this.#frame(heard, message, done) : this.#text(heard, message, done)));
   }
 
-  #heard({ topic, sender }: TopicMessage): Heard | undefined {
+  /** Boards publish on the same topics again and again: each is read once. Who sent it may matter, where the topic does not say. */
+  #heard(message: TopicMessage): Heard | undefined {
+    const known = this.#known.get(message.topic);
+    if (known !== undefined) return known;
+    const heard = this.#read(message);
+    if (heard?.isWhole === true) {
+      if (this.#known.size >= TOPICS_KNOWN_MAX) this.#known.clear();
+      this.#known.set(message.topic, heard);
+    }
+    return heard;
+  }
+
+  #read({ topic, sender }: TopicMessage): Heard | undefined {
     for (const route of this.#routes) {
       const values = route.template.match(topic);
       if (values === undefined) continue;
@@ -126,19 +143,25 @@ export class MqttInput {
       const device = values.device ?? sender?.device;
       if (device !== undefined && !checkSrc(device).ok) return undefined;
       if (device === undefined && route.kind !== TopicKind.Frames) return undefined;
-      return { route, project, device };
+      const isWhole = values.device !== undefined && (values.project ?? this.#project) !== undefined;
+      return { route, project, device, isWhole };
     }
     return undefined;
   }
 
-  #take(done: Done, taken: Promise<void>): void {
-    taken.catch((error: unknown) => {
+  #take(done: Done, take: () => Promise<void> | undefined): void {
+    const stopped = (error: unknown): void => {
       if (!(error instanceof GatewayStopping)) throw error;
       done(TopicOutcome.Stopped);
-    });
+    };
+    try {
+      take()?.catch(stopped);
+    } catch (error) {
+      stopped(error);
+    }
   }
 
-  async #frame(heard: Heard, message: TopicMessage, done: Done): Promise<void> {
+  #frame(heard: Heard, message: TopicMessage, done: Done): Promise<void> | undefined {
     const { topic } = message;
     const decoded = decodeFrame(message.payload);
     const device = heard.device ?? (decoded.ok ? decoded.value.src : undefined);
@@ -146,7 +169,7 @@ export class MqttInput {
       const problem = decoded.ok ? "src: required on this topic" : decoded.problem.text;
       this.#seldomLog.warn(`bad ${topic}`, { topic, problem }, "no frame in what a board published");
       this.#discard("mqtt_bad_frames_total", TopicOutcome.Done, done);
-      return;
+      return undefined;
     }
     const frame = decoded.value;
     const { project, route } = heard;
@@ -159,15 +182,19 @@ export class MqttInput {
     if (frame.src !== undefined && !isOwnSrc(frame.src, device)) {
       this.#counters.add("mqtt_foreign_source_frames_total");
       this.#intake.refuse(frame, `src: ${device} may log as itself only`, onReply);
-    } else {
-      this.#boards.heard(project, device, {
-        bootText: frame.boot?.text,
-        wire: this.#link,
-        send: (json) => this.#sendDown(route, { project, src: device }, encodeUtf8(json)),
-      });
-      await this.#intake.frame({ project, src: device }, frame, this.#intake.receipt(), onReply);
+      if (isAckedEarly) done(TopicOutcome.Done);
+      return undefined;
     }
-    if (isAckedEarly) done(TopicOutcome.Done);
+    this.#boards.heard(project, device, {
+      bootText: frame.boot?.text,
+      wire: this.#link,
+      send: (json) => this.#sendDown(route, { project, src: device }, encodeUtf8(json)),
+    });
+    const waits = this.#intake.frame({ project, src: device }, frame, this.#intake.receipt(), onReply);
+    if (!isAckedEarly) return waits;
+    if (waits !== undefined) return waits.then(() => done(TopicOutcome.Done));
+    done(TopicOutcome.Done);
+    return undefined;
   }
 
   #answer(route: TopicRoute, { project, src }: Origin, frame: Frame, reply: Reply): void {

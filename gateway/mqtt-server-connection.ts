@@ -324,7 +324,7 @@ export class MqttServerConnection {
   }
 
   #subscription(packet: Packet | undefined): void {
-    if (packet?.cmd === "subscribe") {
+    if (packet?.cmd === "subscribe" && packet.subscriptions.length > 0) {
       const granted = packet.subscriptions.map(
         ({ topic, qos }) => this.#host.subscribe(this, topic, qos) ?? SUBACK_FAILURE,
       );

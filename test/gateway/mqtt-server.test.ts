@@ -1,0 +1,304 @@
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { type MqttPolicy, MqttServer } from "../../gateway/mqtt-server.ts";
+import {
+  lengthBytes,
+  MqttFault,
+  type ReturnCode,
+  type ServerPublish,
+} from "../../gateway/mqtt-server-connection.ts";
+import { PacketCutter, PacketFault } from "../../gateway/packet-cutter.ts";
+import { TopicSubscriptions } from "../../gateway/topic-subscriptions.ts";
+import { CounterTable } from "../../host/counters.ts";
+import { VirtualTime } from "../../sim/virtual-time.ts";
+import { until } from "../support/gateway-world.ts";
+
+const text = (value: string): number[] => {
+  const bytes = Buffer.from(value, "utf8");
+  return [bytes.length >> 8, bytes.length & 0xff, ...bytes];
+};
+const packet = (head: number, ...body: number[]): Buffer =>
+  Buffer.from([head, ...lengthBytes(body.length), ...body]);
+const CONNECT_HEAD = [0, 4, 0x4d, 0x51, 0x54, 0x54, 4];
+const connectPacket = (clientId: string, keepaliveS = 60): Buffer =>
+  packet(0x10, ...CONNECT_HEAD, 2, 0, keepaliveS, ...text(clientId));
+const publish = (qos: number, packetId: number, payload: string, topic = "t"): Buffer =>
+  packet(
+    0x30 | (qos << 1),
+    ...text(topic),
+    ...(qos === 0 ? [] : [packetId >> 8, packetId & 0xff]),
+    ...Buffer.from(payload),
+  );
+const CONNACK = [0x20, 2, 0, 0];
+
+/** Holds every publish until `answer` is called. */
+class Policy implements MqttPolicy<string> {
+  readonly published: { readonly topic: string; readonly payload: string; readonly client: string }[] = [];
+  readonly faults: string[] = [];
+  readonly waiting: ((isTaken: boolean) => void)[] = [];
+  holds = false;
+  async admit(): Promise<string | ReturnCode> {
+    return "admitted";
+  }
+  scopeOf(): string {
+    return "scope";
+  }
+  publishFrom(client: string, message: ServerPublish, done: (isTaken: boolean) => void): void {
+    this.published.push({ topic: message.topic, payload: message.payload.toString(), client });
+    if (this.holds) this.waiting.push(done);
+    else done(true);
+  }
+  maySubscribe(_client: string, filter: string): boolean {
+    return filter !== "forbidden";
+  }
+  keepsWill(topic: string): boolean {
+    return topic === "will";
+  }
+  onFault(fault: string): void {
+    this.faults.push(fault);
+  }
+}
+
+describe("the server side of MQTT", () => {
+  const ends: (() => void)[] = [];
+  afterEach(() => {
+    for (const end of ends.splice(0)) end();
+  });
+
+  async function started() {
+    const time = new VirtualTime();
+    const policy = new Policy();
+    const mqtt = new MqttServer(
+      { clock: time, timers: time, counters: new CounterTable(), policy },
+      { packetBytesMax: 1000, connectTimeoutMs: 10_000, drainTimeoutMs: 10_000, keepaliveSMax: 600 },
+    );
+    const server: Server = createServer((socket) => mqtt.handle(socket)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    ends.push(() => {
+      mqtt.stop();
+      server.close();
+    });
+    const open = async (
+      ...first: Buffer[]
+    ): Promise<{ socket: Socket; heard: number[]; isClosed: () => boolean }> => {
+      const socket = connect(port, "127.0.0.1");
+      const heard: number[] = [];
+      let isClosed = false;
+      socket.on("data", (bytes) => heard.push(...bytes));
+      socket.on("error", () => {});
+      socket.on("close", () => {
+        isClosed = true;
+      });
+      await once(socket, "connect");
+      for (const bytes of first) socket.write(bytes);
+      return { socket, heard, isClosed: () => isClosed };
+    };
+    return { time, policy, mqtt, open };
+  }
+
+  test("packets cut at every byte are the same packets", () => {
+    const stream = Buffer.concat([
+      connectPacket("c"),
+      publish(1, 7, "x".repeat(200)),
+      publish(0, 0, ""),
+      publish(2, 9, "y"),
+    ]);
+    const read = (pieces: readonly Buffer[]): string[] => {
+      const cutter = new PacketCutter(1000);
+      const packets: string[] = [];
+      for (const piece of pieces) {
+        const fault = cutter.push(piece, (bytes, start, _body, end) => {
+          packets.push(bytes.toString("hex", start, end));
+          return true;
+        });
+        expect(fault).toBeUndefined();
+      }
+      return packets;
+    };
+    const whole = read([stream]);
+    expect(whole).toHaveLength(4);
+    for (let at = 1; at < stream.length; at++) {
+      expect(read([stream.subarray(0, at), stream.subarray(at)])).toEqual(whole);
+    }
+    expect(read(Array.from(stream, (byte) => Buffer.from([byte])))).toEqual(whole);
+  });
+
+  test("a packet that is too large, and a length without end, are told at their heads", () => {
+    const never = (): boolean => {
+      throw new Error("no packet");
+    };
+    expect(new PacketCutter(1000).push(Buffer.from([0x30, 0xff, 0x7f]), never)).toBe(PacketFault.TooLarge);
+    expect(new PacketCutter(1000).push(Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff]), never)).toBe(
+      PacketFault.BadLength,
+    );
+  });
+
+  test("answers go out in the order of the publishes, whichever is durable first", async () => {
+    const { policy, open } = await started();
+    policy.holds = true;
+    const { heard } = await open(connectPacket("c"), publish(1, 1, "a"), publish(1, 2, "b"));
+    await until("both taken", () => policy.waiting.length === 2);
+    policy.waiting[1]?.(true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(heard).toEqual(CONNACK);
+    policy.waiting[0]?.(true);
+    await until("both acks", () => heard.length === 12);
+    expect(heard.slice(4)).toEqual([0x40, 2, 0, 1, 0x40, 2, 0, 2]);
+  });
+
+  test("a QoS 2 publish that is repeated before its release is handed on once", async () => {
+    const { policy, open } = await started();
+    const release = packet(0x62, 0, 5);
+    const { heard } = await open(
+      connectPacket("c"),
+      publish(2, 5, "once"),
+      publish(2, 5, "once"),
+      release,
+      publish(2, 5, "new"),
+    );
+    await until("all answers", () => heard.length === 20);
+    expect(policy.published.map(({ payload }) => payload)).toEqual(["once", "new"]);
+    const answers = [heard.slice(4, 8), heard.slice(8, 12), heard.slice(12, 16), heard.slice(16)];
+    expect(answers.map(([type]) => (type ?? 0) >> 4).sort()).toEqual([5, 5, 5, 7]);
+  });
+
+  test("a sender whose publishes wait is read no further than the window, and goes on after", async () => {
+    const { policy, open } = await started();
+    policy.holds = true;
+    const many = Array.from({ length: 1000 }, (_, index) => publish(1, index + 1, String(index)));
+    const { heard } = await open(connectPacket("c"), Buffer.concat(many));
+    await until("the window is full", () => policy.waiting.length === 256);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(policy.waiting.length).toBe(256);
+    for (let index = 0; index < 1000; index++) {
+      await until(`publish ${index}`, () => policy.waiting.length > index);
+      policy.waiting[index]?.(true);
+    }
+    await until("all acks", () => heard.length === 4 + 4 * 1000);
+    expect(policy.published.map(({ payload }) => Number(payload))).toEqual(many.map((_, index) => index));
+  });
+
+  test("what comes right behind CONNECT waits until it is known who that is", async () => {
+    const { policy, open } = await started();
+    let letIn: (client: string) => void = () => {};
+    policy.admit = () => new Promise((resolve) => (letIn = resolve));
+    const { heard } = await open(Buffer.concat([connectPacket("c"), publish(1, 1, "a")]));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(policy.published).toEqual([]);
+    letIn("late");
+    await until("the ack", () => heard.length === 8);
+    expect(policy.published).toEqual([{ topic: "t", payload: "a", client: "late" }]);
+  });
+
+  test.each([
+    ["a publish before CONNECT", [publish(1, 1, "a")], MqttFault.NoConnect],
+    ["a second CONNECT", [connectPacket("c"), connectPacket("c")], MqttFault.Unexpected],
+    ["QoS 3", [connectPacket("c"), publish(3, 1, "a")], MqttFault.Malformed],
+    ["packet id 0", [connectPacket("c"), publish(1, 0, "a")], MqttFault.Malformed],
+    ["a topic longer than its packet", [connectPacket("c"), packet(0x32, 0, 9, 0x74)], MqttFault.Malformed],
+    ["an empty topic", [connectPacket("c"), publish(1, 1, "a", "")], MqttFault.BadTopic],
+    ["a wildcard in a topic", [connectPacket("c"), publish(1, 1, "a", "a/+")], MqttFault.BadTopic],
+    ["a packet over the limit", [connectPacket("c"), Buffer.from([0x30, 0xff, 0x7f])], MqttFault.TooLarge],
+    ["an empty SUBSCRIBE", [connectPacket("c"), packet(0x82, 0, 1)], MqttFault.Malformed],
+  ])("%s closes the connection", async (_what, packets, fault) => {
+    const { policy, open } = await started();
+    const { isClosed } = await open(...packets);
+    await until("closed", isClosed);
+    expect(policy.faults).toEqual([fault]);
+    expect(policy.published).toEqual([]);
+  });
+
+  test("a client that says nothing for one and a half times its keep-alive is cut off, one that pings is not", async () => {
+    const { time, open } = await started();
+    const silent = await open(connectPacket("silent", 10));
+    const pinging = await open(connectPacket("pinging", 10));
+    await until("both are in", () => silent.heard.length === 4 && pinging.heard.length === 4);
+    await time.advanceAsync(9_000);
+    pinging.socket.write(packet(0xc0));
+    await until("PINGRESP", () => pinging.heard.length === 6);
+    await time.advanceAsync(9_000);
+    await until("the silent one is closed", silent.isClosed);
+    expect(pinging.isClosed()).toBe(false);
+  });
+
+  test("a connection that never says who it is, is cut off", async () => {
+    const { time, open } = await started();
+    const { isClosed } = await open();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await time.advanceAsync(12_000);
+    await until("closed", isClosed);
+  });
+
+  test("the older connection of the same client ends, and its subscriptions with it", async () => {
+    const { mqtt, open } = await started();
+    const subscribe = packet(0x82, 0, 1, ...text("news"), 1);
+    const older = await open(connectPacket("same"), subscribe);
+    await until("subscribed", () => older.heard.length === 9);
+    const newer = await open(connectPacket("same"), subscribe);
+    await until("the older is closed", older.isClosed);
+    await until("subscribed again", () => newer.heard.length === 9);
+    mqtt.forward("news", Buffer.from("x"));
+    await until("the news", () => newer.heard.length > 9);
+    expect(newer.heard.slice(9)).toEqual([...publish(0, 0, "x", "news")]);
+  });
+
+  test("a will is published when its client goes without goodbye, and not when it says goodbye", async () => {
+    const { policy, open } = await started();
+    const withWill = (clientId: string): Buffer =>
+      packet(
+        0x10,
+        ...CONNECT_HEAD,
+        0x06,
+        0,
+        60,
+        ...text(clientId),
+        ...text("will"),
+        ...text(`gone ${clientId}`),
+      );
+    const polite = await open(withWill("polite"), packet(0xe0));
+    await until("the polite one is closed", polite.isClosed);
+    const cut = await open(withWill("cut"));
+    await until("in", () => cut.heard.length === 4);
+    cut.socket.destroy();
+    await until("the will", () => policy.published.length === 1);
+    expect(policy.published[0]?.payload).toBe("gone cut");
+  });
+
+  test("a filter that is not allowed is refused in its place, and unsubscribing ends a subscription", async () => {
+    const { mqtt, open } = await started();
+    const both = packet(0x82, 0, 1, ...text("forbidden"), 1, ...text("a/+"), 2);
+    const { socket, heard } = await open(connectPacket("c"), both);
+    await until("SUBACK", () => heard.length === 10);
+    expect(heard.slice(4)).toEqual([0x90, 4, 0, 1, 0x80, 1]);
+    socket.write(packet(0xa2, 0, 2, ...text("a/+")));
+    await until("UNSUBACK", () => heard.length === 14);
+    mqtt.forward("a/b", Buffer.from("x"));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(heard.slice(10)).toEqual([0xb0, 2, 0, 2]);
+  });
+});
+
+test("a topic finds its subscribers by name and by wildcards, each once", () => {
+  const table = new TopicSubscriptions<string>();
+  for (const [filter, who] of [
+    ["a/b", "exact"],
+    ["a/+", "plus"],
+    ["a/#", "rest"],
+    ["#", "all"],
+    ["a/b", "all"],
+    ["+/b/c", "long"],
+  ] as const) {
+    table.add(filter, who);
+  }
+  const of = (topic: string): string[] => [...table.of(topic)].sort();
+  expect(of("a/b")).toEqual(["all", "exact", "plus", "rest"]);
+  expect(of("a")).toEqual(["all", "rest"]);
+  expect(of("x/b/c")).toEqual(["all", "long"]);
+  expect(of("$SYS/b/c")).toEqual([]);
+  table.remove("a/+", "plus");
+  table.remove("a/#", "rest");
+  expect(of("a/b")).toEqual(["all", "exact"]);
+});
