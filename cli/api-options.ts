@@ -6,6 +6,8 @@ import { UserError } from "./user-error.ts";
 export const URL_DEFAULT = "http://127.0.0.1:7480";
 /** Where `up` and an installed service keep their data. */
 export const DATA_FOLDERS = ["./boardlog-data", "/var/lib/boardlog"] as const;
+/** Where an installed gateway keeps its spool and the hashed secrets of boards. */
+export const GATEWAY_FOLDER = "/var/lib/boardlog-gateway";
 /** Holds the address that a running `up` serves at, which may not be the default. */
 export const ADDRESS_FILE = "address";
 export const KEY_FILE = "api-key";

@@ -6,7 +6,7 @@ import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
 import { RIGHTS, type Right } from "../service/auth/caller.ts";
-import { type KeyInfo, KeyStore, KeysUnreadable, type NewKey } from "../service/auth/key-store.ts";
+import { KEYS_FILE, type KeyInfo, KeyStore, KeysUnreadable, type NewKey } from "../service/auth/key-store.ts";
 import { DATA_FOLDERS } from "./api-options.ts";
 import { writeOut } from "./output.ts";
 import { UserError } from "./user-error.ts";
@@ -48,15 +48,20 @@ export async function runKeys(
 
 async function openKeys(given: string | undefined): Promise<KeyStore> {
   const folders = given === undefined ? DATA_FOLDERS : [given];
-  const folder = folders.find((candidate) => existsSync(join(candidate, "keys.json")));
+  const folder = folders.find((candidate) => existsSync(join(candidate, KEYS_FILE)));
   if (folder === undefined) {
     throw new UserError(
       `no keys in ${folders.join(" or ")}: give the service's data folder with --data; the service makes the first key when it first starts`,
     );
   }
+  return await readKeys(folder);
+}
+
+/** The keys in a folder; none where it has no file of them. */
+export async function readKeys(folder: string): Promise<KeyStore> {
   const keys = new KeyStore({ disk: new SystemDisk(folder), random: systemRandom, clock: systemClock });
   try {
-    await keys.start();
+    await keys.reload();
   } catch (error) {
     if (error instanceof KeysUnreadable) throw new UserError(`${folder}: ${error.message}`, 1);
     const words = error instanceof Error ? error.message : String(error);
@@ -88,7 +93,10 @@ export function parseRights(text: string): Right[] {
   });
 }
 
-async function add(keys: KeyStore, newKey: NewKey): Promise<{ readonly id: string; readonly key: string }> {
+export async function add(
+  keys: KeyStore,
+  newKey: NewKey,
+): Promise<{ readonly id: string; readonly key: string }> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const made = await keys.add(newKey);
     if (await stands(keys, (all) => all.some(({ id }) => id === made.id))) return made;
@@ -98,13 +106,17 @@ async function add(keys: KeyStore, newKey: NewKey): Promise<{ readonly id: strin
 
 async function revoke(keys: KeyStore, id: string, isJson: boolean | undefined): Promise<void> {
   if (!keys.list().some((key) => key.id === id)) throw noSuchKey(id);
+  await revokeFor(keys, id);
+  await writeOut(
+    isJson ? `${JSON.stringify({ id, revoked: true })}\n` : `${id} is revoked, with all its tokens\n`,
+  );
+}
+
+/** Revokes, and sees that it stands. */
+export async function revokeFor(keys: KeyStore, id: string): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     await keys.revoke(id);
-    if (!(await stands(keys, (all) => !all.some((key) => key.id === id)))) continue;
-    await writeOut(
-      isJson ? `${JSON.stringify({ id, revoked: true })}\n` : `${id} is revoked, with all its tokens\n`,
-    );
-    return;
+    if (await stands(keys, (all) => !all.some((key) => key.id === id))) return;
   }
   throw new UserError("keys revoke: another process keeps changing the keys; try again", 1);
 }

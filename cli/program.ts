@@ -7,6 +7,7 @@ import { SHELLS, type Shell } from "./completions.ts";
 import { toleratePipeEnd, writeOut } from "./output.ts";
 import { READING_COMMANDS } from "./reading-commands.ts";
 import { RIGHTS_COMMANDS } from "./rights-commands.ts";
+import { SERVICE_COMMANDS } from "./service-commands.ts";
 import { UserError } from "./user-error.ts";
 
 const ABOUT = `Gets the console lines of boards that run JavaScript to a log service:
@@ -50,7 +51,7 @@ function makeProgram(): Command {
     .configureHelp({ showGlobalOptions: true });
   addUp(program);
   addGateway(program);
-  for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS, ...BOARD_COMMANDS])
+  for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS, ...SERVICE_COMMANDS, ...BOARD_COMMANDS])
     addDefined(program, definition);
   addSim(program);
   addCompletion(program);

@@ -1,4 +1,5 @@
 import type { CommandDefinition } from "./command-definition.ts";
+import type { DevicesOptions } from "./devices-command.ts";
 import type { KeysAction, KeysOptions } from "./keys-command.ts";
 import type { TokenOptions } from "./token-command.ts";
 
@@ -42,6 +43,38 @@ export const RIGHTS_COMMANDS: readonly CommandDefinition[] = [
         action as KeysAction,
         id as string | undefined,
         options as KeysOptions,
+      ),
+  },
+  {
+    name: "devices",
+    summary: "boards' own secrets: list, add, revoke, rotate",
+    description:
+      "A board with a secret of its own may log as itself and as nobody else. Over MQTT its name is the user name and the secret the password; over HTTP the secret is its API key. Works on the data folder of a service or a gateway on this machine; only a hash is kept there. A change counts within a second or so, also while the log service is away; a revoked board is cut off at its next word.",
+    args: [
+      { syntax: "<action>", description: "what to do", choices: ACTIONS },
+      { syntax: "[name]", description: "which board" },
+    ],
+    options: [
+      { flags: "--project <name>", description: "for which project", default: "default" },
+      { flags: "--json", description: "one JSON object a line" },
+      {
+        flags: "--data <folder>",
+        description:
+          "data folder (default: ./boardlog-data, /var/lib/boardlog, /var/lib/boardlog-gateway, the first that is there)",
+        variable: "DATA",
+      },
+    ],
+    examples: [
+      "boardlog devices add greenhouse",
+      "boardlog devices list",
+      "sudo boardlog devices rotate greenhouse --data /var/lib/boardlog-gateway",
+      "boardlog devices revoke greenhouse",
+    ],
+    run: async ([action, name], options) =>
+      (await import("./devices-command.ts")).runDevices(
+        action as KeysAction,
+        name as string | undefined,
+        options as DevicesOptions,
       ),
   },
   {

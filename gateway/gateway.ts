@@ -22,22 +22,28 @@ export interface GatewayOptions extends GatewayCoreOptions {
   readonly clientId?: string;
 }
 
+export interface FullGatewayWorld extends GatewayWorld {
+  readonly brokerAuth?: BrokerAuth;
+  /** Where serial ports are looked for; the machine's own where absent. */
+  readonly portFinder?: PortFinder;
+}
+
 /** Serial lines and MQTT in, a log service out; nothing lost in between. */
 export class Gateway {
-  readonly #world: GatewayWorld & { readonly brokerAuth?: BrokerAuth };
+  readonly #world: FullGatewayWorld;
   readonly #options: GatewayOptions;
   readonly #core: GatewayCore;
   #embedded: EmbeddedBroker | undefined;
   readonly #links: MqttBrokerLink[] = [];
   readonly #ports: SerialPorts;
 
-  constructor(world: GatewayWorld & { readonly brokerAuth?: BrokerAuth }, options: GatewayOptions) {
+  constructor(world: FullGatewayWorld, options: GatewayOptions) {
     this.#world = world;
     this.#options = options;
     this.#core = new GatewayCore(world, options);
     this.#ports = new SerialPorts({
       timers: world.timers,
-      finder: new PortFinder(),
+      finder: world.portFinder ?? new PortFinder(),
       seldomLog: this.#core.seldomLog,
       open: (port) => this.#openPort(port),
     });

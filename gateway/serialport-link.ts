@@ -16,6 +16,12 @@ const BY_ID_FOLDER = "/dev/serial/by-id";
 /** A board that re-enumerates is back within a second or two. */
 const REOPEN = { firstMs: 100, maxMs: 2_000 };
 
+/** How long a write may be forgotten by the driver. */
+const NUDGE_MS = 200;
+/** Flags of libuv's poll. */
+const READABLE = 1;
+const WRITABLE = 2;
+
 export interface SerialportOptions {
   /** For people: `/dev/ttyUSB0`. */
   readonly name: string;
@@ -67,7 +73,9 @@ export class SerialportLink implements ByteLink {
     const port = this.#port;
     if (!port?.isOpen) return Promise.resolve(false);
     return new Promise((resolve) => {
+      const nudge = this.#timers.every(NUDGE_MS, () => nudgeDriver(port));
       const settle = (isTaken: boolean): void => {
+        nudge.cancel();
         this.#writes.delete(settle);
         resolve(isTaken);
       };
@@ -201,6 +209,15 @@ export const readlineParser: LineParserFactory = (onLine, onDiscarded) => {
   };
 };
 
+/**
+ * A write that waits for the wire (a full buffer, XOFF, CTS) is forgotten by the driver when a read begins to wait after it: each
+ * new wait replaces the one before (bindings-cpp, `Poller::poll`). So it is told again to look for both.
+ */
+function nudgeDriver({ port }: SerialPort): void {
+  const { poller } = (port ?? {}) as { readonly poller?: { poll(events: number): void } };
+  poller?.poll(READABLE | WRITABLE);
+}
+
 async function deviceNumber(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).rdev;
@@ -219,7 +236,7 @@ async function nameOf(path: string): Promise<string> {
   } catch {
     // No such folder where no adapter has an id.
   }
-  return path.startsWith(BY_ID_FOLDER)
+  return /\/serial\/by-id\/[^/]+$/.test(path)
     ? basename(path)
     : path
         .replace(/^\/dev\//, "")

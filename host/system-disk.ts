@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, join, normalize, sep } from "node:path";
 import type { AppendFile, Disk } from "./disk.ts";
 
@@ -35,6 +35,7 @@ export class SystemDisk implements Disk {
     try {
       // The mask of the process must not decide who reads a key.
       await file.chmod(mode);
+      await giveToOwner(file, dirname(target));
       await file.writeFile(content);
       await file.sync();
     } finally {
@@ -108,6 +109,13 @@ class SystemAppendFile implements AppendFile {
   async close(): Promise<void> {
     await this.#handle.close();
   }
+}
+
+/** What an administrator changes in a service's folder must stay readable for the service. */
+async function giveToOwner(file: FileHandle, folder: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(folder);
+  if (uid !== 0) await file.chown(uid, gid);
 }
 
 /** Makes the folder durable too: a file in a folder that a power cut takes away is gone. */

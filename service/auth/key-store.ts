@@ -10,7 +10,8 @@ import { checkToken, issuerOf } from "./token.ts";
 
 /** Holds the first admin key and nothing else, for programs of the same owner on the same machine. */
 export const API_KEY_FILE = "api-key";
-const KEYS_FILE = "keys.json";
+/** Hashed keys; another process may write it. */
+export const KEYS_FILE = "keys.json";
 /** Project of the key made at first start. */
 export const PROJECT_DEFAULT = "default";
 /** Boards read a little file of keys at every start; more wants a directory service. */

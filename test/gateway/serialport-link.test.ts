@@ -218,4 +218,47 @@ describe("a serial port, over a real pty", () => {
     await port.write(logLine({ boot: "b", ack: true }, [{ id: 2, msg: "back" }]));
     await until("an ack", () => port.heard.includes('"ack":2,'));
   }, 40_000);
+
+  test("a board that says stop hears nothing until it says go, and neither byte is text", async () => {
+    const port = await bench({ source: "kitchen", flowControl: "xon-xoff" });
+    await port.write(
+      `${String.fromCharCode(0x13)}text\n${logLine({ boot: "b", ack: true }, [{ id: 1, msg: "one" }])}`,
+    );
+    await until("the entry", () => port.uplink.texts("kitchen").length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(port.heard).not.toContain('"ack":1,');
+    await port.write(String.fromCharCode(0x11));
+    await until("the ack", () => port.heard.includes('"ack":1,'));
+    expect(port.uplink.texts("kitchen", "uart")).toEqual(["text"]);
+  });
+
+  test("with RTS and CTS the port opens too", async () => {
+    const port = await bench({ source: "kitchen", flowControl: "rts-cts" });
+    await port.write(logLine({ boot: "b", ack: true }, [{ id: 1, msg: "one" }]));
+    await until("the ack", () => port.heard.includes('"ack":1,'));
+  });
+
+  test("on one pair of wires what comes back is no text, and nothing is said while the board speaks", async () => {
+    const port = await bench({ source: "kitchen", isHalfDuplex: true });
+    port.pty.onData((bytes) => port.pty.write(bytes)); // The adapter hears what it sends.
+    for (let id = 1; id <= 5; id++) {
+      await port.write(logLine({ boot: "b", ack: true }, [{ id, msg: `line ${id}` }]));
+      await until("its ack", () => port.heard.includes(`"ack":${id},`));
+    }
+    await port.write("plain text\n");
+    await until("the text", () => port.uplink.texts("kitchen", "uart").length >= 1);
+    expect(port.uplink.texts("kitchen")).toEqual([1, 2, 3, 4, 5].map((id) => `line ${id}`));
+    expect(port.uplink.texts("kitchen", "uart").filter((text) => text !== "plain text")).toEqual([]);
+    expect(port.count("serial_echo_lines_total")).toBeGreaterThanOrEqual(4);
+
+    const before = port.heard.length;
+    const line = logLine({ boot: "b", ack: true }, [{ id: 6, msg: "a board that speaks slowly" }]);
+    await port.write(line);
+    for (let count = 0; count < 10; count++) {
+      await port.write("x");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      if (performance.now() > 0 && count < 5) expect(port.heard.length).toBe(before);
+    }
+    await until("its ack", () => port.heard.includes('"ack":6,'));
+  });
 });
