@@ -8,7 +8,7 @@ import { isGatewayId } from "../protocol/ingest.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
 import { BrokerSchema, brokerOf, routesOf, TopicsSchema } from "./broker-settings.ts";
 import { secretIn } from "./secret-file.ts";
-import { type HostPort, parseHostPort } from "./settings.ts";
+import { type HostPort, hostPortOf } from "./settings.ts";
 import { readSettingsFile, type SettingPath, type SettingsFile } from "./settings-file.ts";
 
 const Text = Type.String({ minLength: 1 });
@@ -144,7 +144,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
       replayHorizonMs:
         spool.replayMinutes === undefined ? SPOOL_DEFAULTS.replayHorizonMs : spool.replayMinutes * 60_000,
     },
-    status: hostPortOf(file.status, STATUS_PORT_DEFAULT, ["status"], wrong),
+    status: hostPortOf(file.status, STATUS_PORT_DEFAULT, (text) => wrong(["status"], text)),
     log: { level: log.level ?? "info", form: log.form ?? "json" },
   };
 }
@@ -157,24 +157,11 @@ async function mqttOf(given: FileSettings["mqtt"], wrong: Wrong): Promise<Gatewa
   const key =
     keyFile === undefined ? undefined : await secretIn(keyFile, (text) => wrong(["mqtt", "keyFile"], text));
   return {
-    listen: hostPortOf(listen, MQTT_PORT_DEFAULT, ["mqtt", "listen"], wrong),
+    listen: hostPortOf(listen, MQTT_PORT_DEFAULT, (text) => wrong(["mqtt", "listen"], text)),
     ...(key !== undefined && { key }),
     ...(connectionsMax !== undefined && { connectionsMax }),
     routes: routesOf(topics, ["mqtt", "topics"], wrong),
   };
-}
-
-function hostPortOf(
-  given: string | number | undefined,
-  portDefault: number,
-  at: SettingPath,
-  wrong: Wrong,
-): HostPort {
-  try {
-    return parseHostPort("", given, portDefault);
-  } catch (error) {
-    throw wrong(at, (error as Error).message.replace(/^: /, ""));
-  }
 }
 
 function serialOf(

@@ -50,6 +50,7 @@ function makeProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
   addUp(program);
+  addService(program);
   addGateway(program);
   for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS, ...SERVICE_COMMANDS, ...BOARD_COMMANDS])
     addDefined(program, definition);
@@ -104,6 +105,25 @@ A board on MQTT logs in with the user name "default" and an API key as its passw
 on boardlog/default/<device>/log. The first key is in <data>/api-key.`,
     )
     .action(async (options) => (await import("./up-command.ts")).runUp(options));
+}
+
+function addService(program: Command): void {
+  program
+    .command("service")
+    .summary("the log service alone: store, API, live sockets and page")
+    .description(
+      "Keeps the log on disk, serves the API, the live sockets and the page, and takes what gateways elsewhere forward. Meant for a service manager; see docs/service.md.",
+    )
+    .addOption(
+      option(
+        "--settings <file>",
+        "YAML file (packaging/service.yaml explains it)",
+        "SETTINGS",
+      ).makeOptionMandatory(),
+    )
+    .addOption(new Option("--check", "only say whether the settings are good"))
+    .addHelpText("after", "\nExample:\n  $ boardlog service --settings /etc/boardlog/service.yaml --check")
+    .action(async (options) => (await import("./service-command.ts")).runService(options));
 }
 
 function addGateway(program: Command): void {

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import Type, { type Static } from "typebox";
 import { parseBrokerUrl } from "../gateway/broker-setting.ts";
 import type { MqttTarget } from "../gateway/mqtt-connection.ts";
+import { secretIn } from "./secret-file.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import { UserError } from "./user-error.ts";
 
@@ -85,33 +85,44 @@ export async function upSettings(flags: UpFlags): Promise<UpSettings> {
     mqtt: parseHostPort("--mqtt", flags.mqtt ?? file.mqtt, MQTT_PORT_DEFAULT),
     ...(broker !== undefined && target !== undefined && { brokerUrl: broker, broker: target.value }),
     serial,
-    ...(file.tls !== undefined && { tls: await readTls(file.tls) }),
+    ...(file.tls !== undefined && { tls: await readTls(file.tls, (name, text) => new UserError(`tls.${name}: ${text}`)) }),
     ...(file.keyRate !== undefined && { keyRate: file.keyRate }),
     demo: flags.demo ?? file.demo ?? false,
     quiet: flags.quiet ?? file.quiet ?? false,
   };
 }
 
-/** Reads `HOST:PORT`, `[V6]:PORT` or `PORT`. */
+/** Reads `HOST:PORT`, `[V6]:PORT` or `PORT` of a flag. @throws UserError */
 export function parseHostPort(
   flag: string,
   value: string | number | undefined,
   portDefault: number,
+): HostPort {
+  return hostPortOf(value, portDefault, (text) => new UserError(`${flag}: ${text}`));
+}
+
+/** The same of a setting. @throws what `wrong` makes */
+export function hostPortOf(
+  value: string | number | undefined,
+  portDefault: number,
+  wrong: (text: string) => UserError,
 ): HostPort {
   if (value === undefined) return { host: LOOPBACK, port: portDefault, isDefault: true };
   const [, v6, name, digits] =
     /^(?:(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]+)):)?([0-9]{1,5})$/.exec(String(value)) ?? [];
   const port = Number(digits);
   if (digits === undefined || port > 65_535) {
-    throw new UserError(`${flag}: ${String(value)} is not a PORT or HOST:PORT (a port is 0 to 65535)`);
+    throw wrong(`${String(value)} is not a PORT or HOST:PORT (a port is 0 to 65535)`);
   }
   return { host: v6 ?? name ?? LOOPBACK, port, isDefault: false };
 }
 
-async function readTls({ cert, key }: { readonly cert: string; readonly key: string }) {
-  const read = (name: string, path: string): Promise<string> =>
-    readFile(path, "utf8").catch((error: Error) => {
-      throw new UserError(`tls.${name}: cannot read ${path}: ${error.message}`);
-    });
-  return { cert: await read("cert", cert), key: await read("key", key) };
+/** Contents of the PEM files. @throws what `wrong` makes */
+export async function readTls(
+  files: { readonly cert: string; readonly key: string },
+  wrong: (name: "cert" | "key", text: string) => UserError,
+): Promise<{ readonly cert: string; readonly key: string }> {
+  const read = (name: "cert" | "key"): Promise<string> =>
+    secretIn(files[name], (text) => wrong(name, text));
+  return { cert: await read("cert"), key: await read("key") };
 }

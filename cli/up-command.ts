@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { plainBroker } from "../gateway/broker-setting.ts";
 import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedded-broker.ts";
 import { Gateway } from "../gateway/gateway.ts";
@@ -16,6 +15,7 @@ import type { LogStore, StoreUnavailable } from "../service/store/log-store.ts";
 import { openStore } from "../service/store/open-store.ts";
 import { DemoApp } from "../sim/demo-app.ts";
 import { ADDRESS_FILE } from "./api-options.ts";
+import { CONSOLE_FOLDER } from "./console-folder.ts";
 import { takeData } from "./data-folder.ts";
 import { type Demo, openDemoWire, startDemo } from "./demo.ts";
 import { EmbeddedUplink } from "./embedded-uplink.ts";
@@ -31,7 +31,6 @@ import { UserError } from "./user-error.ts";
 
 /** Ports tried above a default one that is taken. */
 const PORTS_BEYOND_DEFAULT = 20;
-const CONSOLE_FOLDER = fileURLToPath(new URL("./console", import.meta.url));
 
 const world = { clock: systemClock, timers: systemTimers, random: systemRandom };
 

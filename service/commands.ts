@@ -9,9 +9,11 @@ import type { Boot, Command, Frame } from "../protocol/frame.ts";
 import { LIST_METHOD, SOURCES_METHOD } from "../protocol/methods.ts";
 import { LOG_METHOD } from "../protocol/sequencing.ts";
 import type { Caller } from "./auth/caller.ts";
+import type { EntryAppender } from "./entry-appender.ts";
 import { type Allowance, LogReader } from "./log-reader.ts";
 import { sourceOf } from "./log-source.ts";
 import { type BootWritten, LogWriter, refusal, settled } from "./log-writer.ts";
+import type { NameQuota } from "./name-quota.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import { type LogStore, StoreBusy, StoreUnavailable } from "./store/log-store.ts";
 
@@ -31,6 +33,8 @@ export type FrameResult =
 
 export interface CommandsDependencies {
   readonly store: LogStore;
+  readonly appender: EntryAppender;
+  readonly nameQuota: NameQuota;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly counters: Counters;

@@ -2,18 +2,22 @@ import assert from "node:assert/strict";
 import type { Clock } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { Answer } from "../protocol/answer.ts";
-import { bad, type Problem, Status } from "../protocol/decoded.ts";
-import { LossPlace, type NewEntry } from "../protocol/entry.ts";
+import { bad, type Decoded, type Problem, Status } from "../protocol/decoded.ts";
+import { LossPlace, type NewEntry, STREAM_DEFAULT } from "../protocol/entry.ts";
 import { type EstimatedTime, entryFromLog, lossEntry } from "../protocol/entry-builder.ts";
 import type { Boot, Command, Frame } from "../protocol/frame.ts";
-import { logArgsOf, type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
+import { LOG_METHOD, logArgsOf, type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
 import type { Caller } from "./auth/caller.ts";
+import type { EntryAppender } from "./entry-appender.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { sourceOf } from "./log-source.ts";
+import type { NameQuota } from "./name-quota.ts";
 import type { LogStore } from "./store/log-store.ts";
 
 export interface LogWriterDependencies {
   readonly store: LogStore;
+  readonly appender: EntryAppender;
+  readonly nameQuota: NameQuota;
   readonly clock: Clock;
   readonly counters: Counters;
 }
@@ -28,12 +32,16 @@ export interface BootWritten {
 /** `/v1/Log.Log` (docs/protocol.md 4.1, 6). */
 export class LogWriter {
   readonly #store: LogStore;
+  readonly #appender: EntryAppender;
+  readonly #nameQuota: NameQuota;
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #bootQueue = new KeyedQueue();
 
-  constructor({ store, clock, counters }: LogWriterDependencies) {
+  constructor({ store, appender, nameQuota, clock, counters }: LogWriterDependencies) {
     this.#store = store;
+    this.#appender = appender;
+    this.#nameQuota = nameQuota;
     this.#clock = clock;
     this.#counters = counters;
   }
@@ -44,6 +52,8 @@ export class LogWriter {
     if (!args.ok) return refusal(command, args.problem);
     const src = sourceOf(caller, frame.src, args.value.src);
     if (!src.ok) return refusal(command, src.problem);
+    const quota = this.#quotaOf(caller, src.value, args.value.stream);
+    if (!quota.ok) return refusal(command, quota.problem);
     const received = this.#clock.wallMs();
     return entryFromLog(args.value, { src: src.value, received, ...estimateOf(frame, received) });
   }
@@ -53,9 +63,7 @@ export class LogWriter {
    * @throws StoreUnavailable
    */
   async append(project: string, entries: readonly NewEntry[]): Promise<void> {
-    const [result] = await this.#store.append([{ project, entries }]);
-    this.#counters.add("service_stored_entries_total", result?.storedCount ?? 0);
-    this.#counters.add("service_duplicate_entries_total", result?.duplicateCount ?? 0);
+    await this.#appender.append([{ project, entries }]);
   }
 
   /**
@@ -66,12 +74,31 @@ export class LogWriter {
     const { project } = caller;
     return await this.#bootQueue.run(`${project}\n${boot.text}\n${src}`, async () => {
       const mark = await this.#store.mark(project, src, boot.text);
-      const sequenced = sequence(boot, withOneSource(frame, src), mark);
+      const within = this.#withinQuota(withOneSource(frame, src), src, caller);
+      const sequenced = sequence(boot, within, mark);
       const entries = this.#entriesOf(sequenced.verdicts, frame, boot, src);
       if (entries.length > 0) await this.append(project, entries);
       this.#count(sequenced);
       return { sequenced, answers: answersOf(sequenced, frame.commands) };
     });
+  }
+
+  #quotaOf(caller: Caller, src: string, stream = STREAM_DEFAULT): Decoded<undefined> {
+    const quota = this.#nameQuota.take(caller, src, stream);
+    if (!quota.ok) this.#counters.add("service_over_quota_entries_total");
+    return quota;
+  }
+
+  /** The same frame, where commands to one stream too many are refused. */
+  #withinQuota(frame: Frame, src: string, caller: Caller): Frame {
+    const commands = frame.commands.map((command) => {
+      if (command.problem !== undefined || command.method !== LOG_METHOD) return command;
+      const { log, ...rest } = command;
+      const stream = log === undefined ? command.args.stream : log.stream;
+      const quota = this.#quotaOf(caller, src, typeof stream === "string" ? stream : undefined);
+      return quota.ok ? command : { ...rest, problem: quota.problem };
+    });
+    return { ...frame, commands };
   }
 
   #entriesOf(verdicts: readonly Verdict[], frame: Frame, boot: Boot, src: string): NewEntry[] {

@@ -3,8 +3,10 @@ import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { KeyRing } from "./auth/caller.ts";
 import { Commands } from "./commands.ts";
+import { EntryAppender } from "./entry-appender.ts";
 import { HttpServer, type TlsOptions } from "./http/server.ts";
 import { LevelHub } from "./level-control.ts";
+import { NameQuota, type NameQuotaOptions } from "./name-quota.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import type { AppendResult, LogStore, StoreBatch } from "./store/log-store.ts";
 
@@ -35,6 +37,9 @@ export interface LogServiceOptions {
   readonly tls?: TlsOptions;
   /** Commands a second of keys that have no rate of their own and are not admin; not limited when absent. */
   readonly keyRatePerSecond?: number;
+  readonly nameQuota?: Partial<NameQuotaOptions>;
+  /** Other sites whose pages may use the service, such as `https://logs.example.org`. */
+  readonly origins?: readonly string[];
 }
 
 /** Another program listens there. */
@@ -56,12 +61,14 @@ export class LogService {
   readonly #options: LogServiceOptions;
   /** The gateways that boards are reached by. */
   readonly levels = new LevelHub();
+  readonly #appender: EntryAppender;
   #server: HttpServer | undefined;
   #port: number | undefined;
 
   constructor(dependencies: LogServiceDependencies, options: LogServiceOptions) {
     this.#dependencies = dependencies;
     this.#options = options;
+    this.#appender = new EntryAppender(dependencies);
   }
 
   /**
@@ -69,9 +76,11 @@ export class LogService {
    * @throws PortTaken
    */
   async start(): Promise<void> {
-    const { host, port, address, isReady, consoleFolder, requestMsMax, readerBytesMax, tls } = this.#options;
+    const { host, port, address, isReady, consoleFolder, requestMsMax, readerBytesMax, tls, origins } =
+      this.#options;
     const limiter = new RateLimiter(this.#dependencies.clock, this.#options.keyRatePerSecond);
-    const dependencies = { ...this.#dependencies, limiter };
+    const nameQuota = new NameQuota(this.#dependencies.clock, this.#options.nameQuota);
+    const dependencies = { ...this.#dependencies, appender: this.#appender, limiter, nameQuota };
     const server = new HttpServer(
       { ...dependencies, levels: this.levels, commands: new Commands(dependencies) },
       {
@@ -81,6 +90,7 @@ export class LogService {
         ...(requestMsMax !== undefined && { requestMsMax }),
         ...(readerBytesMax !== undefined && { readerBytesMax }),
         ...(tls !== undefined && { tls }),
+        ...(origins !== undefined && { origins }),
       },
     );
     try {
@@ -105,13 +115,12 @@ export class LogService {
 
   /** Stores entries of a gateway in the same process. @throws StoreUnavailable */
   async append(batches: readonly StoreBatch[]): Promise<readonly AppendResult[]> {
-    const { store, counters } = this.#dependencies;
-    const results = await store.append(batches);
-    for (const { storedCount, duplicateCount } of results) {
-      counters.add("service_stored_entries_total", storedCount);
-      counters.add("service_duplicate_entries_total", duplicateCount);
-    }
-    return results;
+    return await this.#appender.append(batches);
+  }
+
+  /** What waits for the store and what it has answered: for a watchdog. */
+  get progress(): Pick<EntryAppender, "waitingCount" | "settledCount"> {
+    return this.#appender;
   }
 
   /** Closes every connection; what was accepted is answered or durable. Within 2 s. */

@@ -99,6 +99,27 @@ export class KeyStore implements KeyRing {
     return { newAdminKey: key };
   }
 
+  /**
+   * Makes an admin key for each of the projects that has none at all, in a file beside `api-key`.
+   * @returns what was made
+   */
+  async ensureProjects(
+    projects: readonly string[],
+  ): Promise<readonly { readonly project: string; readonly file: string }[]> {
+    const made: { readonly project: string; readonly file: string }[] = [];
+    for (const project of projects) {
+      if (this.list().some((key) => key.project === project)) continue;
+      const { record, key } = this.#make({ project, rights: ["admin"] });
+      const file = `${API_KEY_FILE}-${project}`;
+      await this.#inTurn(async () => {
+        await this.#disk.replace(file, Buffer.from(key, "utf8"), 0o600);
+        await this.#save(new Map([...this.#records, [record.id, record]]));
+      });
+      made.push({ project, file });
+    }
+    return made;
+  }
+
   /** @throws KeysUnreadable, and what the disk throws; the keys that stood go on standing. */
   async reload(): Promise<void> {
     await this.#inTurn(() => this.#reload());

@@ -11,6 +11,7 @@ import { LOG_SERVICE } from "../api-definition.ts";
 import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
+import type { EntryAppender } from "../entry-appender.ts";
 import { FOLLOW_MS_MAX } from "../entry-walk.ts";
 import { IngestHandlers } from "../ingest/ingest-handlers.ts";
 import type { LevelHub } from "../level-control.ts";
@@ -43,6 +44,7 @@ import { getRates } from "./rates-handler.ts";
 
 export interface HttpServerDependencies {
   readonly store: LogStore;
+  readonly appender: EntryAppender;
   readonly commands: Commands;
   readonly keys: KeyRing;
   readonly clock: Clock;
@@ -71,6 +73,8 @@ export interface HttpServerOptions {
   readonly requestMsMax?: number;
   /** What one live reader may leave unread. */
   readonly readerBytesMax?: number;
+  /** Other sites whose pages may use the service. */
+  readonly origins?: readonly string[];
 }
 
 /** Longest time for a whole request to arrive: 1 MiB at 300 kbit/s. */
@@ -87,6 +91,14 @@ const SUB_PROTOCOL = "clubby.cesanta.com";
 /** On everything: a key in a query must not travel on in a referrer, and nothing is to be taken for a page. */
 const HEADERS_ALWAYS = { "referrer-policy": "no-referrer", "x-content-type-options": "nosniff" };
 const HEADERS_API = { "cache-control": "no-store" };
+
+/** What a page of an allowed site may send. */
+const PREFLIGHT_HEADERS = {
+  "access-control-allow-methods": "GET, POST",
+  "access-control-allow-headers":
+    "authorization, content-encoding, content-type, jwt, last-event-id, x-api-key",
+  "access-control-max-age": "600",
+};
 
 type Handler = (request: HttpRequest) => Promise<HttpAnswer>;
 type Method = "GET" | "POST";
@@ -169,6 +181,7 @@ export class HttpServer {
     app.setErrorHandler((error: { readonly statusCode?: number }, request, reply) =>
       this.#send(reply, this.#answerOfError(error, request.routeOptions.bodyLimit ?? FRAME_BYTES_MAX)),
     );
+    app.addHook("onRequest", (request, reply) => this.#crossOrigin(request, reply));
     app.setNotFoundHandler((_request, reply) => this.#send(reply, refusalAnswer(404, "no such resource")));
     await app.register(fastifyWebsocket, {
       options: {
@@ -300,7 +313,7 @@ export class HttpServer {
         return this.#send(reply, goliothErrorAnswer(admission.error, admission.message));
       }
       reply.hijack();
-      reply.raw.writeHead(200, { ...HEADERS_ALWAYS, ...HEADERS_API, "content-type": "text/event-stream" });
+      reply.raw.writeHead(200, { ...reply.getHeaders(), ...HEADERS_ALWAYS, ...HEADERS_API, "content-type": "text/event-stream" });
       const sink = eventStreamSink(reply.raw, timers);
       this.#eventSinks.add(sink);
       sink.onClose(() => this.#eventSinks.delete(sink));
@@ -356,7 +369,21 @@ export class HttpServer {
   }
 
   #isFromHere(request: FastifyRequest): boolean {
-    return isSameOrigin(request.headers.origin, request.headers.host);
+    const { origin, host } = request.headers;
+    return isSameOrigin(origin, host) || this.#isAllowedSite(origin);
+  }
+
+  #isAllowedSite(origin: string | undefined): origin is string {
+    return origin !== undefined && (this.#options.origins ?? []).includes(origin);
+  }
+
+  /** Pages of the sites in the settings may ask and read answers; to any other page a browser shows none (docs/protocol.md 10.6). */
+  async #crossOrigin(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    const { origin } = request.headers;
+    if (!this.#isAllowedSite(origin)) return undefined;
+    reply.headers({ "access-control-allow-origin": origin, "access-control-expose-headers": "retry-after", vary: "origin" });
+    if (request.method !== "OPTIONS" || request.headers["access-control-request-method"] === undefined) return undefined;
+    return this.#send(reply, { httpStatus: 204, body: "", headers: PREFLIGHT_HEADERS });
   }
 
   /** What the library refused, in our words; anything else is our fault and goes to the process's log alone. */

@@ -5,12 +5,14 @@ import { decodeIngestBatch, isGatewayId, isSpoolEpoch } from "../../protocol/ing
 import { checkSrc, isBoot } from "../../protocol/names.ts";
 import { type Caller, callerOf, type KeyRing, mayDo } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
+import type { EntryAppender } from "../entry-appender.ts";
 import { type HttpAnswer, type HttpRequest, jsonAnswer, refusalAnswer } from "../http/exchange.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { type LogStore, StoreUnavailable } from "../store/log-store.ts";
 
 export interface IngestDependencies {
   readonly store: LogStore;
+  readonly appender: EntryAppender;
   readonly keys: KeyRing;
   readonly counters: Counters;
   readonly log: ProcessLog;
@@ -63,7 +65,7 @@ export class IngestHandlers {
   async postEntries(request: HttpRequest): Promise<HttpAnswer> {
     const admitted = await this.#admit(request);
     if (!admitted.ok) return admitted.answer;
-    const { counters, store } = this.#dependencies;
+    const { counters, store, appender } = this.#dependencies;
     const decoded = decodeIngestBatch(request.body);
     if (!decoded.ok) {
       counters.add("service_bad_gateway_batches_total");
@@ -83,14 +85,7 @@ export class IngestHandlers {
         const news = entries.filter(({ position }) => position > stands).map(({ entry }) => entry);
         counters.add("service_gateway_repeated_entries_total", entries.length - news.length);
         if (last <= stands) return jsonAnswer(200, { position: stands });
-        const [result] = await store.append([{ project, entries: news }], {
-          project,
-          gateway,
-          epoch,
-          position: last,
-        });
-        counters.add("service_stored_entries_total", result?.storedCount ?? 0);
-        counters.add("service_duplicate_entries_total", result?.duplicateCount ?? 0);
+        await appender.append([{ project, entries: news }], { project, gateway, epoch, position: last });
         return jsonAnswer(200, { position: last });
       }),
     );

@@ -4,6 +4,8 @@ import { silentLog } from "../../host/process-log.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
 import type { Caller } from "../../service/auth/caller.ts";
 import { Commands } from "../../service/commands.ts";
+import { EntryAppender } from "../../service/entry-appender.ts";
+import { NameQuota } from "../../service/name-quota.ts";
 import { RateLimiter } from "../../service/rate-limiter.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
 import { MemoryStore } from "../support/memory-store.ts";
@@ -20,6 +22,8 @@ function setUp() {
     counters: new CounterTable(),
     log: silentLog,
     limiter: new RateLimiter(time),
+    appender: new EntryAppender({ store, counters: new CounterTable() }),
+    nameQuota: new NameQuota(time),
   });
   const run = (text: string, ended?: AbortSignal) => {
     const frame = decodeFrameText(text);

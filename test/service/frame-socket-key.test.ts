@@ -3,8 +3,10 @@ import { CounterTable } from "../../host/counters.ts";
 import { silentLog } from "../../host/process-log.ts";
 import type { KeyRing } from "../../service/auth/caller.ts";
 import { Commands } from "../../service/commands.ts";
+import { EntryAppender } from "../../service/entry-appender.ts";
 import { FrameSocket, KEY_MS_MAX } from "../../service/http/frame-socket.ts";
 import { Heartbeat, PING_MS } from "../../service/http/heartbeat.ts";
+import { NameQuota } from "../../service/name-quota.ts";
 import { RateLimiter } from "../../service/rate-limiter.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
 import { FakeSocket } from "../support/fake-socket.ts";
@@ -24,13 +26,16 @@ function open(caller: typeof CALLER | undefined) {
   const time = new VirtualTime();
   const socket = new FakeSocket();
   const counters = new CounterTable();
+  const store = new MemoryStore();
   const commands = new Commands({
-    store: new MemoryStore(),
+    store,
     clock: time,
     timers: time,
     counters,
     log: silentLog,
     limiter: new RateLimiter(time),
+    appender: new EntryAppender({ store, counters }),
+    nameQuota: new NameQuota(time),
   });
   new FrameSocket({ socket, commands, keys, counters, timers: time }, { ownAddress: "//x", caller }).start();
   return { time, socket };
