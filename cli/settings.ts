@@ -85,7 +85,9 @@ export async function upSettings(flags: UpFlags): Promise<UpSettings> {
     mqtt: parseHostPort("--mqtt", flags.mqtt ?? file.mqtt, MQTT_PORT_DEFAULT),
     ...(broker !== undefined && target !== undefined && { brokerUrl: broker, broker: target.value }),
     serial,
-    ...(file.tls !== undefined && { tls: await readTls(file.tls, (name, text) => new UserError(`tls.${name}: ${text}`)) }),
+    ...(file.tls !== undefined && {
+      tls: await readTls(file.tls, (name, text) => new UserError(`tls.${name}: ${text}`)),
+    }),
     ...(file.keyRate !== undefined && { keyRate: file.keyRate }),
     demo: flags.demo ?? file.demo ?? false,
     quiet: flags.quiet ?? file.quiet ?? false,
@@ -122,7 +124,6 @@ export async function readTls(
   files: { readonly cert: string; readonly key: string },
   wrong: (name: "cert" | "key", text: string) => UserError,
 ): Promise<{ readonly cert: string; readonly key: string }> {
-  const read = (name: "cert" | "key"): Promise<string> =>
-    secretIn(files[name], (text) => wrong(name, text));
+  const read = (name: "cert" | "key"): Promise<string> => secretIn(files[name], (text) => wrong(name, text));
   return { cert: await read("cert"), key: await read("key") };
 }

@@ -45,8 +45,10 @@ export class NameQuota {
     const { sourcesPerKeyMax, streamsPerKeyMax } = this.#options;
     const isNewSource = !names.sources.has(src);
     const isNewStream = !names.streams.has(stream);
-    if (isNewSource && names.sources.size >= sourcesPerKeyMax) return tooMany("src", sourcesPerKeyMax, "sources");
-    if (isNewStream && names.streams.size >= streamsPerKeyMax) return tooMany("stream", streamsPerKeyMax, "streams");
+    if (isNewSource && names.sources.size >= sourcesPerKeyMax)
+      return tooMany("src", sourcesPerKeyMax, "sources");
+    if (isNewStream && names.streams.size >= streamsPerKeyMax)
+      return tooMany("stream", streamsPerKeyMax, "streams");
     if (isNewSource) names.sources.add(src);
     if (isNewStream) names.streams.add(stream);
     return good(undefined);

@@ -313,7 +313,12 @@ export class HttpServer {
         return this.#send(reply, goliothErrorAnswer(admission.error, admission.message));
       }
       reply.hijack();
-      reply.raw.writeHead(200, { ...reply.getHeaders(), ...HEADERS_ALWAYS, ...HEADERS_API, "content-type": "text/event-stream" });
+      reply.raw.writeHead(200, {
+        ...definedOf(reply.getHeaders()),
+        ...HEADERS_ALWAYS,
+        ...HEADERS_API,
+        "content-type": "text/event-stream",
+      });
       const sink = eventStreamSink(reply.raw, timers);
       this.#eventSinks.add(sink);
       sink.onClose(() => this.#eventSinks.delete(sink));
@@ -381,8 +386,13 @@ export class HttpServer {
   async #crossOrigin(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     const { origin } = request.headers;
     if (!this.#isAllowedSite(origin)) return undefined;
-    reply.headers({ "access-control-allow-origin": origin, "access-control-expose-headers": "retry-after", vary: "origin" });
-    if (request.method !== "OPTIONS" || request.headers["access-control-request-method"] === undefined) return undefined;
+    reply.headers({
+      "access-control-allow-origin": origin,
+      "access-control-expose-headers": "retry-after",
+      vary: "origin",
+    });
+    if (request.method !== "OPTIONS" || request.headers["access-control-request-method"] === undefined)
+      return undefined;
     return this.#send(reply, { httpStatus: 204, body: "", headers: PREFLIGHT_HEADERS });
   }
 
@@ -431,4 +441,10 @@ function requestOf(request: FastifyRequest, ended = NEVER): HttpRequest {
     body: request.body instanceof Uint8Array ? request.body : NO_BODY,
     ended,
   };
+}
+
+/** Headers as a raw answer takes them. */
+function definedOf(headers: ReturnType<FastifyReply["getHeaders"]>): Record<string, string> {
+  const entries = Object.entries(headers).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
 }

@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parse } from "yaml";
+import { ServiceSettingsSchema, serviceSettings } from "../../cli/service-settings.ts";
+import { runBoardlog, until } from "../support/boardlog-process.ts";
+import { freePort } from "../support/mosquitto.ts";
+
+const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
+const EXAMPLE = new URL("../../packaging/service.yaml", import.meta.url);
+const SITE = "https://dashboards.example.org";
+let folder = "";
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "boardlog-service-"));
+});
+afterAll(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function settingsFile(text: string): Promise<string> {
+  const path = join(folder, "service.yaml");
+  await writeFile(path, text);
+  return path;
+}
+
+test("the example file is good as it is, and with every setting on it holds every setting there is", async () => {
+  const example = (await readFile(EXAMPLE, "utf8")).replaceAll("/etc/boardlog", folder);
+  expect(await serviceSettings(await settingsFile(example), {})).toMatchObject({
+    data: "/var/lib/boardlog",
+    http: { host: "127.0.0.1", port: 7480 },
+    projects: ["default"],
+  });
+  for (const name of ["tls.crt", "tls.key"]) await writeFile(join(folder, name), "PEM\n");
+  const whole = example.replaceAll(/^#(?! )(?=\w)|^#(?= {2,})/gm, "");
+  const settings = await serviceSettings(await settingsFile(whole), {});
+  expect(settings).toMatchObject({ tls: { cert: "PEM" }, origins: [SITE], keyRate: 500 });
+  const named = parse(whole) as Record<string, object>;
+  for (const [name, member] of Object.entries(ServiceSettingsSchema.properties)) {
+    expect(Object.keys(named)).toContain(name);
+    const { properties } = member as { properties?: object };
+    if (properties !== undefined) expect(Object.keys(named[name] ?? {})).toEqual(Object.keys(properties));
+  }
+});
+
+test("what is wrong is said with the file and line, or with the variable that gave it", async () => {
+  const failed = async (text: string, env = {}) =>
+    expect(serviceSettings(await settingsFile(text), env)).rejects;
+  await (await failed("data: x\nkeyRate: 0\n")).toThrow(/service\.yaml:2: keyRate: /);
+  await (await failed("data: x\nquota:\n  sourcePerKey: 3\n")).toThrow(
+    /:3: quota\.sourcePerKey: no such setting/,
+  );
+  await (await failed("data: x\norigins:\n  - example.org\n")).toThrow(/:3: origins\.0: must be scheme:/);
+  await (await failed("data: x\nprojects: [a/b]\n")).toThrow(/:2: projects\.0: must be 1 to 64/);
+  await (await failed("data: x\ntls: {cert: /nowhere, key: /nowhere}\n")).toThrow(
+    /:2: tls\.cert: cannot read/,
+  );
+  await (await failed("data: x\n", { BOARDLOG_SERVICE_KEY_RATE: "-1" })).toThrow(
+    /^BOARDLOG_SERVICE_KEY_RATE: /,
+  );
+  await (await failed("http: 7480\n")).toThrow(/data: required/);
+});
+
+test("the service runs alone: a project of the settings has its key, another site's page may ask, a gateway forwards to it, and it stops clean", async () => {
+  const port = await freePort();
+  const data = join(folder, "data");
+  const path = await settingsFile(
+    `data: ${data}\nhttp: ${port}\norigins: ["${SITE}"]\nprojects: [default, garden]\nquota: {sourcesPerKey: 2}\n`,
+  );
+  const child = spawn(process.execPath, [BIN, "service", "--settings", path], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  children.push(child);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += String(text)));
+  const url = `http://127.0.0.1:${port}`;
+  await until(`it runs: ${output}`, () =>
+    fetch(`${url}/healthz`).then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+  const key = await readFile(join(data, "api-key-garden"), "utf8");
+  const log = (src: string, headers = {}) =>
+    fetch(`${url}/v1/Log.Log`, {
+      method: "POST",
+      headers: { "x-api-key": key, ...headers },
+      body: JSON.stringify({ src, msg: "on" }),
+    });
+  const allowed = await log("pump", { origin: SITE });
+  expect(allowed.status).toBe(200);
+  expect(allowed.headers.get("access-control-allow-origin")).toBe(SITE);
+  expect(
+    (await log("pump", { origin: "https://other.example" })).headers.get("access-control-allow-origin"),
+  ).toBeNull();
+  const preflight = await fetch(`${url}/v1/Log.List`, {
+    method: "OPTIONS",
+    headers: { origin: SITE, "access-control-request-method": "POST" },
+  });
+  expect([preflight.status, preflight.headers.get("access-control-allow-methods")]).toEqual([
+    204,
+    "GET, POST",
+  ]);
+  expect((await log("valve")).status).toBe(200);
+  const third = await log("endless-1");
+  expect(third.status).toBe(429);
+  expect((await third.json()).status_msg).toMatch(/^src: this key has logged to 2 sources within a day/);
+  expect((await log("valve")).status).toBe(200);
+
+  const keyFile = join(data, "api-key");
+  const gatewayYaml = join(folder, "gateway.yaml");
+  const statusPort = await freePort();
+  await writeFile(
+    gatewayYaml,
+    `id: pi\ndata: ${folder}/gateway\nservice: {url: "${url}", keyFile: ${keyFile}}\nstatus: ${statusPort}\n`,
+  );
+  const gateway = spawn(process.execPath, [BIN, "gateway", "--settings", gatewayYaml], { stdio: "ignore" });
+  children.push(gateway);
+  await until("the gateway is connected", () =>
+    fetch(`http://127.0.0.1:${statusPort}/healthz`).then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+  const second = await runBoardlog(["service", "--settings", path]);
+  expect([second.status, second.stderr]).toEqual([2, expect.stringMatching(/is in use by process/)]);
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  expect(await ended).toBe(0);
+  expect(output).toContain("garden: its first admin key is in");
+  expect(output).not.toContain(key);
+}, 60_000);
