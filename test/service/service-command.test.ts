@@ -109,7 +109,9 @@ test("the service runs alone: a project of the settings has its key, another sit
   expect((await log("valve")).status).toBe(200);
   const third = await log("endless-1");
   expect(third.status).toBe(429);
-  expect((await third.json()).status_msg).toMatch(/^src: this key has logged to 2 sources within a day/);
+  expect(((await third.json()) as { status_msg: string }).status_msg).toMatch(
+    /^src: this key has logged to 2 sources within a day/,
+  );
   expect((await log("valve")).status).toBe(200);
 
   const keyFile = join(data, "api-key");
