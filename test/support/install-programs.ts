@@ -6,7 +6,7 @@ import { PROGRAMS, type Program, requires } from "./requirements.ts";
 export default function installPrograms(): void {
   const missing = (Object.keys(PROGRAMS) as Program[]).filter((program) => requires(program).isMissing);
   if (missing.length === 0) return;
-  const packages = missing.map((program) => PROGRAMS[program]);
+  const packages = [...new Set(missing.map((program) => PROGRAMS[program]))];
   const isDebianRoot = process.getuid?.() === 0 && existsSync("/etc/debian_version");
   if (!isDebianRoot) {
     process.stdout.write(

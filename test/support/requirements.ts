@@ -9,6 +9,8 @@ export const PROGRAMS = {
   mosquitto: "mosquitto",
   socat: "socat",
   chromium: "chromium",
+  gcc: "build-essential",
+  make: "build-essential",
   openssl: "openssl",
   "systemd-analyze": "systemd",
 } as const;
