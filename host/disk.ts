@@ -2,6 +2,8 @@
 export interface Disk {
   /** The whole file, or undefined where there is none. */
   read(path: string): Promise<Uint8Array | undefined>;
+  /** The first bytes of a file, and how many it has in all; undefined where there is none. */
+  readHead(path: string, bytesMax: number): Promise<FileHead | undefined>;
   /**
    * Replaces the file in one step: after a power cut there is the old content or the new, never a mixture.
    * Resolves when durable. `mode` is the new file's permission bits (default 0o600).
@@ -13,6 +15,11 @@ export interface Disk {
   list(path: string): Promise<string[]>;
   /** Durable when it resolves; harmless where there is no such file. */
   remove(path: string): Promise<void>;
+}
+
+export interface FileHead {
+  readonly bytes: Uint8Array;
+  readonly sizeBytes: number;
 }
 
 export interface AppendFile {

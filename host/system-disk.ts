@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, join, normalize, sep } from "node:path";
-import type { AppendFile, Disk } from "./disk.ts";
+import type { AppendFile, Disk, FileHead } from "./disk.ts";
 
 /** Data is the owner's alone. */
 const FOLDER_MODE = 0o700;
@@ -22,6 +22,23 @@ export class SystemDisk implements Disk {
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
+    }
+  }
+
+  async readHead(path: string, bytesMax: number): Promise<FileHead | undefined> {
+    let file: FileHandle;
+    try {
+      file = await open(this.#resolve(path), "r");
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+    try {
+      const { size } = await file.stat();
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(bytesMax), 0, bytesMax, 0);
+      return { bytes: buffer.subarray(0, bytesRead), sizeBytes: size };
+    } finally {
+      await file.close();
     }
   }
 

@@ -37,6 +37,11 @@ export function decodeCbor(bytes: Uint8Array): Decoded<JsonValue> {
   }
 }
 
+/** Decodes what this process's own encoder wrote and a checksum has vouched for: nothing is checked, and it takes a tenth of the time. */
+export function decodeOwnCbor(bytes: Uint8Array): unknown {
+  return decoder.decode(bytes);
+}
+
 /** Args as they came in CBOR, with the entry's text as JSON text in `msg`, as a JSON frame has it (docs/protocol.md 9.2). */
 export function argsFromCbor(args: JsonObject): Decoded<JsonObject> {
   const { msg, json, ...others } = args;

@@ -1,4 +1,4 @@
-import { decodeCbor, encodeCbor } from "./cbor.ts";
+import { decodeCbor, decodeOwnCbor, encodeCbor } from "./cbor.ts";
 import { bad, type Decoded, good } from "./decoded.ts";
 import { type ClockQuality, type NewEntry, type SeqRange, STREAM_DEFAULT } from "./entry.ts";
 import { type JsonValue, parseJson } from "./json-parser.ts";
@@ -32,6 +32,23 @@ export function encodeIngestEntry(entry: NewEntry): Uint8Array {
 export function decodeIngestEntry(bytes: Uint8Array): Decoded<NewEntry> {
   const value = decodeCbor(bytes);
   return value.ok ? ingestEntryOf(value.value) : value;
+}
+
+/** Whose seqs an entry accounts for. */
+export type EntryIdentity = Pick<NewEntry, "src" | "boot" | "seq" | "lost">;
+
+/** Of an entry that `encodeIngestEntry` wrote here and whose checksum is good: nothing else is looked at. */
+export function identityOfOwnEntry(bytes: Uint8Array): EntryIdentity {
+  const [src, , , , , , , boot, seq, , , , lost] = decodeOwnCbor(bytes) as [
+    string,
+    ...(string | number | null | [string, number, number])[],
+  ];
+  return {
+    src,
+    ...(typeof boot === "string" && { boot }),
+    ...(typeof seq === "number" && { seq }),
+    ...(Array.isArray(lost) && { lost: { boot: lost[0], first: lost[1], last: lost[2] } }),
+  };
 }
 
 /** The entry that a decoded CBOR value is, or what is wrong with it, naming the element. */

@@ -1,4 +1,5 @@
-import type { NewEntry, SeqRange } from "../../protocol/entry.ts";
+import type { SeqRange } from "../../protocol/entry.ts";
+import type { EntryIdentity } from "../../protocol/ingest-entry.ts";
 import type { PositionRange } from "./spool-loss.ts";
 
 interface Hole {
@@ -21,7 +22,7 @@ export class HoleFinder {
   #holes: Hole[] = [];
 
   /** Entries in the order of their positions. @param markBefore what is known of the boot from before the spool. */
-  add(entry: NewEntry, position: number, markBefore: number | undefined): void {
+  add(entry: EntryIdentity, position: number, markBefore: number | undefined): void {
     const { src, lost } = entry;
     const boot = lost?.boot ?? entry.boot;
     const first = lost?.first ?? entry.seq;

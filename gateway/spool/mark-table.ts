@@ -1,10 +1,8 @@
 import { decodeCbor, encodeCbor } from "../../protocol/cbor.ts";
-import type { NewEntry } from "../../protocol/entry.ts";
+import type { EntryIdentity } from "../../protocol/ingest-entry.ts";
 
 /** Boots whose marks are kept, about 100 bytes each; beyond it the one not met for longest is forgotten, and asked for again. */
 const BOOTS_MAX = 10_000;
-/** Marks written at the head of a new segment, so that they outlive the segments their entries stood in. */
-const CARRIED_MAX = 2_000;
 
 /** The highest seq of each boot that went into the spool. */
 export class MarkTable {
@@ -21,14 +19,14 @@ export class MarkTable {
   }
 
   /** Raises the mark of the entry's boot. */
-  add({ src, boot, seq, lost }: NewEntry): void {
+  add({ src, boot, seq, lost }: EntryIdentity): void {
     if (lost !== undefined) this.#raise(keyOf(src, lost.boot), lost.last);
     if (boot !== undefined && seq !== undefined) this.#raise(keyOf(src, boot), seq);
   }
 
-  /** The marks met last, for the head of a new segment. */
+  /** All marks, for the head of a new segment: older segments need not be read for them. */
   encode(): Uint8Array {
-    return encodeCbor([...this.#marks].slice(-CARRIED_MAX).flat());
+    return encodeCbor([...this.#marks].flat());
   }
 
   /** Takes marks that `encode` wrote. */

@@ -2,7 +2,7 @@ import type { Counters } from "../../host/counters.ts";
 import type { Disk } from "../../host/disk.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { decodeCbor, encodeCbor } from "../../protocol/cbor.ts";
-import { decodeIngestEntry } from "../../protocol/ingest-entry.ts";
+import { identityOfOwnEntry } from "../../protocol/ingest-entry.ts";
 import type { Cursor } from "./cursor.ts";
 import { HoleFinder } from "./hole-finder.ts";
 import type { MarkTable } from "./mark-table.ts";
@@ -11,6 +11,7 @@ import type { PositionRange } from "./spool-loss.ts";
 import {
   decodeHeader,
   decodeSegment,
+  HEADER_BYTES,
   RecordKind,
   type SegmentContent,
   type SpoolRecord,
@@ -39,17 +40,99 @@ interface Scanned {
 }
 
 /**
+ * What is in the spool, from the heads of its segments and the whole of the newest, however much there is: a segment carries at
+ * its head what is to be known of all before it, and what is damaged in those is found when it is read. Where a head or the newest
+ * segment is damaged, everything is read.
+ */
+export async function recover(
+  world: RecoveryWorld,
+  folder: string,
+  cursor: Cursor | undefined,
+  marks: MarkTable,
+): Promise<Recovered & { readonly emptyNumbers: readonly number[] }> {
+  const { disk, counters } = world;
+  const numbers = await segmentNumbers(disk, folder);
+  const heads: (Pick<Segment, "number" | "header" | "bytes"> | undefined)[] = [];
+  for (const number of numbers) {
+    const head = await disk.readHead(segmentPath(folder, number), HEADER_BYTES).catch(() => undefined);
+    const header = head && decodeHeader(head.bytes);
+    heads.push(header && head && { number, header, bytes: head.sizeBytes });
+  }
+  const emptyNumbers: number[] = [];
+  // A power cut leaves the file of a segment whose first write was never synced.
+  const last = numbers.at(-1);
+  if (last !== undefined && heads.at(-1) === undefined) {
+    const head = await disk.readHead(segmentPath(folder, last), HEADER_BYTES).catch(() => undefined);
+    if (head !== undefined && head.sizeBytes < HEADER_BYTES) {
+      emptyNumbers.push(last);
+      heads.pop();
+    }
+  }
+  const known = heads.filter((head) => head !== undefined);
+  const newest = known.at(-1);
+  const scanned = newest && (await scan(world, folder, newest.number, cursor));
+  const isWhole =
+    known.length === heads.length &&
+    scanned?.content.isDamagedInside === false &&
+    scanned.content.records[0]?.kind === RecordKind.Marks;
+  if (newest === undefined || scanned === undefined || !isWhole)
+    return await recoverAll(world, folder, cursor, marks);
+  const noted: PositionRange[] = [];
+  const missing: PositionRange[] = [];
+  const holes = new HoleFinder();
+  let position = newest.header.firstPosition - 1;
+  for (const record of wholeWrites(scanned.content)) {
+    if (record.kind === RecordKind.Marks) marks.decode(record.payload);
+    if (record.kind === RecordKind.Damage) noted.push(...decodeRanges(record.payload));
+    if (record.kind !== RecordKind.Entry || record.position <= position) continue;
+    if (record.position > position + 1) missing.push({ first: position + 1, last: record.position - 1 });
+    position = record.position;
+    takeEntry(record, marks, holes);
+  }
+  if (scanned.content.badBytes > 0) counters.add("spool_torn_bytes_total", scanned.content.badBytes);
+  const segments = known.map((head, index): Segment => {
+    const limit = Math.min(
+      ...known.slice(index + 1).map(({ header }) => header.firstPosition),
+      Number.POSITIVE_INFINITY,
+    );
+    const lastPosition = head === newest ? position : Math.max(head.header.firstPosition, limit) - 1;
+    return { ...head, lastPosition, forwardedAtMs: undefined, readFailureCount: 0 };
+  });
+  return {
+    segments,
+    emptyNumbers,
+    nextSegmentNumber: (last ?? 0) + 1,
+    lastPosition: position,
+    knownGaps: noted,
+    damages: missing.flatMap((range) => without(range, noted)),
+    holes,
+    epoch: newest.header.epoch,
+    epochStart: newest.header.epochStart,
+  };
+}
+
+export interface RecoveryWorld {
+  readonly disk: Disk;
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+}
+
+async function segmentNumbers(disk: Disk, folder: string): Promise<number[]> {
+  return (await disk.list(folder)).map(segmentNumber).filter((number) => number !== undefined);
+}
+
+/**
  * Reads all segments once, one in memory at a time, and says what is in them. Changes nothing, so it may be done again at any
  * time. Segment files that hold nothing good are left for `Spool.open` to remove.
  */
-export async function recover(
-  world: { readonly disk: Disk; readonly counters: Counters; readonly log: ProcessLog },
+export async function recoverAll(
+  world: RecoveryWorld,
   folder: string,
   cursor: Cursor | undefined,
   marks: MarkTable,
 ): Promise<Recovered & { readonly emptyNumbers: readonly number[] }> {
   const { disk, counters, log } = world;
-  const numbers = (await disk.list(folder)).map(segmentNumber).filter((number) => number !== undefined);
+  const numbers = await segmentNumbers(disk, folder);
   const firsts = await firstPositions(world, folder, numbers, cursor);
   const segments: Segment[] = [];
   const emptyNumbers: number[] = [];
@@ -121,8 +204,13 @@ async function firstPositions(
 ): Promise<(number | undefined)[]> {
   const firsts: (number | undefined)[] = [];
   for (const number of numbers) {
-    const file = await world.disk.read(segmentPath(folder, number)).catch(() => undefined);
-    const header = file && (decodeHeader(file) ?? decodeSegment(file, cursor)?.header);
+    const path = segmentPath(folder, number);
+    const head = await world.disk.readHead(path, HEADER_BYTES).catch(() => undefined);
+    let header = head && decodeHeader(head.bytes);
+    if (head !== undefined && header === undefined) {
+      const file = await world.disk.read(path).catch(() => undefined);
+      header = file && decodeSegment(file, cursor)?.header;
+    }
     firsts.push(header?.firstPosition);
   }
   return firsts;
@@ -147,11 +235,10 @@ async function scan(
 }
 
 function takeEntry(record: SpoolRecord, marks: MarkTable, holes: HoleFinder): void {
-  const entry = decodeIngestEntry(record.payload);
-  if (!entry.ok) return;
-  const boot = entry.value.lost?.boot ?? entry.value.boot;
-  holes.add(entry.value, record.position, boot === undefined ? undefined : marks.get(entry.value.src, boot));
-  marks.add(entry.value);
+  const entry = identityOfOwnEntry(record.payload);
+  const boot = entry.lost?.boot ?? entry.boot;
+  holes.add(entry, record.position, boot === undefined ? undefined : marks.get(entry.src, boot));
+  marks.add(entry);
 }
 
 export function encodeRanges(ranges: readonly PositionRange[]): Uint8Array {

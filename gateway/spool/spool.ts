@@ -1,11 +1,11 @@
 import type { Clock, Timers } from "../../host/clock.ts";
-import type { Counters } from "../../host/counters.ts";
+import { type Counters, CounterTable } from "../../host/counters.ts";
 import type { Disk } from "../../host/disk.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { decodeIngestEntry, encodeIngestEntry } from "../../protocol/ingest-entry.ts";
-import { CursorFile } from "./cursor.ts";
+import { type Cursor, CursorFile } from "./cursor.ts";
 import { MarkTable } from "./mark-table.ts";
 import { type Segment, SegmentWriter, segmentPath } from "./segment.ts";
 import { isDiskFull, SpoolFull, SpoolUnavailable } from "./spool-errors.ts";
@@ -19,7 +19,7 @@ import {
   RecordKind,
   type SpoolRecord,
 } from "./spool-record.ts";
-import { encodeRanges, type Recovered, recover, without } from "./spool-recovery.ts";
+import { encodeRanges, type Recovered, recover, recoverAll, without } from "./spool-recovery.ts";
 import { SpoolTail } from "./spool-tail.ts";
 
 export interface SpoolOptions {
@@ -367,8 +367,13 @@ export class Spool {
       position: this.#durable,
       payload: this.#marks.encode(),
     };
+    // What an opening must know of the segments before this one, so that it need not read them.
+    const head = [marks];
+    if (this.#knownGaps.length > 0) {
+      head.push({ kind: RecordKind.Damage, position: this.#durable, payload: encodeRanges(this.#knownGaps) });
+    }
     await writer.write(
-      Buffer.concat([encodeHeader(header), encodeRecords(this.#epoch, [marks, ...records])]),
+      Buffer.concat([encodeHeader(header), encodeRecords(this.#epoch, [...head, ...records])]),
     );
   }
 
@@ -472,10 +477,14 @@ export class Spool {
     }
   }
 
+  get #cursor(): Cursor {
+    return { epoch: this.#epoch, epochStart: this.#epochStart, forwarded: this.#forwarded };
+  }
+
   async #writeCursor(): Promise<void> {
-    const forwarded = this.#forwarded;
-    await this.#cursorFile.write({ epoch: this.#epoch, epochStart: this.#epochStart, forwarded });
-    this.#writtenCursor = forwarded;
+    const cursor = this.#cursor;
+    await this.#cursorFile.write(cursor);
+    this.#writtenCursor = cursor.forwarded;
     this.#cursorAtMs = this.#world.clock.monotonicMs();
     this.#world.counters.add("spool_cursor_writes_total");
   }
@@ -528,11 +537,10 @@ export class Spool {
     if (next <= last) missing.push({ first: next, last });
     const news = missing.flatMap((range) => without(range, this.#knownGaps));
     if (news.length === 0) return;
-    const count = countOf(news);
-    this.#world.counters.add("spool_damaged_entries_total", count);
-    const event = this.#event("damaged in the spool");
-    this.#addGaps(news);
-    await this.#write([lossOfCount(event.gatewaySrc, count, event)], true, news);
+    // Slow, and seldom: which seqs stood there is told by what stands around them.
+    const quiet = { ...this.#world, counters: new CounterTable() };
+    const { holes } = await recoverAll(quiet, SPOOL_FOLDER, this.#cursor, new MarkTable());
+    await this.#noteDamage({ damages: news, holes });
   }
 
   /**
@@ -565,7 +573,7 @@ export class Spool {
     this.#durable = last;
   }
 
-  async #noteDamage({ damages, holes }: Recovered): Promise<void> {
+  async #noteDamage({ damages, holes }: Pick<Recovered, "damages" | "holes">): Promise<void> {
     if (damages.length === 0) return;
     const event = this.#event("damaged in the spool");
     const losses: NewEntry[] = [];

@@ -1,4 +1,4 @@
-import type { AppendFile, Disk } from "../../host/disk.ts";
+import type { AppendFile, Disk, FileHead } from "../../host/disk.ts";
 import type { Random } from "../../host/random.ts";
 
 /** The power went; nothing works any more until `FaultyDisk.restart`. */
@@ -45,6 +45,11 @@ export class FaultyDisk implements Disk {
     if (this.#random.fraction() < this.readFails) throw failure("EIO");
     const file = this.files.get(path);
     return file && new Uint8Array(file.content);
+  }
+
+  async readHead(path: string, bytesMax: number): Promise<FileHead | undefined> {
+    const file = await this.read(path);
+    return file && { bytes: file.slice(0, bytesMax), sizeBytes: file.length };
   }
 
   async replace(path: string, content: Uint8Array): Promise<void> {

@@ -109,6 +109,30 @@ describe("a spool", () => {
     expect(again.epoch).toBe(spool.epoch);
   });
 
+  test("opening reads the newest segment alone, however much there is, and knows every boot's mark", async () => {
+    const disk = new FaultyDisk(new SeededRandom(1));
+    const spool = await Spool.open(worldOf(disk), { ...TINY, bytesMax: 900_000 });
+    for (let seq = 1; seq <= 900; seq++) await spool.commit([line(seq <= 20 ? "old" : "a", seq)]);
+    const { segmentCount } = spool;
+    expect(segmentCount).toBeGreaterThan(50);
+    await spool.close();
+    const paths: string[] = [];
+    const read = disk.read.bind(disk);
+    disk.read = (path) => {
+      if (path.includes("seg-")) paths.push(path);
+      return read(path);
+    };
+    disk.readHead = async (path, bytesMax) => {
+      const file = await read(path);
+      return file && { bytes: file.slice(0, bytesMax), sizeBytes: file.length };
+    };
+    const again = await Spool.open(worldOf(disk), { ...TINY, bytesMax: 900_000 });
+    expect(new Set(paths).size).toBe(1);
+    expect(again.segmentCount).toBeGreaterThanOrEqual(segmentCount);
+    expect([again.markOf("old", "b"), again.markOf("a", "b"), again.durable]).toEqual([20, 900, 900]);
+    expect(seqsOf(await readAll(again))).toEqual(range(1, 900));
+  });
+
   test("removes a segment only when the cursor past it is on the disk and the replay horizon has passed", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const world = worldOf(disk);
