@@ -13,6 +13,7 @@ export const PROGRAMS = {
   make: "build-essential",
   openssl: "openssl",
   "systemd-analyze": "systemd",
+  "dpkg-deb": "dpkg",
 } as const;
 
 export type Program = keyof typeof PROGRAMS;
