@@ -27,26 +27,79 @@ export async function runGateway(options: {
   readonly settings: string;
   readonly check?: boolean;
 }): Promise<void> {
-  const settings = await gatewaySettings(options.settings);
+  let settings = await gatewaySettings(options.settings);
   if (options.check) {
     process.stdout.write(`${options.settings}: good\n`);
     return;
   }
-  const { signal, stopped } = stopSignal();
+  let hangUp: () => void = () => {};
+  const { signal, stopped } = stopSignal(() => hangUp());
   const manager = systemdManager(process.env);
-  const closers: (() => Promise<unknown> | undefined)[] = [];
+  const counters = new CounterTable();
+  const unlock = takeData(settings.data);
+  let parts: Parts | undefined;
   try {
-    const unlock = takeData(settings.data);
-    closers.push(async () => unlock());
-    const { statusPort } = await start(settings, manager, closers);
-    await manager.notify("READY=1");
-    process.stdout.write(
-      `boardlog gateway ${settings.id}: running, status at http://${settings.status.host}:${statusPort}/healthz\n`,
-    );
-    if (!signal.aborted) await stopped;
+    parts = await startParts(settings, manager, counters);
+    for (;;) {
+      const hungUp = new Promise<"reload">((resolve) => {
+        hangUp = () => resolve("reload");
+      });
+      await manager.notify("READY=1");
+      const { host } = settings.status;
+      process.stdout.write(
+        `boardlog gateway ${settings.id}: running, status at http://${host}:${parts.statusPort}/healthz\n`,
+      );
+      const reason = signal.aborted ? undefined : await Promise.race([stopped, hungUp]);
+      if (reason !== "reload" || signal.aborted) break;
+      const monotonicUs = process.hrtime.bigint() / 1000n;
+      await manager.notify("RELOADING=1", `MONOTONIC_USEC=${monotonicUs}`);
+      const next = await reread(options.settings, settings);
+      if (next === undefined) continue;
+      await parts.close();
+      parts = undefined;
+      parts = await startParts(next, manager, counters);
+      settings = next;
+    }
     await manager.notify("STOPPING=1");
   } finally {
-    for (const close of closers.reverse()) await close();
+    await parts?.close();
+    unlock();
+  }
+}
+
+interface Parts {
+  readonly statusPort: number;
+  close(): Promise<void>;
+}
+
+/** Settings that are wrong change nothing: the gateway goes on with those it has, and says why. */
+async function reread(path: string, before: GatewaySettings): Promise<GatewaySettings | undefined> {
+  try {
+    const next = await gatewaySettings(path);
+    if (next.data === before.data && next.id === before.id) return next;
+    throw new UserError(`${path}: id and data cannot change while it runs: restart it`);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    process.stderr.write(`boardlog: not reloaded, it goes on as before: ${error.message}\n`);
+    return undefined;
+  }
+}
+
+async function startParts(
+  settings: GatewaySettings,
+  manager: ReturnType<typeof systemdManager>,
+  counters: CounterTable,
+): Promise<Parts> {
+  const closers: (() => Promise<unknown> | undefined)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const { statusPort } = await start(settings, manager, counters, closers);
+    return { statusPort, close };
+  } catch (error) {
+    await close();
+    throw error;
   }
 }
 
@@ -54,9 +107,9 @@ export async function runGateway(options: {
 async function start(
   settings: GatewaySettings,
   manager: ReturnType<typeof systemdManager>,
+  counters: CounterTable,
   closers: (() => Promise<unknown> | undefined)[],
 ): Promise<{ readonly statusPort: number }> {
-  const counters = new CounterTable();
   const log = createProcessLog(settings.log);
   const world = { clock: systemClock, timers: systemTimers, random: systemRandom, counters, log };
   const { id, project } = settings;
