@@ -1,6 +1,7 @@
 import type { Clock } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import { encodeLevelLease, type LevelLease } from "../protocol/level-lease.ts";
+import { RecentTable } from "./recent-table.ts";
 
 /** Boards that are remembered with their way back, some 300 bytes each; beyond it the one not heard for longest goes, with its leases. */
 const BOARDS_MAX = 20_000;
@@ -26,8 +27,8 @@ export class BoardLinks {
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #boardsMax: number;
-  /** By project and source, in order of last use. */
-  readonly #boards = new Map<string, Board>();
+  /** By project and source. */
+  readonly #boards = new RecentTable<Board>();
 
   constructor(
     world: { readonly clock: Clock; readonly counters: Counters },
@@ -53,15 +54,13 @@ export class BoardLinks {
   ): void {
     const key = `${project} ${src}`;
     const known = this.#boards.get(key);
-    const board: Board = known ?? { ...from, leases: new Map() };
-    const isNew = known !== undefined && (known.wire !== from.wire || known.bootText !== from.bootText);
-    Object.assign(board, from);
-    this.#boards.delete(key);
-    this.#boards.set(key, board);
-    if (isNew && board.leases.size > 0) this.#repeat(board);
-    if (this.#boards.size <= this.#boardsMax) return;
-    const [oldest] = this.#boards.keys();
-    if (oldest !== undefined) this.#boards.delete(oldest);
+    if (known === undefined) {
+      if (this.#boards.count >= this.#boardsMax) this.#boards.evict();
+      this.#boards.set(key, { ...from, leases: new Map() });
+    } else if (known.wire !== from.wire || known.bootText !== from.bootText) {
+      Object.assign(known, from);
+      if (known.leases.size > 0) this.#repeat(known);
+    }
   }
 
   /** The link is gone: nobody is reached over it until it is heard from again. */

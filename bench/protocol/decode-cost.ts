@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { entryFromLog } from "../../protocol/entry-builder.ts";
 import { decodeFrame } from "../../protocol/frame-decoder.ts";
 import { sequence } from "../../protocol/sequencing.ts";
+import { leastCpuUs } from "../harness/least-cpu.ts";
 import { readLines } from "../store/corpus.ts";
 
 const { values } = parseArgs({
@@ -28,14 +29,11 @@ for (let at = 0; at < ENTRIES_A_ROUND; at += entriesPerFrame) {
   seq += entriesPerFrame;
 }
 
-const floor = (): number => {
-  let count = 0;
-  for (const frame of frames) count += (JSON.parse(frame.toString("latin1")) as unknown[]).length;
-  return count;
-};
-const ours = (): number => {
+function readBare(): void {
+  for (const frame of frames) JSON.parse(frame.toString("latin1"));
+}
+function readWhole(): void {
   let mark = 0;
-  let count = 0;
   for (const bytes of frames) {
     const decoded = decodeFrame(bytes);
     if (!decoded.ok || decoded.value.boot === undefined) throw new Error("a bad frame");
@@ -44,28 +42,15 @@ const ours = (): number => {
     mark = sequenced.mark;
     for (const verdict of sequenced.verdicts) {
       if (verdict.type !== "entry") throw new Error(verdict.type);
-      const entry = entryFromLog(verdict.args, {
+      entryFromLog(verdict.args, {
         src: "dev-0001",
         boot: boot.text,
         seq: verdict.id,
         received: 1_763_784_000_040,
       });
-      count += entry.msg.length;
     }
   }
-  return count;
-};
-
-const leastUs = { floor: Number.POSITIVE_INFINITY, ours: Number.POSITIVE_INFINITY };
-for (let round = 0; round < roundCount; round++) {
-  leastUs.floor = Math.min(leastUs.floor, cpuUs(floor));
-  leastUs.ours = Math.min(leastUs.ours, cpuUs(ours));
 }
-console.log(JSON.stringify({ floor: leastUs.floor / ENTRIES_A_ROUND, ours: leastUs.ours / ENTRIES_A_ROUND }));
 
-function cpuUs(action: () => number): number {
-  const before = process.cpuUsage();
-  action();
-  const { user, system } = process.cpuUsage(before);
-  return user + system;
-}
+const { floor, ours } = await leastCpuUs(roundCount, { floor: readBare, ours: readWhole });
+console.log(JSON.stringify({ floor: floor / ENTRIES_A_ROUND, ours: ours / ENTRIES_A_ROUND }));
