@@ -98,14 +98,29 @@ export class ApiClient {
     return answer.sources as unknown as readonly SourceSummary[];
   }
 
-  async #get(path: string, signal?: AbortSignal): Promise<JsonObject> {
+  /** What each gateway says of a lease; undefined where none knows the board. @throws ServiceAway and UserError */
+  async setLevel(
+    src: string,
+    lease: object,
+  ): Promise<readonly { readonly gatewayId: string; readonly isReached: boolean }[] | undefined> {
+    const path = `devices/${encodeURIComponent(src)}/level`;
+    const answer = await this.#ask(path, { method: "POST", body: JSON.stringify(lease) }, [404]);
+    return answer.gateways as never;
+  }
+
+  #get(path: string, signal?: AbortSignal): Promise<JsonObject> {
+    return this.#ask(path, signal === undefined ? {} : { signal });
+  }
+
+  /** @param expected statuses that are an answer too. */
+  async #ask(path: string, init: RequestInit, expected: readonly number[] = []): Promise<JsonObject> {
     const { api } = this;
     let response: Response;
     let text: string;
     try {
       response = await fetch(new URL(`/v1/projects/${encodeURIComponent(this.#project)}/${path}`, api.url), {
         headers: { "x-api-key": api.key },
-        ...(signal !== undefined && { signal }),
+        ...init,
       });
       text = await response.text();
     } catch (error) {
@@ -115,7 +130,8 @@ export class ApiClient {
     const answer = parsed.ok ? (parsed.value as JsonObject) : undefined;
     if (response.status === 503) throw new ServiceAway(api, new Error("its store is unavailable"));
     if (answer === undefined) throw new UserError(`${api.url} does not answer as a log service does`, 1);
-    if (!response.ok) throw refused(api, this.#project, response.status, answer);
+    if (!response.ok && !expected.includes(response.status))
+      throw refused(api, this.#project, response.status, answer);
     return answer;
   }
 }

@@ -1,5 +1,7 @@
 import type { CommandDefinition, OptionDefinition } from "./command-definition.ts";
 import { EXPORT_FORMATS, type ExportFormat } from "./export-format.ts";
+import { LEASE_LEVELS } from "./lease-levels.ts";
+import type { LevelOptions } from "./level-command.ts";
 
 const CONNECTION: readonly OptionDefinition[] = [
   { flags: "--project <name>", description: "which project", default: "default" },
@@ -169,6 +171,29 @@ export const READING_COMMANDS: readonly CommandDefinition[] = [
       "boardlog export greenhouse --since 1d --format otlp > greenhouse.otlp.jsonl",
     ],
     run: exportLog,
+  },
+  {
+    name: "level",
+    summary: "how much a board logs, for a time",
+    description:
+      "Tells a board, over whichever gateway has it, the least level that it is to send. The board falls back to its own setting at the end, connected or not. Needs a key with the right admin.",
+    args: [
+      { syntax: "<src>", description: "which board" },
+      {
+        syntax: "<level>",
+        description: "the least level that is sent; default: end it now",
+        choices: LEASE_LEVELS,
+      },
+    ],
+    options: [
+      { flags: "--for <time>", description: "how long: 90s, 10m, 2h; a day at most", default: "10m" },
+      { flags: "--module <name>", description: "only for this part of the firmware" },
+      { flags: "--json", description: "what became of it, as a JSON object" },
+      ...CONNECTION,
+    ],
+    examples: ["boardlog level greenhouse debug --for 10m", "boardlog level greenhouse default"],
+    run: async ([src, level], options) =>
+      (await import("./level-command.ts")).runLevel(String(src), level as never, options as LevelOptions),
   },
   {
     name: "doctor",

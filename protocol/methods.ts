@@ -7,6 +7,7 @@ import { schemaDecoder } from "./schema-check.ts";
 
 export const LIST_METHOD = "/v1/Log.List";
 export const SOURCES_METHOD = "/v1/Log.Sources";
+export const DELETE_METHOD = "/v1/Log.Delete";
 
 /** Entries in a page when nobody says, and at most (docs/protocol.md 4.2). */
 export const LIMIT_DEFAULT = 100;
@@ -56,6 +57,23 @@ export const ListArgsSchema = Type.Object({
 
 /** Args of `/v1/Log.Sources`: none. */
 export const SourcesArgsSchema = Type.Object({});
+
+/** Args of `/v1/Log.Delete`. */
+export const DeleteArgsSchema = Type.Object({
+  src: Type.String({ description: "Source whose log is removed." }),
+  stream: Type.Optional(Type.String({ description: "Only this stream of it." })),
+});
+const decodeDelete = schemaDecoder(DeleteArgsSchema);
+
+/** Reads the args of `/v1/Log.Delete` (docs/protocol.md 4.9). */
+export function decodeDeleteArgs(args: JsonObject): Decoded<Static<typeof DeleteArgsSchema>> {
+  const decoded = decodeDelete(args);
+  if (!decoded.ok) return decoded;
+  const { src, stream } = decoded.value;
+  for (const checked of [checkSrc(src), stream === undefined ? undefined : checkStream(stream)])
+    if (checked?.ok === false) return checked;
+  return decoded;
+}
 
 /** Fields that `fields` may ask for beside the seed's four. */
 export const EXTRA_FIELDS = [

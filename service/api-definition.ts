@@ -1,4 +1,6 @@
 import {
+  DELETE_METHOD,
+  DeleteArgsSchema,
   LIST_METHOD,
   ListArgsSchema,
   LogArgsSchema,
@@ -57,8 +59,12 @@ export const LOG_SERVICE: Readonly<Record<string, MethodDefinition>> = {
     args: { msg: { doc: "Message to log.", ...MSG }, ...argsOf(LogArgsSchema).args },
     required_args: ["msg"],
   },
+  [nameOf(DELETE_METHOD)]: {
+    doc: "Removes the log of a source, or one stream of it. Needs the right admin. What was removed stays known as a duplicate.",
+    ...argsOf(DeleteArgsSchema),
+  },
   [nameOf(SOURCES_METHOD)]: {
-    doc: "Returns who has logged: each source with the number of its entries and the time the last one was received.",
+    doc: "Returns who has logged: each source with its entries kept, when the last one was received, its boots, where its times come from, and how many lines were lost where.",
     ...argsOf(SourcesArgsSchema),
     result: {
       items: {
@@ -67,6 +73,11 @@ export const LOG_SERVICE: Readonly<Record<string, MethodDefinition>> = {
           src: { type: "string" },
           lastReceived: { type: "integer" },
           entryCount: { type: "integer" },
+          bootCount: { type: "integer" },
+          lastBoot: { type: "string" },
+          clock: { type: "string" },
+          clockError: { type: "integer" },
+          lossCounts: { type: "object" },
         },
       },
       type: "array",

@@ -6,9 +6,9 @@ import type { Answer } from "../protocol/answer.ts";
 import { type Problem, Status } from "../protocol/decoded.ts";
 import type { NewEntry } from "../protocol/entry.ts";
 import type { Boot, Command, Frame } from "../protocol/frame.ts";
-import { LIST_METHOD, SOURCES_METHOD } from "../protocol/methods.ts";
+import { DELETE_METHOD, decodeDeleteArgs, LIST_METHOD, SOURCES_METHOD } from "../protocol/methods.ts";
 import { LOG_METHOD } from "../protocol/sequencing.ts";
-import type { Caller } from "./auth/caller.ts";
+import { type Caller, mayDo } from "./auth/caller.ts";
 import type { EntryAppender } from "./entry-appender.ts";
 import { type Allowance, LogReader } from "./log-reader.ts";
 import { sourceOf } from "./log-source.ts";
@@ -46,10 +46,13 @@ const NO_KEY: Problem = {
   status: Status.Unauthorized,
   text: "no good API key: send one in the header x-api-key, as Authorization: Bearer, or in the frame's key",
 };
+/** What sees, or takes away, what stands before it in its frame. */
+const READING_METHODS: readonly string[] = [LIST_METHOD, SOURCES_METHOD, DELETE_METHOD];
 const NEVER = new AbortController().signal;
 
 /** Runs the commands of frames, however they came. Never throws for what is in a frame. */
 export class Commands {
+  readonly #store: LogStore;
   readonly #writer: LogWriter;
   readonly #reader: LogReader;
   readonly #clock: Clock;
@@ -58,6 +61,7 @@ export class Commands {
   readonly #limiter: RateLimiter;
 
   constructor(dependencies: CommandsDependencies) {
+    this.#store = dependencies.store;
     this.#writer = new LogWriter(dependencies);
     this.#reader = new LogReader(dependencies);
     this.#clock = dependencies.clock;
@@ -111,7 +115,7 @@ export class Commands {
         const entry = this.#writer.entryOf(command, frame, caller);
         if ("status" in entry) answers[index] = entry;
         else waiting.push({ index, command, entry });
-      } else if (command.method === LIST_METHOD || command.method === SOURCES_METHOD) {
+      } else if (READING_METHODS.includes(command.method)) {
         await flush();
         answers[index] = await this.#runOther(command, caller, allowance);
       } else answers[index] = await this.#runOther(command, caller, allowance);
@@ -158,6 +162,7 @@ export class Commands {
       });
       return answer ?? settled(command, problem);
     }
+    if (command.method === DELETE_METHOD) return await this.#delete(command, caller);
     if (command.method !== LIST_METHOD) {
       const text = `cmd: no such method: ${JSON.stringify(command.method.slice(0, 100))}`;
       return refusal(command, { status: Status.NoSuchMethod, text });
@@ -168,6 +173,24 @@ export class Commands {
       answer = listed.ok ? { ...settled(command), payload: listed.value } : refusal(command, listed.problem);
     });
     return answer ?? settled(command, problem);
+  }
+
+  /** docs/protocol.md 4.9. */
+  async #delete(command: Command, caller: Caller): Promise<Answer> {
+    if (!mayDo(caller, "admin"))
+      return refusal(command, {
+        status: Status.Forbidden,
+        text: "this key has no right to delete: admin is needed",
+      });
+    const args = decodeDeleteArgs(command.args);
+    if (!args.ok) return refusal(command, args.problem);
+    const { src, stream } = args.value;
+    const problem = await this.#problemOf(async () => {
+      const count = await this.#store.delete(caller.project, src, stream);
+      this.#counters.add("service_deleted_entries_total", count);
+      this.#log.info({ keyId: caller.keyId, src, stream, count }, "entries were deleted");
+    });
+    return settled(command, problem);
   }
 
   /** Runs an action on the store and says what went wrong, in words for the caller. */

@@ -54,15 +54,33 @@ export function openApi(version: string): object {
       },
     },
   };
+  paths["/v1/projects/{projectId}/devices/{deviceId}/level"] = {
+    post: {
+      summary: "How much a board logs, for a time",
+      parameters: ["projectId", "deviceId"].map(pathParameter),
+      requestBody: {
+        required: true,
+        content: {
+          "application/json": {
+            schema: {
+              type: "object",
+              properties: {
+                level: { type: "string" },
+                module: { type: "string" },
+                forMs: { type: "integer" },
+              },
+              required: ["level", "forMs"],
+            },
+          },
+        },
+      },
+      responses: { ...responses({ type: "object" }), "404": { description: "no gateway knows the board" } },
+    },
+  };
   for (const [name, method] of Object.entries(LOG_SERVICE))
     paths[`/v1/Log.${name}`] = { post: postOf(method) };
   for (const [path, { summary, query }] of Object.entries(READS)) {
-    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-      name,
-      in: "path",
-      required: true,
-      schema: { type: "string" },
-    }));
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => pathParameter(name));
     const inQuery = query.map((name) => ({ name, in: "query", schema: { type: "string" } }));
     paths[path] = { get: { summary, parameters: [...inPath, ...inQuery], responses: responses({}) } };
   }
@@ -78,6 +96,10 @@ export function openApi(version: string): object {
       },
     },
   };
+}
+
+function pathParameter(name: string | undefined): object {
+  return { name, in: "path", required: true, schema: { type: "string" } };
 }
 
 function postOf({ doc, args, required_args: required, result }: MethodDefinition): object {

@@ -1,7 +1,8 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { LEVEL_RANK, LEVELS } from "../../protocol/level.ts";
 import { LIMIT_MAX } from "../../protocol/methods.ts";
-import { isWanted } from "../entry-walk.ts";
+import { isWanted, type WalkQuery } from "../entry-walk.ts";
+import type { LogStore } from "../store/log-store.ts";
 import { orStoreError, type ReadDependencies } from "./entries-handler.ts";
 import {
   GoliothError,
@@ -26,8 +27,9 @@ type Counts = number[][];
 
 /**
  * `GET /v1/projects/{projectId}/rates?since&until&buckets` (docs/protocol.md 10.8) and the filters of `.../entries`: how many entries of which level
- * in each of equal spans of time (the last hour in 60 by default), of each source. Looks at the newest 20,000 entries and no
- * further; `complete` says whether that was enough, and `from` from when on the counts hold.
+ * in each of equal spans of time (the last hour in 60 by default), of each source, over the whole range. With `module` or `term`
+ * it looks at the newest 20,000 entries and no further; `complete` says whether that was enough, and `from` from when on the
+ * counts hold.
  */
 export async function getRates(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
   const { store, clock } = dependencies;
@@ -46,6 +48,14 @@ export async function getRates(request: HttpRequest, dependencies: ReadDependenc
   const query = { ...asked, sinceMs: since, untilMs: until };
   const stepMs = (until - since) / buckets;
   const { project } = admitted.caller;
+  // The store counts by level and time alone; a text or a module has to be looked for.
+  const { module, term } = query.filter;
+  if (module === undefined && term === undefined) {
+    return orStoreError(async () => {
+      const sources = await countedBy(store, query, buckets);
+      return jsonAnswer(200, { since, until, from: since, complete: true, sources });
+    });
+  }
   return orStoreError(async () => {
     const bySource = new Map<string, Counts>();
     let before: string | undefined;
@@ -84,6 +94,28 @@ export async function getRates(request: HttpRequest, dependencies: ReadDependenc
       sources,
     });
   });
+}
+
+/** Over the whole range, from the store's own counts. */
+async function countedBy(store: LogStore, query: WalkQuery, bucketCount: number): Promise<object[]> {
+  const { project, filter, sources, sinceMs, untilMs } = query;
+  const { src, stream, level } = filter;
+  const rates = await store.rates({
+    project,
+    sinceMs,
+    untilMs,
+    bucketCount,
+    ...(src !== undefined && { src }),
+    ...(stream !== undefined && { stream }),
+  });
+  const rankMin = level === undefined ? 0 : LEVEL_RANK[level];
+  return rates
+    .filter((rate) => sources === undefined || sources.has(rate.src))
+    .map((rate) => ({
+      src: rate.src,
+      counts: rate.counts.map((row) => row.map((count, rank) => (rank < rankMin ? 0 : count))),
+    }))
+    .filter(({ counts }) => counts.some((row) => row.some((count) => count > 0)));
 }
 
 function emptyCounts(buckets: number): Counts {

@@ -21,6 +21,7 @@ import { LiveReader } from "../live/live-reader.ts";
 import { type LiveSink, socketSink } from "../live/live-sink.ts";
 import type { RateLimiter } from "../rate-limiter.ts";
 import type { LogStore } from "../store/log-store.ts";
+import { inflatedBody } from "./body-encoding.ts";
 import { consolePage } from "./console-page.ts";
 import { CredentialWatch } from "./credential-watch.ts";
 import { getEntries, getSources } from "./entries-handler.ts";
@@ -34,6 +35,7 @@ import {
 import { postArgs, postFrame } from "./frame-handlers.ts";
 import { FrameSocket } from "./frame-socket.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { postLevel } from "./level-handler.ts";
 import { admitLive, type LiveRequest } from "./live-request.ts";
 import { getLogs } from "./logs-handler.ts";
 import { CloseCode, type MessageSocket, messageSocketOf } from "./message-socket.ts";
@@ -216,6 +218,9 @@ export class HttpServer {
       getSources(request, this.#dependencies),
     );
     this.#route("GET", "/v1/projects/:projectId/rates", (request) => getRates(request, this.#dependencies));
+    this.#route("POST", "/v1/projects/:projectId/devices/:deviceId/level", (request) =>
+      postLevel(request, this.#dependencies),
+    );
     const ingest = new IngestHandlers(this.#dependencies);
     const gateway = "/v1/projects/:projectId/gateways/:gatewayId";
     this.#route("GET", `${gateway}/position`, (request) => ingest.getPosition(request));
@@ -349,7 +354,13 @@ export class HttpServer {
           this.#underway.delete(underway);
           underway.abort();
         });
-        return this.#send(reply, await handler(requestOf(request, underway.signal)));
+        const asked = requestOf(request, underway.signal);
+        const body = await inflatedBody(asked.headers, asked.body, bodyLimit);
+        if (!body.ok) {
+          this.#dependencies.counters.add("service_bad_frames_total");
+          return this.#send(reply, refusalAnswer(body.problem.status, body.problem.text));
+        }
+        return this.#send(reply, await handler({ ...asked, body: body.value }));
       },
     });
     // The root answers GET as well (page, WebSocket).

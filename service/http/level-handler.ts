@@ -1,0 +1,66 @@
+import Type from "typebox";
+import { decodeArgs } from "../../protocol/frame-decoder.ts";
+import { LEASE_MS_MAX } from "../../protocol/level-lease.ts";
+import { checkSrc, checkStream } from "../../protocol/names.ts";
+import { schemaDecoder } from "../../protocol/schema-check.ts";
+import { callerOf, mayDo } from "../auth/caller.ts";
+import { shownKey } from "../auth/credentials.ts";
+import type { LevelControl } from "../level-control.ts";
+import {
+  GoliothError,
+  goliothErrorAnswer,
+  type HttpAnswer,
+  type HttpRequest,
+  jsonAnswer,
+  refusalAnswer,
+} from "./exchange.ts";
+import type { Gate } from "./live-request.ts";
+
+const decodeLease = schemaDecoder(
+  Type.Object({
+    level: Type.Enum(["debug", "info", "warn", "error", "all", "none"]),
+    module: Type.Optional(Type.String()),
+    forMs: Type.Integer({ minimum: 0, maximum: LEASE_MS_MAX }),
+  }),
+);
+
+/** `POST /v1/projects/{projectId}/devices/{deviceId}/level` (docs/protocol.md 14.5): how much a board logs, for a time. */
+export async function postLevel(
+  request: HttpRequest,
+  { keys, limiter, levels }: Gate & { readonly levels: LevelControl },
+): Promise<HttpAnswer> {
+  const { projectId, deviceId = "" } = request.params;
+  const caller = await callerOf(shownKey(request.headers), keys);
+  if (caller === undefined)
+    return goliothErrorAnswer(
+      GoliothError.Unauthenticated,
+      "no good API key: send one in the header x-api-key",
+    );
+  if (caller.project !== projectId)
+    return goliothErrorAnswer(GoliothError.PermissionDenied, "this key is not for this project");
+  if (!mayDo(caller, "admin"))
+    return goliothErrorAnswer(
+      GoliothError.PermissionDenied,
+      "this key has no right to set levels: admin is needed",
+    );
+  if (limiter.take(caller, 1) > 0)
+    return goliothErrorAnswer(GoliothError.ResourceExhausted, "slow down: this key has asked too much");
+  const wrong = (text: string): HttpAnswer => goliothErrorAnswer(GoliothError.InvalidArgument, text);
+  const src = checkSrc(deviceId);
+  if (!src.ok) return wrong(src.problem.text);
+  const body = decodeArgs(request.body, "json");
+  if (!body.ok) return wrong(body.problem.text);
+  const lease = decodeLease(body.value);
+  if (!lease.ok) return wrong(lease.problem.text);
+  const { level, module, forMs } = lease.value;
+  const checked = module === undefined ? undefined : checkStream(module, "module");
+  if (checked?.ok === false) return wrong(checked.problem.text);
+  const gateways = await levels.setLevel(caller.project, deviceId, {
+    level,
+    forMs,
+    ...(module !== undefined && { module }),
+  });
+  if (gateways.length === 0)
+    return refusalAnswer(404, `no gateway that is connected knows the board ${deviceId}`);
+  return jsonAnswer(200, { gateways });
+}

@@ -1,0 +1,168 @@
+import { gzipSync } from "node:zlib";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runBoardlog } from "../support/boardlog-process.ts";
+import { type RunningService, runService } from "../support/running-service.ts";
+
+let running: RunningService;
+
+beforeEach(async () => {
+  running = await runService();
+});
+afterEach(() => running.stop());
+
+const call = async (method: string, args: object, key = running.key) =>
+  (await (await running.post(`/v1/Log.${method}`, JSON.stringify(args), { "x-api-key": key })).json()) as {
+    readonly status: number;
+    readonly status_msg?: string;
+    readonly resp?: readonly object[];
+  };
+
+describe("Log.Delete", () => {
+  it("removes a source or one stream of it, and nothing else", async () => {
+    for (const [src, stream] of [
+      ["a", "console"],
+      ["a", "uart"],
+      ["b", "console"],
+    ])
+      await call("Log", { src, stream, msg: "x" });
+    expect(await call("Delete", { src: "a", stream: "uart" })).toMatchObject({ status: 0 });
+    expect((await call("List", { src: "a" })).resp).toMatchObject([{ stream: "console" }]);
+    expect(await call("Delete", { src: "a" })).toMatchObject({ status: 0 });
+    expect((await call("List", { src: "a" })).resp).toEqual([]);
+    expect((await call("List", { src: "b" })).resp).toHaveLength(1);
+  });
+
+  it("needs the right admin and good arguments", async () => {
+    await call("Log", { src: "a", msg: "x" });
+    const { key } = await running.keys.add({ project: "default", rights: ["read", "write", "on-behalf"] });
+    expect(await call("Delete", { src: "a" }, key)).toMatchObject({
+      status: 403,
+      status_msg: expect.stringMatching(/admin/),
+    });
+    expect(await call("Delete", {})).toMatchObject({ status: 400, status_msg: "src: required" });
+    expect(await call("Delete", { src: "x".repeat(300) })).toMatchObject({
+      status: 400,
+      status_msg: expect.stringMatching(/^src/),
+    });
+    expect((await call("List", { src: "a" })).resp).toHaveLength(1);
+  });
+});
+
+describe("Log.Sources", () => {
+  it("tells boots, losses by place and clock quality, and a drop notice is among them", async () => {
+    await running.ask({
+      v: 1,
+      src: "pump",
+      boot: "b1",
+      cmds: [
+        { cmd: "/v1/Log.Log", id: 1, args: { msg: "on", timestamp: 1_763_784_000_000 } },
+        {
+          cmd: "/v1/Log.Log",
+          id: 4,
+          args: { stream: "loss", msg: { first: 2, last: 4, count: 3, where: "agent", why: "ring full" } },
+        },
+      ],
+    });
+    const [pump] = (await call("Sources", {})).resp ?? [];
+    expect(pump).toMatchObject({ src: "pump", bootCount: 1, lastBoot: "b1", lossCounts: { agent: 3 } });
+  });
+});
+
+describe("rates", () => {
+  it("count the whole range, far more than one page of entries", async () => {
+    const entries = Array.from({ length: 25_000 }, (_, index) => ({
+      src: "busy",
+      stream: "console",
+      msg: '"x"',
+      timestamp: 1_000_000 + index,
+      received: 1_000_000 + index,
+      clock: "device" as const,
+      level: index % 2 === 0 ? ("info" as const) : ("error" as const),
+    }));
+    await running.store.append([{ project: "default", entries }]);
+    const url = `${running.url}/v1/projects/default/rates?since=1000000&until=1025000&buckets=5`;
+    const get = async (query: string) =>
+      (await (await fetch(url + query, { headers: { "x-api-key": running.key } })).json()) as {
+        readonly complete: boolean;
+        readonly sources: readonly { readonly counts: readonly (readonly number[])[] }[];
+      };
+    expect(await get("")).toMatchObject({ complete: true, sources: [{ src: "busy" }] });
+    expect((await get("")).sources[0]?.counts).toEqual(new Array(5).fill([0, 0, 2_500, 0, 2_500]));
+    expect((await get("&level=warn")).sources[0]?.counts).toEqual(new Array(5).fill([0, 0, 0, 0, 2_500]));
+  });
+});
+
+describe("gzip bodies", () => {
+  const post = (body: Uint8Array) => running.post("/v1/Log.Log", body, { "content-encoding": "gzip" });
+
+  it("are taken as what they inflate to, and bounded by it", async () => {
+    expect((await post(gzipSync(JSON.stringify({ src: "z", msg: "packed" })))).status).toBe(200);
+    expect((await call("List", { src: "z" })).resp).toMatchObject([{ msg: "packed" }]);
+    const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024));
+    expect(bomb.length).toBeLessThan(1024 * 1024);
+    const answer = await post(bomb);
+    expect([answer.status, await answer.json()]).toMatchObject([
+      413,
+      { status_msg: expect.stringMatching(/once inflated/) },
+    ]);
+    for (const broken of [Buffer.from("no gzip"), gzipSync("{}").subarray(0, 12)])
+      expect((await post(broken)).status).toBe(400);
+  });
+});
+
+describe("levels of boards", () => {
+  const level = (body: object, key = running.key) =>
+    running.post("/v1/projects/default/devices/pump/level", JSON.stringify(body), { "x-api-key": key });
+  const command = (...args: readonly string[]) =>
+    runBoardlog(["level", ...args, "--url", running.url, "--key", running.key]);
+
+  it("reach the gateways that know the board, also by the command", async () => {
+    const leases: unknown[] = [];
+    running.service.levels.add({
+      gatewayId: "pi",
+      setLevel: async (project, src, lease) => {
+        if (src !== "pump") return undefined;
+        leases.push({ project, src, lease });
+        return { isReached: true };
+      },
+    });
+    const answer = await level({ level: "debug", forMs: 600_000, module: "net" });
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      { gateways: [{ gatewayId: "pi", isReached: true }] },
+    ]);
+    expect(await command("pump", "warn", "--for", "1h30m")).toMatchObject({
+      status: 0,
+      stdout: "pump: warn for 1h30m; sent\n",
+    });
+    expect(await command("pump", "default")).toMatchObject({ status: 0 });
+    expect(leases).toMatchObject([
+      { project: "default", src: "pump", lease: { level: "debug", module: "net", forMs: 600_000 } },
+      { lease: { level: "warn", forMs: 5_400_000 } },
+      { lease: { forMs: 0 } },
+    ]);
+    await call("Log", { src: "pump", msg: "x" });
+    expect(await command("pmup", "debug")).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/pmup; did you mean pump\?/),
+    });
+    expect(await command("pump", "debug", "--for", "2d")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/--for: 2d/),
+    });
+    expect((await command("pump", "loud")).status).toBe(2);
+  }, 30_000);
+
+  it("are refused without the right, with bad arguments, and where no gateway knows the board", async () => {
+    const { key } = await running.keys.add({ project: "default", rights: ["write"] });
+    expect((await level({ level: "debug", forMs: 1 }, key)).status).toBe(403);
+    expect((await level({ level: "debug", forMs: 1 }, "blk_x")).status).toBe(401);
+    for (const body of [
+      { level: "loud", forMs: 1 },
+      { level: "debug" },
+      { level: "debug", forMs: 86_400_001 },
+    ])
+      expect((await level(body)).status, JSON.stringify(body)).toBe(400);
+    expect((await level({ level: "debug", forMs: 1 })).status).toBe(404);
+  });
+});
