@@ -7,7 +7,7 @@
  * no default or rest parameters, no spread, no destructuring. It is read again from flash each time it runs, so that
  * fewer words are fewer microseconds: lines are kept as the text that will be sent.
  */
-import { ackTimeoutMsMin, boot, frameBytesMax, now, send, setClock, settings } from "board";
+import { ackTimeoutMsMin, boot, frameBytesMax, now, save, saved, send, setClock, settings } from "board";
 import type { AgentConsole } from "./env.ts";
 import { agent } from "./handle.ts";
 import { isPlainMsg, plainCommand, plainHead } from "./plain.ts";
@@ -26,6 +26,16 @@ const PLAIN_HEAD_BYTES = 330;
 /** Room left for the mark at the end of a cut line. */
 const CUT_BYTES = 40;
 const UTC_MS_MIN = 1e12;
+/** Longest module that goes with a line, as JSON with what stands around it (docs/protocol.md 12.8). */
+const MODULE_BYTES = 40;
+/** Modules that a board knows at most: the app's own, and those that a lease names. */
+const MODULES_MAX = 24;
+/** Longest line that is compared with the one before it: that one is kept beside the ring. */
+const FOLD_BYTES_MAX = 200;
+const FOLD_MS = 5000;
+/** Words for the least level of a lease (docs/protocol.md 14.1). */
+const LEAST = WITH_LEVELS ? ["all", "debug", "info", "warn", "error", "none"] : (0 as never);
+const LEASE_MS_MAX = 86400000;
 /** A step of the time this large is the clock being set: a frame is on one clock, so that it tells how old its lines are. */
 const CLOCK_SET_MS = 1e11;
 /** How long a lone line waits for company. */
@@ -59,7 +69,10 @@ let flushTimer: unknown = 0;
 const ringBytesMax = (settings.ringBytesMax ?? 2048) - CHUNK_BYTES;
 const src = settings.src ? JSON.stringify(settings.src) : "";
 const lineBytesMax = Math.min(
-  frameBytesMax - (WITH_PLAIN ? PLAIN_HEAD_BYTES : HEAD_BYTES) - src.length,
+  frameBytesMax -
+    (WITH_PLAIN ? PLAIN_HEAD_BYTES : HEAD_BYTES) -
+    src.length -
+    (WITH_LEVELS ? MODULE_BYTES : 0),
   ringBytesMax - CHUNK_BYTES - LINE_BYTES,
 );
 let from = 0;
@@ -95,6 +108,21 @@ let questions = 3;
 let stopped = false;
 let cut = 0;
 let reentrant = 0;
+/** JSON of the names; a line's module is the place. The first is a line without, the second the agent's own. */
+const modules = WITH_LEVELS ? ["", '"boardlog"'] : 0;
+/** By module, for all in the first place: the leased level, and the timer that ends it (docs/protocol.md 14.2). */
+const leases: ({ readonly l: number; readonly t: unknown } | undefined)[] = WITH_LEVELS ? [] : (0 as never);
+/** The line before, as JSON, its level and module, and how often it came again, when first and when last. */
+let foldJson = "";
+let foldKind = 0;
+let repeats = 0;
+let repeatedFrom = 0;
+let repeatedTo = 0;
+let foldTimer: unknown = 0;
+/** Frames that an earlier boot left: boot, last seq and text of each, one after the other. */
+let old: string[] = [];
+/** Where `keep` collects the frames. */
+let kept: string[] | undefined;
 let frames = 0;
 let resentFrames = 0;
 let sendErrors = 0;
@@ -130,6 +158,9 @@ function dropOldest(more: number): void {
         for (const one of JSON.parse(`[${chunk.s}]`) as unknown[]) {
           if (typeof one === "number") {
             droppedLevel = one % 5;
+          } else if (WITH_LEVELS && one === null) {
+            // A module is no line: it takes one off in advance.
+            droppedOldest[droppedLevel] = (droppedOldest[droppedLevel] as number) - 1;
           } else {
             droppedOldest[droppedLevel] = (droppedOldest[droppedLevel] as number) + 1;
           }
@@ -151,9 +182,10 @@ function dropOldest(more: number): void {
 function forget(upTo: number): void {
   while (fresh && gone + (chunks[0] as Chunk).n <= upTo) {
     const chunk = chunks.shift() as Chunk;
+    const size = chunk.s.length + CHUNK_BYTES;
     gone += chunk.n;
-    bytes -= chunk.s.length + CHUNK_BYTES;
-    sentBytes -= chunk.s.length + CHUNK_BYTES;
+    bytes -= size;
+    sentBytes -= size;
     fresh--;
     next--;
   }
@@ -190,7 +222,11 @@ function goBack(): void {
 function deliver(frame: string): void {
   busy = 1;
   try {
-    blocked = !send(frame);
+    if (WITH_WORDS && kept) {
+      kept.push(frame);
+    } else {
+      blocked = !send(frame);
+    }
   } catch (_) {
     if (WITH_LAB) {
       sendErrors++;
@@ -224,7 +260,7 @@ function sendFrame(): boolean {
   // The notice that stands in the ring's reserve stays until an ack makes room: until then it counts on.
   while (
     chunk &&
-    (chunk.s || index < chunks.length - 1 || bytes <= ringBytesMax) &&
+    (chunk.s || index < chunks.length - 1 || bytes <= ringBytesMax || (WITH_WORDS && kept)) &&
     (index === next ||
       (chunk.a >= at &&
         (WITH_CLOCK ? chunk.a - at < CLOCK_SET_MS : true) &&
@@ -279,7 +315,13 @@ function sendFrame(): boolean {
 }
 
 function transmit(): void {
-  if (!busy && (WITH_SHARED || WITH_STOP ? talking : true)) {
+  if (WITH_WORDS && old[0]) {
+    // First what the boot before left, a frame at a time (docs/protocol.md 5.6).
+    if (!busy && !blocked && !ackTimer && (WITH_SHARED ? talking : true)) {
+      deliver(old[2] as string);
+      arm();
+    }
+  } else if (!busy && (WITH_SHARED || WITH_STOP ? talking : true)) {
     while (!blocked && flying.length < framesAllowed && sendFrame()) {}
   }
 }
@@ -290,7 +332,7 @@ function transmit(): void {
  */
 function ask(): void {
   ackTimer = 0;
-  if (!stopped && (questions-- > 0 || count || chunks.length)) {
+  if (!stopped && (questions-- > 0 || count || chunks.length || (WITH_WORDS && old[0]))) {
     deliver(frameHead(now(), 0) + (WITH_PLAIN ? "]}" : "]"));
     blocked = false;
     ackTimer = setTimeout(ask, ackTimeoutMs);
@@ -394,6 +436,19 @@ function begin(newLevel: number, json: string, time: number): void {
 
 type Print = (...args: unknown[]) => void;
 
+/** The console's own methods, for the modules' consoles. */
+const originalOf: Print[] = WITH_LEVELS ? [] : (0 as never);
+
+/** The least level that goes, by the lease of the module, of all, or the setting (docs/protocol.md 14.1). */
+function leastOf(module: number): number {
+  const lease = leases[module] ?? leases[0];
+  return module === 1 ? 0 : lease ? lease.l : (settings.level ?? 0);
+}
+
+/** Tells of the line that came again, in its place; and prints the agent's own lines where the wire is not the agent's. */
+let unfold: () => void;
+const printInfo = WITH_FOLD || WITH_LEVELS || WITH_WORDS ? console.info : (0 as never);
+
 /** What came to `log` behind its own two arguments. */
 function rest(args: IArguments): unknown[] {
   return [].slice.call(args, 2);
@@ -410,7 +465,11 @@ function log(this: unknown, newLevel: number, print: Print, value: unknown): voi
   try {
     // biome-ignore lint/complexity/noArguments: rest parameters do not exist on Espruino
     const args = arguments;
-    if (WITH_SHARED && settings.shared ? !talking : !(WITH_DIRECT && newLevel > 4)) {
+    if (
+      WITH_SHARED && settings.shared
+        ? !talking
+        : !((WITH_DIRECT || WITH_LEVELS || WITH_FOLD || WITH_WORDS) && newLevel % 10 > 4)
+    ) {
       try {
         if (args.length < 4) {
           print(value);
@@ -421,20 +480,49 @@ function log(this: unknown, newLevel: number, print: Print, value: unknown): voi
     }
     if (inside) {
       reentrant++;
-    } else if (WITH_SHARED || WITH_STOP ? talking : true) {
+    } else if (
+      (WITH_SHARED || WITH_STOP ? talking : true) &&
+      (WITH_LEVELS ? newLevel % 5 >= leastOf((newLevel / 10) | 0) : true)
+    ) {
       let json =
         args.length < 4 && typeof value === "string"
           ? JSON.stringify(value)
-          : format(WITH_DIRECT && newLevel > 4 && value, rest(args));
+          : format(WITH_DIRECT && newLevel % 10 > 4 && value, rest(args));
       if (json.length > lineBytesMax) {
         json = shorten(rest(args).map(show).join(" "), json);
       }
-      const time = now();
-      if (WITH_DIRECT) {
+      let time = now();
+      if (WITH_FOLD) {
+        if (json === foldJson && newLevel === foldKind) {
+          if (!repeats++) {
+            repeatedFrom = time;
+            foldTimer = setTimeout(unfold, settings.foldMs ?? FOLD_MS);
+          }
+          repeatedTo = time;
+          busy = inside;
+          return;
+        }
+        busy = 0;
+        unfold();
+        busy = 1;
+        time = now();
+        foldJson = json.length > FOLD_BYTES_MAX ? "" : json;
+        foldKind = newLevel;
+      }
+      const module = WITH_LEVELS && (modules as string[])[(newLevel / 10) | 0];
+      if (WITH_DIRECT || WITH_LEVELS || WITH_FOLD || WITH_WORDS) {
         newLevel %= 5;
       }
       if (WITH_PLAIN) {
-        json = plainCommand(lastSeq() + 1, json, time, newLevel ? `,"level":"${METHODS[newLevel]}"` : "");
+        json = plainCommand(
+          lastSeq() + 1,
+          json,
+          time,
+          (newLevel ? `,"level":"${METHODS[newLevel]}"` : "") +
+            (WITH_LEVELS && module ? `,"module":${module}` : ""),
+        );
+      } else if (WITH_LEVELS && module) {
+        json = `null,${module},${json}`;
       }
       space -= json.length + LINE_BYTES;
       if (space < 0 || time < last || (WITH_RESERVE && newLevel > 2 !== level > 2)) {
@@ -454,6 +542,81 @@ function log(this: unknown, newLevel: number, print: Print, value: unknown): voi
     }
   } catch (_) {}
   busy = inside;
+}
+
+if (WITH_FOLD) {
+  const showTime = (time: number): string =>
+    time < UTC_MS_MIN ? `${time} ms` : new Date(time).toISOString();
+  unfold = (): void => {
+    const times = repeats;
+    foldJson = "";
+    if (times) {
+      repeats = 0;
+      clearTimeout(foldTimer);
+      log.call(
+        console as never,
+        foldKind % 10 > 4 ? foldKind : foldKind + 5,
+        printInfo,
+        `last line repeated ${times > 1 ? `${times} times` : "once"}, ${showTime(repeatedFrom)}${times > 1 ? ` to ${showTime(repeatedTo)}` : ""}`,
+      );
+    }
+  };
+}
+
+/** The agent's own line. */
+function tell(line: string): void {
+  log.call(console as never, 17, printInfo, line);
+}
+
+/** The place of a module's name among all; -1 where it is one too many. */
+function moduleOf(name: string): number {
+  let json = JSON.stringify(name);
+  while (json.length > MODULE_BYTES - 6) {
+    name = name.substr(0, name.length - 1);
+    json = JSON.stringify(name);
+  }
+  const list = modules as string[];
+  let index = list.indexOf(json);
+  if (index < 0 && list.length < MODULES_MAX) {
+    index = list.length;
+    list.push(json);
+  }
+  return index;
+}
+
+/** A lease begins or ends, and the log says so, here as at the gateway (docs/protocol.md 14.1 to 14.3). */
+function lease(newLeast: number, forMs: number, name: string | undefined): void {
+  const index = name ? moduleOf(name) : 0;
+  const before = leases[index];
+  if (index >= 0 && LEAST[newLeast] && (forMs ? forMs <= LEASE_MS_MAX : before)) {
+    const whose = name ? `level of ${name}` : "level";
+    const end = (): void => {
+      leases[index] = undefined;
+      tell(`${whose} as set`);
+    };
+    if (before) {
+      clearTimeout(before.t);
+    }
+    if (forMs > 0) {
+      leases[index] = { l: newLeast, t: setTimeout(end, forMs) };
+      tell(`${whose} ${LEAST[newLeast]} for ${Math.ceil(forMs / 1000)} s`);
+    } else {
+      end();
+    }
+  } else if (forMs) {
+    badDownlinks++;
+  }
+}
+
+/** A boot before has its answer up to a seq. */
+function forgetOld(oldBoot: unknown, upTo: number): void {
+  while (old[0] === oldBoot && Number(old[1]) <= upTo) {
+    old.splice(0, 3);
+  }
+  if (!old[0]) {
+    save("");
+  }
+  disarm();
 }
 
 /** Somebody is there: full window, shortest timeout, and on a shared wire frames from now on (docs/protocol.md 7.7). */
@@ -494,6 +657,9 @@ function onAck(mark: number, resend: unknown): void {
 }
 
 interface Downlink {
+  readonly level?: number;
+  readonly forMs?: number;
+  readonly module?: string;
   readonly hello?: unknown;
   readonly boot?: unknown;
   readonly ack?: unknown;
@@ -506,7 +672,13 @@ agent.receive = (json: string): void => {
     const down = JSON.parse(json) as Downlink;
     const mark = down.ack;
     const isMine = typeof mark === "number" && mark <= sentSeq && down.boot === boot;
-    if (busy || !(isMine || down.hello)) {
+    if (WITH_LEVELS && !busy && typeof down.level === "number") {
+      lease(down.level, down.forMs as number, down.module);
+    } else if (WITH_WORDS && !busy && old[0] && typeof mark === "number" && down.boot === old[0]) {
+      hear();
+      forgetOld(down.boot, mark);
+      transmit();
+    } else if (busy || !(isMine || down.hello)) {
       badDownlinks++;
     } else {
       if (WITH_CLOCK && down.now && settings.setClock !== false && now() < UTC_MS_MIN) {
@@ -567,11 +739,61 @@ if (WITH_LAB) {
 }
 ["log", "debug", "info", "warn", "error"].forEach((method, index) => {
   const name = method as keyof AgentConsole;
+  if (WITH_LEVELS) {
+    originalOf.push(console[name]);
+  }
   if (WITH_DIRECT) {
     agent[name] = log.bind(0, index + 5, console[name]);
   }
   console[name] = log.bind(0, index, console[name]);
 });
+if (WITH_LEVELS) {
+  agent.module = (name) => {
+    const index = Math.max(0, moduleOf(`${name}`));
+    const made = {} as Record<string, unknown>;
+    METHODS.forEach((method, place) => {
+      made[method] = log.bind(0 as never, 10 * index + place, originalOf[place] as Print);
+    });
+    return made as never;
+  };
+}
+if (WITH_WORDS) {
+  agent.keep = (): void => {
+    if (WITH_FOLD) {
+      unfold();
+    }
+    if (old.join().length > ringBytesMax) {
+      log.call(console as never, 8, printInfo, `what boot ${old[0]} left is given up`);
+      old = [];
+    }
+    const collected: string[] = [];
+    kept = [];
+    goBack();
+    blocked = false;
+    let hasMore = !busy && !(WITH_SHARED && !talking);
+    while (hasMore) {
+      hasMore = sendFrame();
+      if (hasMore) {
+        collected.push(boot, `${nextSeq - 1}`, kept.pop() as string);
+      }
+    }
+    kept = undefined;
+    goBack();
+    if (collected.length) {
+      try {
+        save(old.concat(collected).join("\n"));
+      } catch (_) {}
+    }
+  };
+  try {
+    const left = saved();
+    if (left) {
+      old = left.split("\n");
+    }
+  } catch (_) {}
+}
 if (WITH_SHARED && !talking) {
   ask();
+} else if (WITH_WORDS) {
+  transmit();
 }

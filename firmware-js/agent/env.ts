@@ -87,11 +87,11 @@ export interface AgentSettings {
   readonly windowFrames?: number;
   /** On a shared wire: how long frames go unanswered before the agent prints text again. Needs `lab`. */
   readonly silenceMs?: number;
-  /** Least level that is sent: 0 all, 1 debug, 2 info, 3 warn, 4 error. Needs the build option `levels`. */
+  /** Least level that is sent: 0 all, 1 debug, 2 info, 3 warn, 4 error, 5 nothing. Needs the build option `levels`. */
   readonly level?: number;
   /** False: the gateway's time is not taken over. Needs the build option `clock`. */
   readonly setClock?: boolean;
-  /** How long the same line must repeat before the repeats are told, ms. Needs the build option `fold`. */
+  /** How long repeats of a line are counted before they are told, ms. Needs the build option `fold`. */
   readonly foldMs?: number;
 }
 

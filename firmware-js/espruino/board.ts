@@ -25,7 +25,7 @@ export function bootId(): string {
   let count = 0;
   try {
     const storage = require("Storage");
-    count = 1 + (Number(storage.read(BOOT_FILE)) | 0);
+    count = 1 + ((storage.read(BOOT_FILE) as never) | 0);
     storage.write(BOOT_FILE, `${count}`);
   } catch (_) {}
   return `${count}-${hex32(E.hwRand())}`;
@@ -45,5 +45,10 @@ export function saved(): string | undefined {
 }
 
 export function save(text: string): void {
-  require("Storage").write(TAIL_FILE, text);
+  const storage = require("Storage");
+  if (text) {
+    storage.write(TAIL_FILE, text);
+  } else {
+    storage.erase(TAIL_FILE);
+  }
 }

@@ -21,15 +21,24 @@ interface EspruinoStorage {
   /** Undefined where there is no such file. */
   read(name: string): string | undefined;
   write(name: string, text: string): boolean;
+  erase(name: string): void;
 }
 
 declare const E: {
   /** IEEE 802.3, as in zlib; native. */
   CRC32(text: string): number;
   hwRand(): number;
+  on(event: "errorFlag", action: (flags: readonly string[]) => void): void;
+  /** Before reset, load, save and reboot; not where power is lost or a watchdog bites. */
+  on(event: "kill", action: () => void): void;
+};
+
+declare const process: {
+  on(event: "uncaughtException", action: (error: { readonly stack?: string } | undefined) => void): void;
 };
 
 declare function setTime(seconds: number): void;
 declare function setInterval(action: () => void, delayMs: number): unknown;
+declare function require(name: "ESP8266"): { getResetInfo(): { readonly reason: string } };
 declare function require(name: "Storage"): EspruinoStorage;
 declare function require(name: "MQTT"): { create(server: string, options?: object): EspruinoMqtt };

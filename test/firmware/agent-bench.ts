@@ -31,6 +31,9 @@ export interface BenchOptions {
   readonly send?: (frame: string) => boolean;
   readonly print?: (method: string, args: unknown[]) => void;
   readonly setClock?: (utcMs: number) => void;
+  /** What outlives a reset. */
+  readonly storage?: NonNullable<AgentEnv["storage"]>;
+  readonly program?: AgentProgram;
 }
 
 /** A board in virtual time with the agent on it: what it printed and sent, in order. */
@@ -80,8 +83,9 @@ export class Bench {
         return taken;
       },
       setClock: options.setClock,
+      storage: options.storage,
     };
-    programs[options.wire ?? "compact"](env);
+    (options.program ?? programs[options.wire ?? "compact"])(env);
     if (env.agent === undefined) throw new Error("the agent did not hand itself out");
     this.agent = env.agent;
   }
@@ -107,7 +111,14 @@ export interface Frame {
   readonly cmds: {
     cmd: string;
     id: number;
-    args: { msg: unknown; level?: string; stream?: string; timestamp?: number; uptime?: number };
+    args: {
+      msg: unknown;
+      level?: string;
+      module?: string;
+      stream?: string;
+      timestamp?: number;
+      uptime?: number;
+    };
   }[];
 }
 
