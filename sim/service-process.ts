@@ -15,6 +15,7 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 /** Chunks and segments so small that a run of a few hundred entries crosses every border. */
 const TINY: Partial<ChunkedStoreOptions> = {
+  maintenanceMs: 0,
   sealBytes: 4000,
   chunkEntriesMax: 8,
   chunkBytesMax: 800,
@@ -164,8 +165,11 @@ export class ServiceProcess {
         counters: this.counters,
         log: silentLog,
         compressor: noCompressor,
+        compactCompressor: noCompressor,
         newSecret: (size) => this.#random.bytes(size),
         yieldTurn: () => Promise.resolve(),
+        rest: () => Promise.resolve(),
+        timers: this.#time,
         onFailure,
       },
       this.#options,

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CounterTable } from "../../host/counters.ts";
-import { systemClock } from "../../host/system-clock.ts";
+import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { systemRandom } from "../../host/system-random.ts";
 import type { ChunkedStore } from "../../service/store/chunked-store.ts";
 import { openStore } from "../../service/store/open-store.ts";
@@ -75,7 +75,7 @@ console.log(
 
 function open(dir: string, fresh = true): Promise<ChunkedStore> {
   if (fresh) rmSync(dir, { recursive: true, force: true });
-  return openStore({ dir, clock: systemClock, random: systemRandom, counters, log });
+  return openStore({ dir, clock: systemClock, timers: systemTimers, random: systemRandom, counters, log });
 }
 
 async function appendAll(

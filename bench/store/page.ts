@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CounterTable } from "../../host/counters.ts";
-import { systemClock } from "../../host/system-clock.ts";
+import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { systemRandom } from "../../host/system-random.ts";
 import { openStore } from "../../service/store/open-store.ts";
 import { makeEntries, readLines } from "./corpus.ts";
@@ -28,7 +28,14 @@ const lines = readLines(values.corpus);
 const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 rmSync(values.dir, { recursive: true, force: true });
 const counters = new CounterTable();
-let store = await openStore({ dir: values.dir, clock: systemClock, random: systemRandom, counters, log });
+let store = await openStore({
+  dir: values.dir,
+  clock: systemClock,
+  timers: systemTimers,
+  random: systemRandom,
+  counters,
+  log,
+});
 const project = "default";
 const ids: string[] = [];
 let entryCount = 0;
@@ -43,7 +50,14 @@ for (const size of values.sizes.split(",").map(Number)) {
   await store.seal();
   await store.close();
   const openStart = performance.now();
-  store = await openStore({ dir: values.dir, clock: systemClock, random: systemRandom, counters, log });
+  store = await openStore({
+    dir: values.dir,
+    clock: systemClock,
+    timers: systemTimers,
+    random: systemRandom,
+    counters,
+    log,
+  });
   const openMs = performance.now() - openStart;
   const asPages = {
     "source, random place": (): Promise<unknown> =>

@@ -16,6 +16,7 @@ export const ValueKind = {
   State: 12,
   Source: 13,
   Deletion: 14,
+  CompactChunk: 15,
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 

@@ -16,12 +16,13 @@ import {
   type TimeQuery,
   UnknownToken,
 } from "./log-store.ts";
+import { Maintenance } from "./maintenance.ts";
 import { Memtable } from "./memtable.ts";
 import { sourcesOf } from "./place-walk.ts";
 import { openCore } from "./recovery.ts";
 import { SealAborted, Sealer } from "./sealer.ts";
 import { type Project, summaryOf } from "./source-state.ts";
-import { type ChunkedStoreOptions, OPTIONS_DEFAULT, type StoreCore, type StoreDeps } from "./store-core.ts";
+import { type ChunkedStoreOptions, optionsOf, type StoreCore, type StoreDeps } from "./store-core.ts";
 import { logName } from "./store-state.ts";
 import { statusOf } from "./store-status.ts";
 import { TimeReader } from "./time-reader.ts";
@@ -38,6 +39,7 @@ export class ChunkedStore implements LogStore {
   readonly #lister: Lister;
   readonly #timeReader: TimeReader;
   readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #maintenance: Maintenance;
   #sealer: Sealer | undefined;
   #sealing: Promise<void> | undefined;
   #sealWanted = false;
@@ -51,6 +53,9 @@ export class ChunkedStore implements LogStore {
     });
     this.#lister = new Lister(core);
     this.#timeReader = new TimeReader(core);
+    this.#maintenance = new Maintenance(core, this.#committer, { sealOld: () => this.#sealOld() });
+    core.damages.start(core, this.#committer);
+    this.#maintenance.start();
   }
 
   /** @throws StoreUnavailable where what is on the disk cannot be used. */
@@ -58,7 +63,7 @@ export class ChunkedStore implements LogStore {
     deps: StoreDeps & { newSecret: (size: number) => Uint8Array },
     options: Partial<ChunkedStoreOptions> = {},
   ): Promise<ChunkedStore> {
-    const core = await openCore(deps, { ...OPTIONS_DEFAULT, ...options });
+    const core = await openCore(deps, optionsOf(options));
     return new ChunkedStore(core);
   }
 
@@ -155,6 +160,13 @@ export class ChunkedStore implements LogStore {
     this.#core.health.assertUsable();
   }
 
+  /** One round of retention and compaction, which otherwise come by themselves. */
+  async maintain(): Promise<void> {
+    this.#assertOpen();
+    await this.#maintenance.run();
+    this.#core.health.assertUsable();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -162,6 +174,8 @@ export class ChunkedStore implements LogStore {
 
   async #close(): Promise<void> {
     const core = this.#core;
+    await this.#maintenance.stop();
+    await core.damages.settled();
     await this.#committer.settled();
     this.#sealer?.abort();
     core.health.closed();
@@ -256,6 +270,13 @@ export class ChunkedStore implements LogStore {
     this.#sealing = this.#runSeal(this.#sealer, core.frozen);
   }
 
+  /** Unsealed entries are part of no segment, so that retention by age could not reach them. */
+  async #sealOld(): Promise<void> {
+    const { active, options, deps } = this.#core;
+    if (options.keepMs === undefined || active.entryCount === 0) return;
+    if (deps.clock.wallMs() - active.oldestMs >= options.segmentMsMax) await this.seal();
+  }
+
   async #runSeal(sealer: Sealer, table: Memtable): Promise<void> {
     try {
       await this.#core.changes.run("", () => sealer.seal(table));
@@ -264,6 +285,7 @@ export class ChunkedStore implements LogStore {
     } finally {
       this.#sealing = undefined;
       this.#sealer = undefined;
+      this.#maintenance.poke();
     }
   }
 }

@@ -11,17 +11,24 @@ export interface Compressor {
  * Brotli at quality 2 makes log lines a twelfth smaller than deflate at level 3 in the same time, and expands them a third
  * faster. The asynchronous calls cost a quarter more CPU a chunk than the chunk itself.
  */
-const PARAMS = {
-  [constants.BROTLI_PARAM_QUALITY]: 2,
-  [constants.BROTLI_PARAM_LGWIN]: 16,
-  [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_GENERIC,
-};
+export const brotliCompressor: Compressor = brotli(2, 16);
+/** Smaller again, for three times the time. */
+export const compactBrotliCompressor: Compressor = brotli(5, 18);
 
-export const brotliCompressor: Compressor = {
-  compress: (bytes) => brotliCompressSync(bytes, { params: PARAMS, chunkSize: Math.max(64, bytes.length) }),
-  expand: (bytes, sizeBytes) => {
-    const result = brotliDecompressSync(bytes, { maxOutputLength: sizeBytes, chunkSize: sizeBytes + 64 });
-    if (result.length !== sizeBytes) throw new RangeError("a compressed value has another size than it says");
-    return result;
-  },
-};
+function brotli(quality: number, windowBits: number): Compressor {
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: quality,
+    [constants.BROTLI_PARAM_LGWIN]: windowBits,
+    [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_GENERIC,
+  };
+  return {
+    compress: (bytes) => brotliCompressSync(bytes, { params, chunkSize: Math.max(64, bytes.length) }),
+    expand,
+  };
+}
+
+function expand(bytes: Uint8Array, sizeBytes: number): Buffer {
+  const result = brotliDecompressSync(bytes, { maxOutputLength: sizeBytes, chunkSize: sizeBytes + 64 });
+  if (result.length !== sizeBytes) throw new RangeError("a compressed value has another size than it says");
+  return result;
+}

@@ -49,6 +49,10 @@ export class Deletions {
     return this.#bySource.get(sourceNumber);
   }
 
+  sourceNumbers(): Iterable<number> {
+    return this.#bySource.keys();
+  }
+
   /** True where a segment may hold something that was deleted. */
   reach(firstPosition: number): boolean {
     for (const deletions of this.#bySource.values()) if (deletions.highest >= firstPosition) return true;

@@ -90,6 +90,18 @@ export class MemoryKvSpace implements KvSpace {
 
   async close(): Promise<void> {}
 
+  /** What is durable now, as a space of its own. */
+  copy(): MemoryKvSpace {
+    const copy = new MemoryKvSpace(this.#random, this.#syncDelay);
+    for (const [name, disk] of this.#disks) {
+      const own = new MemoryDisk();
+      own.sortedKeys = undefined;
+      for (const [key, value] of disk.values) own.values.set(key, copyOf(value));
+      copy.#disks.set(name, own);
+    }
+    return copy;
+  }
+
   /** The power goes: handles die, and of the commits under way some first ones may have reached the disk. */
   crash(): void {
     this.#life++;

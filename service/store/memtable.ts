@@ -69,6 +69,7 @@ export class Memtable {
   #rowCount = 0;
   #valueBytes = 0;
   lastPosition = 0;
+  #oldestMs: number | undefined;
   readonly #row = new RowView();
 
   get entryCount(): number {
@@ -78,6 +79,15 @@ export class Memtable {
   /** Memory it takes, about. */
   get bytes(): number {
     return this.#valueBytes + this.#rowCount * ROW_OVERHEAD_BYTES;
+  }
+
+  /** When its first entry was received, UTC ms. */
+  get oldestMs(): number {
+    if (this.#oldestMs === undefined && this.#rowCount > 0) {
+      this.readRow(0, this.#row);
+      this.#oldestMs = this.#row.received;
+    }
+    return this.#oldestMs ?? Number.MAX_SAFE_INTEGER;
   }
 
   /** Position before its first entry. */

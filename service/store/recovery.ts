@@ -2,6 +2,7 @@ import { STREAM_LOSS } from "../../protocol/entry.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { type Batch, type BatchSource, readBatch } from "./batch-record.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
+import { DamageReporter } from "./damage-reporter.ts";
 import { Deletions } from "./deletions.ts";
 import { clockOfCode, RowView } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
@@ -57,6 +58,7 @@ export async function openCore(
     }
     segments.push({ state: segment, kv: await space.open(segmentName(segment.number)) });
   }
+  const damages = new DamageReporter();
   const core: StoreCore = {
     deps,
     options,
@@ -64,7 +66,7 @@ export async function openCore(
     sources: new SourceTable({ head, counters: deps.counters, secret }, state, options),
     spools: new SpoolPositions(deps.counters),
     segments,
-    reader: new SegmentReader({ ...deps, segments }, options),
+    reader: new SegmentReader({ ...deps, segments, damages }, options),
     sealedPosition: state.sealedPosition,
     lastPosition: state.sealedPosition,
     active: new Memtable(),
@@ -72,6 +74,8 @@ export async function openCore(
     deletions: new Deletions(),
     changes: new KeyedQueue(),
     gate: new ReaderGate(),
+    damages,
+    nextSegmentNumber: Math.max(0, ...state.segments.map(({ number }) => number)) + 1,
     nextLogNumber: 1,
     health: new StoreHealth(deps.onFailure),
   };

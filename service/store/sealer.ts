@@ -6,7 +6,7 @@ import { INDEX_ROW_ENTRIES_MAX, ProjectIndexBuilder, sealIndexRow } from "./proj
 import type { Segment } from "./segment-reader.ts";
 import { filledState, SegmentWriter } from "./segment-writer.ts";
 import type { Project, SourceState } from "./source-state.ts";
-import { nextSegmentNumber, stateChange } from "./state-change.ts";
+import { stateChange } from "./state-change.ts";
 import type { StoreCore } from "./store-core.ts";
 import { projectIndexKey } from "./store-keys.ts";
 import { emptySegment, segmentName } from "./store-state.ts";
@@ -85,7 +85,7 @@ export class Sealer {
       newest.state.bytes < segmentBytesMax &&
       wallMs - newest.state.created < segmentMsMax;
     if (isOpen) return newest;
-    const number = nextSegmentNumber(core);
+    const number = core.nextSegmentNumber++;
     const segment: Segment = {
       kv: await core.deps.space.open(segmentName(number)),
       state: emptySegment(number, core.sealedPosition, wallMs),

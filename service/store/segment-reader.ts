@@ -1,11 +1,21 @@
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
+import { readChunkHead } from "./chunk-head.ts";
 import { type ChunkPlace, readPlace } from "./chunk-place.ts";
-import { OpenChunk, readChunkHead } from "./chunk-record.ts";
 import type { Compressor } from "./compressor.ts";
+import type { DamageReporter } from "./damage-reporter.ts";
+import { OpenChunk } from "./open-chunk.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
 import { type IndexRow, readIndexRow } from "./project-index.ts";
-import { chunkKeys, type KeyRange, lastPositionOfKey, packKey, projectIndexKeys } from "./store-keys.ts";
+import {
+  chunkKeys,
+  chunkKeysAll,
+  type KeyRange,
+  lastPositionOfKey,
+  numberOfKey,
+  packKey,
+  projectIndexKeys,
+} from "./store-keys.ts";
 import type { SegmentState } from "./store-state.ts";
 
 /** An open engine of sealed entries. */
@@ -42,20 +52,27 @@ export interface ChunkRange {
   readonly limit: number;
 }
 
+interface SegmentReaderDeps {
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+  readonly compressor: Compressor;
+  readonly damages: DamageReporter;
+}
+
 /** Damaged values remembered so as not to be counted again; past it they are forgotten and may count twice. */
 const KNOWN_DAMAGES_MAX = 10_000;
 
 /** Reads chunks and the project index across segments. Nothing past `through` is seen: a seal under way is not there yet. */
 export class SegmentReader {
   readonly #segments: readonly Segment[];
-  readonly #deps: { readonly counters: Counters; readonly log: ProcessLog; readonly compressor: Compressor };
+  readonly #deps: SegmentReaderDeps;
   readonly #openChunks = new Map<string, OpenChunk>();
   readonly #openBytesMax: number;
   readonly #known = new Set<string>();
   #openBytes = 0;
 
   constructor(
-    deps: { segments: readonly Segment[]; counters: Counters; log: ProcessLog; compressor: Compressor },
+    deps: SegmentReaderDeps & { readonly segments: readonly Segment[] },
     options: { openChunkBytesMax: number },
   ) {
     this.#segments = deps.segments;
@@ -114,6 +131,34 @@ export class SegmentReader {
     return found;
   }
 
+  /** Up to `limit` chunks of one segment, of all sources, after a key; a damaged one is among them, without content. */
+  chunksOfSegment(
+    segment: Segment,
+    afterKey: Uint8Array | undefined,
+    limit: number,
+  ): { readonly chunks: FoundChunk[]; readonly lastKey: Uint8Array | undefined } {
+    const all = chunkKeysAll();
+    const start = afterKey === undefined ? all.start : Buffer.concat([afterKey, Buffer.of(0)]);
+    const chunks: FoundChunk[] = [];
+    let lastKey: Uint8Array | undefined;
+    for (const { key, value } of segment.kv.range({ start, end: all.end, limit })) {
+      chunks.push(this.#place(numberOfKey(key), segment, key, value));
+      lastKey = key;
+    }
+    return { chunks, lastKey };
+  }
+
+  /** Chunks of a source in one segment that begin at or before a position. */
+  chunksOfSource(segment: Segment, sourceNumber: number, through: number): FoundChunk[] {
+    const found: FoundChunk[] = [];
+    for (const { key, value } of segment.kv.range(chunkKeys(sourceNumber, 0, segment.state.last))) {
+      const chunk = this.#place(sourceNumber, segment, key, value);
+      found.push(chunk);
+      if ((chunk.content?.firstPosition ?? 0) > through) break;
+    }
+    return found;
+  }
+
   /** Forgets expanded chunks: the segments have changed. */
   forget(): void {
     this.#openChunks.clear();
@@ -157,11 +202,8 @@ export class SegmentReader {
       this.#openChunks.set(name, known);
       return known;
     }
-    const chunk = this.#read(segment, place);
-    if (chunk === undefined) {
-      this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition });
-      return undefined;
-    }
+    const chunk = this.read({ sourceNumber, segment, lastPosition, content: place });
+    if (chunk === undefined) return undefined;
     this.#openChunks.set(name, chunk);
     this.#openBytes += chunk.bytes;
     for (const [oldName, old] of this.#openChunks) {
@@ -169,6 +211,14 @@ export class SegmentReader {
       this.#openChunks.delete(oldName);
       this.#openBytes -= old.bytes;
     }
+    return chunk;
+  }
+
+  /** The chunk expanded, and not kept. */
+  read({ sourceNumber, segment, lastPosition, content: place }: FoundChunk): OpenChunk | undefined {
+    if (place === undefined) return undefined;
+    const chunk = this.#read(segment, place);
+    if (chunk === undefined) this.#chunkDamaged(sourceNumber, segment, lastPosition, place);
     return chunk;
   }
 
@@ -213,8 +263,7 @@ export class SegmentReader {
   #place(sourceNumber: number, segment: Segment, key: Uint8Array, value: Uint8Array): FoundChunk {
     const lastPosition = lastPositionOfKey(key);
     const content = readPlace(value, lastPosition);
-    if (content === undefined)
-      this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition });
+    if (content === undefined) this.#chunkDamaged(sourceNumber, segment, lastPosition, undefined);
     return { sourceNumber, segment, lastPosition, content };
   }
 
@@ -227,14 +276,26 @@ export class SegmentReader {
     return { lastPosition, content };
   }
 
-  /** Counts and logs a damaged value once, however often it is met. */
-  #damaged(counter: string, fields: { source?: number; project?: number; lastPosition: number }): void {
+  #chunkDamaged(
+    sourceNumber: number,
+    segment: Segment,
+    lastPosition: number,
+    place: ChunkPlace | undefined,
+  ): void {
+    if (!this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition })) return;
+    const segmentNumber = segment.state.number;
+    this.#deps.damages.add({ segmentNumber, sourceNumber, lastPosition, place });
+  }
+
+  /** Counts and logs a damaged value once, however often it is met; false where it was met before. */
+  #damaged(counter: string, fields: { source?: number; project?: number; lastPosition: number }): boolean {
     const name = `${counter}:${JSON.stringify(fields)}`;
-    if (this.#known.has(name)) return;
+    if (this.#known.has(name)) return false;
     if (this.#known.size >= KNOWN_DAMAGES_MAX) this.#known.clear();
     this.#known.add(name);
     this.#deps.counters.add(counter);
     this.#deps.log.error(fields, "a stored value is damaged; what it held is left out");
+    return true;
   }
 }
 

@@ -14,7 +14,16 @@ import {
   type StoredSource,
 } from "./source-state.ts";
 import { NAME_BYTES_MAX } from "./storable.ts";
-import { markKey, namedOfKey, projectKey, sourceKey, sourceKeys } from "./store-keys.ts";
+import {
+  markKey,
+  namedOfKey,
+  nameOfKey,
+  projectKey,
+  projectKeysAll,
+  sourceKey,
+  sourceKeys,
+  sourceKeysAll,
+} from "./store-keys.ts";
 
 export interface SourceTableOptions {
   /** Sources kept in memory beside those with unsealed entries; about 500 bytes each. */
@@ -29,6 +38,11 @@ interface ProjectEntry {
   older: Map<string, SourceState>;
 }
 
+interface SourceName {
+  readonly project: string;
+  readonly src: string;
+}
+
 /** Boots of one source whose marks stay in memory once they are written. */
 const CACHED_BOOTS_MAX = 4;
 
@@ -40,6 +54,7 @@ export class SourceTable {
   readonly #options: SourceTableOptions;
   readonly #projects = new Map<string, ProjectEntry>();
   #recentCount = 0;
+  #namesByNumber: Map<number, SourceName> | undefined;
   nextSourceNumber: number;
   nextProjectNumber: number;
 
@@ -78,6 +93,9 @@ export class SourceTable {
     const name = source.project.name;
     const entry = this.#findProject(name) ?? this.#addProject(name, source.project.number);
     const state = this.#findSource(entry, source.src) ?? this.#addSource(entry, source.src, source.number);
+    // The head may have rows of sources that its state does not count yet.
+    this.nextProjectNumber = Math.max(this.nextProjectNumber, source.project.number + 1);
+    this.nextSourceNumber = Math.max(this.nextSourceNumber, source.number + 1);
     if (state.number !== source.number) throw new Error("the log and the head disagree on a source's number");
     return state;
   }
@@ -134,6 +152,38 @@ export class SourceTable {
   /** The changes of these sources are durable: marks beyond the latest few boots need not stay in memory. */
   written(sources: Iterable<SourceState>): void {
     for (const source of sources) source.forgetMarks(CACHED_BOOTS_MAX);
+  }
+
+  /** The source of a number. The head's rows are walked, once for many. */
+  findByNumber(number: number): SourceState | undefined {
+    let names = this.#namesByNumber;
+    if (names?.get(number) === undefined) {
+      names = this.#readNames();
+      this.#namesByNumber = names;
+    }
+    const name = names.get(number);
+    return name && this.find(name.project, name.src);
+  }
+
+  /** Lets go of what `findByNumber` needed. */
+  forgetNumbers(): void {
+    this.#namesByNumber = undefined;
+  }
+
+  #readNames(): Map<number, SourceName> {
+    const projects = new Map<number, string>();
+    for (const { key, value } of this.#head.range(projectKeysAll())) {
+      const number = decodeProject(value);
+      if (number !== undefined) projects.set(number, nameOfKey(key));
+    }
+    const names = new Map<number, SourceName>();
+    for (const { key, value } of this.#head.range(sourceKeysAll())) {
+      const { number: projectNumber, name: src } = namedOfKey(key);
+      const project = projects.get(projectNumber);
+      const known = decodeSource(value);
+      if (project !== undefined && known !== undefined) names.set(known.number, { project, src });
+    }
+    return names;
   }
 
   /** Up to `limit` sources that the head has after the one named, in the order of their keys; new objects, as of the head. */

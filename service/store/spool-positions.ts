@@ -4,7 +4,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { SpoolPosition } from "./log-store.ts";
 import type { KvChange, OrderedKv } from "./ordered-kv.ts";
-import { spoolKey, spoolKeys, spoolOfKey } from "./store-keys.ts";
+import { nameOfKey, spoolKey, spoolKeys } from "./store-keys.ts";
 
 /**
  * How far the spools of gateways have come. A position is written to the log in the transaction of its entries, and to the head
@@ -38,7 +38,7 @@ export class SpoolPositions {
     for (const { key, value } of kv.range(spoolKeys())) {
       const bytes = openValue(ValueKind.SpoolPosition, value);
       if (bytes === undefined) this.#counters.add("store_corrupt_spool_positions_total");
-      else this.#raise(spoolOfKey(key), new ByteReader(bytes, CHECKED_HEAD_BYTES).varint());
+      else this.#raise(nameOfKey(key), new ByteReader(bytes, CHECKED_HEAD_BYTES).varint());
     }
   }
 

@@ -12,8 +12,3 @@ export function stateChange(
   const state = { sealedPosition, segments, sealing, nextSourceNumber, nextProjectNumber };
   return { type: "put", key: STATE_KEY, value: encodeState(state) };
 }
-
-/** Numbers are not used again: an engine that no state names is one that was being made at a crash. */
-export function nextSegmentNumber(core: StoreCore): number {
-  return Math.max(0, ...core.segments.map(({ state }) => state.number)) + 1;
-}

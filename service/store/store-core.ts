@@ -1,8 +1,9 @@
-import type { Clock } from "../../host/clock.ts";
+import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { KeyedQueue } from "../keyed-queue.ts";
 import type { Compressor } from "./compressor.ts";
+import type { DamageReporter } from "./damage-reporter.ts";
 import type { Deletions } from "./deletions.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { Memtable } from "./memtable.ts";
@@ -19,8 +20,13 @@ export interface StoreDeps {
   readonly counters: Counters;
   readonly log: ProcessLog;
   readonly compressor: Compressor;
+  /** Of compact chunks, which are made once and at leisure; what it makes, `compressor` expands. */
+  readonly compactCompressor: Compressor;
   /** Lets other work of the process have a turn. */
   readonly yieldTurn: () => Promise<void>;
+  /** Lets other work go first for some time: what is in no hurry rests between its turns. */
+  readonly rest: () => Promise<void>;
+  readonly timers: Timers;
   /** Called once when the store fails for good: the process should stop and be started again. */
   readonly onFailure?: (error: StoreUnavailable) => void;
 }
@@ -38,6 +44,15 @@ export interface ChunkedStoreOptions {
   readonly segmentMsMax: number;
   /** Entries of one transaction at most; one append() call is never divided. */
   readonly groupEntriesMax: number;
+  /** Entries, and characters of their messages, of a compact chunk at most, about. */
+  readonly compactEntriesMax: number;
+  readonly compactCharactersMax: number;
+  /** Entries received longer ago than this go, ms; kept for good where absent. */
+  readonly keepMs: number | undefined;
+  /** Where the store takes more than this, the oldest entries go; no limit where absent. */
+  readonly keepBytes: number | undefined;
+  /** How often retention and compaction are looked after, ms; 0 is never but by `maintain()`. */
+  readonly maintenanceMs: number;
   /** Characters of `msg` in one transaction at most, likewise. */
   readonly groupCharactersMax: number;
   /** Entries that may wait for the disk; past it append() throws StoreBusy. */
@@ -56,12 +71,32 @@ export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
   segmentBytesMax: 256 << 20,
   segmentMsMax: 7 * 86_400_000,
   groupEntriesMax: 4096,
+  compactEntriesMax: 1024,
+  compactCharactersMax: 256 << 10,
+  keepMs: undefined,
+  keepBytes: undefined,
+  maintenanceMs: 60_000,
   groupCharactersMax: 4 << 20,
   queueEntriesMax: 100_000,
   queueCharactersMax: 64 << 20,
   cachedSourcesMax: 20_000,
   openChunkBytesMax: 16 << 20,
 };
+
+/** Shares of what is kept that go at a time: retention removes whole segments. */
+const SEGMENTS_KEPT_MIN = 8;
+
+/** The defaults where nothing is said; segments no larger and no longer than retention needs them. */
+export function optionsOf(given: Partial<ChunkedStoreOptions>): ChunkedStoreOptions {
+  const options = { ...OPTIONS_DEFAULT, ...given };
+  const { keepMs = Number.POSITIVE_INFINITY, keepBytes = Number.POSITIVE_INFINITY } = options;
+  return {
+    ...options,
+    segmentMsMax: Math.min(options.segmentMsMax, keepMs / SEGMENTS_KEPT_MIN),
+    segmentBytesMax: Math.min(options.segmentBytesMax, keepBytes / SEGMENTS_KEPT_MIN),
+    sealBytes: Math.min(options.sealBytes, keepBytes / SEGMENTS_KEPT_MIN),
+  };
+}
 
 /** The state that the parts of one open store share. */
 export interface StoreCore {
@@ -85,6 +120,8 @@ export interface StoreCore {
   /** What changes the state or the segments waits here for its turn. */
   readonly changes: KeyedQueue;
   readonly gate: ReaderGate;
+  readonly damages: DamageReporter;
+  nextSegmentNumber: number;
   readonly health: StoreHealth;
 }
 

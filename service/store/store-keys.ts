@@ -75,8 +75,8 @@ export function spoolKeys(): KeyRange {
   return { start: Buffer.of(Prefix.Spool), end: Buffer.of(Prefix.Spool + 1) };
 }
 
-/** The name in a key of `spoolKeys`. */
-export function spoolOfKey(key: Uint8Array): string {
+/** The name in a key of `spoolKeys`, or of `projectKeysAll`. */
+export function nameOfKey(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.length).toString("utf8", 1);
 }
 
@@ -124,6 +124,34 @@ export function chunkKeys(sourceNumber: number, first: number, last: number): Ke
 
 export function projectIndexKeys(projectNumber: number, first: number, last: number): KeyRange {
   return { start: projectIndexKey(projectNumber, first), end: projectIndexKey(projectNumber, last + 1) };
+}
+
+/** Every chunk of an engine. */
+export function chunkKeysAll(): KeyRange {
+  return { start: Buffer.of(Prefix.Chunk), end: Buffer.of(Prefix.Chunk + 1) };
+}
+
+/** Every row of an engine's project index. */
+export function projectIndexKeysAll(): KeyRange {
+  return { start: Buffer.of(Prefix.ProjectIndex), end: Buffer.of(Prefix.ProjectIndex + 1) };
+}
+
+/** Every source of every project. */
+export function sourceKeysAll(): KeyRange {
+  return { start: Buffer.of(Prefix.Source), end: Buffer.of(Prefix.Source + 1) };
+}
+
+export function projectKeysAll(): KeyRange {
+  return { start: Buffer.of(Prefix.Project), end: Buffer.of(Prefix.Project + 1) };
+}
+
+export function markKeysAll(): KeyRange {
+  return { start: Buffer.of(Prefix.Mark), end: Buffer.of(Prefix.Mark + 1) };
+}
+
+/** The number in a key that begins with one. */
+export function numberOfKey(key: Uint8Array): number {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).readUInt32BE(1);
 }
 
 export function batchOfKey(key: Uint8Array): { readonly firstPosition: number; readonly entryCount: number } {

@@ -14,7 +14,10 @@ export async function statusOf(core: StoreCore): Promise<StoreStatus> {
     diskBytes,
     entryCount: sealedEntries + unsealedEntries,
     ...(oldest !== undefined && { oldestMs: oldest.created }),
+    ...(core.options.keepMs !== undefined && { keepMs: core.options.keepMs }),
+    ...(core.options.keepBytes !== undefined && { keepBytes: core.options.keepBytes }),
     details: {
+      firstPosition: oldest?.first ?? core.sealedPosition + 1,
       segments: core.segments.length,
       compactSegments: core.segments.filter(({ state }) => state.isCompact).length,
       sealedEntries,

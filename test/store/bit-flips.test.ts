@@ -52,12 +52,13 @@ describe("a bit that turned over in a stored value", () => {
     for (const { name, key, bytes } of values) {
       for (let at = 0; at < bytes; at += 1 + random.below(bytes < 40 ? 8 : 60)) {
         const bit = at * 8 + random.below(8);
-        space.flipBit(name, key, bit);
+        const damaged = space.copy();
+        damaged.flipBit(name, key, bit);
         const counters = new CounterTable();
         const where = `${name} ${JSON.stringify(key)} bit ${bit}`;
         try {
-          const store = await openMemoryStore(space, SEED, { counters });
-          const listed = await everything(store);
+          const store = await openMemoryStore(damaged, SEED, { counters });
+          const listed = (await everything(store)).filter(({ msg }) => !msg.includes('"where":"service"'));
           for (const one of listed) expect(one, where).toStrictEqual(stored.get(one.id));
           expect(
             Object.keys(counters.values()).some((counter) => counter.startsWith("store_corrupt_")),
@@ -69,7 +70,6 @@ describe("a bit that turned over in a stored value", () => {
           if (!(error instanceof StoreUnavailable)) throw error;
           refused++;
         }
-        space.flipBit(name, key, bit);
       }
     }
     expect(left).toBeGreaterThan(50);

@@ -9,6 +9,7 @@ import { listAll } from "../conformance/store-driver.ts";
 import { memorySpace, openMemoryStore, SeededRandom, TINY } from "./store-drivers.ts";
 import { StoreModel, withoutId } from "./store-model.ts";
 
+const RUNS = Number(process.env.STORE_RUNS ?? 150);
 const PROJECTS = ["p", "q"];
 const SOURCES = ["a", "b", "c", "d", "e", "f"];
 const BOOTS = ["b1", "b2"];
@@ -58,7 +59,7 @@ type Step =
       readonly src: string;
       readonly stream: string | undefined;
     }
-  | { readonly do: "seal" | "reopen" | "crash" | "fail" | "pause" };
+  | { readonly do: "seal" | "maintain" | "reopen" | "crash" | "fail" | "pause" };
 
 const aStep: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -86,6 +87,7 @@ const aStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constantFrom(
         "seal" as const,
+        "maintain" as const,
         "reopen" as const,
         "crash" as const,
         "fail" as const,
@@ -115,6 +117,7 @@ class Run {
   /** Appends and the deletion under way; one whose answer was a failure is in doubt too. */
   #appending: Promise<unknown>[] = [];
   #deleting: Promise<unknown> = Promise.resolve();
+  #maintaining: Promise<unknown> = Promise.resolve();
   #deletion: (Step & { do: "delete" }) | undefined;
 
   private constructor(seed: number, space: MemoryKvSpace, store: ChunkedStore) {
@@ -142,6 +145,7 @@ class Run {
       await this.#deleting;
       this.#deleting = this.#delete(step);
     } else if (step.do === "seal") await this.#tolerated(() => this.store.seal());
+    else if (step.do === "maintain") this.#maintaining = this.#tolerated(() => this.store.maintain());
     else if (step.do === "reopen") await this.#reopen();
     else if (step.do === "crash") await this.#crash();
     else if (step.do === "pause") for (let turn = this.#random.below(40); turn > 0; turn--) await undefined;
@@ -215,6 +219,7 @@ class Run {
 
   /** Brings the model up to what the store holds: every acked call is there, and of the others whole transactions in order. */
   async settle(): Promise<void> {
+    await this.#maintaining;
     await this.#deleting;
     if (this.#deletion !== undefined) {
       // All or nothing.
@@ -288,23 +293,29 @@ class Run {
 }
 
 describe("a chunked store", () => {
-  it("agrees with the plainest model through appends, seals, closings, crashes, failed syncs and crashed recoveries", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(aStep, { maxLength: 40 }), fc.nat(), async (steps, seed) => {
-        const run = await Run.start(seed);
-        for (const step of steps) await run.take(step);
-        await run.take({ do: "crash" });
-        await run.check();
-        await run.take({ do: "reopen" });
-        await run.check();
-        await run.store.seal();
-        await run.check();
-        expect(run.counters.values()).toEqual({});
-        await run.store.close();
-      }),
-      { numRuns: Number(process.env.STORE_RUNS ?? 150) },
-    );
-  });
+  it(
+    "agrees with the plainest model through appends, seals, closings, crashes, failed syncs and crashed recoveries",
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(aStep, { maxLength: 40 }), fc.nat(), async (steps, seed) => {
+          const run = await Run.start(seed);
+          for (const step of steps) await run.take(step);
+          await run.take({ do: "crash" });
+          await run.check();
+          await run.take({ do: "reopen" });
+          await run.check();
+          await run.store.seal();
+          await run.check();
+          await run.store.maintain();
+          await run.check();
+          expect(run.counters.values()).toEqual({});
+          await run.store.close();
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    10_000 + RUNS * 200,
+  );
 
   it("opened twice, or opened, crashed and opened again, is the same", async () => {
     const run = await Run.start(7);

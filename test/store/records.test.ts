@@ -6,11 +6,16 @@ import { BootMark, GAPS_MAX } from "../../service/store/boot-mark.ts";
 import { ByteReader, MalformedRecord } from "../../service/store/byte-reader.ts";
 import { ByteWriter } from "../../service/store/byte-writer.ts";
 import { openValue, sealValue, ValueKind } from "../../service/store/checked-value.ts";
-import { ChunkBuilder, OpenChunk, readChunkHead, sealChunk } from "../../service/store/chunk-record.ts";
+import { readChunkHead } from "../../service/store/chunk-head.ts";
+import { ChunkBuilder, sealChunk } from "../../service/store/chunk-record.ts";
+import { CompactChunkBuilder } from "../../service/store/compact-chunk.ts";
 import { brotliCompressor } from "../../service/store/compressor.ts";
 import { IdMaker } from "../../service/store/entry-id.ts";
 import { RowView } from "../../service/store/entry-record.ts";
 import { messageOf } from "../../service/store/memtable.ts";
+import { readNumbers, writeNumbers } from "../../service/store/number-column.ts";
+import { OpenChunk } from "../../service/store/open-chunk.ts";
+import { TemplateBuilder, TemplateReader } from "../../service/store/template-column.ts";
 
 const SECRET = Buffer.alloc(32, 7);
 const anEdge = fc.oneof(
@@ -161,6 +166,7 @@ describe("batches and chunks", () => {
   it("give back every field of every entry, in ASCII and beyond", () => {
     const builder = new BatchBuilder<typeof source>();
     const chunks = new ChunkBuilder();
+    const compacts = new CompactChunkBuilder();
     fc.assert(
       fc.property(fc.array(anEntry, { minLength: 1, maxLength: 20 }), (entries) => {
         for (const entry of entries) builder.add(source, entry);
@@ -183,6 +189,60 @@ describe("batches and chunks", () => {
         expect(back).toStrictEqual(
           entries.map((entry, index) => ({ ...entry, id: ids.make(100 + 2 * index) })),
         );
+        for (const index of entries.keys()) compacts.add(chunk, index);
+        const compact = readChunkHead(sealChunk(compacts.finish("p", "s"), brotliCompressor));
+        if (compact === undefined) throw new Error("the compact chunk is damaged");
+        const again = new OpenChunk(compact, brotliCompressor);
+        expect(entries.map((_, index) => again.entryAt(index, undefined, ids))).toStrictEqual(back);
+      }),
+    );
+  });
+
+  it("of messages with numbers and words in them come back as they were from a compact chunk", () => {
+    const word = fc.oneof(
+      fc.constantFrom("temp=", " ", "a4:91:b1", "-0.50", "007", "0x3f", "\u0001", "ü1", "\n", "MAC"),
+      fc.nat().map(String),
+      fc.bigInt({ min: 0n, max: 10n ** 20n }).map(String),
+      fc.string({ unit: "grapheme", maxLength: 5 }),
+    );
+    const builder = new TemplateBuilder();
+    const [templates, words] = [new ByteWriter(64), new ByteWriter(64)];
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.array(word, { maxLength: 50 }).map((parts) => parts.join("")),
+          { maxLength: 30 },
+        ),
+        (texts) => {
+          const messages = texts.map((text) => Buffer.from(text).toString());
+          for (const message of messages) builder.add(message);
+          templates.clear();
+          words.clear();
+          builder.finish(templates, words);
+          const readers = [templates, words].map((writer) => new ByteReader(Buffer.from(writer.view())));
+          const [first, second] = readers;
+          if (first === undefined || second === undefined) return;
+          const reader = new TemplateReader(first, second, messages.length);
+          expect(messages.map((_, index) => reader.messageAt(index))).toEqual(messages);
+        },
+      ),
+    );
+  });
+
+  it("of numbers come back exactly, however far apart they are", () => {
+    const edge = fc.oneof(
+      fc.integer(),
+      fc.maxSafeInteger(),
+      fc.constantFrom(0, 1, -1, 2 ** 53 - 1, 255, 256),
+    );
+    const unsigned = fc.oneof(fc.maxSafeNat(), fc.nat({ max: 300 }), fc.constant(2 ** 53 - 1));
+    fc.assert(
+      fc.property(fc.oneof(fc.array(unsigned), fc.array(edge.map((n) => Math.trunc(n / 4)))), (numbers) => {
+        const writer = new ByteWriter(16);
+        writeNumbers(writer, numbers);
+        const reader = new ByteReader(Buffer.from(writer.view()));
+        expect([...readNumbers(reader, numbers.length)]).toEqual(numbers.map((number) => number + 0));
+        expect(reader.done).toBe(true);
       }),
     );
   });

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../../host/clock.ts";
+import type { Clock, Timers } from "../../host/clock.ts";
 import { CounterTable } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
+import { systemTimers } from "../../host/system-clock.ts";
 import { ChunkedStore } from "../../service/store/chunked-store.ts";
 import { brotliCompressor } from "../../service/store/compressor.ts";
 import type { StoreUnavailable } from "../../service/store/log-store.ts";
@@ -50,38 +51,48 @@ export const TINY: Partial<ChunkedStoreOptions> = {
   groupEntriesMax: 5,
   cachedSourcesMax: 4,
   openChunkBytesMax: 4000,
+  compactEntriesMax: 9,
+  // Rounds are made when a test asks for one.
+  maintenanceMs: 0,
 };
+
+const noTimers: Timers = { after: () => ({ cancel() {} }), every: () => ({ cancel() {} }) };
 
 const clock: Clock = { wallMs: () => 1_763_784_000_000, monotonicMs: () => performance.now() };
 
 /** A clock by which every look at it is a turn's worth of work later, so that listings and seals give way all the time. */
-function hastyClock(): Clock {
+function hastyClock(wallMs = () => 1_763_784_000_000): Clock {
   let now = 0;
-  return { wallMs: () => 1_763_784_000_000, monotonicMs: () => (now += 3) };
+  return { wallMs, monotonicMs: () => (now += 3) };
 }
 
 interface OpenOptions {
   readonly counters?: CounterTable;
   readonly options?: Partial<ChunkedStoreOptions>;
   readonly onFailure?: (error: StoreUnavailable) => void;
+  /** The wall clock of a store on simulated engines. */
+  readonly wallMs?: () => number;
 }
 
 /** A chunked store on simulated engines; everything happens in microtasks. */
 export function openMemoryStore(
   space: KvSpace,
   seed: number,
-  { counters = new CounterTable(), options = TINY, onFailure = () => {} }: OpenOptions = {},
+  { counters = new CounterTable(), options = TINY, onFailure = () => {}, wallMs }: OpenOptions = {},
 ): Promise<ChunkedStore> {
   const random = new SeededRandom(seed);
   return ChunkedStore.open(
     {
       space,
-      clock: hastyClock(),
+      clock: hastyClock(wallMs),
       counters,
       log: quietLog,
       compressor: brotliCompressor,
+      compactCompressor: brotliCompressor,
       newSecret: (size) => random.bytes(size),
       yieldTurn: () => Promise.resolve(),
+      rest: () => Promise.resolve(),
+      timers: noTimers,
       onFailure,
     },
     options,
@@ -94,7 +105,7 @@ export function openLmdbStore(
 ): Promise<ChunkedStore> {
   const seed = createHash("sha256").update(dir).digest().readInt32LE(0);
   return openStore(
-    { dir, clock, random: new SeededRandom(seed), counters, log: quietLog, onFailure },
+    { dir, clock, timers: systemTimers, random: new SeededRandom(seed), counters, log: quietLog, onFailure },
     options,
   );
 }

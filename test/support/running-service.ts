@@ -38,6 +38,7 @@ export async function runService(options: Partial<LogServiceOptions> = {}): Prom
   const store = await openStore({
     dir,
     clock: systemClock,
+    timers: systemTimers,
     random: systemRandom,
     counters: new CounterTable(),
     log: silentLog,

@@ -1,0 +1,158 @@
+import { ByteReader } from "./byte-reader.ts";
+import { type ChunkHead, Column, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
+import { readNumbers } from "./number-column.ts";
+import { TemplateReader } from "./template-column.ts";
+
+/** What an entry's `lost` says. */
+export interface LostRange {
+  readonly boot: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The columns of an expanded chunk, by index of the entry; all but the positions. */
+export interface ChunkColumns {
+  readonly kinds: ArrayLike<number>;
+  readonly contexts: ArrayLike<number>;
+  readonly seqs: ArrayLike<number>;
+  readonly timestamps: ArrayLike<number>;
+  readonly received: ArrayLike<number>;
+  readonly uptimes: ArrayLike<number>;
+  readonly clockErrors: ArrayLike<number>;
+  readonly losts: ReadonlyMap<number, LostRange>;
+  readonly messageAt: (index: number) => string;
+}
+
+/** How the received times of a compact chunk are written. */
+export const ReceivedForm = { Distances: 0, Times: 1 } as const;
+
+export function readPositions(head: ChunkHead, body: Buffer): Float64Array {
+  const reader = columnReader(head, body, Column.Positions);
+  if (head.isCompact) return readNumbers(reader, head.entryCount);
+  const positions = new Float64Array(head.entryCount);
+  let position = head.firstPosition;
+  if (head.entryCount > 0) positions[0] = position;
+  for (let index = 1; index < head.entryCount; index++) {
+    position += reader.varint() + 1;
+    positions[index] = position;
+  }
+  return positions;
+}
+
+export function readColumns(head: ChunkHead, body: Buffer): ChunkColumns {
+  return head.isCompact ? readCompactColumns(head, body) : readPlainColumns(head, body);
+}
+
+function columnReader(head: ChunkHead, body: Buffer, column: number): ByteReader {
+  let start = 0;
+  for (let index = 0; index < column; index++) start += head.columnSizes[index] ?? 0;
+  return new ByteReader(body, start, start + (head.columnSizes[column] ?? 0));
+}
+
+function readPlainColumns(head: ChunkHead, body: Buffer): ChunkColumns {
+  const count = head.entryCount;
+  const reader = (column: number): ByteReader => columnReader(head, body, column);
+  const kinds = bytesOf(reader(Column.Kinds), count);
+  const timestamps = new Float64Array(count);
+  const received = new Float64Array(count);
+  const timestampReader = reader(Column.Timestamps);
+  const receivedReader = reader(Column.Received);
+  let timestamp = 0;
+  for (let index = 0; index < count; index++) {
+    timestamp += timestampReader.signed();
+    timestamps[index] = timestamp;
+    received[index] = timestamp + receivedReader.signed();
+  }
+  const msgStarts = new Uint32Array(count + 1);
+  const sizes = reader(Column.Sizes);
+  let start = reader(Column.Messages).position;
+  for (let index = 0; index < count; index++) {
+    msgStarts[index] = start;
+    start += sizes.varint();
+  }
+  msgStarts[count] = start;
+  const contexts = new Float64Array(count);
+  const contextReader = reader(Column.Contexts);
+  for (let index = 0; index < count; index++) contexts[index] = contextReader.varint();
+  return {
+    kinds,
+    contexts,
+    seqs: readSparse(reader(Column.Seqs), kinds, HAS_SEQ, true),
+    timestamps,
+    received,
+    uptimes: readSparse(reader(Column.Uptimes), kinds, HAS_UPTIME, true),
+    clockErrors: readSparse(reader(Column.ClockErrors), kinds, HAS_CLOCK_ERROR, false),
+    losts: readLosts(reader(Column.Losts), head),
+    messageAt: (index) => body.toString("utf8", msgStarts[index], msgStarts[index + 1]),
+  };
+}
+
+function readCompactColumns(head: ChunkHead, body: Buffer): ChunkColumns {
+  const count = head.entryCount;
+  const reader = (column: number): ByteReader => columnReader(head, body, column);
+  const kinds = bytesOf(reader(Column.Kinds), count);
+  const spread = (column: number, bit: number): Float64Array => {
+    let present = 0;
+    for (let index = 0; index < count; index++) if (((kinds[index] ?? 0) & bit) !== 0) present++;
+    const numbers = readNumbers(reader(column), present);
+    if (present === count) return numbers;
+    const wide = new Float64Array(count);
+    let next = 0;
+    for (let index = 0; index < count; index++) {
+      if (((kinds[index] ?? 0) & bit) !== 0) wide[index] = numbers[next++] ?? 0;
+    }
+    return wide;
+  };
+  const timestamps = readNumbers(reader(Column.Timestamps), count);
+  const receivedReader = reader(Column.Received);
+  const form = receivedReader.u8();
+  const received = readNumbers(receivedReader, count);
+  if (form === ReceivedForm.Distances) {
+    for (let index = 0; index < count; index++)
+      received[index] = (received[index] ?? 0) + (timestamps[index] ?? 0);
+  }
+  let messages: TemplateReader | undefined;
+  return {
+    kinds,
+    contexts: readNumbers(reader(Column.Contexts), count),
+    seqs: spread(Column.Seqs, HAS_SEQ),
+    timestamps,
+    received,
+    uptimes: spread(Column.Uptimes, HAS_UPTIME),
+    clockErrors: spread(Column.ClockErrors, HAS_CLOCK_ERROR),
+    losts: readLosts(reader(Column.Losts), head),
+    messageAt: (index) => {
+      messages ??= new TemplateReader(reader(Column.Sizes), reader(Column.Messages), count);
+      return messages.messageAt(index);
+    },
+  };
+}
+
+function bytesOf(reader: ByteReader, count: number): Uint8Array {
+  const start = reader.position;
+  reader.skip(count);
+  return reader.bytes.subarray(start, reader.position);
+}
+
+/** A column that only entries with `bit` in their kind have. */
+function readSparse(reader: ByteReader, kinds: Uint8Array, bit: number, differences: boolean): Float64Array {
+  const numbers = new Float64Array(kinds.length);
+  if (reader.done) return numbers;
+  let last = 0;
+  for (let index = 0; index < kinds.length; index++) {
+    if (((kinds[index] ?? 0) & bit) === 0) continue;
+    last = differences ? last + reader.signed() : reader.varint();
+    numbers[index] = last;
+  }
+  return numbers;
+}
+
+function readLosts(reader: ByteReader, head: ChunkHead): Map<number, LostRange> {
+  const losts = new Map<number, LostRange>();
+  while (!reader.done) {
+    const index = reader.varint();
+    const boot = head.boots[reader.varint()] ?? "";
+    losts.set(index, { boot, first: reader.varint(), last: reader.varint() });
+  }
+  return losts;
+}

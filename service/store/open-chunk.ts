@@ -1,0 +1,91 @@
+import type { StoredEntry } from "../../protocol/entry.ts";
+import { MalformedRecord } from "./byte-reader.ts";
+import { type ChunkColumns, readColumns, readPositions } from "./chunk-columns.ts";
+import { type ChunkHead, type ContextNames, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
+import type { Compressor } from "./compressor.ts";
+import type { IdMaker } from "./entry-id.ts";
+import { clockOfCode, entryOf, levelOfCode } from "./entry-record.ts";
+import { firstAfter } from "./memtable.ts";
+
+/** Memory of an expanded chunk beside its bytes, for each entry, about: what its columns take. */
+const COLUMN_BYTES = 100;
+
+/** An expanded chunk. Columns are read when first needed, and entries made one at a time. */
+export class OpenChunk {
+  readonly head: ChunkHead;
+  readonly #body: Buffer;
+  readonly positions: Float64Array;
+  #columns: ChunkColumns | undefined;
+
+  /** @throws where the body does not expand to what the head says. */
+  constructor(head: ChunkHead, compressor: Compressor) {
+    this.head = head;
+    this.#body = compressor.expand(head.value.subarray(head.bodyStart), head.bodyBytes);
+    this.positions = readPositions(head, this.#body);
+  }
+
+  get columns(): ChunkColumns {
+    this.#columns ??= readColumns(this.head, this.#body);
+    return this.#columns;
+  }
+
+  /** Memory it takes, about. */
+  get bytes(): number {
+    return this.#body.length + this.head.value.length + this.head.entryCount * COLUMN_BYTES;
+  }
+
+  /** Index of the first entry after the position. */
+  indexAfter(position: number): number {
+    return firstAfter(this.positions, position);
+  }
+
+  timestampAt(index: number): number {
+    return this.columns.timestamps[index] ?? 0;
+  }
+
+  levelRankAt(index: number): number {
+    return (this.columns.kinds[index] ?? 0) & 7;
+  }
+
+  streamAt(index: number): string {
+    return this.namesAt(index).stream;
+  }
+
+  namesAt(index: number): ContextNames {
+    const { head } = this;
+    const context = head.contexts[this.columns.contexts[index] ?? 0];
+    if (context === undefined) throw new MalformedRecord("an entry has no context");
+    const { stream, module, boot } = context;
+    return {
+      stream: head.streams[stream] ?? "",
+      module: module === 0 ? undefined : head.modules[module - 1],
+      boot: boot === 0 ? undefined : head.boots[boot - 1],
+    };
+  }
+
+  /** The entry at `index`, or undefined where it is of another stream. */
+  entryAt(index: number, stream: string | undefined, ids: IdMaker): StoredEntry | undefined {
+    const { columns } = this;
+    const names = this.namesAt(index);
+    if (stream !== undefined && stream !== names.stream) return undefined;
+    const kind = columns.kinds[index] ?? 0;
+    return entryOf(
+      {
+        src: this.head.src,
+        stream: names.stream,
+        msg: columns.messageAt(index),
+        timestamp: columns.timestamps[index] ?? 0,
+        received: columns.received[index] ?? 0,
+        clock: clockOfCode((kind >> 3) & 3),
+        level: levelOfCode(kind & 7),
+        module: names.module,
+        boot: names.boot,
+        seq: kind & HAS_SEQ ? columns.seqs[index] : undefined,
+        uptime: kind & HAS_UPTIME ? columns.uptimes[index] : undefined,
+        clockError: kind & HAS_CLOCK_ERROR ? columns.clockErrors[index] : undefined,
+        lost: columns.losts.get(index),
+      },
+      ids.make(this.positions[index] ?? 0),
+    );
+  }
+}

@@ -1,0 +1,150 @@
+import type { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { readNumbers, writeNumbers } from "./number-column.ts";
+
+/*
+ * Messages of a compact chunk as templates with what varies taken out: words (runs of ASCII letters and digits) that hold a digit.
+ *
+ * templates  [count][texts][number of each message's template]; in a text, MARK stands for a word taken out
+ * words      per template and place in it: [form][numbers] where every word is the plain decimal form of a number, else
+ *            [form][lengths][characters]
+ *
+ * A message that holds MARK itself, or more words than WORDS_MAX, is a template of its own with one word: the whole message.
+ */
+const MARK = "\u0001";
+const WORDS_MAX = 40;
+const WHOLE = `${MARK}${MARK}`;
+
+const WordForm = { Numbers: 0, Texts: 1 } as const;
+
+/** Digits of a number that is kept as one: beyond, it is a text. */
+const DIGITS_MAX = 15;
+const WORD = /[A-Za-z]*[0-9][0-9A-Za-z]*/g;
+
+interface Template {
+  readonly number: number;
+  /** By place: the words of its messages, in their order. */
+  readonly places: string[][];
+}
+
+export class TemplateBuilder {
+  readonly #templates = new Map<string, Template>();
+  readonly #numbers: number[] = [];
+
+  add(message: string): void {
+    let words = message.includes(MARK) ? undefined : (message.match(WORD) ?? []);
+    if (words !== undefined && words.length > WORDS_MAX) words = undefined;
+    const text = words === undefined ? WHOLE : message.replace(WORD, MARK);
+    let template = this.#templates.get(text);
+    if (template === undefined) {
+      template = { number: this.#templates.size, places: (words ?? [message]).map(() => []) };
+      this.#templates.set(text, template);
+    }
+    this.#numbers.push(template.number);
+    const { places } = template;
+    const values = words ?? [message];
+    for (let index = 0; index < places.length; index++) places[index]?.push(values[index] ?? "");
+  }
+
+  /** The two columns; the builder is empty again. */
+  finish(templates: ByteWriter, words: ByteWriter): void {
+    templates.varint(this.#templates.size);
+    for (const text of this.#templates.keys()) templates.text(text);
+    writeNumbers(templates, this.#numbers);
+    for (const { places } of this.#templates.values()) for (const values of places) writeWords(words, values);
+    this.#templates.clear();
+    this.#numbers.length = 0;
+  }
+}
+
+function writeWords(to: ByteWriter, words: readonly string[]): void {
+  if (words.every(isPlainNumber)) {
+    to.u8(WordForm.Numbers);
+    writeNumbers(to, words.map(Number));
+    return;
+  }
+  to.u8(WordForm.Texts);
+  const characters = new ByteWriter(1024);
+  const lengths: number[] = [];
+  for (const word of words) {
+    const before = characters.length;
+    characters.characters(word);
+    lengths.push(characters.length - before);
+  }
+  writeNumbers(to, lengths);
+  const bytes = characters.view();
+  to.copy(bytes, 0, bytes.length);
+}
+
+function isPlainNumber(word: string): boolean {
+  if (word.length > DIGITS_MAX || (word.length > 1 && word.charCodeAt(0) === 48)) return false;
+  for (let index = 0; index < word.length; index++) {
+    const code = word.charCodeAt(index);
+    if (code < 48 || code > 57) return false;
+  }
+  return word.length > 0;
+}
+
+/** Words of one place, taken out of the bytes when first asked for. */
+type Words = (occurrence: number) => string;
+
+/** Puts messages together again, one at a time. */
+export class TemplateReader {
+  /** By template: the text between its words. */
+  readonly #parts: string[][] = [];
+  readonly #places: Words[][] = [];
+  readonly #numbers: Float64Array;
+  /** By message: how many of the same template come before it. */
+  readonly #occurrences: Uint32Array;
+
+  constructor(templates: ByteReader, words: ByteReader, messageCount: number) {
+    const texts: string[] = [];
+    for (let left = templates.varint(); left > 0; left--) texts.push(templates.text());
+    this.#numbers = readNumbers(templates, messageCount);
+    this.#occurrences = new Uint32Array(messageCount);
+    const counts = new Uint32Array(texts.length);
+    for (let index = 0; index < messageCount; index++) {
+      const template = this.#numbers[index] ?? 0;
+      const count = counts[template] ?? 0;
+      this.#occurrences[index] = count;
+      counts[template] = count + 1;
+    }
+    for (const [template, text] of texts.entries()) {
+      const parts = text === WHOLE ? ["", ""] : text.split(MARK);
+      this.#parts.push(parts);
+      const places: Words[] = [];
+      for (let place = 1; place < parts.length; place++) places.push(readWords(words, counts[template] ?? 0));
+      this.#places.push(places);
+    }
+  }
+
+  messageAt(index: number): string {
+    const template = this.#numbers[index] ?? 0;
+    const occurrence = this.#occurrences[index] ?? 0;
+    const parts = this.#parts[template] ?? [];
+    const places = this.#places[template] ?? [];
+    let message = parts[0] ?? "";
+    for (let place = 0; place < places.length; place++) {
+      message += (places[place]?.(occurrence) ?? "") + (parts[place + 1] ?? "");
+    }
+    return message;
+  }
+}
+
+function readWords(from: ByteReader, count: number): Words {
+  if (from.u8() === WordForm.Numbers) {
+    const numbers = readNumbers(from, count);
+    return (occurrence) => String(numbers[occurrence]);
+  }
+  const lengths = readNumbers(from, count);
+  const { bytes } = from;
+  const starts = new Uint32Array(count + 1);
+  let start = from.position;
+  for (let index = 0; index < count; index++) {
+    starts[index] = start;
+    start += lengths[index] ?? 0;
+  }
+  starts[count] = start;
+  from.skip(start - from.position);
+  return (occurrence) => bytes.toString("utf8", starts[occurrence], starts[occurrence + 1]);
+}
