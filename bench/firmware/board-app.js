@@ -20,6 +20,7 @@ function median(list) {
   list.sort((a, b) => a - b);
   return list[list.length >> 1];
 }
+var plainUs;
 // A wire that takes everything and acks every frame.
 var serial = {
   setup: () => {},
@@ -49,9 +50,6 @@ global.setTimeout = (action, ms) =>
   setTimer(() => {
     timed(ms == 40 ? "flush" : ms < 30 ? "piece" : "timeout", action);
   }, ms);
-var module_ = {};
-new Function("exports", AGENT_TEXT)(module_);
-var agent = module_.start({ serial: serial, ringBytesMax: 8192 });
 function each(action) {
   var list = [];
   for (var i = 0; i < 60; i++) {
@@ -70,7 +68,21 @@ function each(action) {
   }
   return median(list);
 }
+// The interpreter's own print, measured as an app would meet it without the agent.
+function plain() {
+  var list = [];
+  for (var i = 0; i < 60; i++) {
+    var start = clock();
+    console.log(text);
+    list.push((clock() - start) * 1e6);
+  }
+  return median(list);
+}
 var entry = { t: Date.now(), l: 2, m: text, s: 12345 };
+var module_ = {};
+plainUs = plain();
+new Function("exports", AGENT_TEXT)(module_);
+var agent = module_.start({ serial: serial, ringBytesMax: 8192 });
 function stringify() {
   return (
     each(() => {
@@ -104,7 +116,11 @@ function finish() {
     "RESULT " +
       JSON.stringify({
         stringifyUs: (stringifyBefore + stringify()) / 2,
+        plainUs: plainUs,
         logUs: median(times.log),
+        partsUs: ["flush", "piece", "data"].map(
+          (kind) => (median(times[kind]) * times[kind].length) / bursts / 10,
+        ),
         pathUs: pathUs,
         acked: agent.look().acked,
       }),

@@ -79,6 +79,8 @@ row(
   wireBytesOverText().toFixed(1),
   wireBytesOverText() <= 14,
 );
+/** Where the time goes; only with an interpreter. */
+let costs = "";
 const { ESPRUINO, ESPRUINO_SMALL } = process.env;
 if (ESPRUINO_SMALL) {
   const { started, full, free, total, block } = await runOn(ESPRUINO_SMALL, serial, false);
@@ -91,13 +93,16 @@ if (ESPRUINO_SMALL) {
 } else
   row("variables free, started from Storage, 2 KB ring full", "more than half of 1,600", "no ESPRUINO_SMALL");
 if (ESPRUINO) {
-  const { stringifyUs, logUs, pathUs } = await runOn(ESPRUINO, serial, true);
+  const { stringifyUs, plainUs, logUs, pathUs, partsUs } = await runOn(ESPRUINO, serial, true);
   row(
     "a line of 60 characters, sending and ack included, in JSON.stringify of its entry",
     "6",
     `${(pathUs / stringifyUs).toFixed(1)} (${pathUs.toFixed(0)} us to ${stringifyUs.toFixed(0)} us; the call alone ${logUs.toFixed(0)} us)`,
     pathUs / stringifyUs <= 6,
   );
+  costs = `
+
+Of the ${pathUs.toFixed(0)} us of such a line, the call of \`console.info\` takes ${logUs.toFixed(0)}, building its share of a frame ${partsUs[0].toFixed(0)}, writing that in pieces ${partsUs[1].toFixed(0)}, and reading the ack ${partsUs[2].toFixed(0)}. The interpreter's own \`console.log\` of the text takes ${plainUs.toFixed(0)} us (to a pipe): a call costs ${(logUs / plainUs).toFixed(1)} times that beside the print, the whole path ${(pathUs / plainUs).toFixed(1)} times.`;
 } else
   row(
     "a line of 60 characters, sending and ack included, in JSON.stringify of its entry",
@@ -111,7 +116,7 @@ Written by \`node bench/firmware/budget.mjs\`; do not edit. Times are medians on
 
 | what | budget | measured | |
 |---|---|---|---|
-${rows.join("\n")}
+${rows.join("\n")}${costs}
 `;
 await writeFile(path("../../docs/firmware-budget.md"), text);
 process.stdout.write(text);
