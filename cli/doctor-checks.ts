@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ApiClient, ServiceAway } from "./api-client.ts";
 import { type ApiOptions, DATA_FOLDERS, findApi, KEY_FILE } from "./api-options.ts";
 import { BrokerAnswer, tryBroker } from "./broker-probe.ts";
+import { checkGateway, readForDoctor } from "./doctor-gateway.ts";
 import { PROJECT_DEFAULT } from "./read-options.ts";
 import { agoText } from "./sources-command.ts";
 import { UserError } from "./user-error.ts";
@@ -20,6 +21,8 @@ export interface Finding {
 export interface CheckOptions extends ApiOptions {
   readonly project?: string;
   readonly broker?: string;
+  /** Settings file of a gateway: what it names is checked in place of the defaults. */
+  readonly settings?: string;
 }
 
 /** The oldest runtime that this runs on (package.json). */
@@ -35,6 +38,20 @@ const SERIAL_DEVICE = /^(ttyUSB|ttyACM|ttyAMA|tty\.usb|cu\.usb)/;
 /** Every check, in the order a person would look. */
 export async function* runChecks(options: CheckOptions): AsyncGenerator<Finding> {
   yield checkNode(process.versions.node);
+  if (options.settings !== undefined) {
+    const settings = await readForDoctor(options.settings);
+    if ("about" in settings) {
+      yield settings;
+      return;
+    }
+    yield { about: "settings", state: "good", text: options.settings };
+    const { data, project, service } = settings;
+    yield* checkGateway(settings);
+    yield* checkData(data);
+    yield* checkClock(Date.now());
+    yield* checkService({ data, project, url: service.url, key: service.key });
+    return;
+  }
   yield* checkPorts("/dev");
   yield* checkData(options.data);
   yield* checkClock(Date.now());

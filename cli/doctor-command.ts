@@ -8,6 +8,7 @@ import { visibleText } from "./visible-text.ts";
 export interface DoctorOptions extends ApiOptions {
   readonly project?: string;
   readonly broker?: string;
+  readonly settings?: string;
   readonly json?: boolean;
   readonly color?: ColourChoice;
 }

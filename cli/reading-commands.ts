@@ -208,10 +208,15 @@ export const READING_COMMANDS: readonly CommandDefinition[] = [
         description: "the MQTT broker to try (default: mqtt://127.0.0.1:1883)",
         variable: "BROKER",
       },
+      { flags: "--settings <file>", description: "check what these settings of a gateway name instead" },
       COLOR,
       ...CONNECTION,
     ],
-    examples: ["boardlog doctor", "boardlog doctor --broker mqtt://me:secret@192.168.1.5"],
+    examples: [
+      "boardlog doctor",
+      "boardlog doctor --broker mqtt://me:secret@192.168.1.5",
+      "sudo CREDENTIALS_DIRECTORY=/etc/boardlog boardlog doctor --settings /etc/boardlog/gateway.yaml",
+    ],
     run: async (_args, options) => (await import("./doctor-command.ts")).runDoctor(options),
   },
 ];
