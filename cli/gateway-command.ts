@@ -2,7 +2,7 @@ import { CommitProgress } from "../gateway/commit-progress.ts";
 import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedded-broker.ts";
 import { Forwarder } from "../gateway/forwarder.ts";
 import { Gateway } from "../gateway/gateway.ts";
-import { HttpServiceClient } from "../gateway/service-client.ts";
+import { SocketServiceClient } from "../gateway/socket-service-client.ts";
 import { Spool } from "../gateway/spool/spool.ts";
 import { SpooledUplink } from "../gateway/spooled-uplink.ts";
 import { CounterTable } from "../host/counters.ts";
@@ -116,7 +116,8 @@ async function start(
   const disk = new SystemDisk(settings.data);
   const spool = await Spool.open({ ...world, disk }, { ...settings.spool, gatewaySrc: `gateway-${id}` });
   closers.push(() => spool.close());
-  const client = new HttpServiceClient({ ...settings.service, project, gatewayId: id });
+  const client = new SocketServiceClient(world, { ...settings.service, project, gatewayId: id });
+  closers.push(async () => client.close());
   const forwarder = new Forwarder({ ...world, spool, client });
   forwarder.start();
   closers.push(() => forwarder.stop(FORWARD_STOP_MS));
@@ -162,6 +163,7 @@ async function start(
     problems,
   });
   closers.push(() => status.close());
+  client.onLevel = (src, lease) => gateway.setLevel(project, src, lease);
   try {
     await gateway.start();
   } catch (error) {

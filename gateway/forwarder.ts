@@ -5,7 +5,7 @@ import type { Random } from "../host/random.ts";
 import { joinIngestBatch } from "../protocol/ingest.ts";
 import { Backoff } from "./backoff.ts";
 import { Pauses } from "./pauses.ts";
-import { BatchRefused, type ServiceClient } from "./service-client.ts";
+import { BatchRefused, type ServiceClient, type Stored } from "./service-client.ts";
 import type { Spool } from "./spool/spool.ts";
 import { UplinkUnavailable } from "./uplink.ts";
 
@@ -17,11 +17,13 @@ export interface ForwarderOptions {
 const BATCH_ENTRIES_MAX = 2_000;
 /** A batch that a slow uplink carries in seconds; an entry that is larger goes alone. */
 const BATCH_BYTES_MAX = 512 * 1024;
+/** Batches sent and not answered: the next is on its way while the service syncs one. */
+const UNDERWAY_MAX = 4;
 const RETRY = { firstMs: 500, maxMs: 15_000 };
 const MAINTAIN_MS = 10_000;
 
 /**
- * Sends what the spool holds to the service, one batch after the other, in the spool's order. On every connect the service says
+ * Sends what the spool holds to the service, a few batches ahead of the answers, in the spool's order. On every connect the service says
  * how far it has the spool, and that is where it goes on (docs/protocol.md 13.2): nothing is sent twice that is stored, and
  * nothing is left out.
  */
@@ -37,6 +39,8 @@ export class Forwarder {
   #wake: () => void = () => {};
   #isStopping = false;
   #isConnected = false;
+  /** The connection ended since the last greeting. */
+  #isDown = false;
   #running: Promise<void> | undefined;
   #maintainTimer: Timer | undefined;
   #lastComplaint = "";
@@ -72,6 +76,10 @@ export class Forwarder {
 
   start(): void {
     this.#spool.onDurable = () => this.#wake();
+    this.#client.onDown = () => {
+      this.#isDown = true;
+      this.#wake();
+    };
     this.#maintainTimer = this.#timers.every(MAINTAIN_MS, () => {
       this.#spool.maintain().catch((error: Error) => this.#complain(`spool: ${error.message}`));
     });
@@ -105,45 +113,65 @@ export class Forwarder {
   /** @throws UplinkUnavailable, and what the disk throws. */
   async #connected(): Promise<void> {
     const spool = this.#spool;
-    let known = await this.#greet();
+    this.#isDown = false;
+    let after = await this.#greet();
+    let readThrough = spool.forwarded;
+    const underway: { readonly stored: Promise<Stored>; readonly entryCount: number }[] = [];
     while (!this.#isStopping) {
-      if (spool.durable <= spool.forwarded) {
+      if (this.#isDown) throw new UplinkUnavailable("the connection ended");
+      if (underway.length < UNDERWAY_MAX && spool.durable > readThrough) {
+        const { batchEntriesMax, batchBytesMax } = this.#options;
+        const entries = await spool.read(readThrough, {
+          entriesMax: batchEntriesMax,
+          bytesMax: batchBytesMax,
+        });
+        const last = entries.at(-1)?.position;
+        if (last !== undefined) {
+          const stored = this.#client.store(joinIngestBatch({ epoch: spool.epoch, after }, entries));
+          stored.catch(() => {}); // Told when its turn comes.
+          underway.push({ stored, entryCount: entries.length });
+          after = last;
+          readThrough = last;
+          continue;
+        }
+        // Nothing is left of what stood there; that is written down behind it.
+        if (underway.length === 0) {
+          await spool.confirm(spool.durable);
+          readThrough = spool.durable;
+          continue;
+        }
+      }
+      const oldest = underway.shift();
+      if (oldest === undefined) {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
-          if (this.#isStopping || spool.durable > spool.forwarded) resolve();
+          if (this.#isStopping || this.#isDown || spool.durable > readThrough) resolve();
         });
         continue;
       }
-      const { batchEntriesMax, batchBytesMax } = this.#options;
-      const entries = await spool.read(spool.forwarded, {
-        entriesMax: batchEntriesMax,
-        bytesMax: batchBytesMax,
-      });
-      const last = entries.at(-1)?.position;
-      if (last === undefined) {
-        // Nothing is left of what stood there; that is written down behind it.
-        await spool.confirm(spool.durable);
+      const stored = await this.#storedOf(oldest.stored);
+      this.#backoff.reset();
+      if (stored.isGap) {
+        this.#counters.add("forwarder_gaps_total");
+        await Promise.allSettled(underway.splice(0).map((each) => each.stored));
+        after = await this.#greet();
+        readThrough = spool.forwarded;
         continue;
       }
-      const { epoch } = spool;
-      try {
-        const stored = await this.#client.store(joinIngestBatch({ epoch, after: known }, entries));
-        this.#backoff.reset();
-        if (stored.isGap) {
-          this.#counters.add("forwarder_gaps_total");
-          known = await this.#greet();
-          continue;
-        }
-        known = stored.position;
-        await spool.confirm(known);
-        this.#counters.add("forwarder_batches_total");
-        this.#counters.add("forwarder_entries_total", entries.length);
-      } catch (error) {
-        if (!(error instanceof BatchRefused)) throw error;
-        // Entries that our own decoders let through are taken by every service of this version.
-        this.#counters.add("forwarder_refused_batches_total");
-        throw new UplinkUnavailable(error.message, { cause: error });
-      }
+      await spool.confirm(stored.position);
+      this.#counters.add("forwarder_batches_total");
+      this.#counters.add("forwarder_entries_total", oldest.entryCount);
+    }
+  }
+
+  async #storedOf(stored: Promise<Stored>): Promise<Stored> {
+    try {
+      return await stored;
+    } catch (error) {
+      if (!(error instanceof BatchRefused)) throw error;
+      // Entries that our own decoders let through are taken by every service of this version.
+      this.#counters.add("forwarder_refused_batches_total");
+      throw new UplinkUnavailable(error.message, { cause: error });
     }
   }
 

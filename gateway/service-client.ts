@@ -16,6 +16,8 @@ export interface ServiceClient {
   store(batch: Uint8Array): Promise<Stored>;
   /** @throws UplinkUnavailable */
   mark(src: string, boot: string): Promise<number>;
+  /** Called when the connection is gone, also while nothing is asked. */
+  onDown: () => void;
 }
 
 /** The service will never take this batch as it is; sending it again is of no use. */
@@ -45,6 +47,7 @@ const REFUSALS: readonly number[] = [400, 413, 415];
 export class HttpServiceClient implements ServiceClient {
   readonly #base: string;
   readonly #options: HttpServiceClientOptions;
+  onDown: () => void = () => {};
 
   constructor(options: HttpServiceClientOptions) {
     this.#options = options;

@@ -13,7 +13,8 @@ import { shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
 import type { EntryAppender } from "../entry-appender.ts";
 import { FOLLOW_MS_MAX } from "../entry-walk.ts";
-import { IngestHandlers } from "../ingest/ingest-handlers.ts";
+import { GatewaySocket } from "../ingest/gateway-socket.ts";
+import { type Admitted, IngestHandlers } from "../ingest/ingest-handlers.ts";
 import type { LevelHub } from "../level-control.ts";
 import { eventStreamSink } from "../live/event-stream.ts";
 import { LiveHub } from "../live/live-hub.ts";
@@ -119,6 +120,7 @@ export class HttpServer {
   readonly #underway = new Set<AbortController>();
   /** What was decided before an upgrade, for the handler after it. */
   readonly #frameCallers = new WeakMap<object, Caller>();
+  readonly #gateways = new WeakMap<object, Extract<Admitted, { ok: true }>>();
   readonly #liveRequests = new WeakMap<object, LiveRequest>();
 
   constructor(dependencies: HttpServerDependencies, options: HttpServerOptions) {
@@ -226,6 +228,7 @@ export class HttpServer {
     this.#route("GET", `${gateway}/position`, (request) => ingest.getPosition(request));
     this.#route("GET", `${gateway}/mark`, (request) => ingest.getMark(request));
     this.#route("POST", `${gateway}/entries`, (request) => ingest.postEntries(request), INGEST_BYTES_MAX);
+    this.#gatewayRoute("/v1/ws/projects/:projectId/gateways/:gatewayId", ingest);
     this.#liveRoute("/v1/ws/projects/:projectId/logs");
     this.#liveRoute("/v1/ws/projects/:projectId/devices/:deviceId/logs");
     this.#eventRoute("/v1/projects/:projectId/events");
@@ -272,6 +275,36 @@ export class HttpServer {
         if (caller !== undefined) this.#endWith(caller, socket);
         const { ownAddress } = this.#options;
         new FrameSocket({ socket, commands, keys, counters, timers }, { ownAddress, caller }).start();
+      },
+    });
+  }
+
+  /** Docs/protocol.md 13.8. */
+  #gatewayRoute(url: string, ingest: IngestHandlers): void {
+    const { levels, timers, counters } = this.#dependencies;
+    this.#app.route({
+      method: "GET",
+      url,
+      preValidation: async (request, reply) => {
+        if (!request.ws) return this.#send(reply, refusalAnswer(426, "a WebSocket upgrade is needed"));
+        if (request.headers.origin !== undefined)
+          return this.#send(reply, refusalAnswer(403, "not for pages"));
+        const admitted = await ingest.admit(requestOf(request));
+        if (!admitted.ok) return this.#send(reply, admitted.answer);
+        this.#gateways.set(request.raw, admitted);
+      },
+      handler: () => {},
+      wsHandler: (webSocket, request) => {
+        const admitted = this.#gateways.get(request.raw);
+        const socket = messageSocketOf(webSocket, request.raw.socket);
+        this.#heartbeat.watch(socket);
+        if (admitted === undefined) return;
+        const { caller, gateway } = admitted;
+        this.#endWith(caller, socket);
+        new GatewaySocket({ socket, ingest, levels, timers, counters }, requestOf(request), {
+          project: caller.project,
+          gatewayId: gateway,
+        }).start();
       },
     });
   }

@@ -18,7 +18,7 @@ export interface IngestDependencies {
   readonly log: ProcessLog;
 }
 
-type Admitted =
+export type Admitted =
   | { readonly ok: true; readonly caller: Caller; readonly gateway: string }
   | { readonly ok: false; readonly answer: HttpAnswer };
 
@@ -34,7 +34,7 @@ export class IngestHandlers {
 
   /** Clause 13.2. */
   async getPosition(request: HttpRequest): Promise<HttpAnswer> {
-    const admitted = await this.#admit(request);
+    const admitted = await this.admit(request);
     if (!admitted.ok) return admitted.answer;
     const epoch = request.query.get("epoch") ?? "";
     if (!isSpoolEpoch(epoch)) return refusalAnswer(Status.BadArguments, "epoch: must be 16 hex digits");
@@ -48,7 +48,7 @@ export class IngestHandlers {
 
   /** Clause 13.5. */
   async getMark(request: HttpRequest): Promise<HttpAnswer> {
-    const admitted = await this.#admit(request);
+    const admitted = await this.admit(request);
     if (!admitted.ok) return admitted.answer;
     const src = checkSrc(request.query.get("src") ?? "");
     if (!src.ok) return refusalAnswer(Status.BadArguments, src.problem.text);
@@ -63,7 +63,7 @@ export class IngestHandlers {
 
   /** Clauses 13.3 and 13.4. */
   async postEntries(request: HttpRequest): Promise<HttpAnswer> {
-    const admitted = await this.#admit(request);
+    const admitted = await this.admit(request);
     if (!admitted.ok) return admitted.answer;
     const { counters, store, appender } = this.#dependencies;
     const decoded = decodeIngestBatch(request.body);
@@ -91,7 +91,8 @@ export class IngestHandlers {
     );
   }
 
-  async #admit(request: HttpRequest): Promise<Admitted> {
+  /** Who may send as which gateway (docs/protocol.md 13.1). */
+  async admit(request: HttpRequest): Promise<Admitted> {
     const refuse = (status: number, text: string): Admitted => ({
       ok: false,
       answer: refusalAnswer(status, text),

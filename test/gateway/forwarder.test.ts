@@ -14,6 +14,7 @@ class ShakyService implements ServiceClient {
   readonly #random: SeededRandom;
   readonly texts: string[] = [];
   readonly #positions = new Map<string, number>();
+  onDown = (): void => {};
   failureChance = 0;
   markCount = 0;
 
