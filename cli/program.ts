@@ -85,13 +85,17 @@ function addUp(program: Command): void {
     .addOption(
       option(
         "--settings <file>",
-        "YAML file with the same names: data, http, mqtt, broker, serial",
+        "YAML file with the same names: data, http, mqtt, broker, serial, keep",
         "SETTINGS",
       ),
     )
     .addOption(
       new Option("--demo", "add two simulated boards that run the real agent, one on MQTT, one on a pty"),
     )
+    .addOption(
+      option("--keep-days <n>", "remove what was received longer ago (default: keep all)", "KEEP_DAYS"),
+    )
+    .addOption(option("--keep-mb <n>", "remove the oldest above this size of the log", "KEEP_MB"))
     .addOption(new Option("--quiet", "do not print the live log here"))
     .addHelpText(
       "after",

@@ -56,13 +56,16 @@ async function start(
     fail = reject;
   });
   failed.catch(() => {});
-  const store = await openStore({
-    ...world,
-    dir: `${settings.data}/store`,
-    counters,
-    log,
-    onFailure: (error) => fail(new UserError(error.message, 1)),
-  });
+  const store = await openStore(
+    {
+      ...world,
+      dir: `${settings.data}/store`,
+      counters,
+      log,
+      onFailure: (error) => fail(new UserError(error.message, 1)),
+    },
+    settings.keep,
+  );
   closers.push(() => store.close());
   const keys = new KeyStore({ disk, ...world });
   await keys.start();

@@ -2,6 +2,7 @@ import Type, { type Static } from "typebox";
 import { isProject } from "../protocol/names.ts";
 import { PROJECT_DEFAULT } from "../service/auth/key-store.ts";
 import { NAME_QUOTA_DEFAULTS, type NameQuotaOptions } from "../service/name-quota.ts";
+import { type KeepOptions, KeepSchema, keepOptions } from "./keep-setting.ts";
 import { type HostPort, HTTP_PORT_DEFAULT, hostPortOf, readTls } from "./settings.ts";
 import { readSettingsFile } from "./settings-file.ts";
 
@@ -17,6 +18,7 @@ export const ServiceSettingsSchema = Type.Object(
     origins: Type.Optional(Type.Array(Text)),
     projects: Type.Optional(Type.Array(Text)),
     keyRate: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+    keep: Type.Optional(KeepSchema),
     quota: Type.Optional(
       Type.Object(
         {
@@ -53,6 +55,7 @@ export interface ServiceSettings {
   readonly origins: readonly string[];
   readonly projects: readonly string[];
   readonly keyRate?: number;
+  readonly keep: KeepOptions;
   readonly nameQuota: NameQuotaOptions;
   readonly readerBytesMax?: number;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error"; readonly form: "json" | "pretty" };
@@ -88,6 +91,7 @@ export async function serviceSettings(path: string, env = process.env): Promise<
     origins,
     projects,
     ...(keyRate !== undefined && { keyRate }),
+    keep: keepOptions(file.keep),
     nameQuota: {
       sourcesPerKeyMax: quota.sourcesPerKey ?? NAME_QUOTA_DEFAULTS.sourcesPerKeyMax,
       streamsPerKeyMax: quota.streamsPerKey ?? NAME_QUOTA_DEFAULTS.streamsPerKeyMax,

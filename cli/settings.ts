@@ -1,6 +1,7 @@
 import Type, { type Static } from "typebox";
 import { parseBrokerUrl } from "../gateway/broker-setting.ts";
 import type { MqttTarget } from "../gateway/mqtt-connection.ts";
+import { type KeepOptions, KeepSchema, keepOfFlags, keepOptions } from "./keep-setting.ts";
 import { secretIn } from "./secret-file.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import { UserError } from "./user-error.ts";
@@ -22,6 +23,7 @@ const SettingsSchema = Type.Object(
     ),
     /** Commands a second of keys that are not admin and have no rate of their own. */
     keyRate: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+    keep: Type.Optional(KeepSchema),
     demo: Type.Optional(Type.Boolean()),
     quiet: Type.Optional(Type.Boolean()),
   },
@@ -38,6 +40,8 @@ export interface UpFlags {
   readonly broker?: string;
   readonly serial?: readonly string[];
   readonly settings?: string;
+  readonly keepDays?: string;
+  readonly keepMb?: string;
   readonly demo?: boolean;
   readonly quiet?: boolean;
 }
@@ -60,6 +64,7 @@ export interface UpSettings {
   /** Contents of the PEM files. */
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly keyRate?: number;
+  readonly keep: KeepOptions;
   readonly demo: boolean;
   readonly quiet: boolean;
 }
@@ -89,6 +94,7 @@ export async function upSettings(flags: UpFlags): Promise<UpSettings> {
       tls: await readTls(file.tls, (name, text) => new UserError(`tls.${name}: ${text}`)),
     }),
     ...(file.keyRate !== undefined && { keyRate: file.keyRate }),
+    keep: keepOptions({ ...file.keep, ...keepOfFlags(flags.keepDays, flags.keepMb) }),
     demo: flags.demo ?? file.demo ?? false,
     quiet: flags.quiet ?? file.quiet ?? false,
   };

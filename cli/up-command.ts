@@ -73,7 +73,8 @@ async function start(
   failed.catch(() => {});
   const onFailure = (error: StoreUnavailable): void => fail(new UserError(error.message, 1));
 
-  const store = await openStore({ ...world, dir: `${settings.data}/store`, counters, log, onFailure });
+  const deps = { ...world, dir: `${settings.data}/store`, counters, log, onFailure };
+  const store = await openStore(deps, settings.keep);
   closers.push(() => store.close());
   const keys = new KeyStore({ disk, ...world });
   const { newAdminKey } = await keys.start();
