@@ -124,8 +124,8 @@ export const MUTANTS = [
   ),
   session(
     "gateway: acks before the commit",
-    "await committer.accept(project, src, entries, () => this.#becameDurable(outstanding));",
-    "this.#becameDurable(outstanding);\n    await committer.accept(project, src, entries, () => {});",
+    "const waits = committer.accept(project, src, entries, () => this.#becameDurable(outstanding));",
+    "this.#becameDurable(outstanding);\n    const waits = committer.accept(project, src, entries, () => {});",
   ),
   session(
     "gateway: a duplicate is not acked again",
