@@ -45,6 +45,11 @@ export interface SourceSummary {
   /** UTC ms. */
   readonly lastReceived: number;
   readonly entryCount: number;
+  readonly bootCount: number;
+  readonly clock: string;
+  readonly clockError?: number;
+  /** Lines lost, by place. */
+  readonly lossCounts: Readonly<Record<string, number>>;
 }
 
 /** Nobody answers at the address, or the connection broke: trying again may help. */

@@ -34,13 +34,16 @@ export async function runSources(options: SourcesOptions): Promise<void> {
   const style = styleOf(process.stdout, options.color);
   const width = Math.max(6, ...sorted.map(({ src }) => visibleText(src).length));
   const nowMs = Date.now();
-  const rows = sorted.map(({ src, lastReceived, entryCount }) => {
+  const rows = sorted.map(({ src, lastReceived, entryCount, bootCount, clock, clockError, lossCounts }) => {
     const name = visibleText(src).padEnd(width);
     const time = `${localTime(lastReceived)}  ${agoText(nowMs - lastReceived).padStart(14)}`;
-    return `${style.source(name)}  ${time}  ${String(entryCount).padStart(12)}`;
+    const lost = Object.values(lossCounts).reduce((sum, count) => sum + count, 0);
+    const quality = `${clock}${clockError === undefined ? "" : ` ±${clockError} ms`}`;
+    const counts = `${String(entryCount).padStart(12)}  ${String(bootCount).padStart(6)}  ${String(lost).padStart(8)}`;
+    return `${style.source(name)}  ${time}  ${counts}  ${quality}`;
   });
   const head = style.bold(
-    `${"SOURCE".padEnd(width)}  ${"LAST RECEIVED".padEnd(23)}  ${"".padStart(14)}  ${"ENTRIES".padStart(12)}`,
+    `${"SOURCE".padEnd(width)}  ${"LAST RECEIVED".padEnd(23)}  ${"".padStart(14)}  ${"ENTRIES".padStart(12)}  ${"BOOTS".padStart(6)}  ${"LOST".padStart(8)}  CLOCK`,
   );
   await writeOut(`${[head, ...rows].join("\n")}\n`);
 }

@@ -18,6 +18,11 @@ export interface Source {
   readonly src: string;
   readonly lastReceived: number;
   readonly entryCount: number;
+  readonly bootCount: number;
+  /** Where the time of its last line came from. */
+  readonly clock: string;
+  /** Lines lost, by place. */
+  readonly lossCounts: Readonly<Record<string, number>>;
 }
 
 export interface Rates {
@@ -62,14 +67,32 @@ export async function getRates(access: Access, query: URLSearchParams, signal?: 
   return (await get(access, `rates?${query}`, signal)) as unknown as Rates;
 }
 
-async function get({ key, project }: Access, path: string, signal?: AbortSignal): Promise<JsonObject> {
+/** Asks the gateways to tell a board its level; says what became of it. */
+export async function setLevel(
+  access: Access,
+  src: string,
+  lease: { readonly level: string; readonly forMs: number },
+): Promise<string> {
+  const path = `devices/${encodeURIComponent(src)}/level`;
+  const answer = await ask(access, path, { method: "POST", body: JSON.stringify(lease) });
+  const gateways = answer.gateways as unknown as readonly { readonly isReached: boolean }[];
+  if (!gateways.some(({ isReached }) => isReached))
+    return "The board is away; it is told when it comes back.";
+  return lease.forMs === 0 ? "The board logs as it is set." : "The board was told.";
+}
+
+function get(access: Access, path: string, signal?: AbortSignal): Promise<JsonObject> {
+  return ask(access, path, signal === undefined ? {} : { signal });
+}
+
+async function ask({ key, project }: Access, path: string, init: RequestInit): Promise<JsonObject> {
   const response = await fetch(`/v1/projects/${encodeURIComponent(project)}/${path}`, {
     headers: { "x-api-key": key },
-    ...(signal !== undefined && { signal }),
+    ...init,
   });
   const answer = answerOf(await response.text());
   if (response.ok) return answer;
-  const words = (answer.error as JsonObject | undefined)?.message;
+  const words = (answer.error as JsonObject | undefined)?.message ?? answer.status_msg;
   throw new Refused(response.status, typeof words === "string" ? words : `status ${response.status}`);
 }
 

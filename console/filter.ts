@@ -54,7 +54,7 @@ export function urlOfFilter(filter: Filter, line?: string): string {
   return text === "" ? "/" : `/?${text}`;
 }
 
-/** What the service filters itself; a regular expression is the page's own business. */
+/** What the service filters itself. A regular expression that it does not know is the page's own business. */
 export function serviceQuery(filter: Filter): URLSearchParams {
   const query = new URLSearchParams();
   for (const src of filter.sources) query.append("src", src);
@@ -62,10 +62,22 @@ export function serviceQuery(filter: Filter): URLSearchParams {
   if (level !== undefined) query.set("level", level);
   if (stream !== "") query.set("stream", stream);
   if (module !== "") query.set("module", module);
-  if (text !== "" && !isRegex) query.set("term", text);
+  const term = isRegex ? patternTerm(filter) : text;
+  if (term !== "") query.set("term", term);
   if (since !== undefined) query.set("since", String(since));
   if (until !== undefined) query.set("until", String(until));
   return query;
+}
+
+/** Longest pattern, and constructs, that the service takes (docs/protocol.md 4.2). */
+const PATTERN_MAX = 250;
+const PAGE_ONLY = /\(\?(?!:)|\\[1-9kpP]/;
+
+function patternTerm(filter: Filter): string {
+  const { text } = filter;
+  const isForPage =
+    text === "" || text.length > PATTERN_MAX || PAGE_ONLY.test(text) || patternOf(filter) === "wrong";
+  return isForPage ? "" : `/${text}/i`;
 }
 
 /** What marks matches in a text; undefined where nothing is searched, `wrong` where it is no regular expression. */

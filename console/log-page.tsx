@@ -116,6 +116,7 @@ export function LogPage({
       />
       <div class={`panes ${isPaneOpen ? "open" : ""}`}>
         <SourcesPane
+          access={access}
           sources={sources.sources ?? []}
           news={sources.news}
           chosen={filter.sources}

@@ -1,4 +1,5 @@
-import type { Source } from "./api.ts";
+import type { Access, Source } from "./api.ts";
+import { LevelControl } from "./level-control.tsx";
 import { visible } from "./shown-text.ts";
 import { agoText } from "./time-text.ts";
 
@@ -21,13 +22,14 @@ const CLOCK_WORDS: Readonly<Record<string, string>> = {
 
 /** Who logs: a live pulse, last seen, the last hour, losses and clock; a click shows this source alone. */
 export function SourcesPane(props: {
+  readonly access: Access;
   readonly sources: readonly Source[];
   readonly news: ReadonlyMap<string, SourceNews>;
   readonly chosen: readonly string[];
   readonly nowMs: number;
   readonly onChoose: (sources: readonly string[]) => void;
 }) {
-  const { sources, news, chosen, nowMs, onChoose } = props;
+  const { access, sources, news, chosen, nowMs, onChoose } = props;
   const sorted = sources.toSorted((left, right) => (left.src < right.src ? -1 : 1));
   const toggle = (src: string): void =>
     onChoose(chosen.includes(src) ? chosen.filter((one) => one !== src) : [...chosen, src]);
@@ -65,6 +67,7 @@ export function SourcesPane(props: {
           );
         })}
       </ul>
+      {chosen.length === 1 && <LevelControl key={chosen[0]} access={access} src={chosen[0] ?? ""} />}
     </nav>
   );
 }

@@ -353,6 +353,39 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await expect.poll(async () => (await shown(page)).length).toBe(2);
   });
 
+  it("tells a board its level for a time, and says where it could not", async () => {
+    await start();
+    const leases: object[] = [];
+    running.service.levels.add({
+      gatewayId: "pi",
+      setLevel: async (_project, src, lease) => {
+        leases.push({ src, ...lease });
+        return src === "board" ? { isReached: leases.length > 1 } : undefined;
+      },
+    });
+    await log(["one"]);
+    await log(["two"], { src: "other" });
+    const { page, complaints } = await open("/?src=board");
+    await signIn(page);
+    const form = page.getByRole("form", { name: "Level of the board" });
+    await form.getByLabel("Least level").selectOption("warn");
+    await form.getByLabel("For how long").selectOption("1 hour");
+    await form.getByRole("button", { name: "Set level" }).click();
+    await form.getByText("The board is away; it is told when it comes back.").waitFor();
+    await form.getByLabel("Least level").selectOption("own");
+    await form.getByRole("button", { name: "Set level" }).click();
+    await form.getByText("The board logs as it is set.").waitFor();
+    expect(leases).toEqual([
+      { src: "board", level: "warn", forMs: 3_600_000 },
+      { src: "board", level: "all", forMs: 0 },
+    ]);
+    if (process.env.SCREENSHOT !== undefined) await page.screenshot({ path: process.env.SCREENSHOT });
+    await page.goto(`${running.url}/?src=other`);
+    await form.getByRole("button", { name: "Set level" }).click();
+    await form.getByText(/no gateway that is connected knows the board other/).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   it("can be used by keyboard alone", async () => {
     await start();
     await log(lines(1, 100));
