@@ -121,7 +121,7 @@ describe("sources, losses, export, doctor", () => {
       "old",
     ]);
     expect((await run("sources", "--json")).stdout).toContain('"src":"alpha"');
-    expect((await run("sources")).stdout).toMatch(/^SOURCE .*\n(.*\n)*alpha +\d{4}-.* 2500 +0 +0  server\n/);
+    expect((await run("sources")).stdout).toMatch(/^SOURCE .*\n(.*\n)*alpha +\d{4}-.* 2500 +0 +0 +server\n/);
   });
 
   it("says what is missing, and by its exit status with --check", async () => {
