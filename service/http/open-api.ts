@@ -36,6 +36,9 @@ const READS: Readonly<Record<string, { readonly summary: string; readonly query:
     summary: "Live, of one source, as Server-Sent Events",
     query: LIVE,
   },
+  "/v1/ws/projects/{projectId}/gateways/{gatewayId}": {
+    summary: "Batches, questions and leases of a gateway, as a WebSocket",
+  },
   "/v1/ws/projects/{projectId}/logs": { summary: "Live, as a WebSocket", query: LIVE },
   "/v1/ws/projects/{projectId}/devices/{deviceId}/logs": {
     summary: "Live, of one source, as a WebSocket",
