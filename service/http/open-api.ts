@@ -38,6 +38,7 @@ const READS: Readonly<Record<string, { readonly summary: string; readonly query:
   },
   "/v1/ws/projects/{projectId}/gateways/{gatewayId}": {
     summary: "Batches, questions and leases of a gateway, as a WebSocket",
+    query: [],
   },
   "/v1/ws/projects/{projectId}/logs": { summary: "Live, as a WebSocket", query: LIVE },
   "/v1/ws/projects/{projectId}/devices/{deviceId}/logs": {
