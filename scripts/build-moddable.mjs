@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = join(root, "firmware-js/moddable");
 export const MODDABLE_PORTS = ["serial", "mqtt"];
 
-/** XS takes all of it (docs/language.md); the SDK's modules come by the manifest. */
+/** XS takes all of it (firmware-js/language-table.json); the SDK's modules come by the manifest. */
 const FOR_MODDABLE = {
   write: false,
   bundle: true,

@@ -1,6 +1,6 @@
 /**
  * What Espruino does not take, or silently takes differently, found in the syntax tree of a finished bundle. Each rule
- * was seen on a real interpreter (2v29); docs/agent.md says how they were tried.
+ * was seen on a real interpreter: firmware-js/language-table.json has what it did, and a test holds the rules to it.
  */
 import { parse } from "acorn";
 import { childrenOf, findEarlyUses, isReference } from "./espruino-hoisting.mjs";
@@ -76,6 +76,8 @@ const RULES = {
     }
     return undefined;
   },
+  NewExpression: (node) =>
+    /Error$/.test(node.callee.name ?? "") && node.arguments.length > 1 ? "cause of an error" : undefined,
   CallExpression(node) {
     const name =
       node.callee.type === "MemberExpression" && !node.callee.computed ? node.callee.property.name : "";

@@ -1,5 +1,5 @@
 /**
- * Gives a real XS engine, the one of Moddable boards, for tests and for docs/language.md: `XST` names one, or else the
+ * Gives a real XS engine, the one of Moddable boards, for tests and for the language table: `XST` names one, or else the
  * sources inside the npm package @agoric/xsnap are compiled once (gcc and make, 15 s) and kept under node_modules/.cache.
  * `node scripts/install-xs.mjs` prints its path. Why not as a dependency: docs/decisions/0006-xs-in-tests.md.
  */

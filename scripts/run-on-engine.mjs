@@ -15,7 +15,7 @@ export async function runOnEngine(engine, script, isDone = () => false) {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-engine-"));
   try {
     const file = join(folder, "script.js");
-    await writeFile(file, script, engine.kind === "espruino" ? "latin1" : "utf8");
+    await writeFile(file, script);
     const args = { xsnap: ["boardlog"], xst: ["-s", file], espruino: [file] }[engine.kind];
     const child = spawn(engine.path, args, {
       cwd: folder,
