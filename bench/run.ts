@@ -13,8 +13,9 @@ import { live } from "./live/live.ts";
 import { memory } from "./memory/memory.ts";
 import { ingest } from "./mqtt/ingest.ts";
 import { serial } from "./serial/serial.ts";
+import { service } from "./service/service.ts";
 
-const BENCHES: readonly Bench[] = [ingest, serial, live, memory];
+const BENCHES: readonly Bench[] = [ingest, serial, live, memory, service];
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the figures depend on. */
 const PACKAGES = ["aedes", "mqtt", "lmdb", "cbor-x", "serialport", "fastify", "ws"];

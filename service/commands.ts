@@ -47,7 +47,7 @@ const NO_KEY: Problem = {
   text: "no good API key: send one in the header x-api-key, as Authorization: Bearer, or in the frame's key",
 };
 /** What sees, or takes away, what stands before it in its frame. */
-const READING_METHODS: readonly string[] = [LIST_METHOD, SOURCES_METHOD, DELETE_METHOD];
+export const READING_METHODS: readonly string[] = [LIST_METHOD, SOURCES_METHOD, DELETE_METHOD];
 const NEVER = new AbortController().signal;
 
 /** Runs the commands of frames, however they came. Never throws for what is in a frame. */

@@ -1,9 +1,8 @@
 import type { Timer, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import { decodeFrame } from "../../protocol/frame-decoder.ts";
-import { LIST_METHOD } from "../../protocol/methods.ts";
 import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
-import type { Commands } from "../commands.ts";
+import { type Commands, READING_METHODS } from "../commands.ts";
 import { encodeFrameResult, encodeProblem } from "./frame-answer.ts";
 import { CloseCode, type MessageSocket } from "./message-socket.ts";
 
@@ -133,7 +132,7 @@ export class FrameSocket {
     const caller = this.#caller ?? (await callerOf(frame.key, this.#keys));
     if (caller !== undefined) this.#keyTimer?.cancel();
     // A page must hold what was logged before it on the same socket.
-    if (frame.commands.some((command) => command.method === LIST_METHOD)) await answeredBefore;
+    if (frame.commands.some((command) => READING_METHODS.includes(command.method))) await answeredBefore;
     const answer = this.#commands
       .runFrame(frame, caller, this.#gone.signal)
       .then((result) => encodeFrameResult(frame, this.#ownAddress, result));

@@ -25,13 +25,29 @@ export class LiveEntry {
   }
 }
 
+const NONE: readonly LiveEntry[] = [];
+
 /** The entries of one commit. */
 export class LiveBatch {
   readonly entries: readonly LiveEntry[];
   #frames: Uint8Array | undefined;
+  #bySource: Map<string, LiveEntry[]> | undefined;
 
   constructor(entries: readonly StoredEntry[]) {
     this.entries = entries.map((entry) => new LiveEntry(entry));
+  }
+
+  /** Those of one source, found once for all readers: one that waits for another board costs next to nothing. */
+  of(src: string): readonly LiveEntry[] {
+    if (this.#bySource === undefined) {
+      this.#bySource = new Map();
+      for (const live of this.entries) {
+        const known = this.#bySource.get(live.entry.src);
+        if (known === undefined) this.#bySource.set(live.entry.src, [live]);
+        else known.push(live);
+      }
+    }
+    return this.#bySource.get(src) ?? NONE;
   }
 
   /** All of them as frames of a WebSocket, put together once for all readers that want everything. */

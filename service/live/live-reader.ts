@@ -87,8 +87,9 @@ export class LiveReader {
   }
 
   #take(batch: LiveBatch): void {
-    const { entries } = batch;
     if (this.#isClosed) return;
+    const { src } = this.#filter;
+    const entries = src === undefined ? batch.entries : batch.of(src);
     if (this.#pending === undefined) {
       const last = entries.at(-1);
       // A reader that is behind anyway must cost the others next to nothing.
@@ -99,7 +100,11 @@ export class LiveReader {
         this.#lastId = last.entry.id;
         this.#sink.sendBatch(batch, this.#flushed);
         this.#counters.add("live_sent_entries_total", entries.length);
-      } else for (const entry of entries) this.#offer(entry);
+      } else {
+        for (const entry of entries) this.#offer(entry);
+        // What this reader does not want lies behind it too.
+        if (this.#skipped === undefined) this.#lastId = batch.entries.at(-1)?.entry.id ?? this.#lastId;
+      }
     } else if (this.#pending.length + entries.length <= REPLAY_PENDING_MAX) this.#pending.push(...entries);
     else this.#hasPendingOverflowed = true;
   }
