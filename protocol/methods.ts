@@ -52,7 +52,7 @@ export const ListArgsSchema = Type.Object({
   term: Type.Optional(
     Type.String({ description: "Part of the text in any case of letters, or /pattern/ or /pattern/i." }),
   ),
-  order: Type.Optional(Type.String({ description: 'Within the answer: "arrival" (the default) or "time".' })),
+  order: Type.Optional(Type.String({ description: '"arrival" (the default), or "time": by timestamp.' })),
 });
 
 /** Args of `/v1/Log.Sources`: none. */

@@ -2,7 +2,7 @@ import type { Clock, Timers } from "../host/clock.ts";
 import type { StoredEntry } from "../protocol/entry.ts";
 import { LIMIT_MAX } from "../protocol/methods.ts";
 import { type EntryFilter, passes } from "./live/entry-filter.ts";
-import type { LogStore } from "./store/log-store.ts";
+import type { LogStore, TimePlace } from "./store/log-store.ts";
 
 /** What a filtered reading looks for, and where. */
 export interface WalkQuery {
@@ -91,6 +91,46 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
       }
     }
     if (page.length < limit) return { entries, lowest, highest, isEnd: true };
+  }
+}
+
+/** What a walk in order of time found, ascending, and the place up to which it looked (`isNewest`: of the last entry found). */
+export interface TimeWalk {
+  readonly entries: StoredEntry[];
+  readonly place: TimePlace | undefined;
+}
+
+/** The earliest that pass, beyond a place; or the latest of all. @throws StoreUnavailable */
+export async function walkInTime(
+  dependencies: WalkDependencies,
+  query: WalkQuery,
+  { beyond, isNewest }: { readonly beyond?: TimePlace | undefined; readonly isNewest: boolean },
+): Promise<TimeWalk> {
+  const budget = new WalkBudget(dependencies);
+  const { project, filter, sinceMs, untilMs } = query;
+  const { src, stream } = filter;
+  const entries: StoredEntry[] = [];
+  let place = beyond;
+  const result = (): TimeWalk =>
+    isNewest ? { entries: entries.reverse(), place: entries.at(-1) } : { entries, place };
+  for (;;) {
+    const limit = pageLimit({ ...query, sinceMs: 0, untilMs: Number.POSITIVE_INFINITY });
+    const page = await dependencies.store.listByTime({
+      project,
+      sinceMs,
+      untilMs,
+      limit,
+      newest: isNewest,
+      ...(src !== undefined && { src }),
+      ...(stream !== undefined && { stream }),
+      ...(place !== undefined && { beyond: place }),
+    });
+    for (const entry of isNewest ? page.toReversed() : page) {
+      place = entry;
+      if (isWanted(entry, query)) entries.push(entry);
+      if (entries.length >= query.limit || (await budget.isSpent())) return result();
+    }
+    if (page.length < limit) return result();
   }
 }
 

@@ -1,14 +1,22 @@
 import type { Clock, Timers } from "../host/clock.ts";
 import type { AnswerPayload } from "../protocol/answer.ts";
 import { bad, type Decoded, good, Status } from "../protocol/decoded.ts";
-import type { StoredEntry } from "../protocol/entry.ts";
 import type { Command } from "../protocol/frame.ts";
 import { decodeListArgs, type ListArgs } from "../protocol/methods.ts";
 import { AnswerBudget } from "./answer-budget.ts";
 import { type Caller, mayDo } from "./auth/caller.ts";
-import { FOLLOW_MS_MAX, follow, type Walk, type WalkQuery, walkBack, walkOn } from "./entry-walk.ts";
+import {
+  FOLLOW_MS_MAX,
+  follow,
+  type Walk,
+  type WalkQuery,
+  walkBack,
+  walkInTime,
+  walkOn,
+} from "./entry-walk.ts";
 import { type LogStore, type SourceSummary, UnknownToken } from "./store/log-store.ts";
 import { parseTerm } from "./term.ts";
+import { placeOfTimeToken, timeToken } from "./time-token.ts";
 
 const TOO_LARGE = "limit: the answers of this frame are too large together; ask in a frame of its own";
 
@@ -58,21 +66,45 @@ export class LogReader {
     if (!query.ok) return query;
     const { last, fields, order } = args.value;
     const isNewest = last !== undefined;
+    if (order === "time") return await this.#listInTime(args.value, query.value, budget);
     try {
       const walk = args.value.follow
         ? await this.#follow(query.value, isNewest, ended, untilMs)
         : await this.#walk(query.value, isNewest);
       const fitting = budget.cut(walk.entries, isNewest);
       const isCut = fitting.length < walk.entries.length;
-      const entries = order === "time" ? fitting.toSorted(inTime) : fitting;
       // A page of the plain kind is gone on from by the id of its last entry, as ever (docs/protocol.md 4.2).
-      const isPlain = order === undefined && !isFiltered(args.value);
+      const isPlain = !isFiltered(args.value);
       const after = isPlain ? undefined : isCut ? fitting.at(-1)?.id : walk.highest;
-      return good({ entries, fields, ...(after !== undefined && { after }) });
+      return good({ entries: fitting, fields, ...(after !== undefined && { after }) });
     } catch (error) {
       if (error instanceof UnknownToken) return bad(error.message);
       throw error;
     }
+  }
+
+  /** Over the whole range, by timestamp (docs/protocol.md 4.2): a view, in which an entry that comes late lands where its time is. */
+  async #listInTime(args: ListArgs, query: WalkQuery, budget: AnswerBudget): Promise<Decoded<AnswerPayload>> {
+    const { src, after, last, fields } = args;
+    if (args.follow) return bad("follow: only in order of arrival");
+    if (after !== undefined && last !== undefined) return bad("after: not with last in order of time");
+    const beyond = after === undefined ? undefined : placeOfTimeToken(after, src);
+    if (after !== undefined) {
+      const problem = bad("after: not a token that order time gave for this project");
+      if (beyond === undefined) return problem;
+      try {
+        // The id in a token tells the project it is of.
+        await this.#dependencies.store.list({ project: query.project, src, after: beyond.id, limit: 1 });
+      } catch (error) {
+        if (error instanceof UnknownToken) return problem;
+        throw error;
+      }
+    }
+    const isNewest = last !== undefined;
+    const walk = await walkInTime(this.#dependencies, query, { beyond, isNewest });
+    const entries = budget.cut(walk.entries, isNewest);
+    const place = entries.length < walk.entries.length ? entries.at(-1) : walk.place;
+    return good({ entries, fields, ...(place !== undefined && { after: timeToken(place) }) });
   }
 
   /**
@@ -100,14 +132,6 @@ export class LogReader {
 
 function isFiltered({ level, module, since, until, term }: ListArgs): boolean {
   return [level, module, since, until, term].some((argument) => argument !== undefined);
-}
-
-/** By timestamp; entries of one boot never against their seq, others of one time in order of arrival. */
-function inTime(left: StoredEntry, right: StoredEntry): number {
-  if (left.timestamp !== right.timestamp) return left.timestamp - right.timestamp;
-  const isOneBoot = left.boot !== undefined && left.boot === right.boot;
-  if (isOneBoot && left.seq !== undefined && right.seq !== undefined) return left.seq - right.seq;
-  return left.id < right.id ? -1 : 1;
 }
 
 function queryOf(args: ListArgs, project: string, isLimitGiven: boolean): Decoded<WalkQuery> {

@@ -84,13 +84,38 @@ describe("Log.List with filters", () => {
     expect(numbers(await waiting)).toEqual([2]);
   });
 
-  test("in order of time a page is sorted by timestamp, and its after goes on in order of arrival", async () => {
-    for (const timestamp of [30, 10, 20, 5]) {
-      await running.post("/v1/Log.Log", JSON.stringify({ src: "s", msg: `Line ${timestamp}`, timestamp }));
+  test("in order of time the whole range is walked by timestamp, filters and all, each entry once", async () => {
+    const stamps = Array.from({ length: 25 }, (_, index) => ((index * 7) % 25) + 1);
+    for (const timestamp of stamps) {
+      const level = timestamp % 2 === 0 ? "warn" : "info";
+      await running.post(
+        "/v1/Log.Log",
+        JSON.stringify({ src: "s", msg: `Line ${timestamp}`, timestamp, level }),
+      );
     }
-    const first = await list({ order: "time", limit: 3 });
-    expect(numbers(first)).toEqual([10, 20, 30]);
-    expect(numbers(await list({ order: "time", limit: 3, after: first.after }))).toEqual([5]);
+    const walk = async (args: object): Promise<readonly number[]> => {
+      const found: number[] = [];
+      for (let after: string | undefined; ; ) {
+        const page = await list({ order: "time", limit: 4, ...args, ...(after !== undefined && { after }) });
+        found.push(...numbers(page));
+        if (page.after === after || page.after === undefined) return found;
+        after = page.after;
+      }
+    };
+    const ascending = stamps.toSorted((left, right) => left - right);
+    expect(await walk({})).toEqual(ascending);
+    expect(await walk({ level: "warn" })).toEqual(ascending.filter((stamp) => stamp % 2 === 0));
+    expect(await walk({ since: 5, until: 9 })).toEqual([5, 6, 7, 8]);
+    expect(numbers(await list({ order: "time", last: 3 }))).toEqual([23, 24, 25]);
+    const { after = "" } = await list({ order: "time", limit: 2 });
+    await running.post("/v1/Log.Log", JSON.stringify({ src: "s", msg: "Line 3", timestamp: 3 }));
+    expect(numbers(await list({ order: "time", limit: 3, after }))).toEqual([3, 3, 4]);
+    const arrival = await list({ level: "info", limit: 1 });
+    for (const wrong of [arrival.after, "t.x", `t.${Buffer.from('[1,"x",null,null]').toString("base64url")}`])
+      expect((await list({ order: "time", after: wrong })).status_msg).toContain(
+        "after: not a token that order time gave",
+      );
+    expect((await list({ order: "time", follow: true })).status_msg).toBe("follow: only in order of arrival");
   });
 
   test("a wrong argument is refused by name", async () => {
