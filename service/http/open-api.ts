@@ -58,6 +58,13 @@ export function openApi(version: string): object {
       },
     },
   };
+  paths["/v1/logs"] = {
+    post: {
+      summary: "Logs of servers: an ExportLogsServiceRequest of OTLP/HTTP in JSON",
+      requestBody: { required: true, content: { "application/json": { schema: { type: "object" } } } },
+      responses: responses({ type: "object" }),
+    },
+  };
   paths["/v1/projects/{projectId}/devices/{deviceId}/level"] = {
     post: {
       summary: "How much a board logs, for a time",

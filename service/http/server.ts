@@ -15,11 +15,14 @@ import type { EntryAppender } from "../entry-appender.ts";
 import { FOLLOW_MS_MAX } from "../entry-walk.ts";
 import { GatewaySocket } from "../ingest/gateway-socket.ts";
 import { type Admitted, IngestHandlers } from "../ingest/ingest-handlers.ts";
+import { postOtlp } from "../ingest/otlp-handler.ts";
+import { OTLP_BYTES_MAX } from "../ingest/otlp-records.ts";
 import type { LevelHub } from "../level-control.ts";
 import { eventStreamSink } from "../live/event-stream.ts";
 import { LiveHub } from "../live/live-hub.ts";
 import { LiveReader } from "../live/live-reader.ts";
 import { type LiveSink, socketSink } from "../live/live-sink.ts";
+import type { NameQuota } from "../name-quota.ts";
 import type { RateLimiter } from "../rate-limiter.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { inflatedBody } from "./body-encoding.ts";
@@ -48,6 +51,7 @@ import { getRates } from "./rates-handler.ts";
 export interface HttpServerDependencies {
   readonly store: LogStore;
   readonly appender: EntryAppender;
+  readonly nameQuota: NameQuota;
   readonly commands: Commands;
   readonly keys: KeyRing;
   readonly clock: Clock;
@@ -220,6 +224,7 @@ export class HttpServer {
       getSources(request, this.#dependencies),
     );
     this.#route("GET", "/v1/projects/:projectId/rates", (request) => getRates(request, this.#dependencies));
+    this.#route("POST", "/v1/logs", (request) => postOtlp(request, this.#dependencies), OTLP_BYTES_MAX);
     this.#route("POST", "/v1/projects/:projectId/devices/:deviceId/level", (request) =>
       postLevel(request, this.#dependencies),
     );

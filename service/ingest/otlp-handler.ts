@@ -1,0 +1,76 @@
+import type { Clock } from "../../host/clock.ts";
+import type { Counters } from "../../host/counters.ts";
+import type { NewEntry } from "../../protocol/entry.ts";
+import { STREAM_DEFAULT } from "../../protocol/entry.ts";
+import { entryFromLog } from "../../protocol/entry-builder.ts";
+import { callerOf } from "../auth/caller.ts";
+import { shownKey } from "../auth/credentials.ts";
+import type { EntryAppender } from "../entry-appender.ts";
+import { GoliothError, type HttpAnswer, type HttpRequest, jsonAnswer, TYPE_JSON } from "../http/exchange.ts";
+import type { Gate } from "../http/live-request.ts";
+import { sourceOf } from "../log-source.ts";
+import type { NameQuota } from "../name-quota.ts";
+import { StoreBusy, StoreUnavailable } from "../store/log-store.ts";
+import { decodeOtlpJson } from "./otlp-records.ts";
+
+export interface OtlpDependencies extends Gate {
+  readonly appender: EntryAppender;
+  readonly nameQuota: NameQuota;
+  readonly clock: Clock;
+  readonly counters: Counters;
+}
+
+/** `POST /v1/logs`: logs of servers, as OTLP over HTTP in JSON (docs/protocol.md 10.9). */
+export async function postOtlp(request: HttpRequest, dependencies: OtlpDependencies): Promise<HttpAnswer> {
+  const { keys, limiter, appender, nameQuota, clock, counters } = dependencies;
+  const caller = await callerOf(shownKey(request.headers), keys);
+  if (caller === undefined)
+    return refused(GoliothError.Unauthenticated, "no good API key: send one in the header x-api-key");
+  const type = String(request.headers["content-type"] ?? "")
+    .split(";")[0]
+    ?.trim();
+  if (type !== TYPE_JSON)
+    return jsonAnswer(415, {
+      code: 3,
+      message: `content-type: must be ${TYPE_JSON}; set the exporter to http/json`,
+    });
+  const decoded = decodeOtlpJson(Buffer.from(request.body).toString("utf8"));
+  if (!decoded.ok) {
+    counters.add("service_bad_otlp_requests_total");
+    return jsonAnswer(decoded.problem.status, { code: 3, message: decoded.problem.text });
+  }
+  if (limiter.take(caller, decoded.value.length) > 0)
+    return refused(GoliothError.ResourceExhausted, "slow down: this key has sent too much");
+  const received = clock.wallMs();
+  const entries: NewEntry[] = [];
+  let firstProblem: string | undefined;
+  for (const record of decoded.value) {
+    const src = record.ok ? sourceOf(caller, undefined, record.value.src) : record;
+    const quota =
+      record.ok && src.ok ? nameQuota.take(caller, src.value, record.value.stream ?? STREAM_DEFAULT) : src;
+    if (record.ok && src.ok && quota.ok)
+      entries.push(entryFromLog(record.value, { src: src.value, received }));
+    else if (!quota.ok) firstProblem ??= quota.problem.text;
+  }
+  try {
+    if (entries.length > 0) await appender.append([{ project: caller.project, entries }]);
+  } catch (error) {
+    if (error instanceof StoreBusy)
+      return refused(GoliothError.ResourceExhausted, "slow down: too much waits for the disk");
+    if (error instanceof StoreUnavailable)
+      return refused(GoliothError.Unavailable, "the store is unavailable; keep the records and try again");
+    throw error;
+  }
+  const rejected = decoded.value.length - entries.length;
+  if (rejected === 0) return jsonAnswer(200, {});
+  counters.add("service_rejected_otlp_records_total", rejected);
+  return jsonAnswer(200, {
+    partialSuccess: { rejectedLogRecords: String(rejected), errorMessage: firstProblem ?? "" },
+  });
+}
+
+/** OTLP's errors are a `google.rpc.Status`; exporters come again after 429 and 503. */
+function refused({ code, httpStatus }: GoliothError, message: string): HttpAnswer {
+  const isForAgain = httpStatus === 429 || httpStatus === 503;
+  return jsonAnswer(httpStatus, { code, message }, isForAgain ? { "retry-after": "1" } : undefined);
+}
