@@ -11,7 +11,10 @@ import type { Gate } from "../http/live-request.ts";
 import { sourceOf } from "../log-source.ts";
 import type { NameQuota } from "../name-quota.ts";
 import { StoreBusy, StoreUnavailable } from "../store/log-store.ts";
-import { decodeOtlpJson } from "./otlp-records.ts";
+import { decodeOtlpProtobuf, encodeOtlpAnswer } from "./otlp-protobuf.ts";
+import { decodeOtlpJson, recordsOf } from "./otlp-records.ts";
+
+const TYPE_PROTOBUF = "application/x-protobuf";
 
 export interface OtlpDependencies extends Gate {
   readonly appender: EntryAppender;
@@ -20,8 +23,16 @@ export interface OtlpDependencies extends Gate {
   readonly counters: Counters;
 }
 
-/** `POST /v1/logs`: logs of servers, as OTLP over HTTP in JSON (docs/protocol.md 10.9). */
+/** `POST /v1/logs`: logs of servers, as OTLP over HTTP in JSON or protobuf (docs/protocol.md 10.9). */
 export async function postOtlp(request: HttpRequest, dependencies: OtlpDependencies): Promise<HttpAnswer> {
+  const answer = await answerOf(request, dependencies);
+  const type = String(request.headers["content-type"] ?? "")
+    .split(";")[0]
+    ?.trim();
+  return type === TYPE_PROTOBUF ? asProtobuf(answer) : answer;
+}
+
+async function answerOf(request: HttpRequest, dependencies: OtlpDependencies): Promise<HttpAnswer> {
   const { keys, limiter, appender, nameQuota, clock, counters } = dependencies;
   const caller = await callerOf(shownKey(request.headers), keys);
   if (caller === undefined)
@@ -29,12 +40,13 @@ export async function postOtlp(request: HttpRequest, dependencies: OtlpDependenc
   const type = String(request.headers["content-type"] ?? "")
     .split(";")[0]
     ?.trim();
-  if (type !== TYPE_JSON)
-    return jsonAnswer(415, {
-      code: 3,
-      message: `content-type: must be ${TYPE_JSON}; set the exporter to http/json`,
-    });
-  const decoded = decodeOtlpJson(Buffer.from(request.body).toString("utf8"));
+  if (type !== TYPE_JSON && type !== TYPE_PROTOBUF)
+    return jsonAnswer(415, { code: 3, message: `content-type: must be ${TYPE_JSON} or ${TYPE_PROTOBUF}` });
+  const body =
+    type === TYPE_JSON
+      ? decodeOtlpJson(Buffer.from(request.body).toString("utf8"))
+      : decodeOtlpProtobuf(request.body);
+  const decoded = body.ok ? recordsOf(body.value) : body;
   if (!decoded.ok) {
     counters.add("service_bad_otlp_requests_total");
     return jsonAnswer(decoded.problem.status, { code: 3, message: decoded.problem.text });
@@ -67,6 +79,26 @@ export async function postOtlp(request: HttpRequest, dependencies: OtlpDependenc
   return jsonAnswer(200, {
     partialSuccess: { rejectedLogRecords: String(rejected), errorMessage: firstProblem ?? "" },
   });
+}
+
+/** The same answer in the form of the request. */
+function asProtobuf(answer: HttpAnswer): HttpAnswer {
+  const { code, message, partialSuccess } = JSON.parse(String(answer.body)) as {
+    readonly code?: number;
+    readonly message?: string;
+    readonly partialSuccess?: { readonly rejectedLogRecords: string; readonly errorMessage: string };
+  };
+  const body =
+    partialSuccess !== undefined
+      ? encodeOtlpAnswer({
+          partial: true,
+          count: Number(partialSuccess.rejectedLogRecords),
+          words: partialSuccess.errorMessage,
+        })
+      : code === undefined
+        ? new Uint8Array(0)
+        : encodeOtlpAnswer({ count: code, words: message ?? "" });
+  return { ...answer, type: TYPE_PROTOBUF, body };
 }
 
 /** OTLP's errors are a `google.rpc.Status`; exporters come again after 429 and 503. */

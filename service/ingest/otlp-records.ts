@@ -13,12 +13,16 @@ const MSG_CHARACTERS_MAX = 1024 * 1024;
 /** A record in our own terms, or why it is none. */
 export type OtlpRecord = Decoded<LogArgs & { readonly src: string }>;
 
-/** Reads the JSON of an `ExportLogsServiceRequest` (docs/protocol.md 10.9). What is wrong in one record is that record's own. */
-export function decodeOtlpJson(text: string): Decoded<readonly OtlpRecord[]> {
+/** The JSON of an `ExportLogsServiceRequest` (docs/protocol.md 10.9). */
+export function decodeOtlpJson(text: string): Decoded<JsonValue> {
   const parsed = parseJson(text);
-  if (!parsed.ok) return bad(`body: ${parsed.reason} at ${parsed.index}`);
+  return parsed.ok ? good(parsed.value) : bad(`body: ${parsed.reason} at ${parsed.index}`);
+}
+
+/** Its records. What is wrong in one record is that record's own. */
+export function recordsOf(request: JsonValue): Decoded<readonly OtlpRecord[]> {
   const records: OtlpRecord[] = [];
-  for (const resourceLogs of objectsIn(Object(parsed.value).resourceLogs)) {
+  for (const resourceLogs of objectsIn(Object(request).resourceLogs)) {
     const resource = attributesOf(Object(resourceLogs.resource).attributes);
     const name = resource["service.name"];
     const src = checkSrc(typeof name === "string" ? name : "", "resource.attributes: service.name");

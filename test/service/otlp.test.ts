@@ -1,5 +1,8 @@
 import { gzipSync } from "node:zlib";
+import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { decodeOtlpProtobuf } from "../../service/ingest/otlp-protobuf.ts";
+import { recordsOf } from "../../service/ingest/otlp-records.ts";
 import { type RunningService, runService } from "../support/running-service.ts";
 
 let running: RunningService;
@@ -74,7 +77,7 @@ test("bad requests are refused as exporters understand it, and nothing of them i
     (await running.post("/v1/logs", body, headers)).status;
   const good = JSON.stringify(request("api", [record({ stringValue: "x" })]));
   expect(await statusOf(good, { "x-api-key": "wrong" })).toBe(401);
-  expect(await statusOf(good, { "content-type": "application/x-protobuf" })).toBe(415);
+  expect(await statusOf(good, { "content-type": "text/plain" })).toBe(415);
   for (const body of ["", "[", "{", `${good}x`, `{"resourceLogs":${"[".repeat(40)}${"]".repeat(40)}}`])
     expect(await statusOf(body), body).toBe(400);
   const many = request("api", new Array(10_001).fill(record({ stringValue: "x" })));
@@ -86,4 +89,61 @@ test("bad requests are refused as exporters understand it, and nothing of them i
   const { key } = await running.keys.add({ project: "default", rights: ["write"], src: "own" });
   const other = await post(request("api", [record({ stringValue: "x" })]), { "x-api-key": key });
   expect(await other.json()).toMatchObject({ partialSuccess: { rejectedLogRecords: "1" } });
+});
+
+/** A length-delimited field of a message. */
+const field = (number: number, ...parts: readonly Uint8Array[]): Buffer => {
+  const body = Buffer.concat(parts);
+  const length = body.length < 128 ? [body.length] : [(body.length % 128) | 128, body.length >> 7];
+  return Buffer.concat([Buffer.from([(number << 3) | 2, ...length]), body]);
+};
+const text = (number: number, value: string): Buffer => field(number, Buffer.from(value));
+const nanos = Buffer.alloc(9, 0x09);
+nanos.writeBigUInt64LE(1_763_784_000_000_123_456n, 1);
+
+/** Field numbers of opentelemetry/proto/logs/v1/logs.proto; with a field (15) that nobody knows. */
+function protobuf(name: string): Buffer {
+  const resource = field(1, field(1, text(1, "service.name"), field(2, text(1, name))));
+  const attribute = field(
+    6,
+    text(1, "n"),
+    field(2, Buffer.from([0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01])),
+  );
+  const one = field(2, nanos, Buffer.from([0x10, 13]), field(5, text(1, "grüße")), text(15, "later"));
+  const two = field(2, nanos, field(5, field(5, field(1, Buffer.from([0x10, 1])))), attribute);
+  return field(1, resource, field(2, field(1, text(1, "http")), one, two));
+}
+const TYPE = { "content-type": "application/x-protobuf" };
+
+test("protobuf says the same, and is answered in protobuf", async () => {
+  const answer = await running.post("/v1/logs", protobuf("api"), TYPE);
+  expect([answer.status, (await answer.arrayBuffer()).byteLength]).toEqual([200, 0]);
+  expect(answer.headers.get("content-type")).toBe("application/x-protobuf");
+  expect(await entries("api")).toMatchObject([
+    { msg: "grüße", level: "warn", module: "http", timestamp: 1_763_784_000_000 },
+    { msg: { body: [true], n: -1 } },
+  ]);
+  const partial = await running.post("/v1/logs", protobuf(""), TYPE);
+  const bytes = Buffer.from(await partial.arrayBuffer());
+  expect([bytes[0], bytes[2], bytes[3]]).toEqual([0x0a, 0x08, 2]);
+  expect(bytes.toString()).toContain("service.name");
+});
+
+test("any damage to protobuf is a refusal in words or other data, never a failure", () => {
+  const whole = protobuf("api");
+  const mutation = fc.tuple(fc.nat(whole.length - 1), fc.integer({ min: 0, max: 255 }));
+  const runs = Number(process.env.BOARDLOG_FUZZ_RUNS ?? 2_000);
+  fc.assert(
+    fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), fc.nat(whole.length), (changes, end) => {
+      const bytes = Buffer.from(whole.subarray(0, end));
+      for (const [at, value] of changes) if (at < end) bytes[at] = value;
+      const decoded = decodeOtlpProtobuf(bytes);
+      if (decoded.ok) recordsOf(decoded.value);
+      else expect(decoded.problem.text).toMatch(/^body: /);
+    }),
+    { numRuns: runs },
+  );
+  let nested = text(1, "x");
+  for (let depth = 0; depth < 40; depth++) nested = field(5, field(1, nested));
+  expect(decodeOtlpProtobuf(field(1, field(2, field(2, field(5, nested))))).ok).toBe(false);
 });
