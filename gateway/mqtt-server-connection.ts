@@ -98,6 +98,7 @@ export class MqttServerConnection {
   #state: "new" | "asking" | "open" | "closed" = "new";
   #isGraceful = false;
   #isPaused = false;
+  #isFirstChunk = true;
   #topicBytes: Buffer | undefined;
   #topic = "";
   lastHeardMs: number;
@@ -161,6 +162,12 @@ export class MqttServerConnection {
 
   #read(chunk: Buffer): void {
     this.lastHeardMs = this.#host.nowMs();
+    // What does not begin as MQTT does need not be collected up to a length that it never meant.
+    if (this.#state === "new" && this.#isFirstChunk && chunk[0] !== PacketType.Connect << 4) {
+      this.#fail(MqttFault.NoConnect);
+      return;
+    }
+    this.#isFirstChunk = false;
     const fault = this.#cutter.push(chunk, this.#onPacket);
     if (fault !== undefined) this.#fail(fault);
   }
