@@ -28,7 +28,9 @@ const { values } = parseArgs({
     dir: { type: "string", default: join(tmpdir(), "boardlog-bench-rows") },
   },
 });
-const open = createRequire(import.meta.url)(values.module ?? "better-sqlite3") as new (path: string) => Database;
+const open = createRequire(import.meta.url)(values.module ?? "better-sqlite3") as new (
+  path: string,
+) => Database;
 const entryCount = Number(values.entries);
 const batchEntries = Number(values.batch);
 
@@ -60,6 +62,9 @@ const before = process.cpuUsage();
 database.close();
 cpu += cpuMicroseconds(before);
 console.log(
-  JSON.stringify({ cpuMicrosecondsSealed: cpu / entryCount, bytesSealed: diskBytes(values.dir) / entryCount }),
+  JSON.stringify({
+    cpuMicrosecondsSealed: cpu / entryCount,
+    bytesSealed: diskBytes(values.dir) / entryCount,
+  }),
 );
 rmSync(values.dir, { recursive: true, force: true });
