@@ -209,7 +209,7 @@ export class HttpServer {
       preClose: (done) => done(),
     });
     const handlers = { commands, keys, counters, ownAddress };
-    const metrics = new Metrics(counters);
+    const metrics = new Metrics(counters, () => this.#gauges());
     this.#route("POST", "/", (request) => postFrame(request, handlers));
     this.#route("POST", "/v1/:method", (request) => postArgs(request, handlers));
     this.#route("GET", "/v1/Log", async () => jsonAnswer(200, LOG_SERVICE));
@@ -414,6 +414,27 @@ export class HttpServer {
     reply.code(httpStatus).headers({ ...HEADERS_ALWAYS, ...HEADERS_API, ...headers });
     if (type !== undefined) reply.header("content-type", type);
     return reply.send(httpStatus === 204 ? undefined : Buffer.from(body as Uint8Array));
+  }
+
+  /** A store that does not answer takes its own figures away, not the others. */
+  async #gauges(): Promise<Readonly<Record<string, number>>> {
+    const { store, appender } = this.#dependencies;
+    const own = {
+      service_waiting_appends: appender.waitingCount,
+      live_event_streams: this.#eventSinks.size,
+      websocket_connections: this.#heartbeat.socketCount,
+    };
+    try {
+      const { diskBytes, entryCount, oldestMs } = await store.status();
+      return {
+        ...own,
+        store_disk_bytes: diskBytes,
+        store_entries: entryCount,
+        ...(oldestMs !== undefined && { store_oldest_entry_seconds: Math.round(oldestMs / 1000) }),
+      };
+    } catch {
+      return own;
+    }
   }
 
   #health(): HttpAnswer {

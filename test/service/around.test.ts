@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { LogService, PortTaken } from "../../service/service.ts";
 import { MemoryStore } from "../support/memory-store.ts";
-import { type RunningService, runServiceOver } from "../support/running-service.ts";
+import { type RunningService, runService, runServiceOver } from "../support/running-service.ts";
 import { connect } from "../support/web-socket-client.ts";
 
 const stops: (() => Promise<unknown>)[] = [];
@@ -72,6 +72,23 @@ describe("starting and health", () => {
     const list = await running.post("/v1/Log.List", '{"src":"//h/serial"}');
     expect(await list.json()).toMatchObject({ resp: [{ stream: "uart", msg: "boot:0x13" }] });
   });
+});
+
+test("/metrics shows what the store holds and who is connected, and goes on without a store that is away", async () => {
+  const running = await runService();
+  try {
+    await running.post("/v1/Log.Log", '{"src":"s","msg":"x"}');
+    const text = await (await fetch(`${running.url}/metrics`)).text();
+    expect(text).toMatch(/^boardlog_store_entries 1$/m);
+    expect(text).toMatch(/^boardlog_store_disk_bytes [1-9]\d+$/m);
+    expect(text).toMatch(/^boardlog_websocket_connections 0$/m);
+    await running.store.close();
+    const after = await (await fetch(`${running.url}/metrics`)).text();
+    expect(after).toContain("boardlog_websocket_connections 0");
+    expect(after).toMatch(/^boardlog_service_stored_entries_total 1$/m);
+  } finally {
+    await running.stop();
+  }
 });
 
 test("/metrics shows the counters by name and number, without a key", async () => {

@@ -132,7 +132,7 @@ test("protobuf says the same, and is answered in protobuf", async () => {
 test("any damage to protobuf is a refusal in words or other data, never a failure", () => {
   const whole = protobuf("api");
   const mutation = fc.tuple(fc.nat(whole.length - 1), fc.integer({ min: 0, max: 255 }));
-  const runs = Number(process.env.BOARDLOG_FUZZ_RUNS ?? 2_000);
+  const runs = Number(process.env.FUZZ_RUNS ?? 2_000);
   fc.assert(
     fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), fc.nat(whole.length), (changes, end) => {
       const bytes = Buffer.from(whole.subarray(0, end));
