@@ -1,15 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import type { Timer } from "../host/clock.ts";
 import { openPty, type Pty } from "../host/pty.ts";
 import type { Random } from "../host/random.ts";
 import { systemClock, systemTimers } from "../host/system-clock.ts";
-import { compileAgent } from "../sim/board.ts";
+import { compileAgent, type SimulatedBoard } from "../sim/board.ts";
 import { DemoApp, startDemoApp } from "../sim/demo-app.ts";
 import { startMqttBoard } from "../sim/mqtt-board.ts";
 import { startSerialBoard } from "../sim/serial-board.ts";
 
-/** The agent's bundle, beside this program in dist/. */
-const AGENT_FILE = fileURLToPath(new URL("./firmware/agent.js", import.meta.url));
+/** The agent's bundle with level leases, beside this program in dist/. */
+const AGENT_FILE = fileURLToPath(new URL("./firmware/agent-demo.js", import.meta.url));
+
+/** As a product would ship: info and above, until a lease asks for more. */
+const SETTINGS = { level: 2 };
 
 const BOOT_ROM_LINES = [
   "ets Jun  8 2016 00:22:57",
@@ -41,18 +45,19 @@ export async function startDemo(
     project: "default",
     device: DemoApp.Greenhouse,
     boot: bootId(random),
+    settings: SETTINGS,
     knowsUtc: true,
   });
   for (const line of BOOT_ROM_LINES) wire.write(`${line}\r\n`);
   const pump = startSerialBoard(world, program, wire, {
     boot: bootId(random),
+    settings: SETTINGS,
     src: DemoApp.Pump,
     knowsUtc: false,
   });
-  const apps = [
-    startDemoApp(DemoApp.Greenhouse, greenhouse.board.console, { timers: systemTimers, random }),
-    startDemoApp(DemoApp.Pump, pump.console, { timers: systemTimers, random }),
-  ];
+  const start = (app: DemoApp, { console, agent }: SimulatedBoard): Timer =>
+    startDemoApp(app, { console, module: agent.module }, { timers: systemTimers, random });
+  const apps = [start(DemoApp.Greenhouse, greenhouse.board), start(DemoApp.Pump, pump)];
   return {
     stop: async () => {
       for (const app of apps) app.cancel();

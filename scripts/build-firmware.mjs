@@ -166,12 +166,15 @@ export async function bundleApp(appFile, { port, features = [], minify = true })
 }
 
 /**
- * Writes `agent.js` (the core: a function body of `env`), `espruino-serial.js` and `espruino-mqtt.js` to `outDir`.
+ * Writes `agent.js` (the core: a function body of `env`), `agent-demo.js` (the same with level leases), `espruino-serial.js` and `espruino-mqtt.js` to `outDir`.
  * @returns the bytes of each file, by name.
  * @throws {UnsupportedSyntax}
  */
 export async function buildFirmware({ outDir }) {
-  const files = { "agent.js": await bundleAgent() };
+  const files = {
+    "agent.js": await bundleAgent(),
+    "agent-demo.js": await bundleAgent([...SIMULATOR_FEATURES, "levels"]),
+  };
   for (const port of PORTS) files[`espruino-${port}.js`] = banner(port) + (await bundlePort(port, ["clock"]));
   await mkdir(outDir, { recursive: true });
   const sizes = {};

@@ -439,7 +439,7 @@ type Print = (...args: unknown[]) => void;
 /** The console's own methods, for the modules' consoles. */
 const originalOf: Print[] = WITH_LEVELS ? [] : (0 as never);
 
-/** The least level that goes, by the lease of the module, of all, or the setting (docs/protocol.md 14.1). */
+/** The least level that goes, by the lease of the module, of all, or the setting; no level counts as info (docs/protocol.md 14.1). */
 function leastOf(module: number): number {
   const lease = leases[module] ?? leases[0];
   return module === 1 ? 0 : lease ? lease.l : (settings.level ?? 0);
@@ -482,7 +482,7 @@ function log(this: unknown, newLevel: number, print: Print, value: unknown): voi
       reentrant++;
     } else if (
       (WITH_SHARED || WITH_STOP ? talking : true) &&
-      (WITH_LEVELS ? newLevel % 5 >= leastOf((newLevel / 10) | 0) : true)
+      (WITH_LEVELS ? (newLevel % 5 || 2) >= leastOf((newLevel / 10) | 0) : true)
     ) {
       let json =
         args.length < 4 && typeof value === "string"

@@ -29,11 +29,10 @@ function told(bench: Bench): string[] {
 describe.each(["compact", "plain"] as const)("leased levels, in %s frames", (wire) => {
   test("what is below the level is printed, not sent, and uses up no seq; the lease ends by itself", () => {
     const bench = board(wire, { settings: { level: 2 } });
-    bench.console.log("no level");
     bench.console.debug("low");
     bench.console.warn("high");
     expect(told(bench)).toEqual(["warn - high"]);
-    expect(bench.printed).toEqual(["no level", "low", "high"]);
+    expect(bench.printed).toEqual(["low", "high"]);
     bench.agent.receive(encodeLevelLease({ level: "all", forMs: 60_000 }));
     bench.console.debug("now");
     expect(told(bench)).toEqual(["info boardlog level all for 60 s", "debug - now"]);
@@ -41,6 +40,24 @@ describe.each(["compact", "plain"] as const)("leased levels, in %s frames", (wir
     bench.console.debug("again");
     expect(told(bench)).toEqual(["info boardlog level as set"]);
     expect(bench.agent.look().seq).toBe(4);
+  });
+
+  test("a line without a level counts as info: a lease of debug brings more and takes nothing away", () => {
+    const bench = board(wire, { settings: { level: 3 } });
+    bench.console.log("below warn");
+    bench.agent.receive(encodeLevelLease({ level: "debug", forMs: 60_000 }));
+    bench.console.log("plain");
+    bench.console.debug("fine");
+    bench.agent.receive(encodeLevelLease({ level: "info", forMs: 60_000 }));
+    bench.console.log("plain again");
+    bench.console.debug("too fine");
+    expect(told(bench)).toEqual([
+      "info boardlog level debug for 60 s",
+      "- - plain",
+      "debug - fine",
+      "info boardlog level info for 60 s",
+      "- - plain again",
+    ]);
   });
 
   test("a lease for one module leaves the others alone, goes before the one for all, and is told from an unknown one", () => {
