@@ -16,6 +16,8 @@ const BY_ID_FOLDER = "/dev/serial/by-id";
 /** A board that re-enumerates is back within a second or two. */
 const REOPEN = { firstMs: 100, maxMs: 2_000 };
 
+/** How long a device that went may be read as empty, ms: a look is one stat. */
+const PRESENCE_MS = 1_000;
 /** How long a write may be forgotten by the driver. */
 const NUDGE_MS = 200;
 /** Flags of libuv's poll. */
@@ -46,6 +48,7 @@ export class SerialportLink implements ByteLink {
   /** Of the open port. */
   #path = "";
   #deviceNumber: number | undefined;
+  #presenceTimer: Timer | undefined;
   #lastComplaint = "";
   /** Writes under way, to be told when the device goes. */
   readonly #writes = new Set<(isTaken: boolean) => void>();
@@ -94,20 +97,26 @@ export class SerialportLink implements ByteLink {
     if (this.#port !== undefined) void this.#resumeIfThere(this.#port);
   }
 
-  /**
-   * A port that nobody was reading when its device went reads as empty for ever after, and the driver would ask it again without
-   * end. The device number tells: it is not given out again while we hold the port open.
-   */
   async #resumeIfThere(port: SerialPort): Promise<void> {
-    const isThere = (await deviceNumber(this.#path)) === this.#deviceNumber;
-    if (this.#port !== port || this.#paused) return;
-    if (isThere) port.resume();
-    else port.close(() => {});
+    await this.#closeIfGone(port);
+    if (this.#port === port && !this.#paused) port.resume();
+  }
+
+  /**
+   * A port that the driver was not waiting at when its device went (it was paused, or handing over what it had just read) reads as
+   * empty for ever after, and the driver asks it again without end. The device number tells: it is not given out again while we
+   * hold the port open.
+   */
+  async #closeIfGone(port: SerialPort): Promise<void> {
+    const number = await deviceNumber(this.#path);
+    if (this.#port !== port || !port.isOpen) return;
+    if (number === undefined || number !== this.#deviceNumber) port.close(() => {});
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#reopenTimer?.cancel();
+    this.#presenceTimer?.cancel();
     await this.#opening;
     const port = this.#port;
     this.#port = undefined;
@@ -158,6 +167,9 @@ export class SerialportLink implements ByteLink {
     this.#path = path;
     port.on("close", () => this.#down(port));
     this.#deviceNumber = await deviceNumber(path);
+    if (this.#port === port) {
+      this.#presenceTimer = this.#timers.every(PRESENCE_MS, () => void this.#closeIfGone(port));
+    }
     const portName = await nameOf(path);
     if (this.#port !== port) return; // Gone again meanwhile.
     this.#events?.onUp(portName);
@@ -168,6 +180,7 @@ export class SerialportLink implements ByteLink {
   #down(port: SerialPort): void {
     if (this.#port !== port) return;
     this.#port = undefined;
+    this.#presenceTimer?.cancel();
     port.destroy();
     this.#abandonWrites();
     this.#log.warn({ port: this.name }, "serial port gone; waiting for it to come back");

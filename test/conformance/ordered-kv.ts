@@ -50,6 +50,31 @@ export function describeOrderedKv(name: string, makeDriver: () => Promise<SpaceD
         await kv.close();
       }));
 
+    it("shows a commit from the moment that its promise resolves, whatever was read while it was under way", () =>
+      withSpace(async (space) => {
+        const kv = await space.open("one");
+        const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+        const seen: (string | undefined)[] = [];
+        for (let round = 0; round < 200; round++) {
+          const text = String(round);
+          let seenAtOnce: Uint8Array | undefined;
+          let isDone = false;
+          const committed = kv.commit([put([1], text)]).then(() => {
+            seenAtOnce = kv.get(Uint8Array.of(1));
+            isDone = true;
+          });
+          // Turns of the event loop shorter than its shortest timer: what is read in one may be kept for the next.
+          while (!isDone) {
+            kv.get(Uint8Array.of(1));
+            await nextTurn();
+          }
+          await committed;
+          seen.push(seenAtOnce && Buffer.from(seenAtOnce).toString());
+        }
+        expect(seen).toEqual(seen.map((_, round) => String(round)));
+        await kv.close();
+      }));
+
     it("agrees with a sorted list whatever is put, removed and asked for", () =>
       withSpace(async (space) => {
         const aKey = fc.uint8Array({ minLength: 1, maxLength: 3, max: 3 }).map((bytes) => [...bytes]);
