@@ -11,11 +11,12 @@ import { LineBoots } from "./line-boots.ts";
 import { LineSessions } from "./line-sessions.ts";
 import type { ByteLink, LineParserFactory, TopicLink } from "./link.ts";
 import { MqttInput, type MqttInputOptions } from "./mqtt-input.ts";
-import { Pauses } from "./pauses.ts";
+import { GatewayStopping, Pauses } from "./pauses.ts";
 import { Presence } from "./presence.ts";
 import { SeldomLog } from "./seldom-log.ts";
 import { SerialInput, type SerialInputOptions } from "./serial-input.ts";
 import { SessionTable } from "./session-table.ts";
+import { type GivenUp, SourceHistories } from "./source-histories.ts";
 import type { Uplink } from "./uplink.ts";
 
 export interface GatewayWorld {
@@ -45,6 +46,8 @@ export class GatewayCore {
   readonly #pauses: Pauses;
   readonly #committer: Committer;
   readonly #intake: Intake;
+  readonly #sessions: SessionTable;
+  readonly #histories: SourceHistories;
   readonly #seldomLog: SeldomLog;
   readonly #lines: LineSessions;
   readonly #boards: BoardLinks;
@@ -60,11 +63,12 @@ export class GatewayCore {
     this.#boards = new BoardLinks(world);
     const { random, uplink, counters, clock } = world;
     const committer = this.#committer;
-    const sessions = new SessionTable(
-      { pauses: this.#pauses, random, uplink, counters, committer },
+    this.#histories = new SourceHistories(world, (given) => void this.#giveUp(given));
+    this.#sessions = new SessionTable(
+      { pauses: this.#pauses, random, uplink, counters, committer, histories: this.#histories },
       options.sessionsMax === undefined ? {} : { sessionsMax: options.sessionsMax },
     );
-    this.#intake = new Intake({ clock, committer, sessions, counters });
+    this.#intake = new Intake({ clock, committer, sessions: this.#sessions, counters });
     this.#lines = new LineSessions({ intake: this.#intake, boots: new LineBoots(world), uplink });
   }
 
@@ -116,12 +120,23 @@ export class GatewayCore {
   /** Takes nothing more, and resolves within 2 s: everything that was taken is durable then, or was never acked. */
   async stop(): Promise<void> {
     for (const input of this.#topics) input.drain();
+    this.#histories.stop();
     this.#pauses.end();
     const readOut = Promise.all(this.#serial.map((input) => input.drain()));
     await Promise.race([readOut, this.#wait(READ_OUT_MS)]);
     await this.#committer.stop(COMMIT_MS);
     await this.#wait(FLUSH_MS);
     await Promise.all([...this.#serial, ...this.#topics].map((input) => input.close()));
+  }
+
+  /** Lines that a board sent in part and will not send again. */
+  async #giveUp({ project, src, boot, last, why }: GivenUp): Promise<void> {
+    const identity = { project, src, boot: { text: boot, json: JSON.stringify(boot) } };
+    try {
+      await this.#sessions.get(identity)?.giveUp(last, why, this.#intake.receipt());
+    } catch (error) {
+      if (!(error instanceof GatewayStopping)) throw error;
+    }
   }
 
   #wait(delayMs: number): Promise<void> {

@@ -3,16 +3,20 @@ import type { Random } from "../host/random.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Problem, Status } from "../protocol/decoded.ts";
 import { LossPlace, type NewEntry } from "../protocol/entry.ts";
-import { entryFromLog, lossEntry } from "../protocol/entry-builder.ts";
+import { lossEntry, noticeEntry } from "../protocol/entry-builder.ts";
 import type { Boot, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
-import { sequence, type Verdict } from "../protocol/sequencing.ts";
+import { type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
+import { answerOfVerdict, entryOfVerdict, type VerdictOrigin } from "../protocol/verdict-entry.ts";
 import { Backoff } from "./backoff.ts";
 import { ClockMap } from "./clock-map.ts";
 import type { Committer } from "./committer.ts";
+import { ConflictFinder } from "./conflict-finder.ts";
 import type { Pauses } from "./pauses.ts";
 import { NO_REPLY, type OnReply, type Reply } from "./reply.ts";
+import type { SourceHistories } from "./source-histories.ts";
+import type { SourceHistory } from "./source-history.ts";
 import { type Uplink, UplinkUnavailable } from "./uplink.ts";
 
 export interface SessionWorld {
@@ -21,6 +25,7 @@ export interface SessionWorld {
   readonly uplink: Uplink;
   readonly committer: Committer;
   readonly counters: Counters;
+  readonly histories: SourceHistories;
 }
 
 export interface SessionIdentity {
@@ -46,6 +51,8 @@ interface Outstanding {
 }
 
 const MARK_RETRY = { firstMs: 100, maxMs: 10_000 };
+/** Stands for what the gateway itself gives up: nobody waits for an answer. */
+const NO_FRAME: Frame = { v: 1, form: "json", clock: "utc", ack: false, commands: [], answerCount: 0 };
 
 /**
  * One boot of one source (docs/protocol.md 6). Frames go through one at a time; the next is taken as soon as the one before
@@ -55,11 +62,15 @@ const MARK_RETRY = { firstMs: 100, maxMs: 10_000 };
 export class SourceSession {
   readonly #world: SessionWorld;
   readonly #identity: SessionIdentity;
+  readonly #history: SourceHistory;
   readonly #clockMap = new ClockMap();
+  readonly #conflicts = new ConflictFinder();
   /** Seqs up to here were given to the committer; undefined until the service was asked. */
   #acceptedMark: number | undefined;
   /** Seqs up to here are durable: what an ack says. */
   #durableMark = 0;
+  /** Highest seq that came behind a gap and was not taken; 0 where nothing is missed. */
+  #missedUpTo = 0;
   /** The frame that waits for its turn or for room, last of all; never rejects. */
   #last: Promise<void> | undefined;
   #pendingCount = 0;
@@ -69,6 +80,7 @@ export class SourceSession {
   constructor(world: SessionWorld, identity: SessionIdentity) {
     this.#world = world;
     this.#identity = identity;
+    this.#history = world.histories.of(identity.project, identity.src);
   }
 
   /** Nothing waits here: the session can be forgotten, for all it knows is stored. */
@@ -82,14 +94,35 @@ export class SourceSession {
    * @throws GatewayStopping when it was not taken, or rejects with it.
    */
   receive(frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
+    return this.#run(() => {
+      // Nearly always nobody is before it, and nothing has to be asked: then no promise is made.
+      return this.#last === undefined && this.#acceptedMark !== undefined
+        ? this.#take(frame, receipt, onReply, this.#acceptedMark)
+        : this.#takeInTurn(frame, receipt, onReply);
+    });
+  }
+
+  /**
+   * What is missing up to `last` will not come: a loss record says so.
+   * @throws GatewayStopping, or rejects with it.
+   */
+  giveUp(last: number, why: string, receipt: Receipt): Promise<void> | undefined {
+    return this.#run(async () => {
+      await this.#last;
+      const mark = this.#acceptedMark ?? (await this.#askMark(undefined));
+      this.#acceptedMark = mark;
+      const lost = { boot: this.#identity.boot.text, first: mark + 1, last };
+      const verdicts: Verdict[] = last > mark ? [{ type: "lost", lost, where: LossPlace.Link, why }] : [];
+      const sequenced = { verdicts, mark: Math.max(mark, last), resend: false };
+      await this.#store(sequenced, NO_FRAME, receipt, () => {}, mark);
+    });
+  }
+
+  #run(take: () => Promise<void> | undefined): Promise<void> | undefined {
     this.#pendingCount += 1;
     let taken: Promise<void> | undefined;
     try {
-      // Nearly always nobody is before it, and nothing has to be asked: then no promise is made.
-      taken =
-        this.#last === undefined && this.#acceptedMark !== undefined
-          ? this.#take(frame, receipt, onReply, this.#acceptedMark)
-          : this.#takeInTurn(frame, receipt, onReply);
+      taken = take();
     } catch (error) {
       this.#pendingCount -= 1;
       throw error;
@@ -114,18 +147,35 @@ export class SourceSession {
   }
 
   #take(frame: Frame, receipt: Receipt, onReply: OnReply, acceptedMark: number): Promise<void> | undefined {
-    const { committer, counters } = this.#world;
-    const { project, src, boot } = this.#identity;
     if (frame.clock === "uptime" && frame.now !== undefined) {
       this.#clockMap.observe(frame.now, receipt.monotonicMs);
     }
-    const { verdicts, mark, resend } = sequence(boot, frame, acceptedMark);
+    const sequenced = sequence(this.#identity.boot, frame, acceptedMark, this.#problemOf);
+    return this.#store(sequenced, frame, receipt, onReply, acceptedMark);
+  }
+
+  #store(
+    { verdicts, mark, resend }: Sequenced,
+    frame: Frame,
+    receipt: Receipt,
+    onReply: OnReply,
+    markBefore: number,
+  ): Promise<void> | undefined {
+    const { committer, counters } = this.#world;
+    const { project, src, boot } = this.#identity;
+    const origin = this.#originOf(receipt);
     const entries: NewEntry[] = [];
     const answers: Answer[] = [];
     for (const verdict of verdicts) {
-      const answer = this.#carryOut(verdict, receipt, entries);
+      const entry = entryOfVerdict(verdict, origin);
+      if (entry !== undefined) entries.push(entry);
+      const answer = answerOfVerdict(verdict, boot.text);
       if (answer !== undefined) answers.push(answer);
+      this.#count(verdict);
+      this.#conflicts.see(verdict, markBefore);
     }
+    this.#addRemarks(entries, mark > markBefore, receipt);
+    this.#watchGap(verdicts, mark, resend);
     if (resend) counters.add("gateway_resend_requests_total");
     const order = this.#order++;
     const outstanding: Outstanding = { order, frame, onReply, markAfter: mark, resend, answers };
@@ -138,79 +188,86 @@ export class SourceSession {
     return undefined;
   }
 
-  /** Puts what a verdict stores into `entries` and says what its command is answered. */
-  #carryOut(verdict: Verdict, receipt: Receipt, entries: NewEntry[]): Answer | undefined {
-    const { counters } = this.#world;
+  #originOf(receipt: Receipt): VerdictOrigin {
     const { src, boot } = this.#identity;
-    switch (verdict.type) {
-      case "entry": {
-        const { id, args } = verdict;
-        if (args.src !== undefined && !isOwnSrc(args.src, src)) {
-          const { problem } = bad(
-            `src: ${args.src} is not the source of this link (${src})`,
-            Status.Forbidden,
-          );
-          return this.#refuse(id, problem, receipt, entries);
-        }
-        entries.push(this.#entry(id, args, receipt));
-        return { id, status: Status.Ok };
-      }
-      case "drop": {
-        const { id, lost, why } = verdict;
-        entries.push(lossEntry(src, lost, { where: LossPlace.Agent, why }, receipt.wallMs, id));
-        counters.add("gateway_lost_on_board_seqs_total", lost.last - lost.first + 1);
-        return { id, status: Status.Ok };
-      }
-      case "lost": {
-        const { lost, why } = verdict;
-        entries.push(lossEntry(src, lost, { where: LossPlace.Link, why }, receipt.wallMs));
-        counters.add("gateway_lost_on_link_seqs_total", lost.last - lost.first + 1);
-        return undefined;
-      }
-      case "refused":
-        return this.#refuse(verdict.id, verdict.problem, receipt, entries);
-      case "duplicate":
-        counters.add("gateway_duplicate_seqs_total");
-        return { id: verdict.id, status: Status.Ok };
-      case "gap":
-        counters.add("gateway_gap_seqs_total");
-        return {
-          id: verdict.id,
-          status: Status.Gap,
-          text: `id: ${verdict.expected} is expected next of boot ${boot.text}`,
-        };
-      case "aside":
-        counters.add("gateway_bad_commands_total");
-        return {
-          ...(verdict.id !== undefined && { id: verdict.id }),
-          status: verdict.problem.status,
-          text: verdict.problem.text,
-        };
-    }
-  }
-
-  #entry(seq: number, args: LogArgs, receipt: Receipt): NewEntry {
-    const { src, boot } = this.#identity;
-    return entryFromLog(args, {
+    return {
       src,
       boot: boot.text,
-      seq,
+      place: LossPlace.Gateway,
       received: receipt.wallMs,
       estimate: (uptimeMs) => {
         const timestamp = this.#clockMap.utcMs(uptimeMs, receipt.wallMs - receipt.monotonicMs);
         return timestamp === undefined ? undefined : { timestamp };
       },
-    });
+    };
   }
 
-  /** A command that is wrong uses up its seq, so that the board does not send it for ever; the loss is recorded. */
-  #refuse(id: number, problem: Problem, receipt: Receipt, entries: NewEntry[]): Answer {
+  /** Nobody logs on behalf of another over a board's link (docs/protocol.md 4.1). */
+  readonly #problemOf = ({ src: other }: LogArgs): Problem | undefined => {
+    const { src } = this.#identity;
+    if (other === undefined || isOwnSrc(other, src)) return undefined;
+    return bad(`src: ${other} is not the source of this link (${src})`, Status.Forbidden).problem;
+  };
+
+  #count(verdict: Verdict): void {
+    const { counters } = this.#world;
+    switch (verdict.type) {
+      case "entry":
+        return;
+      case "drop":
+        counters.add("gateway_lost_on_board_seqs_total", verdict.lost.last - verdict.lost.first + 1);
+        return;
+      case "lost":
+        counters.add("gateway_lost_on_link_seqs_total", verdict.lost.last - verdict.lost.first + 1);
+        return;
+      case "refused":
+        counters.add("gateway_refused_seqs_total");
+        return;
+      case "duplicate":
+        counters.add("gateway_duplicate_seqs_total");
+        return;
+      case "gap":
+        counters.add("gateway_gap_seqs_total");
+        return;
+      case "aside":
+        counters.add("gateway_bad_commands_total");
+    }
+  }
+
+  /** Clause 6.10: what the gateway has to say itself, behind the entries that gave rise to it. */
+  #addRemarks(entries: NewEntry[], hasNews: boolean, receipt: Receipt): void {
+    const { counters } = this.#world;
     const { src, boot } = this.#identity;
-    const lost = { boot: boot.text, first: id, last: id };
-    const reason = { where: LossPlace.Gateway, why: `refused: ${problem.text}` };
-    entries.push(lossEntry(src, lost, reason, receipt.wallMs, id));
-    this.#world.counters.add("gateway_refused_seqs_total");
-    return { id, status: problem.status, text: problem.text };
+    const conflicts = this.#conflicts.take();
+    if (conflicts !== undefined) {
+      counters.add("gateway_conflicting_seqs_total", conflicts.count);
+      const reason = { where: LossPlace.Gateway, why: conflicts.why };
+      for (const { first, last } of conflicts.ranges) {
+        // It accounts for no seq: the line that is kept does.
+        const range = { boot: boot.text, first, last };
+        const { lost: _lost, ...entry } = lossEntry(src, range, reason, receipt.wallMs);
+        entries.push(entry);
+      }
+    }
+    const cloned = hasNews ? this.#history.news(boot.text, receipt.monotonicMs) : undefined;
+    if (cloned === undefined) return;
+    counters.add("gateway_cloned_sources_total");
+    const text = `two boards log under this name, boots ${cloned.join(" and ")} go on side by side: give each a name of its own`;
+    entries.push(noticeEntry(src, text, receipt.wallMs));
+  }
+
+  /** Clause 6.11: what was missed must come again, or be called lost in the end. */
+  #watchGap(verdicts: readonly Verdict[], mark: number, isMissing: boolean): void {
+    if (!isMissing && this.#missedUpTo === 0) return;
+    const { histories } = this.#world;
+    const { text } = this.#identity.boot;
+    for (const verdict of verdicts)
+      if (verdict.type === "gap") this.#missedUpTo = Math.max(this.#missedUpTo, verdict.id);
+    if (mark < this.#missedUpTo) histories.openGap(this.#history, text, this.#missedUpTo);
+    else {
+      this.#missedUpTo = 0;
+      histories.closeGap(this.#history, text);
+    }
   }
 
   #becameDurable(outstanding: Outstanding): void {

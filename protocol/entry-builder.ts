@@ -6,6 +6,7 @@ import {
   type SeqRange,
   STREAM_DEFAULT,
   STREAM_LOSS,
+  STREAM_NOTICE,
 } from "./entry.ts";
 import type { LogArgs } from "./methods.ts";
 
@@ -21,7 +22,6 @@ export interface EntryOrigin {
   readonly src: string;
   /** Of a frame with `boot`. */
   readonly boot?: string;
-  readonly seq?: number;
   /** Wall time of receipt, UTC ms. */
   readonly received: number;
   /** Maps uptime of this boot to UTC, or says undefined; absent where nobody can. */
@@ -29,9 +29,9 @@ export interface EntryOrigin {
 }
 
 /** The entry that a `Log.Log` command asks for (docs/protocol.md 4.1, 4.3). */
-export function entryFromLog(args: LogArgs, origin: EntryOrigin): NewEntry {
+export function entryFromLog(args: LogArgs, origin: EntryOrigin, seq?: number): NewEntry {
   const { timestamp, uptime, level, module } = args;
-  const { boot, seq, received } = origin;
+  const { boot, received } = origin;
   const entry: Building<NewEntry> = {
     src: origin.src,
     stream: args.stream ?? STREAM_DEFAULT,
@@ -76,5 +76,18 @@ export function lossEntry(
     received: receivedMs,
     clock: "server",
     lost,
+  };
+}
+
+/** What a gateway has to say of a source (docs/protocol.md 1.9). */
+export function noticeEntry(src: string, text: string, receivedMs: number): NewEntry {
+  return {
+    src,
+    stream: STREAM_NOTICE,
+    msg: JSON.stringify(text),
+    timestamp: receivedMs,
+    level: "warn",
+    received: receivedMs,
+    clock: "server",
   };
 }

@@ -50,6 +50,8 @@ export const STREAM_DEFAULT = "console";
 export const STREAM_LOSS = "loss";
 /** Stream of console text found between frames on a serial line (docs/protocol.md 7.4). */
 export const STREAM_UART = "uart";
+/** Stream of what a gateway has to say of a source (docs/protocol.md 1.9). */
+export const STREAM_NOTICE = "notice";
 /** Stream of what a board's last will and its own word say of its being there (docs/protocol.md 8.7). */
 export const STREAM_PRESENCE = "presence";
 

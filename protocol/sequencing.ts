@@ -15,12 +15,12 @@ export type Verdict =
   | { readonly type: "entry"; readonly id: number; readonly args: LogArgs }
   /** The board dropped `lost`: store it as a loss record that uses its last seq. */
   | { readonly type: "drop"; readonly id: number; readonly lost: SeqRange; readonly why: string }
-  /** Already covered. */
-  | { readonly type: "duplicate"; readonly id: number }
+  /** Already covered. `args` where the command is an entry, and no drop notice. */
+  | { readonly type: "duplicate"; readonly id: number; readonly args?: LogArgs }
   /** After a gap that the board can still fill. */
   | { readonly type: "gap"; readonly id: number; readonly expected: number }
   /** `lost` cannot come any more: store a loss record. Belongs to no command. */
-  | { readonly type: "lost"; readonly lost: SeqRange; readonly why: string }
+  | { readonly type: "lost"; readonly lost: SeqRange; readonly where: LossPlace; readonly why: string }
   /** Not a good `Log.Log`. Its seq is used up, so that a board does not send it for ever. */
   | { readonly type: "refused"; readonly id: number; readonly problem: Problem }
   /** Has no seq to use up: without an id, no `Log.Log`, or wrong and behind the mark. Only to be answered. */
@@ -40,8 +40,14 @@ export const WHY_NO_ACKS = "did not arrive over a link without acks";
 /**
  * Orders the `Log.Log` commands of a frame with `boot` against the mark that stands. Pure: the caller stores what it says in one
  * transaction, then moves its mark, then answers.
+ * @param problemOf what is wrong with args that are good as such: a source or stream that this sender may not use.
  */
-export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequenced {
+export function sequence(
+  boot: Boot,
+  frame: Frame,
+  markBefore: number,
+  problemOf?: (args: LogArgs) => Problem | undefined,
+): Sequenced {
   const verdicts: Verdict[] = [];
   let mark = markBefore;
   let resend = false;
@@ -49,7 +55,8 @@ export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequence
 
   const lose = (last: number, why: string): void => {
     if (last <= mark) return;
-    verdicts.push({ type: "lost", lost: { boot: boot.text, first: mark + 1, last }, why });
+    const lost = { boot: boot.text, first: mark + 1, last };
+    verdicts.push({ type: "lost", lost, where: LossPlace.Link, why });
     mark = last;
   };
 
@@ -58,7 +65,7 @@ export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequence
 
   for (const command of frame.commands) {
     const { id } = command;
-    const args = logArgsOf(command);
+    const args = checkedArgsOf(command, problemOf);
     // An id out of order (3.8) is no seq either: the entry may still come in its place.
     if (id === undefined || isOtherMethod(command) || id <= idHighest || (id <= mark && !args.ok)) {
       const { problem } = args.ok ? bad("id: required") : args;
@@ -66,11 +73,11 @@ export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequence
       continue;
     }
     idHighest = id;
+    const drop = args.ok ? dropNotice(args.value, id) : undefined;
     if (id <= mark) {
-      verdicts.push({ type: "duplicate", id });
+      verdicts.push({ type: "duplicate", id, ...(args.ok && drop === undefined && { args: args.value }) });
       continue;
     }
-    const drop = args.ok ? dropNotice(args.value, id) : undefined;
     const start = drop?.first ?? id;
     if (start > mark + 1) {
       if (frame.ack === false) lose(start - 1, WHY_NO_ACKS);
@@ -88,6 +95,15 @@ export function sequence(boot: Boot, frame: Frame, markBefore: number): Sequence
     mark = id;
   }
   return { verdicts, mark, resend };
+}
+
+function checkedArgsOf(
+  command: Command,
+  problemOf: ((args: LogArgs) => Problem | undefined) | undefined,
+): Decoded<LogArgs> {
+  const args = logArgsOf(command);
+  const problem = args.ok ? problemOf?.(args.value) : undefined;
+  return problem === undefined ? args : { ok: false, problem };
 }
 
 /** Reads a drop notice (docs/protocol.md 6.4), or says undefined for any other entry. */

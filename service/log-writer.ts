@@ -4,9 +4,11 @@ import type { Counters } from "../host/counters.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Decoded, type Problem, Status } from "../protocol/decoded.ts";
 import { LossPlace, type NewEntry, STREAM_DEFAULT } from "../protocol/entry.ts";
-import { type EstimatedTime, entryFromLog, lossEntry } from "../protocol/entry-builder.ts";
+import { type EstimatedTime, entryFromLog } from "../protocol/entry-builder.ts";
 import type { Boot, Command, Frame } from "../protocol/frame.ts";
-import { LOG_METHOD, logArgsOf, type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
+import type { LogArgs } from "../protocol/methods.ts";
+import { logArgsOf, type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
+import { answerOfVerdict, entryOfVerdict } from "../protocol/verdict-entry.ts";
 import type { Caller } from "./auth/caller.ts";
 import type { EntryAppender } from "./entry-appender.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
@@ -74,12 +76,13 @@ export class LogWriter {
     const { project } = caller;
     return await this.#bootQueue.run(`${project}\n${boot.text}\n${src}`, async () => {
       const mark = await this.#store.mark(project, src, boot.text);
-      const within = this.#withinQuota(withOneSource(frame, src), src, caller);
-      const sequenced = sequence(boot, within, mark);
+      const sequenced = sequence(boot, frame, mark, (args) => this.#problemOf(args, frame, src, caller));
       const entries = this.#entriesOf(sequenced.verdicts, frame, boot, src);
       if (entries.length > 0) await this.append(project, entries);
       this.#count(sequenced);
-      return { sequenced, answers: answersOf(sequenced, frame.commands) };
+      const answers = sequenced.verdicts.flatMap((verdict) => answerOfVerdict(verdict, boot.text) ?? []);
+      assert.equal(answers.length, frame.commands.length, "an answer for each command");
+      return { sequenced, answers };
     });
   }
 
@@ -89,37 +92,24 @@ export class LogWriter {
     return quota;
   }
 
-  /** The same frame, where commands to one stream too many are refused. */
-  #withinQuota(frame: Frame, src: string, caller: Caller): Frame {
-    const commands = frame.commands.map((command) => {
-      if (command.problem !== undefined || command.method !== LOG_METHOD) return command;
-      const { log, ...rest } = command;
-      const stream = log === undefined ? command.args.stream : log.stream;
-      const quota = this.#quotaOf(caller, src, typeof stream === "string" ? stream : undefined);
-      return quota.ok ? command : { ...rest, problem: quota.problem };
-    });
-    return { ...frame, commands };
+  #problemOf(
+    { src: other, stream }: LogArgs,
+    frame: Frame,
+    src: string,
+    caller: Caller,
+  ): Problem | undefined {
+    // Seqs belong to a source and a boot (docs/protocol.md 1.5): a command on behalf of another source cannot be one of them.
+    if (other !== undefined && other !== src && other !== frame.src)
+      return bad("src: not of another source in a frame with boot").problem;
+    const quota = this.#quotaOf(caller, src, stream);
+    return quota.ok ? undefined : quota.problem;
   }
 
   #entriesOf(verdicts: readonly Verdict[], frame: Frame, boot: Boot, src: string): NewEntry[] {
     const received = this.#clock.wallMs();
-    const origin = { src, boot: boot.text, received, ...estimateOf(frame, received) };
-    const entries: NewEntry[] = [];
-    for (const verdict of verdicts) {
-      if (verdict.type === "entry") entries.push(entryFromLog(verdict.args, { ...origin, seq: verdict.id }));
-      else if (verdict.type === "drop") {
-        const reason = { where: LossPlace.Agent, why: verdict.why };
-        entries.push(lossEntry(src, verdict.lost, reason, received, verdict.id));
-      } else if (verdict.type === "lost") {
-        entries.push(lossEntry(src, verdict.lost, { where: LossPlace.Link, why: verdict.why }, received));
-      } else if (verdict.type === "refused") {
-        // Its seq is used up, so the mark must move past it durably.
-        const lost = { boot: boot.text, first: verdict.id, last: verdict.id };
-        const reason = { where: LossPlace.Service, why: `refused: ${verdict.problem.text}` };
-        entries.push(lossEntry(src, lost, reason, received, verdict.id));
-      }
-    }
-    return entries;
+    const place = LossPlace.Service;
+    const origin = { src, boot: boot.text, place, received, ...estimateOf(frame, received) };
+    return verdicts.flatMap((verdict) => entryOfVerdict(verdict, origin) ?? []);
   }
 
   #count({ verdicts }: Sequenced): void {
@@ -142,28 +132,6 @@ export function refusal(command: Command, problem: Problem): Answer {
 export function settled(command: Command, problem?: Problem): Answer {
   if (problem !== undefined) return refusal(command, problem);
   return { ...(command.id !== undefined && { id: command.id }), status: Status.Ok };
-}
-
-/** Seqs belong to a source and a boot (docs/protocol.md 1.5): a command on behalf of another source cannot be one of them. */
-function withOneSource(frame: Frame, src: string): Frame {
-  const isOther = ({ args }: Command): boolean =>
-    typeof args.src === "string" && args.src !== src && args.src !== frame.src;
-  if (!frame.commands.some(isOther)) return frame;
-  const { problem } = bad("src: not of another source in a frame with boot");
-  return { ...frame, commands: frame.commands.map((c) => (isOther(c) ? { ...c, problem } : c)) };
-}
-
-/** Clauses 3.4 and 5.4. All verdicts but `lost` belong to one command each, in order. */
-function answersOf({ verdicts }: Sequenced, commands: readonly Command[]): Answer[] {
-  const ofCommands = verdicts.filter((verdict) => verdict.type !== "lost");
-  return commands.map((command, index) => {
-    const verdict = ofCommands[index];
-    assert(verdict !== undefined, "a verdict for each command");
-    if (verdict.type === "refused" || verdict.type === "aside") return refusal(command, verdict.problem);
-    if (verdict.type !== "gap") return settled(command);
-    const text = `id: after a gap; seq ${verdict.expected} is expected next`;
-    return refusal(command, { status: Status.Gap, text });
-  });
 }
 
 /** A board that sent its uptime with the frame needs no gateway to have its entries dated (docs/protocol.md 1.7, 3.6). */

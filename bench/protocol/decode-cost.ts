@@ -42,12 +42,8 @@ function readWhole(): void {
     mark = sequenced.mark;
     for (const verdict of sequenced.verdicts) {
       if (verdict.type !== "entry") throw new Error(verdict.type);
-      entryFromLog(verdict.args, {
-        src: "dev-0001",
-        boot: boot.text,
-        seq: verdict.id,
-        received: 1_763_784_000_040,
-      });
+      const origin = { src: "dev-0001", boot: boot.text, received: 1_763_784_000_040 };
+      entryFromLog(verdict.args, origin, verdict.id);
     }
   }
 }

@@ -5,6 +5,7 @@ import { Intake } from "../../gateway/intake.ts";
 import { Pauses } from "../../gateway/pauses.ts";
 import type { Reply } from "../../gateway/reply.ts";
 import { SessionTable } from "../../gateway/session-table.ts";
+import { SourceHistories } from "../../gateway/source-histories.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
 import type { MemoryUplink } from "../support/memory-uplink.ts";
@@ -16,7 +17,8 @@ const SRCS = ["kitchen", "cellar"];
 function startGateway(world: ReturnType<typeof virtualWorld>) {
   const pauses = new Pauses(world.time);
   const committer = new Committer(world, { commitEntriesMax: 7, laneEntriesMax: 10, queueEntriesMax: 15 });
-  const sessions = new SessionTable({ ...world, pauses, committer }, { sessionsMax: 3 });
+  const histories = new SourceHistories(world, () => {});
+  const sessions = new SessionTable({ ...world, pauses, committer, histories }, { sessionsMax: 3 });
   return {
     intake: new Intake({ ...world, committer, sessions }),
     stop: async () => {

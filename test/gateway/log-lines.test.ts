@@ -1,32 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
-import { type TopicLink, type TopicListener, type TopicMessage, TopicOutcome } from "../../gateway/link.ts";
+import { TopicOutcome } from "../../gateway/link.ts";
 import { parseLogLine } from "../../gateway/log-line.ts";
 import { TopicKind } from "../../gateway/topic-route.ts";
 import { TopicTemplate } from "../../gateway/topic-template.ts";
 import { FaultyDisk } from "../support/faulty-disk.ts";
 import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
+import { HandLink } from "../support/hand-link.ts";
 
 const ROUTES = [
   { template: TopicTemplate.of("sensors/<device>/text"), kind: TopicKind.Text },
   { template: TopicTemplate.of("<device>/log"), kind: TopicKind.MongooseOs },
   { template: TopicTemplate.of("<device>/debug/log"), kind: TopicKind.Shelly },
 ];
-
-class HandLink implements TopicLink {
-  readonly senderWaits = false;
-  #listener: TopicListener | undefined;
-  async start(listener: TopicListener): Promise<void> {
-    this.#listener = listener;
-  }
-  publish(): void {}
-  async stop(): Promise<void> {}
-  /** Resolves with what became of it. */
-  hear(topic: string, payload: string | Uint8Array, more: Partial<TopicMessage> = {}): Promise<TopicOutcome> {
-    const message = { topic, payload: Buffer.from(payload as string), retained: false, ...more };
-    return new Promise((resolve) => this.#listener?.(message, resolve));
-  }
-}
 
 async function gateway(world: ReturnType<typeof virtualWorld> & { disk?: FaultyDisk } = virtualWorld()) {
   const core = new GatewayCore(world);

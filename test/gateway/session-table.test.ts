@@ -3,6 +3,7 @@ import { Committer } from "../../gateway/committer.ts";
 import { Pauses } from "../../gateway/pauses.ts";
 import { SeldomLog } from "../../gateway/seldom-log.ts";
 import { SessionTable } from "../../gateway/session-table.ts";
+import { SourceHistories } from "../../gateway/source-histories.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { logFrame } from "../support/frames.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
@@ -10,7 +11,9 @@ import { virtualWorld } from "../support/gateway-world.ts";
 function setUp(sessionsMax: number) {
   const world = virtualWorld();
   const committer = new Committer(world);
-  const table = new SessionTable({ ...world, committer, pauses: new Pauses(world.time) }, { sessionsMax });
+  const histories = new SourceHistories(world, () => {});
+  const pauses = new Pauses(world.time);
+  const table = new SessionTable({ ...world, committer, pauses, histories }, { sessionsMax });
   const session = (src: string, boot = "b") =>
     table.get({ project: "default", src, boot: { text: boot, json: JSON.stringify(boot) } });
   return { ...world, table, session };

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Committer } from "../../gateway/committer.ts";
 import { GatewayStopping, Pauses } from "../../gateway/pauses.ts";
 import type { Reply } from "../../gateway/reply.ts";
+import { SourceHistories } from "../../gateway/source-histories.ts";
 import { SourceSession } from "../../gateway/source-session.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { type FrameParts, type LogLine, logFrame } from "../support/frames.ts";
@@ -20,8 +21,9 @@ function setUp() {
   const { time, uplink, random, counters } = world;
   const committer = new Committer(world);
   const pauses = new Pauses(time);
+  const histories = new SourceHistories(world, () => {});
   const session = new SourceSession(
-    { pauses, random, uplink, counters, committer },
+    { pauses, random, uplink, counters, committer, histories },
     { project: "default", src: "kitchen", boot: BOOT },
   );
   const replies: Reply[] = [];
@@ -175,7 +177,7 @@ describe("answers to plain frames with boot", () => {
         answers: [
           { id: 2, status: 0 },
           { id: 3, status: 400, text: "msg: must be a string, an object or an array" },
-          { id: 5, status: 409, text: "id: 4 is expected next of boot b1" },
+          { id: 5, status: 409, text: "id: after a gap; seq 4 of boot b1 is expected next" },
         ],
       },
     ]);

@@ -38,7 +38,7 @@ describe("a frame with boot, an answer for each command", () => {
 
   test("after a gap: 409 with the seq expected, never 0, and nothing stored", async () => {
     await statuses({ cmds: commands([1]) });
-    const words = "409 id: after a gap; seq 2 is expected next";
+    const words = "409 id: after a gap; seq 2 of boot x is expected next";
     expect(await statuses({ cmds: commands([3, 4]) })).toEqual([`3 ${words}`, `4 ${words}`]);
     expect(await messages()).toEqual(["line 1"]);
     expect(await statuses({ cmds: commands([2, 3, 4]) })).toEqual(["2 0", "3 0", "4 0"]);
