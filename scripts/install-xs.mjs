@@ -5,10 +5,12 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { access, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { buildOnce } from "./build-once.mjs";
 
 const run = promisify(execFile);
 const VERSION = "0.15.0";
@@ -23,10 +25,16 @@ const MAKE_TIMEOUT_MS = 300_000;
 export async function findXs() {
   const { XST } = process.env;
   if (XST) return { kind: "xst", path: XST };
-  if (!(await exists(worker))) {
+  if (!existsSync(worker)) {
     if (process.platform !== "linux") return { missing: "set XST to the path of Moddable's xst" };
     try {
-      await install();
+      await mkdir(join(cache, VERSION), { recursive: true });
+      await buildOnce({
+        cache,
+        file: worker,
+        timeoutMs: PACK_TIMEOUT_MS + 2 * MAKE_TIMEOUT_MS,
+        build: install,
+      });
     } catch (error) {
       const reason = String(error?.stderr || error?.message)
         .trim()
@@ -40,49 +48,33 @@ export async function findXs() {
   return { kind: "xsnap", path: worker };
 }
 
-async function install() {
-  await mkdir(cache, { recursive: true });
-  const folder = await mkdtemp(join(cache, "build-"));
-  try {
-    const { stdout } = await run("npm", ["pack", "--silent", `@agoric/xsnap@${VERSION}`], {
-      cwd: folder,
-      timeout: PACK_TIMEOUT_MS,
-    });
-    const file = join(folder, stdout.trim());
-    const sum = `sha512-${createHash("sha512")
-      .update(await readFile(file))
-      .digest("base64")}`;
-    if (sum !== INTEGRITY) throw new Error(`@agoric/xsnap ${VERSION} is not the package it was: ${sum}`);
-    await run("tar", ["-xzf", file, "-C", folder]);
-    const sources = join(folder, "package");
-    await run(
-      "make",
-      [
-        "-j2",
-        `MODDABLE=${join(sources, "moddable")}`,
-        "GOAL=release",
-        `XSNAP_VERSION=${VERSION}`,
-        'CC=cc "-D__has_builtin(x)=1"',
-        "EXTRA_DEPS=",
-        "-f",
-        "xsnap-worker.mk",
-      ],
-      { cwd: join(sources, "xsnap-native/xsnap/makefiles/lin"), timeout: MAKE_TIMEOUT_MS },
-    );
-    await mkdir(join(cache, VERSION), { recursive: true });
-    await rename(join(sources, "xsnap-native/xsnap/build/bin/lin/release/xsnap-worker"), worker);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function exists(path) {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
+async function install(folder) {
+  const { stdout } = await run("npm", ["pack", "--silent", `@agoric/xsnap@${VERSION}`], {
+    cwd: folder,
+    timeout: PACK_TIMEOUT_MS,
+  });
+  const file = join(folder, stdout.trim());
+  const sum = `sha512-${createHash("sha512")
+    .update(await readFile(file))
+    .digest("base64")}`;
+  if (sum !== INTEGRITY) throw new Error(`@agoric/xsnap ${VERSION} is not the package it was: ${sum}`);
+  await run("tar", ["-xzf", file, "-C", folder]);
+  const sources = join(folder, "package");
+  await run(
+    "make",
+    [
+      "-j2",
+      `MODDABLE=${join(sources, "moddable")}`,
+      "GOAL=release",
+      `XSNAP_VERSION=${VERSION}`,
+      'CC=cc "-D__has_builtin(x)=1"',
+      "EXTRA_DEPS=",
+      "-f",
+      "xsnap-worker.mk",
+    ],
+    { cwd: join(sources, "xsnap-native/xsnap/makefiles/lin"), timeout: MAKE_TIMEOUT_MS },
+  );
+  return join(sources, "xsnap-native/xsnap/build/bin/lin/release/xsnap-worker");
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
