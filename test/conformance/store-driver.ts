@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import type { MsgJson, NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import type { ListQuery, LogStore } from "../../service/store/log-store.ts";
 
@@ -8,6 +8,19 @@ export interface StoreDriver {
   open(): Promise<LogStore>;
   /** Ends what was opened and frees what it used; stores are closed before. */
   dispose(): Promise<void>;
+}
+
+/** How much of an append is one transaction. Within a source every driver's is. */
+export type AppendUnit =
+  /** The whole call, over sources: ids in the order given, and listeners have heard when it resolves. */
+  | "call"
+  /** What the call has of one source: ids in the order given within it; listeners hear soon. */
+  | "source";
+
+/** Has the listener heard this many? At once where an append is one transaction, else in a while. */
+export async function untilHeard(unit: AppendUnit, heard: readonly unknown[], count: number): Promise<void> {
+  if (unit === "call") expect(heard.length).toBe(count);
+  else await vi.waitFor(() => expect(heard.length).toBeGreaterThanOrEqual(count), { timeout: 20_000 });
 }
 
 export const P = "default";
