@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import Type, { type Static } from "typebox";
 import {
   type BrokerSetting,
@@ -11,6 +10,7 @@ import { BOARD_ROUTES, TopicKind, type TopicRoute } from "../gateway/topic-route
 import { TopicTemplate } from "../gateway/topic-template.ts";
 import { secretIn } from "./secret-file.ts";
 import type { SettingPath, SettingsFile } from "./settings-file.ts";
+import { TLS_PROPERTIES, tlsOf } from "./tls-settings.ts";
 
 const Text = Type.String({ minLength: 1 });
 const closed = { additionalProperties: false };
@@ -29,9 +29,7 @@ export const BrokerSchema = Type.Object(
     protocol: Type.Optional(Type.Union([Type.Literal("3.1.1"), Type.Literal(5), Type.Literal("5")])),
     userName: Type.Optional(Text),
     passwordFile: Type.Optional(Text),
-    caFile: Type.Optional(Text),
-    certFile: Type.Optional(Text),
-    certKeyFile: Type.Optional(Text),
+    ...TLS_PROPERTIES,
     keepaliveSeconds: Type.Optional(Type.Integer({ minimum: 5, maximum: 1_200 })),
     receiveMaximum: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
     topics: Type.Optional(TopicsSchema),
@@ -51,23 +49,11 @@ export async function brokerOf(
   const urlAt = typeof given === "string" ? at : [...at, "url"];
   const target = parseBrokerUrl(setting.url);
   if (!target.ok) throw wrong(urlAt, target.problem.text);
-  const { userName, passwordFile, caFile, certFile, certKeyFile } = setting;
-  if (target.value.tls === undefined && (caFile ?? certFile ?? certKeyFile) !== undefined) {
-    throw wrong(urlAt, "must be mqtts://... where there are certificates");
-  }
-  if ((certFile === undefined) !== (certKeyFile === undefined)) {
-    throw wrong(at, "certFile and certKeyFile: a client certificate needs both");
-  }
-  const pem = async (name: string, file: string | undefined): Promise<string | undefined> => {
-    if (file === undefined) return undefined;
-    return readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-      throw wrong([...at, name], `cannot read ${file}: ${error.code}`);
-    });
-  };
-  const [ca, cert] = [await pem("caFile", caFile), await pem("certFile", certFile)];
+  const { userName, passwordFile } = setting;
+  const isTls = target.value.tls !== undefined;
+  const tls = await tlsOf(setting, at, wrong, { isTls, form: "mqtts://...", urlAt });
   const readSecret = (name: string, file: string): Promise<string> =>
     secretIn(file, (text) => wrong([...at, name], text));
-  const key = certKeyFile === undefined ? undefined : await readSecret("certKeyFile", certKeyFile);
   const password = passwordFile === undefined ? undefined : await readSecret("passwordFile", passwordFile);
   return {
     target: {
@@ -75,13 +61,7 @@ export async function brokerOf(
       protocol: String(setting.protocol) === "5" ? MqttProtocol.V5 : MqttProtocol.V3_1_1,
       ...(userName !== undefined && { userName }),
       ...(password !== undefined && { password }),
-      ...(target.value.tls !== undefined && {
-        tls: {
-          ...(ca !== undefined && { ca }),
-          ...(cert !== undefined && { cert }),
-          ...(key !== undefined && { key }),
-        },
-      }),
+      ...(tls !== undefined && { tls }),
     },
     routes: routesOf(setting.topics, [...at, "topics"], wrong),
     keepaliveS: setting.keepaliveSeconds ?? KEEPALIVE_S_DEFAULT,

@@ -5,6 +5,8 @@ import { ApiClient, ServiceAway } from "./api-client.ts";
 import { type ApiOptions, DATA_FOLDERS, findApi, KEY_FILE } from "./api-options.ts";
 import { BrokerAnswer, tryBroker } from "./broker-probe.ts";
 import { checkGateway, readForDoctor } from "./doctor-gateway.ts";
+import { checkOutputs } from "./doctor-outputs.ts";
+import { UplinkKind } from "./gateway-settings.ts";
 import { PROJECT_DEFAULT } from "./read-options.ts";
 import { agoText } from "./sources-command.ts";
 import { UserError } from "./user-error.ts";
@@ -49,7 +51,9 @@ export async function* runChecks(options: CheckOptions): AsyncGenerator<Finding>
     yield* checkGateway(settings);
     yield* checkData(data);
     yield* checkClock(Date.now());
-    yield* checkService({ data, project, url: service.url, key: service.key });
+    yield* checkOutputs(settings);
+    if (service.uplink === UplinkKind.Boardlog)
+      yield* checkService({ data, project, url: service.url, key: service.key });
     return;
   }
   yield* checkPorts("/dev");

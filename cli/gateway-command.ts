@@ -1,10 +1,7 @@
 import { CommitProgress } from "../gateway/commit-progress.ts";
 import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedded-broker.ts";
-import { Forwarder } from "../gateway/forwarder.ts";
 import { Gateway } from "../gateway/gateway.ts";
-import { SocketServiceClient } from "../gateway/socket-service-client.ts";
 import { Spool } from "../gateway/spool/spool.ts";
-import { SpooledUplink } from "../gateway/spooled-uplink.ts";
 import { CounterTable } from "../host/counters.ts";
 import { createProcessLog } from "../host/process-log.ts";
 import { feedWatchdog, systemdManager } from "../host/sd-notify.ts";
@@ -14,12 +11,11 @@ import { systemRandom } from "../host/system-random.ts";
 import { takeData } from "./data-folder.ts";
 import { DeviceAuth } from "./device-auth.ts";
 import { type GatewaySettings, gatewaySettings } from "./gateway-settings.ts";
+import { startServiceLink } from "./gateway-uplink.ts";
 import { startStatusServer } from "./status-server.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { UserError } from "./user-error.ts";
 
-/** How long the batch under way may take when the gateway stops, ms. */
-const FORWARD_STOP_MS = 500;
 const STATUS_MS = 60_000;
 
 /** `boardlog gateway`: boards in, a log service out, until a signal. */
@@ -116,13 +112,10 @@ async function start(
   const disk = new SystemDisk(settings.data);
   const spool = await Spool.open({ ...world, disk }, { ...settings.spool, gatewaySrc: `gateway-${id}` });
   closers.push(() => spool.close());
-  const client = new SocketServiceClient(world, { ...settings.service, project, gatewayId: id });
-  closers.push(async () => client.close());
-  const forwarder = new Forwarder({ ...world, spool, client });
-  forwarder.start();
-  closers.push(() => forwarder.stop(FORWARD_STOP_MS));
-  const isConnected = (): boolean => forwarder.isConnected;
-  const uplink = new SpooledUplink({ ...world, spool, client, isConnected }, { project });
+  spool.start();
+  const service = await startServiceLink({ ...world, spool }, settings);
+  closers.push(() => service.stop());
+  const { uplink } = service;
   const { mqtt } = settings;
   let brokerAuth: DeviceAuth | undefined;
   if (mqtt !== undefined) {
@@ -144,9 +137,7 @@ async function start(
     },
   );
   const problems = (): readonly string[] => [
-    ...(forwarder.isConnected
-      ? []
-      : [`the log service at ${new URL(settings.service.url).host} does not answer`]),
+    ...(service.isConnected() ? [] : [service.problem()]),
     ...gateway.problems,
   ];
   const status = await startStatusServer(settings.status, {
@@ -156,14 +147,14 @@ async function start(
       spool_bytes: spool.bytes,
       spool_segments: spool.segmentCount,
       gateway_queued_entries: gateway.queuedEntries,
-      uplink_connected: forwarder.isConnected ? 1 : 0,
+      uplink_connected: service.isConnected() ? 1 : 0,
       mqtt_boards_online: gateway.presence.online,
       mqtt_boards_offline: gateway.presence.offline,
     }),
     problems,
   });
   closers.push(() => status.close());
-  client.onLevel = (src, lease) => gateway.setLevel(project, src, lease);
+  service.attach(gateway);
   try {
     await gateway.start();
   } catch (error) {
@@ -174,7 +165,7 @@ async function start(
   const progress = new CommitProgress(counters, () => gateway.queuedEntries);
   const watchdog = feedWatchdog(manager, systemTimers, () => progress.hasMoved());
   const said = systemTimers.every(STATUS_MS, () => {
-    const state = forwarder.isConnected ? "connected" : "the log service does not answer";
+    const state = service.isConnected() ? "connected" : "the log service does not answer";
     void manager.notify(`STATUS=${state}, ${spool.waitingEntries} entries wait`);
   });
   closers.push(async () => {

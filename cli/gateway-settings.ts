@@ -1,8 +1,10 @@
 import { hostname } from "node:os";
 import Type, { type Static } from "typebox";
 import type { BrokerSetting } from "../gateway/broker-setting.ts";
+import type { ClubbySinkOptions } from "../gateway/outputs/clubby-sink.ts";
 import { FlowControl, parseSerialSetting, type SerialSetting } from "../gateway/serial-setting.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "../gateway/spool/spool.ts";
+import type { TlsTrust } from "../gateway/tls-trust.ts";
 import type { TopicRoute } from "../gateway/topic-route.ts";
 import { isGatewayId } from "../protocol/ingest.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
@@ -10,9 +12,23 @@ import { BrokerSchema, brokerOf, routesOf, TopicsSchema } from "./broker-setting
 import { secretIn } from "./secret-file.ts";
 import { type HostPort, hostPortOf } from "./settings.ts";
 import { readSettingsFile, type SettingPath, type SettingsFile } from "./settings-file.ts";
+import { TLS_PROPERTIES, tlsOf } from "./tls-settings.ts";
 
 const Text = Type.String({ minLength: 1 });
 const closed = { additionalProperties: false };
+
+/** How entries go to the service: by positions and exactly once, or by the seed's frames to a service that knows no more. */
+export const UplinkKind = { Boardlog: "boardlog", Clubby: "clubby" } as const;
+export type UplinkKind = (typeof UplinkKind)[keyof typeof UplinkKind];
+
+const ClubbySchema = Type.Object(
+  {
+    dst: Type.Optional(Text),
+    srcPrefix: Type.Optional(Text),
+    frameCommands: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+  },
+  closed,
+);
 
 /** The settings file of `boardlog gateway`; `packaging/gateway.yaml` explains each. */
 export const GatewaySettingsSchema = Type.Object(
@@ -20,7 +36,9 @@ export const GatewaySettingsSchema = Type.Object(
     id: Type.Optional(Text),
     project: Type.Optional(Text),
     data: Text,
-    service: Type.Object({ url: Text, keyFile: Text }, closed),
+    uplink: Type.Optional(Type.Enum(Object.values(UplinkKind))),
+    service: Type.Object({ url: Text, keyFile: Type.Optional(Text), ...TLS_PROPERTIES }, closed),
+    clubby: Type.Optional(ClubbySchema),
     serial: Type.Optional(
       Type.Array(
         Type.Union([
@@ -76,11 +94,25 @@ export const GatewaySettingsSchema = Type.Object(
 
 type FileSettings = Static<typeof GatewaySettingsSchema>;
 
+interface ServiceAddress {
+  readonly url: string;
+  readonly tls?: TlsTrust;
+}
+
+/** Where entries go first. */
+export type ServiceSetting =
+  | (ServiceAddress & { readonly uplink: typeof UplinkKind.Boardlog; readonly key: string })
+  | (ServiceAddress & {
+      readonly uplink: typeof UplinkKind.Clubby;
+      readonly key?: string;
+      readonly clubby: Pick<ClubbySinkOptions, "dst" | "srcPrefix" | "frameCommandsMax">;
+    });
+
 export interface GatewaySettings {
   readonly id: string;
   readonly project: string;
   readonly data: string;
-  readonly service: { readonly url: string; readonly key: string };
+  readonly service: ServiceSetting;
   readonly serial: readonly SerialSetting[];
   readonly brokers: readonly BrokerSetting[];
   readonly mqtt?: {
@@ -115,8 +147,6 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
   const project = file.project ?? "default";
   if (!isProject(project))
     throw wrong(["project"], "must be 1 to 64 letters, digits, dots, dashes or underscores");
-  if (!/^https?:\/\/[^/]/.test(file.service.url))
-    throw wrong(["service", "url"], "must be http://host:port or https://...");
   const brokers: BrokerSetting[] = [];
   for (const [index, broker] of (file.brokers ?? []).entries()) {
     const setting = await brokerOf(broker, ["brokers", index], wrong);
@@ -131,10 +161,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
     id,
     project,
     data: file.data,
-    service: {
-      url: file.service.url,
-      key: await secretIn(file.service.keyFile, (text) => wrong(["service", "keyFile"], text)),
-    },
+    service: await serviceOf(file, wrong),
     serial: (file.serial ?? []).map((each, index) => serialOf(each, ["serial", index], wrong)),
     brokers,
     ...(mqtt !== undefined && { mqtt }),
@@ -150,6 +177,37 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
 }
 
 type Wrong = SettingsFile<unknown>["wrong"];
+
+async function serviceOf(file: FileSettings, wrong: Wrong): Promise<ServiceSetting> {
+  const { service, uplink = UplinkKind.Boardlog, clubby } = file;
+  const { url, keyFile } = service;
+  const isClubby = uplink === UplinkKind.Clubby;
+  const forms = isClubby
+    ? "http://host:port, https://, ws:// or wss://..."
+    : "http://host:port or https://...";
+  if (!(isClubby ? /^(http|ws)s?:\/\/[^/]/ : /^https?:\/\/[^/]/).test(url) || !URL.canParse(url))
+    throw wrong(["service", "url"], `must be ${forms}`);
+  const form = isClubby ? "https://... or wss://..." : "https://...";
+  const isTls = /^(https|wss):/.test(url);
+  const tls = await tlsOf(service, ["service"], wrong, { isTls, form });
+  const key =
+    keyFile === undefined
+      ? undefined
+      : await secretIn(keyFile, (text) => wrong(["service", "keyFile"], text));
+  const address = { url, ...(tls !== undefined && { tls }) };
+  if (isClubby) {
+    const { dst, srcPrefix, frameCommands = 1 } = clubby ?? {};
+    return {
+      ...address,
+      uplink,
+      ...(key !== undefined && { key }),
+      clubby: { dst, srcPrefix, frameCommandsMax: frameCommands },
+    };
+  }
+  if (clubby !== undefined) throw wrong(["clubby"], "is of use only with uplink: clubby");
+  if (key === undefined) throw wrong(["service"], "keyFile: required, unless there is uplink: clubby");
+  return { ...address, uplink: UplinkKind.Boardlog, key };
+}
 
 async function mqttOf(given: FileSettings["mqtt"], wrong: Wrong): Promise<GatewaySettings["mqtt"]> {
   if (given === undefined) return undefined;

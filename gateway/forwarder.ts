@@ -1,4 +1,4 @@
-import type { Timer, Timers } from "../host/clock.ts";
+import type { Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
@@ -20,7 +20,6 @@ const BATCH_BYTES_MAX = 512 * 1024;
 /** Batches sent and not answered: the next is on its way while the service syncs one. */
 const UNDERWAY_MAX = 4;
 const RETRY = { firstMs: 500, maxMs: 15_000 };
-const MAINTAIN_MS = 10_000;
 
 /**
  * Sends what the spool holds to the service, a few batches ahead of the answers, in the spool's order. On every connect the service says
@@ -42,7 +41,6 @@ export class Forwarder {
   /** The connection ended since the last greeting. */
   #isDown = false;
   #running: Promise<void> | undefined;
-  #maintainTimer: Timer | undefined;
   #lastComplaint = "";
 
   constructor(
@@ -80,16 +78,12 @@ export class Forwarder {
       this.#isDown = true;
       this.#wake();
     };
-    this.#maintainTimer = this.#timers.every(MAINTAIN_MS, () => {
-      this.#spool.maintain().catch((error: Error) => this.#complain(`spool: ${error.message}`));
-    });
     this.#running = this.#run();
   }
 
   /** Ends after the batch that is under way, or without waiting for it at the deadline: it is asked for at the next start. */
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
-    this.#maintainTimer?.cancel();
     this.#pauses.end();
     this.#wake();
     const late = new Promise<void>((resolve) => this.#timers.after(deadlineMs, resolve));
@@ -115,7 +109,7 @@ export class Forwarder {
     const spool = this.#spool;
     this.#isDown = false;
     let after = await this.#greet();
-    let readThrough = spool.forwarded;
+    let readThrough = spool.position;
     const underway: { readonly stored: Promise<Stored>; readonly entryCount: number }[] = [];
     while (!this.#isStopping) {
       if (this.#isDown) throw new UplinkUnavailable("the connection ended");
@@ -155,7 +149,7 @@ export class Forwarder {
         this.#counters.add("forwarder_gaps_total");
         await Promise.allSettled(underway.splice(0).map((each) => each.stored));
         after = await this.#greet();
-        readThrough = spool.forwarded;
+        readThrough = spool.position;
         continue;
       }
       await spool.confirm(stored.position);

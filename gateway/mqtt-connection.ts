@@ -12,14 +12,15 @@ import {
   writePacket,
 } from "./mqtt-packets.ts";
 import { mqttReason } from "./mqtt-reason.ts";
+import { connectionReason, type TlsTrust } from "./tls-trust.ts";
 
 export interface MqttTarget {
   readonly host: string;
   readonly port: number;
   readonly userName?: string;
   readonly password?: string;
-  /** TLS where it is there; its fields are PEM. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** TLS where it is there. */
+  readonly tls?: TlsTrust;
   readonly protocol: MqttProtocol;
 }
 
@@ -111,7 +112,7 @@ export class MqttConnection {
       this.#hasHeard = true;
       if (!this.#isEnded) parser.parse(chunk);
     });
-    guarded.on("error", (error) => this.#fail(error.message || (error as NodeJS.ErrnoException).code || "?"));
+    guarded.on("error", (error) => this.#fail(connectionReason(error, "brokers")));
     guarded.on("close", () => this.#fail(this.#isUp ? "connection lost" : "closed before it answered"));
     this.#guarded = guarded;
     this.#timer = timers.after(CONNECT_TIMEOUT_MS, () => this.#fail("no answer in time"));

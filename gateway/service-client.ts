@@ -1,3 +1,6 @@
+import type { Timers } from "../host/clock.ts";
+import { HttpCaller } from "./http-caller.ts";
+import type { TlsTrust } from "./tls-trust.ts";
 import { UplinkUnavailable } from "./uplink.ts";
 
 /** What the service said to a batch (docs/protocol.md 13.3). */
@@ -35,7 +38,7 @@ export interface HttpServiceClientOptions {
   readonly project: string;
   readonly gatewayId: string;
   readonly key: string;
-  readonly timeoutMs?: number;
+  readonly tls?: TlsTrust;
 }
 
 /** Longest wait for an answer: a batch of 8 MiB over 3 Mbit/s. */
@@ -45,14 +48,20 @@ const REFUSALS: readonly number[] = [400, 413, 415];
 
 /** The service over HTTP (docs/protocol.md 13). */
 export class HttpServiceClient implements ServiceClient {
-  readonly #base: string;
-  readonly #options: HttpServiceClientOptions;
+  readonly #caller: HttpCaller;
   onDown: () => void = () => {};
 
-  constructor(options: HttpServiceClientOptions) {
-    this.#options = options;
-    const path = `v1/projects/${encodeURIComponent(options.project)}/gateways/${encodeURIComponent(options.gatewayId)}`;
-    this.#base = `${options.url.replace(/\/+$/, "")}/${path}`;
+  constructor(world: { readonly timers: Timers }, options: HttpServiceClientOptions) {
+    const { url, project, gatewayId, key, tls } = options;
+    const path = `v1/projects/${encodeURIComponent(project)}/gateways/${encodeURIComponent(gatewayId)}`;
+    this.#caller = new HttpCaller(world, {
+      url: `${url.replace(/\/+$/, "")}/${path}`,
+      at: "service",
+      tls,
+      headers: { "x-api-key": key },
+      timeoutMs: TIMEOUT_MS,
+      connectionsMax: 1,
+    });
   }
 
   async position(epoch: string): Promise<number> {
@@ -66,29 +75,25 @@ export class HttpServiceClient implements ServiceClient {
   }
 
   async store(batch: Uint8Array): Promise<Stored> {
-    const { status, body } = await this.#ask("entries", new Uint8Array(batch));
+    const { status, body } = await this.#ask("entries", batch);
     if (REFUSALS.includes(status)) throw new BatchRefused(wordsIn(body));
     return { position: numberIn(body, "position"), isGap: status === 409 };
   }
 
-  async #ask(
-    path: string,
-    batch?: Uint8Array<ArrayBuffer>,
-  ): Promise<{ readonly status: number; readonly body: unknown }> {
-    const { key, timeoutMs = TIMEOUT_MS } = this.#options;
+  close(): void {
+    this.#caller.close();
+  }
+
+  async #ask(path: string, batch?: Uint8Array): Promise<{ readonly status: number; readonly body: unknown }> {
     let status: number;
     let body: unknown;
     try {
-      const response = await fetch(`${this.#base}/${path}`, {
-        headers: { "x-api-key": key, ...(batch !== undefined && { "content-type": "application/cbor" }) },
-        ...(batch !== undefined && { method: "POST", body: batch }),
-        signal: AbortSignal.timeout(timeoutMs),
-        redirect: "error",
-      });
-      status = response.status;
-      body = await response.json();
+      const headers = batch === undefined ? undefined : { "content-type": "application/cbor" };
+      const reply = await this.#caller.call(`/${path}`, batch, headers);
+      status = reply.status;
+      body = JSON.parse(reply.body.toString("utf8"));
     } catch (error) {
-      throw new UplinkUnavailable(reasonOf(error), { cause: error });
+      throw new UplinkUnavailable((error as Error).message, { cause: error });
     }
     const isForUs = status === 200 || (batch !== undefined && (status === 409 || REFUSALS.includes(status)));
     if (!isForUs) throw new UplinkUnavailable(`HTTP ${status}: ${wordsIn(body)}`);
@@ -105,10 +110,4 @@ function numberIn(body: unknown, name: string): number {
 function wordsIn(body: unknown): string {
   const words = (Object(body) as Record<string, unknown>).status_msg;
   return typeof words === "string" ? words.slice(0, 300) : "no reason given";
-}
-
-/** fetch hides the reason (ECONNREFUSED, ...) in the cause. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message;
 }

@@ -10,6 +10,7 @@ import {
   type ServiceClient,
   type Stored,
 } from "./service-client.ts";
+import { connectionReason } from "./tls-trust.ts";
 import { UplinkUnavailable } from "./uplink.ts";
 
 /** Longest wait for an answer, and for anything at all on the socket (the service pings every 25 s). */
@@ -42,7 +43,7 @@ export class SocketServiceClient implements ServiceClient {
   constructor(world: { readonly timers: Timers }, options: HttpServiceClientOptions) {
     this.#timers = world.timers;
     this.#options = options;
-    this.#http = new HttpServiceClient(options);
+    this.#http = new HttpServiceClient(world, options);
     const { url, project, gatewayId } = options;
     const path = `v1/ws/projects/${encodeURIComponent(project)}/gateways/${encodeURIComponent(gatewayId)}`;
     this.#url = `${url.replace(/^http/, "ws").replace(/\/+$/, "")}/${path}`;
@@ -74,6 +75,7 @@ export class SocketServiceClient implements ServiceClient {
   close(): void {
     this.#isClosed = true;
     this.drop();
+    this.#http.close();
   }
 
   async #storeLarge(batch: Uint8Array): Promise<Stored> {
@@ -115,12 +117,13 @@ export class SocketServiceClient implements ServiceClient {
   }
 
   #open(): Promise<WebSocket> {
-    const { key } = this.#options;
+    const { key, tls } = this.#options;
     const socket = new WebSocket(this.#url, {
       headers: { "x-api-key": key },
       handshakeTimeout: HANDSHAKE_MS_MAX,
       perMessageDeflate: false,
       maxPayload: SOCKET_MESSAGE_BYTES_MAX,
+      ...tls,
     });
     let reason = "the connection ended";
     let silence: Timer | undefined;
@@ -139,7 +142,7 @@ export class SocketServiceClient implements ServiceClient {
         if (!isBinary) this.#message(socket, String(data));
       });
       socket.on("error", (error) => {
-        reason = error.message;
+        reason = connectionReason(error, "service");
       });
       socket.on("close", (code, text) => {
         silence?.cancel();

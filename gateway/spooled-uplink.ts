@@ -10,7 +10,7 @@ const MARK_MS_MAX = 2_000;
 /** What is in the spool is committed: boards are acked while the service is away. */
 export class SpooledUplink implements Uplink {
   readonly #spool: Spool;
-  readonly #client: ServiceClient;
+  readonly #client: Pick<ServiceClient, "mark"> | undefined;
   readonly #timers: Timers;
   readonly #counters: Counters;
   readonly #project: string;
@@ -19,7 +19,8 @@ export class SpooledUplink implements Uplink {
   constructor(
     world: {
       readonly spool: Spool;
-      readonly client: ServiceClient;
+      /** Absent where the service knows no marks: a boot that the spool does not know then begins at what the board holds. */
+      readonly client?: Pick<ServiceClient, "mark">;
       readonly timers: Timers;
       readonly counters: Counters;
       readonly isConnected: () => boolean;
@@ -44,6 +45,7 @@ export class SpooledUplink implements Uplink {
   async mark(_project: string, src: string, boot: string, first?: number): Promise<number> {
     const known = this.#spool.markOf(src, boot);
     if (known !== undefined) return known;
+    if (this.#client === undefined) return (first ?? 1) - 1;
     try {
       if (!this.#isConnected()) throw new UplinkUnavailable("it does not answer for now");
       return await this.#inTime(this.#client.mark(src, boot));

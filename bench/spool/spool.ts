@@ -95,7 +95,7 @@ const drainFrom = process.cpuUsage();
 let drained = 0;
 let rssMaxMb = rssOpenMb;
 while (again.waitingEntries > 0) {
-  const records = await again.read(again.forwarded, { entriesMax: 2_000, bytesMax: 512 * 1024 });
+  const records = await again.read(again.position, { entriesMax: 2_000, bytesMax: 512 * 1024 });
   drained += records.length;
   await again.confirm(records.at(-1)?.position ?? again.durable);
   rssMaxMb = Math.max(rssMaxMb, rssMb());

@@ -1,4 +1,4 @@
-import type { Clock, Timers } from "../../host/clock.ts";
+import type { Clock, Timer, Timers } from "../../host/clock.ts";
 import { type Counters, CounterTable } from "../../host/counters.ts";
 import type { Disk } from "../../host/disk.ts";
 import type { ProcessLog } from "../../host/log.ts";
@@ -10,6 +10,7 @@ import { MarkTable } from "./mark-table.ts";
 import { type Segment, SegmentWriter, segmentPath } from "./segment.ts";
 import { isDiskFull, SpoolFull, SpoolUnavailable } from "./spool-errors.ts";
 import { type LossEvent, lossesOf, lossOfCount, lossOfRange, type PositionRange } from "./spool-loss.ts";
+import type { ReadBounds, SpoolReader } from "./spool-reader.ts";
 import {
   decodeSegment,
   encodeHeader,
@@ -68,12 +69,13 @@ const RESERVE_FILE = `${SPOOL_FOLDER}/reserve`;
 const EPOCH_BYTES = 8;
 /** A segment that cannot be read is tried this often before it is given up as damaged. */
 const READ_FAILURES_MAX = 3;
+const MAINTAIN_MS = 10_000;
 
 /**
  * Durable store-and-forward: an append-only log of segments (docs/gateway.md, Spool). An entry that `commit` resolved for comes
  * back from `read` after any crash, until `confirm` says that the service has it and the replay horizon has passed.
  */
-export class Spool {
+export class Spool implements SpoolReader {
   readonly #world: SpoolWorld;
   readonly #options: SpoolOptions;
   readonly #cursorFile: CursorFile;
@@ -102,7 +104,7 @@ export class Spool {
     | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
-  /** Told after each commit. */
+  #maintenance: Timer | undefined;
   onDurable: () => void = () => {};
 
   private constructor(
@@ -190,7 +192,7 @@ export class Spool {
   }
 
   /** The service has everything up to here. */
-  get forwarded(): number {
+  get position(): number {
     return this.#forwarded;
   }
 
@@ -228,10 +230,7 @@ export class Spool {
    * Entries behind a position, in order; positions may be missing where something was lost. Empty: there are none.
    * @throws what the disk throws when a segment cannot be read.
    */
-  async read(
-    after: number,
-    { entriesMax, bytesMax }: { readonly entriesMax: number; readonly bytesMax: number },
-  ): Promise<readonly SpoolRecord[]> {
+  async read(after: number, { entriesMax, bytesMax }: ReadBounds): Promise<readonly SpoolRecord[]> {
     let found = this.#tail.from(after + 1, entriesMax);
     found ??= await this.#exclusive(() => this.#readSegments(after));
     const given: SpoolRecord[] = [];
@@ -277,6 +276,20 @@ export class Spool {
     await this.confirm(Math.max(servicePosition, oldest - 1));
   }
 
+  /** Loss records for entries that will never be sent, durable when it resolves. */
+  giveUp(entries: readonly NewEntry[], why: string): Promise<void> {
+    return this.#exclusive(() => this.#write(lossesOf(entries, this.#event(why)), true));
+  }
+
+  /** Looks after itself from now on, until it is closed. */
+  start(): void {
+    this.#maintenance = this.#world.timers.every(MAINTAIN_MS, () => {
+      this.maintain().catch((error: Error) =>
+        this.#world.log.warn({ error: error.message }, "the spool's cursor could not be written"),
+      );
+    });
+  }
+
   /** Writes the cursor, and removes what was kept for the replay horizon long enough. To be called from time to time. */
   maintain(): Promise<void> {
     return this.#exclusive(() => this.#sweep(this.#forwarded !== this.#writtenCursor));
@@ -285,6 +298,7 @@ export class Spool {
   /** Leaves the cursor where it is now. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    this.#maintenance?.cancel();
     await this.#exclusive(async () => {
       this.#isClosed = true;
       await this.#writer?.close();

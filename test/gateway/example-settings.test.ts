@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TSchema } from "typebox";
@@ -6,11 +6,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { GatewaySettingsSchema, gatewaySettings } from "../../cli/gateway-settings.ts";
 import { MqttProtocol } from "../../gateway/mqtt-connection.ts";
+import { Certificates } from "../support/certificates.ts";
+import { requires } from "../support/requirements.ts";
 
 const EXAMPLE = new URL("../../packaging/gateway.yaml", import.meta.url);
-const SECRETS = ["service-key", "mqtt-key", "broker-password", "gateway.key", "broker-ca.crt", "gateway.crt"];
+const SECRETS = ["service-key", "mqtt-key", "broker-password"];
+const openssl = requires("openssl");
 
 let folder = "";
+let certificates: Certificates | undefined;
 let example = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "boardlog-settings-"));
@@ -18,12 +22,24 @@ beforeAll(async () => {
     .replaceAll("$CREDENTIALS_DIRECTORY", folder)
     .replaceAll("/etc/boardlog", folder);
   for (const name of SECRETS) await writeFile(join(folder, name), "secret\n");
+  certificates = new Certificates(openssl.path ?? "");
+  for (const name of ["gateway", "other"]) certificates.sign(name);
+  for (const name of ["gateway.crt", "gateway.key", "other.key"])
+    await copyFile(certificates.path(name), join(folder, name));
+  for (const name of ["broker-ca.crt", "service-ca.crt"])
+    await copyFile(certificates.path("ca.crt"), join(folder, name));
 });
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(async () => {
+  certificates?.dispose();
+  await rm(folder, { recursive: true });
+});
 
-/** The example with every setting on. */
+/** The example with every setting on: those that exclude each other as well as may be. */
 function whole(): string {
-  return example.replaceAll(/^#(?! )(?=\w)|^#(?= {2,})/gm, "");
+  return example
+    .replaceAll(/^#(?! )(?=\w)|^#(?= {2,})/gm, "")
+    .replace("uplink: boardlog", "uplink: clubby")
+    .replace("url: http://", "url: https://");
 }
 
 async function settingsOf(text: string, env: NodeJS.ProcessEnv = {}) {
@@ -62,6 +78,11 @@ describe("the example file", () => {
   test("with every setting on it is good too, and holds every setting there is", async () => {
     const settings = await settingsOf(whole());
     expect(settings).toMatchObject({ id: "shelf-pi", mqtt: { key: "secret", listen: { port: 1883 } } });
+    expect(settings.service).toMatchObject({
+      uplink: "clubby",
+      clubby: { dst: "//api.example.com", srcPrefix: "//api.example.com/", frameCommandsMax: 1 },
+      tls: { ca: expect.stringContaining("BEGIN CERTIFICATE") },
+    });
     expect(settings.serial[2]).toMatchObject({ baud: 115_200, source: "greenhouse", flowControl: "none" });
     expect(settings.brokers[1]?.target).toMatchObject({ protocol: MqttProtocol.V5, password: "secret" });
     expect(settings.brokers[1]?.routes.length).toBe(6);
@@ -100,11 +121,37 @@ describe("settings that are wrong are said with the file, the line and the reaso
     [`${good}mqtt:\n  listen: here\n`, /:6: mqtt\.listen: here is not a PORT or HOST:PORT/],
     [good.replace("KEY", "/nowhere"), /:4: service\.keyFile: cannot read \/nowhere: ENOENT/],
     [good.replace("KEY", "$CREDENTIALS_DIRECTORY/key"), /:4: service\.keyFile: .*LoadCredential/],
+    [good.replace("http://x", "ws://x"), /:3: service\.url: must be http:\/\/host:port or https:/],
+    [
+      `${good}uplink: clubby\n`.replace("http://x", "mqtt://x"),
+      /:3: service\.url: must be .* ws:\/\/ or wss:/,
+    ],
+    [good.replace("  keyFile: KEY\n", ""), /:2: service: keyFile: required, unless there is uplink: clubby/],
+    [`${good}clubby:\n  dst: //x\n`, /:5: clubby: is of use only with uplink: clubby/],
+    [`${good}  caFile: KEY\n`, /:3: service\.url: must be https:\/\/\.\.\. where there are certificates/],
+    ...[
+      ["caFile: KEY", /:5: service\.caFile: .* holds no good certificate in PEM form/],
+      ["caFile: /nowhere", /:5: service\.caFile: cannot read \/nowhere: ENOENT/],
+      ["certFile: FOLDER/gateway.crt", /:2: service: certFile and certKeyFile: .* both/],
+      [
+        "certFile: FOLDER/gateway.crt\n  certKeyFile: FOLDER/other.key",
+        /:6: service\.certKeyFile: .* is not the key of/,
+      ],
+      [
+        "certFile: FOLDER/gateway.crt\n  certKeyFile: KEY",
+        /:6: service\.certKeyFile: .* holds no key in PEM form/,
+      ],
+    ].map(([text, reason]): [string, RegExp] => [
+      `${good.replace("http://x", "https://x")}  ${String(text)}\n`,
+      reason as RegExp,
+    ]),
     ["data: /tmp/x\n", /service: required/],
     ["data: [1\n", /gateway\.yaml: .*line 2/s],
     ["- a\n", /gateway\.yaml: must be names with values/],
   ])("%j", async (text, reason) => {
-    const failed = settingsOf(text.replaceAll("KEY", join(folder, "service-key")));
+    const failed = settingsOf(
+      text.replaceAll("KEY", join(folder, "service-key")).replaceAll("FOLDER", folder),
+    );
     await expect(failed).rejects.toMatchObject({ name: "UserError", message: expect.stringMatching(reason) });
   });
 });

@@ -89,6 +89,7 @@ test("lines without seqs arrive exactly once and in order over a service that fa
     await world.time.advanceAsync(1);
     const again = await open();
     const next = new Forwarder({ ...world, spool: again, client }, { batchEntriesMax: 3 });
+    again.start();
     next.start();
     await again.commit([entry(31)]);
     await world.time.advanceAsync(120_000);

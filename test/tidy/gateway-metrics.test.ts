@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const COUNTER = /["'`]((?:gateway|forwarder|serial|mqtt|spool|uplink)_[a-z_]+_total)["'`]/g;
+const COUNTER =
+  /["'`]((?:gateway|forwarder|clubby|otlp|syslog|serial|mqtt|spool|uplink)_[a-z_]+_total)["'`]/g;
 const doc = readFileSync(join(ROOT, "docs/metrics.md"), "utf8");
 const documented = new Set(Array.from(doc.matchAll(/^\| `(\w+)` \|/gm), ([, name = ""]) => name));
 

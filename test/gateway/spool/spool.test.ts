@@ -64,7 +64,7 @@ const ALL = { entriesMax: 1_000_000, bytesMax: 1e9 };
 /** All entries behind a position. */
 async function readAll(
   spool: Spool,
-  after = spool.forwarded,
+  after = spool.position,
   max = 3,
 ): Promise<{ position: number; entry: NewEntry }[]> {
   const found: { position: number; entry: NewEntry }[] = [];
@@ -362,7 +362,7 @@ describe("under faults drawn from a seed", () => {
         let next = 1;
         const received: number[] = [];
         const forward = async (): Promise<void> => {
-          const some = await spool.read(spool.forwarded, {
+          const some = await spool.read(spool.position, {
             ...ALL,
             entriesMax: 1 + Math.floor(random.fraction() * 6),
           });
@@ -449,7 +449,7 @@ describe("under faults drawn from a seed", () => {
         expect(spool.markOf("a", "b") ?? 0, `step ${step}, seed ${seed}`).toBeGreaterThanOrEqual(acked);
         const seqs = seqsOf(await readAll(spool, 0));
         const first = seqs[0] ?? 1;
-        expect(first).toBeLessThanOrEqual(spool.forwarded + 1);
+        expect(first).toBeLessThanOrEqual(spool.position + 1);
         expect(seqs).toEqual(range(first, Math.max(acked, first - 1 + seqs.length)));
       }
     }

@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { until } from "./boardlog-process.ts";
+
+const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
+
+/** One gateway process over its settings file. */
+export class GatewayProcess {
+  readonly #settings: string;
+  readonly statusPort: number;
+  #child: ChildProcess | undefined;
+  output = "";
+
+  constructor(settings: string, statusPort: number) {
+    this.#settings = settings;
+    this.statusPort = statusPort;
+  }
+
+  async start(): Promise<void> {
+    const child = spawn(process.execPath, [BIN, "gateway", "--settings", this.#settings], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (data) => (this.output += String(data)));
+    await until(
+      `the gateway runs\n${this.output}`,
+      async () => (await this.metrics()) !== "" || child.exitCode !== null,
+    );
+    expect(child.exitCode, this.output).toBeNull();
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
+    return new Promise((resolve) => {
+      child.once("exit", (status) => resolve(status));
+      child.kill(signal);
+    });
+  }
+
+  async metrics(): Promise<string> {
+    return fetch(`http://127.0.0.1:${this.statusPort}/metrics`).then(
+      (response) => response.text(),
+      () => "",
+    );
+  }
+
+  async gauge(name: string): Promise<number> {
+    return Number(new RegExp(`^boardlog_${name} (\\S+)$`, "m").exec(await this.metrics())?.[1] ?? Number.NaN);
+  }
+}
+
+/** A board that keeps what is not acked and goes back to it, over a wire that only it uses. */
+export class WireBoard {
+  readonly #write: (text: string) => void;
+  #heard = "";
+  seq = 0;
+  acked = 0;
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  log(): void {
+    this.seq += 1;
+  }
+
+  /** Everything that is not acked, a frame's worth at a time. */
+  send(): void {
+    const first = this.acked + 1;
+    const last = Math.min(this.seq, this.acked + 10);
+    const cmds = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => ({
+      cmd: "/v1/Log.Log",
+      id: first + index,
+      args: { msg: `line ${first + index}` },
+    }));
+    this.#write(`${JSON.stringify({ v: 1, src: "wire", boot: "b1", first, ack: true, cmds })}\n`);
+  }
+
+  hear(bytes: Uint8Array): void {
+    const lines = (this.#heard + Buffer.from(bytes).toString("latin1")).split("\n");
+    this.#heard = lines.pop() ?? "";
+    for (const line of lines) {
+      const ack = /"ack":(\d+)/.exec(line)?.[1];
+      if (ack !== undefined) this.acked = Math.max(this.acked, Number(ack));
+    }
+  }
+}
