@@ -1,6 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { type ExportFormat, encodeExport } from "./export-format.ts";
 import { writeOut } from "./output.ts";
+import { ProgressLine, percent } from "./progress-line.ts";
 import { type ReadOptions, readingOf, unknownSources } from "./read-options.ts";
 import { UserError } from "./user-error.ts";
 import { visibleText } from "./visible-text.ts";
@@ -11,8 +12,6 @@ export interface ExportOptions extends ReadOptions {
   readonly output?: string;
   readonly quiet?: boolean;
 }
-
-const PROGRESS_MS = 200;
 
 /** `boardlog export [SRC...]`: the log as a file for other programs; progress goes to standard error. */
 export async function runExport(sources: readonly string[], options: ExportOptions): Promise<void> {
@@ -62,39 +61,35 @@ async function openOutput(path: string): Promise<FileHandle> {
   }
 }
 
-/** One line that is written over on a terminal; off it, one line at the end. */
+/** Progress on a terminal; one line at the end. */
 class Progress {
   readonly #total: number | undefined;
   readonly #isQuiet: boolean;
+  readonly #line: ProgressLine;
   readonly #startMs = performance.now();
   #count = 0;
-  #shownMs = 0;
 
   constructor(total: number | undefined, isQuiet: boolean) {
     this.#total = total;
     this.#isQuiet = isQuiet;
+    this.#line = new ProgressLine(isQuiet);
   }
 
   add(count: number): void {
     this.#count += count;
-    const nowMs = performance.now();
-    if (this.#isQuiet || !process.stderr.isTTY || nowMs - this.#shownMs < PROGRESS_MS) return;
-    this.#shownMs = nowMs;
-    const total =
-      this.#total === undefined ? "" : ` of about ${this.#total}${percent(this.#count, this.#total)}`;
-    process.stderr.write(`\r\u001b[K${this.#count} entries${total}`);
+    const total = this.#total;
+    this.#line.draw(
+      () =>
+        `${this.#count} entries${total === undefined ? "" : ` of about ${total}${percent(this.#count, total)}`}`,
+    );
   }
 
   end(output: string | undefined): void {
     if (this.#isQuiet) return;
     const seconds = ((performance.now() - this.#startMs) / 1000).toFixed(1);
-    const clear = process.stderr.isTTY ? "\r\u001b[K" : "";
+    this.#line.clear();
     process.stderr.write(
-      `${clear}${this.#count} entries exported${output === undefined ? "" : ` to ${output}`} in ${seconds} s\n`,
+      `${this.#count} entries exported${output === undefined ? "" : ` to ${output}`} in ${seconds} s\n`,
     );
   }
-}
-
-function percent(count: number, total: number): string {
-  return total === 0 ? "" : ` (${Math.min(100, Math.floor((100 * count) / total))} %)`;
 }

@@ -8,7 +8,16 @@ import { toleratePipeEnd, writeOut } from "./output.ts";
 import { READING_COMMANDS } from "./reading-commands.ts";
 import { RIGHTS_COMMANDS } from "./rights-commands.ts";
 import { SERVICE_COMMANDS } from "./service-commands.ts";
+import { STORE_COMMANDS } from "./store-commands.ts";
 import { UserError } from "./user-error.ts";
+
+const DEFINITIONS = [
+  ...READING_COMMANDS,
+  ...RIGHTS_COMMANDS,
+  ...STORE_COMMANDS,
+  ...SERVICE_COMMANDS,
+  ...BOARD_COMMANDS,
+];
 
 const ABOUT = `Gets the console lines of boards that run JavaScript to a log service:
 each exactly once, in the board's order, with the board's time.`;
@@ -52,8 +61,7 @@ function makeProgram(): Command {
   addUp(program);
   addService(program);
   addGateway(program);
-  for (const definition of [...READING_COMMANDS, ...RIGHTS_COMMANDS, ...SERVICE_COMMANDS, ...BOARD_COMMANDS])
-    addDefined(program, definition);
+  for (const definition of DEFINITIONS) addDefined(program, definition);
   addSim(program);
   addCompletion(program);
   return program;

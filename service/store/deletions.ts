@@ -59,7 +59,7 @@ export class Deletions {
     return false;
   }
 
-  read(head: OrderedKv): number {
+  read(head: Pick<OrderedKv, "range">): number {
     let damagedCount = 0;
     for (const { key, value } of head.range(deletionKeys())) {
       const { number, name } = namedOfKey(key);

@@ -1,13 +1,15 @@
 import { mkdir, open as openFile, readdir, realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { open, type RootDatabase } from "lmdb";
+import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
+import { pageProblem } from "./lmdb-pages.ts";
 import { StoreUnavailable } from "./log-store.ts";
-import type { KvChange, KvPair, KvRange, KvSpace, OrderedKv } from "./ordered-kv.ts";
+import type { KvChange, KvPair, KvRange, KvSpace, KvView, KvViews, OrderedKv } from "./ordered-kv.ts";
 
 const DATA_SUFFIX = ".mdb";
 const LOCK_SUFFIX = ".mdb-lock";
 /** An engine that is never written to: who holds a reader's place in it owns the folder. */
 const OWNER_NAME = "owner";
+const ARCHITECTURES_32: readonly string[] = ["arm", "ia32", "mips", "mipsel"];
 
 /** What a file's `blocks` count, whatever the file system. */
 const BLOCK_BYTES = 512;
@@ -43,13 +45,7 @@ export class LmdbKv implements OrderedKv {
 
   *range(range: KvRange): Generator<KvPair> {
     this.#assertUsable();
-    const { start, end, reverse } = range;
-    const limit = range.limit === undefined ? {} : { limit: range.limit };
-    // Backwards, lmdb starts at the upper end; ours excludes it and includes the lower one.
-    const bounds = reverse
-      ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true }
-      : { start, end };
-    yield* this.#db.getRange({ ...bounds, ...limit });
+    yield* this.#db.getRange(boundsOf(range));
   }
 
   async commit(changes: readonly KvChange[]): Promise<void> {
@@ -77,6 +73,14 @@ export class LmdbKv implements OrderedKv {
   }
 }
 
+function boundsOf({ start, end, reverse, limit }: KvRange): RangeOptions {
+  const limited = limit === undefined ? {} : { limit };
+  // Backwards, lmdb starts at the upper end; ours excludes it and includes the lower one.
+  return reverse
+    ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true, ...limited }
+    : { start, end, ...limited };
+}
+
 /** lmdb-js tells the reason in a promise beside the error; left alone, it would be an unhandled rejection. */
 async function commitError(error: unknown): Promise<unknown> {
   const told = (error as { commitError?: unknown }).commitError;
@@ -85,6 +89,15 @@ async function commitError(error: unknown): Promise<unknown> {
     () => error,
     (reason: unknown) => reason,
   );
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  const files = await readdir(dir);
+  return files
+    .filter((file) => file.endsWith(DATA_SUFFIX))
+    .map((file) => file.slice(0, -DATA_SUFFIX.length))
+    .filter((name) => name !== OWNER_NAME)
+    .sort();
 }
 
 /** Engines as files of one folder, which one process at a time may have open. */
@@ -126,13 +139,8 @@ export class LmdbSpace implements KvSpace {
     return kv;
   }
 
-  async names(): Promise<string[]> {
-    const files = await readdir(this.#dir);
-    return files
-      .filter((file) => file.endsWith(DATA_SUFFIX))
-      .map((file) => file.slice(0, -DATA_SUFFIX.length))
-      .filter((name) => name !== OWNER_NAME)
-      .sort();
+  names(): Promise<string[]> {
+    return namesIn(this.#dir);
   }
 
   async bytes(name: string): Promise<number> {
@@ -173,4 +181,91 @@ function takeOwnership(folder: string): RootDatabase<Uint8Array, Uint8Array> {
   throw new StoreUnavailable(
     other === undefined ? `${folder}: cannot tell who has it open` : `process ${other} has ${folder} open`,
   );
+}
+
+/** Files of a folder, whoever has it open: LMDB lets other processes read while one writes. */
+export class LmdbViews implements KvViews {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  names(): Promise<string[]> {
+    return namesIn(this.#dir);
+  }
+
+  async view(name: string): Promise<KvView | undefined> {
+    const path = join(this.#dir, name + DATA_SUFFIX);
+    const file = await stat(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    if (file === undefined) return undefined;
+    const view = new LmdbView(path);
+    try {
+      await assertWhole(path);
+    } catch (error) {
+      await view.close();
+      throw error;
+    }
+    return view;
+  }
+}
+
+/** To be called while a view is held. @throws StoreUnavailable where reading the file by its map would end the process. */
+async function assertWhole(path: string): Promise<void> {
+  // The layout that is looked at is that of 64-bit machines.
+  if (ARCHITECTURES_32.includes(process.arch)) return;
+  const file = await openFile(path, "r").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (file === undefined) return;
+  try {
+    const problem = pageProblem(file.fd, (await file.stat()).size);
+    if (problem !== undefined) throw new StoreUnavailable(`${path}: ${problem}`);
+  } finally {
+    await file.close();
+  }
+}
+
+class LmdbView implements KvView {
+  readonly #db: RootDatabase<Uint8Array, Uint8Array>;
+  readonly #transaction: Transaction;
+
+  /** @throws StoreUnavailable */
+  constructor(path: string) {
+    try {
+      this.#db = open<Uint8Array, Uint8Array>({
+        path,
+        noSubdir: true,
+        encoding: "binary",
+        keyEncoding: "binary",
+        readOnly: true,
+      });
+      this.#transaction = this.#db.useReadTransaction();
+    } catch (error) {
+      const words = error instanceof Error ? error.message : String(error);
+      throw new StoreUnavailable(`${path} cannot be read: ${words}`, { cause: error });
+    }
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    const transaction = this.#transaction;
+    const read = this.#db.getBinary as (
+      key: Uint8Array,
+      options: { transaction: Transaction },
+    ) => Uint8Array | undefined;
+    return read.call(this.#db, key, { transaction });
+  }
+
+  *range(range: KvRange): Generator<KvPair> {
+    yield* this.#db.getRange({ ...boundsOf(range), transaction: this.#transaction });
+  }
+
+  async close(): Promise<void> {
+    this.#transaction.done();
+    await this.#db.close();
+  }
 }

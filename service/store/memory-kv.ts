@@ -1,6 +1,6 @@
 import type { Random } from "../../host/random.ts";
 import { StoreUnavailable } from "./log-store.ts";
-import type { KvChange, KvPair, KvRange, KvSpace, OrderedKv } from "./ordered-kv.ts";
+import type { KvChange, KvPair, KvRange, KvSpace, KvView, KvViews, OrderedKv } from "./ordered-kv.ts";
 
 /** What a simulated disk may do, as chances from 0 to 1 drawn at each commit. */
 export interface MemoryKvFaults {
@@ -32,6 +32,14 @@ class MemoryDisk {
     }
   }
 
+  /** What is durable now. */
+  copy(): MemoryDisk {
+    const copy = new MemoryDisk();
+    copy.sortedKeys = undefined;
+    for (const [key, value] of this.values) copy.values.set(key, copyOf(value));
+    return copy;
+  }
+
   keys(): readonly string[] {
     this.sortedKeys ??= [...this.values.keys()].sort();
     return this.sortedKeys;
@@ -45,7 +53,7 @@ const TURNS_MAX = 30;
  * Engines in memory for tests and the simulator. A commit becomes durable some turns after it was asked for; `crash` loses
  * what was not durable, whole transactions from some point on, for each engine by itself, as separate files would.
  */
-export class MemoryKvSpace implements KvSpace {
+export class MemoryKvSpace implements KvSpace, KvViews {
   readonly #random: Random;
   readonly #disks = new Map<string, MemoryDisk>();
   readonly #syncDelay: () => Promise<void>;
@@ -90,15 +98,16 @@ export class MemoryKvSpace implements KvSpace {
 
   async close(): Promise<void> {}
 
+  async view(name: string): Promise<KvView | undefined> {
+    const disk = this.#disks.get(name)?.copy();
+    const hooks = { syncDelay: this.#syncDelay, alive: () => true, fails: () => false, survives: () => true };
+    return disk && new MemoryKv(disk, hooks);
+  }
+
   /** What is durable now, as a space of its own. */
   copy(): MemoryKvSpace {
     const copy = new MemoryKvSpace(this.#random, this.#syncDelay);
-    for (const [name, disk] of this.#disks) {
-      const own = new MemoryDisk();
-      own.sortedKeys = undefined;
-      for (const [key, value] of disk.values) own.values.set(key, copyOf(value));
-      copy.#disks.set(name, own);
-    }
+    for (const [name, disk] of this.#disks) copy.#disks.set(name, disk.copy());
     return copy;
   }
 

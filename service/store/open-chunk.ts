@@ -1,6 +1,6 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { MalformedRecord } from "./byte-reader.ts";
-import { type ChunkColumns, readColumns, readPositions } from "./chunk-columns.ts";
+import { type ChunkColumns, type LostRange, readColumns, readPositions } from "./chunk-columns.ts";
 import { type ChunkHead, type ContextNames, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
 import type { Compressor } from "./compressor.ts";
 import type { IdMaker } from "./entry-id.ts";
@@ -9,6 +9,14 @@ import { firstAfter } from "./memtable.ts";
 
 /** Memory of an expanded chunk beside its bytes, for each entry, about: what its columns take. */
 const COLUMN_BYTES = 100;
+
+/** An entry without what it says. */
+export interface ChunkFacts extends ContextNames {
+  readonly seq: number | undefined;
+  readonly lost: LostRange | undefined;
+  readonly timestamp: number;
+  readonly levelRank: number;
+}
 
 /** An expanded chunk. Columns are read when first needed, and entries made one at a time. */
 export class OpenChunk {
@@ -60,6 +68,19 @@ export class OpenChunk {
       stream: head.streams[stream] ?? "",
       module: module === 0 ? undefined : head.modules[module - 1],
       boot: boot === 0 ? undefined : head.boots[boot - 1],
+    };
+  }
+
+  /** What a check needs of an entry. */
+  factsAt(index: number): ChunkFacts {
+    const { columns } = this;
+    const kind = columns.kinds[index] ?? 0;
+    return {
+      ...this.namesAt(index),
+      seq: kind & HAS_SEQ ? columns.seqs[index] : undefined,
+      lost: columns.losts.get(index),
+      timestamp: columns.timestamps[index] ?? 0,
+      levelRank: kind & 7,
     };
   }
 

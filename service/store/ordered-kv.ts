@@ -48,3 +48,20 @@ export interface KvSpace {
   /** Gives the space back to other processes. Engines must be closed before. */
   close(): Promise<void>;
 }
+
+/** An engine as it was at one moment; what is written since is not seen. */
+export interface KvView extends Pick<OrderedKv, "get" | "range"> {
+  /** Lets go of the moment: until then, what it shows takes room. */
+  close(): Promise<void>;
+}
+
+/** Engines to look at without owning them, also while another process writes to them. */
+export interface KvViews {
+  /** Names of the engines there are, sorted. */
+  names(): Promise<string[]>;
+  /**
+   * Undefined where there is none (any more). One that is removed stays readable.
+   * @throws StoreUnavailable where it cannot be read.
+   */
+  view(name: string): Promise<KvView | undefined>;
+}

@@ -99,6 +99,10 @@ export function packKey(packNumber: number): Buffer {
   return key;
 }
 
+export function packNumberOfKey(key: Uint8Array): number {
+  return positionAt(Buffer.from(key.buffer, key.byteOffset, key.length), 1);
+}
+
 /** The packs from a number on. */
 export function packKeys(first: number): KeyRange {
   return { start: packKey(first), end: Buffer.of(Prefix.Pack + 1) };
@@ -147,6 +151,28 @@ export function projectKeysAll(): KeyRange {
 
 export function markKeysAll(): KeyRange {
   return { start: Buffer.of(Prefix.Mark), end: Buffer.of(Prefix.Mark + 1) };
+}
+
+/** Every key of an engine. */
+export function everyKey(): KeyRange {
+  return { start: Buffer.of(0), end: Buffer.of(0xff) };
+}
+
+/** True for a key that the head may hold. */
+export function isHeadKey(key: Uint8Array): boolean {
+  const { Meta, Project, Source, Mark, Spool, Deletion } = Prefix;
+  return [Meta, Project, Source, Mark, Spool, Deletion].some((prefix) => prefix === key[0]);
+}
+
+export function isLogKey(key: Uint8Array): boolean {
+  return key[0] === Prefix.Batch || key[0] === Prefix.Spool;
+}
+
+/** What a value of a segment is; undefined for a key that no segment may hold. */
+export function segmentKindOf(key: Uint8Array): "chunk" | "pack" | "index" | undefined {
+  if (key[0] === Prefix.Chunk) return "chunk";
+  if (key[0] === Prefix.Pack) return "pack";
+  return key[0] === Prefix.ProjectIndex ? "index" : undefined;
 }
 
 /** The number in a key that begins with one. */

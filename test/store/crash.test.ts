@@ -6,7 +6,7 @@ import type { ChunkedStore } from "../../service/store/chunked-store.ts";
 import { compareTime, StoreUnavailable } from "../../service/store/log-store.ts";
 import type { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import { listAll } from "../conformance/store-driver.ts";
-import { memorySpace, openMemoryStore, SeededRandom, TINY } from "./store-drivers.ts";
+import { checkOf, memorySpace, openMemoryStore, SeededRandom, TINY } from "./store-drivers.ts";
 import { StoreModel, withoutId } from "./store-model.ts";
 
 const RUNS = Number(process.env.STORE_RUNS ?? 150);
@@ -241,9 +241,12 @@ class Run {
     expect(this.model.keptCount).toBe(total);
   }
 
-  /** Everything that can be asked agrees with the model. */
+  /** Everything that can be asked agrees with the model, and what the store says of itself is so. */
   async check(): Promise<void> {
     const { store, model } = this;
+    const { problems, sealedEntryCount, unsealedEntryCount } = await checkOf(this.space);
+    expect(problems).toEqual([]);
+    expect(sealedEntryCount + unsealedEntryCount).toBeGreaterThanOrEqual(model.keptCount);
     const listed = new Map<string, StoredEntry>();
     for (const project of PROJECTS) {
       const all = await listAll(store, { project }, 1 + this.#random.below(20));

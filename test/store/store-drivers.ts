@@ -7,13 +7,16 @@ import { CounterTable } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
 import { systemTimers } from "../../host/system-clock.ts";
+import type { CheckReport } from "../../service/store/check-report.ts";
 import { ChunkedStore } from "../../service/store/chunked-store.ts";
 import { brotliCompressor } from "../../service/store/compressor.ts";
 import type { StoreUnavailable } from "../../service/store/log-store.ts";
 import { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import { openStore } from "../../service/store/open-store.ts";
-import type { KvSpace } from "../../service/store/ordered-kv.ts";
+import type { KvSpace, KvViews } from "../../service/store/ordered-kv.ts";
+import { checkStore } from "../../service/store/store-checker.ts";
 import type { ChunkedStoreOptions } from "../../service/store/store-core.ts";
+import { viewStore } from "../../service/store/store-view.ts";
 
 /** Randomness that a seed repeats (mulberry32). */
 export class SeededRandom implements Random {
@@ -108,6 +111,16 @@ export function openLmdbStore(
     { dir, clock, timers: systemTimers, random: new SeededRandom(seed), counters, log: quietLog, onFailure },
     options,
   );
+}
+
+/** What a check finds. */
+export async function checkOf(views: KvViews): Promise<CheckReport> {
+  const view = await viewStore(views);
+  try {
+    return await checkStore(view, async () => {});
+  } finally {
+    await view.close();
+  }
 }
 
 /** A folder of its own, and how to remove it. */

@@ -1,0 +1,23 @@
+import type { CommandDefinition } from "./command-definition.ts";
+import type { StoreCheckOptions } from "./store-command.ts";
+
+const DATA = {
+  flags: "--data <folder>",
+  description: "data folder of up or of the service (default: the one that is there)",
+  variable: "DATA",
+};
+
+/** The commands on the log itself, in its folder. */
+export const STORE_COMMANDS: readonly CommandDefinition[] = [
+  {
+    name: "store",
+    summary: "check the log's files: every value, count, mark and index",
+    description:
+      "Reads every value of the log and holds all of it against the rest. A service may have it open meanwhile. Exit status 1 when something is damaged.",
+    args: [{ syntax: "<what>", description: "check", choices: ["check"] }],
+    options: [DATA, { flags: "--json", description: "one JSON object" }],
+    examples: ["boardlog store check", "boardlog store check --data /var/lib/boardlog --json"],
+    run: async (_args, options) =>
+      (await import("./store-command.ts")).runStoreCheck(options as StoreCheckOptions),
+  },
+];

@@ -1,0 +1,156 @@
+import { readSync } from "node:fs";
+
+/*
+ * The pages of an LMDB file, as lmdb-js writes them (liblmdb, format 2, little-endian, 64 bit). LMDB maps its file and believes what
+ * it finds: a page number that is wrong ends the process. So what other checks are going to read is looked at here first.
+ *
+ * page  [its own number: 8][transaction: 8][2][flags: 2][end of the pointers: 2][start of the nodes: 2] or [count of pages: 4]
+ * meta  a page with [magic: 4][version: 4][16][tree of free pages: 48][tree of the values: 48][last page: 8][transaction: 8]
+ * tree  [4][2][depth: 2][24][8][root: 8]
+ * node  [low: 2][high: 2][flags: 2][size of the key: 2][key][data, or number and count of its own pages]
+ */
+const PAGE_HEAD = 24;
+const MAGIC = 0xbeefc0de;
+const TREES_AT = PAGE_HEAD + 24;
+const TREE_BYTES = 48;
+const ROOT_AT = 40;
+const DEPTH_AT = 6;
+const LAST_PAGE_AT = TREES_AT + 2 * TREE_BYTES;
+const NO_ROOT = 0xffffffffffffffffn;
+const DEPTH_MAX = 32;
+const PAGE_BYTES_SIZES = [4096, 8192, 16_384, 32_768];
+
+const PageFlag = { Branch: 1, Leaf: 2, Overflow: 4 } as const;
+const NODE_HEAD = 8;
+const NODE_IS_LARGE = 1;
+
+interface Meta {
+  readonly pageBytes: number;
+  readonly transaction: bigint;
+  readonly lastPage: number;
+  readonly trees: readonly { readonly root: bigint; readonly depth: number }[];
+}
+
+/**
+ * What is wrong with the pages that the newest transaction reaches, or undefined. Pages of values are looked at by their heads
+ * only. While another process writes, a transaction that reads must be held, so that none of them is used again.
+ * @param sizeBytes of the file, asked for after that transaction was begun
+ */
+export function pageProblem(file: number, sizeBytes: number): string | undefined {
+  if (sizeBytes === 0) return undefined;
+  const metas = PAGE_BYTES_SIZES.flatMap((pageBytes) =>
+    [0, 1].flatMap((page) => readMeta(file, page, pageBytes)),
+  );
+  const newest = metas.reduce<Meta | undefined>(
+    (best, meta) => (best === undefined || meta.transaction > best.transaction ? meta : best),
+    undefined,
+  );
+  if (newest === undefined) return "its first pages are damaged";
+  const walk = new PageWalk(file, sizeBytes, newest);
+  // Keys of the tree of free pages are numbers, and do not stand in the order of their bytes.
+  const [free, main] = newest.trees;
+  return (free && walk.tree(free, false)) ?? (main && walk.tree(main, true));
+}
+
+function readMeta(file: number, page: number, pageBytes: number): Meta[] {
+  const bytes = Buffer.alloc(PAGE_HEAD + 200);
+  if (readSync(file, bytes, 0, bytes.length, page * pageBytes) < bytes.length) return [];
+  if (bytes.readUInt32LE(PAGE_HEAD) !== MAGIC || bytes.readUInt32LE(TREES_AT) !== pageBytes) return [];
+  const trees = [0, 1].map((index) => {
+    const at = TREES_AT + index * TREE_BYTES;
+    return { root: bytes.readBigUInt64LE(at + ROOT_AT), depth: bytes.readUInt16LE(at + DEPTH_AT) };
+  });
+  return [
+    {
+      pageBytes,
+      trees,
+      lastPage: Number(bytes.readBigUInt64LE(LAST_PAGE_AT)),
+      transaction: bytes.readBigUInt64LE(LAST_PAGE_AT + 8),
+    },
+  ];
+}
+
+class PageWalk {
+  readonly #file: number;
+  readonly #meta: Meta;
+  readonly #sizeBytes: number;
+
+  constructor(file: number, sizeBytes: number, meta: Meta) {
+    this.#file = file;
+    this.#sizeBytes = sizeBytes;
+    this.#meta = meta;
+  }
+
+  tree({ root, depth }: Meta["trees"][number], isOrdered: boolean): string | undefined {
+    if (root === NO_ROOT) return undefined;
+    if (depth > DEPTH_MAX) return "its first pages are damaged";
+    return this.#page(Number(root), depth, isOrdered);
+  }
+
+  #page(number: number, levelsLeft: number, isOrdered: boolean): string | undefined {
+    const { pageBytes } = this.#meta;
+    const bytes = this.#read(number, pageBytes);
+    if (bytes === undefined) return wrong(number);
+    const flags = bytes.readUInt16LE(18);
+    const lower = bytes.readUInt16LE(20);
+    const upper = bytes.readUInt16LE(22);
+    const isLeaf = levelsLeft === 1;
+    const isOther =
+      (flags & (PageFlag.Branch | PageFlag.Leaf | PageFlag.Overflow)) !==
+      (isLeaf ? PageFlag.Leaf : PageFlag.Branch);
+    // Both ends are counted from behind the head.
+    if (isOther || lower > upper || upper + PAGE_HEAD > pageBytes || lower % 2 !== 0) return wrong(number);
+    let before: Buffer | undefined;
+    for (let index = 0; index < lower / 2; index++) {
+      const at = bytes.readUInt16LE(PAGE_HEAD + index * 2) + PAGE_HEAD;
+      if (at < upper + PAGE_HEAD || at + NODE_HEAD > pageBytes) return wrong(number);
+      const keyEnd = at + NODE_HEAD + bytes.readUInt16LE(at + 6);
+      if (keyEnd > pageBytes) return wrong(number);
+      const key = bytes.subarray(at + NODE_HEAD, keyEnd);
+      // The first key of a branch page stands for everything below the second, and is not read.
+      const isKey = isLeaf || index > 0;
+      if (isOrdered && isKey && before !== undefined && before.compare(key) >= 0) return wrong(number);
+      if (isKey) before = key;
+      const problem = isLeaf
+        ? this.#leafNode(bytes, at, keyEnd, number)
+        : this.#child(bytes, at, levelsLeft, isOrdered);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  #child(bytes: Buffer, at: number, levelsLeft: number, isOrdered: boolean): string | undefined {
+    const number = bytes.readUInt32LE(at) + bytes.readUInt16LE(at + 4) * 0x100000000;
+    return this.#page(number, levelsLeft - 1, isOrdered);
+  }
+
+  #leafNode(bytes: Buffer, at: number, keyEnd: number, number: number): string | undefined {
+    const { pageBytes } = this.#meta;
+    const size = bytes.readUInt32LE(at);
+    const isLarge = (bytes.readUInt16LE(at + 4) & NODE_IS_LARGE) !== 0;
+    if (!isLarge) return keyEnd + size > pageBytes ? wrong(number) : undefined;
+    if (keyEnd + 24 > pageBytes) return wrong(number);
+    const first = Number(bytes.readBigUInt64LE(keyEnd));
+    const count = Math.floor((PAGE_HEAD - 1 + size) / pageBytes) + 1;
+    const head = this.#read(first, PAGE_HEAD);
+    const isOther =
+      head === undefined ||
+      (head.readUInt16LE(18) & PageFlag.Overflow) === 0 ||
+      head.readUInt32LE(20) < count ||
+      (first + count - 1) * pageBytes + ((PAGE_HEAD + size - 1) % pageBytes) >= this.#sizeBytes;
+    return isOther ? wrong(first) : undefined;
+  }
+
+  /** Undefined where the page is not there, or says that it is another. */
+  #read(number: number, size: number): Buffer | undefined {
+    const { pageBytes, lastPage } = this.#meta;
+    if (!(number >= 2 && number <= lastPage)) return undefined;
+    const bytes = Buffer.allocUnsafe(size);
+    if (readSync(this.#file, bytes, 0, size, number * pageBytes) < size) return undefined;
+    return bytes.readBigUInt64LE(0) === BigInt(number) ? bytes : undefined;
+  }
+}
+
+function wrong(number: number): string {
+  return `page ${number} of it is damaged or missing`;
+}
