@@ -3,9 +3,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { SourceMap } from "node:module";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { featureConstants } from "./build-features.mjs";
 import { hotNamesFirst, inlineConstants } from "./espruino-inline.mjs";
+import { inlineCalls } from "./espruino-inline-calls.mjs";
 import { findUnsupported } from "./espruino-syntax.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -68,6 +69,11 @@ const FOR_ESPRUINO = {
   external: ESPRUINO_MODULES,
 };
 
+/** Of these, what a finished text is minified with. */
+const MINIFIED = Object.fromEntries(
+  ["format", "target", "supported", "charset", "legalComments"].map((name) => [name, FOR_ESPRUINO[name]]),
+);
+
 const PORT_FILES = {
   simulator: { entry: "firmware-js/agent/main.ts", board: "firmware-js/agent/env-board.ts" },
   serial: { entry: "firmware-js/espruino/main.ts", board: "firmware-js/espruino/serial.ts" },
@@ -84,7 +90,6 @@ export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.bo
     entryPoints: [entry],
     outfile: join(root, "bundle.js"),
     bundle: true,
-    minify: true,
     ...FOR_ESPRUINO,
     alias: { board: join(root, board) },
     define: featureConstants(features),
@@ -92,9 +97,10 @@ export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.bo
     logLevel: "silent",
   });
   const file = (end) => outputFiles.find((one) => one.path.endsWith(end)).text;
-  const text = file(".js").trim();
-  checkForEspruino(entry, text, JSON.parse(file(".js.map")));
-  const inlined = hotNamesFirst(inlineConstants(text));
+  const readable = file(".js");
+  checkForEspruino(entry, readable, JSON.parse(file(".js.map")));
+  const { code } = await transform(inlineCalls(readable), { ...MINIFIED, minify: true });
+  const inlined = hotNamesFirst(inlineConstants(code.trim()));
   checkForEspruino(entry, inlined);
   return inlined;
 }
@@ -104,12 +110,18 @@ export function bundleAgent(features = SIMULATOR_FEATURES) {
   return bundleForEspruino(PORT_FILES.simulator.entry, { board: PORT_FILES.simulator.board, features });
 }
 
+/** What `main.ts` ends with is what `start` gives. */
+function returning(body) {
+  const end = /([;,}])started=(\w+);?$/.exec(body);
+  if (end === null) throw new Error("the bundle does not end as firmware-js/espruino/main.ts does");
+  return `${body.slice(0, end.index)}${end[1] === "}" ? "}" : ";"}return ${end[2]}`;
+}
+
 /** The agent with a port: a file that is a module on Espruino, or can stand in front of an app. */
 export async function bundlePort(port, features = []) {
   const { entry, board } = PORT_FILES[port];
   const body = await bundleForEspruino(entry, { board, features });
-  const given = body.replace(/started=(\w+);?$/, "return $1");
-  return `(typeof exports=="undefined"?global.boardlog={}:exports).start=function(options){${given}};\n`;
+  return `(typeof exports=="undefined"?global.boardlog={}:exports).start=function(options){${returning(body)}};\n`;
 }
 
 const USAGE = {
@@ -145,7 +157,7 @@ function agentModule(agentBody) {
  */
 export async function bundleApp(appFile, { port, features = [], minify = true }) {
   const { entry, board } = PORT_FILES[port];
-  const body = (await bundleForEspruino(entry, { board, features })).replace(/started=(\w+);?$/, "return $1");
+  const body = returning(await bundleForEspruino(entry, { board, features }));
   const { outputFiles, metafile } = await build({
     absWorkingDir: process.cwd(),
     entryPoints: [appFile],

@@ -13,8 +13,11 @@ function walk(node, parent, visit) {
   for (const child of childrenOf(node)) walk(child, node, visit);
 }
 
+/** A number, a text, or `!0` and `!1`, as esbuild writes a boolean. */
 const isConstant = (node) =>
-  node?.type === "Literal" && (typeof node.value === "number" || typeof node.value === "string");
+  node?.type === "UnaryExpression"
+    ? node.operator === "!" && node.argument.type === "Literal"
+    : node?.type === "Literal" && (typeof node.value === "number" || typeof node.value === "string");
 
 /** @param text a minified function body, in which no inner name hides an outer one that is replaced. */
 export function inlineConstants(text) {

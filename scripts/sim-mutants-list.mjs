@@ -8,7 +8,7 @@ const gatewayCommitter = (...rest) => mutant("gateway/committer.ts", ...rest);
 const sequencing = (...rest) => mutant("protocol/sequencing.ts", ...rest);
 const serial = (...rest) => mutant("gateway/serial-input.ts", ...rest);
 const mqtt = (...rest) => mutant("gateway/mqtt-input.ts", ...rest);
-const agent = (...rest) => mutant("firmware-js/agent/agent.ts", ...rest);
+const agent = (file, ...rest) => mutant(`firmware-js/agent/${file}.ts`, ...rest);
 
 export const MUTANTS = [
   committer(
@@ -294,18 +294,21 @@ export const MUTANTS = [
     "const mark = 0 * (await uplink.mark(project, src, boot.text, first));",
   ),
   agent(
+    "ring",
     "agent: forgets a line more than was acked",
     "(chunks[0] as Chunk).n <= upTo) {",
     "(chunks[0] as Chunk).n <= upTo + 1) {",
   ),
-  agent("agent: a dropped line uses up no seq", "      tail.n++;", ""),
+  agent("ring", "agent: a dropped line uses up no seq", "      tail.n++;", ""),
+  agent("ring", "agent: drops without a notice", 'push(time, time, 1, "", false);', ""),
   agent(
-    "agent: drops without a notice",
-    'chunks.push({ a: time, z: time, n: 1, s: "" });',
-    "bytes -= CHUNK_BYTES;",
+    "downlink",
+    "agent: takes any boot's ack",
+    "mark <= sentSeq && down.boot === boot",
+    "mark <= sentSeq",
   ),
-  agent("agent: takes any boot's ack", "mark <= sentSeq && down.boot === boot", "mark <= sentSeq"),
   agent(
+    "hook",
     "agent: waits for ever once the link was full",
     "blocked = !send(frame);",
     "blocked = !send(frame) || blocked;",

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { build } from "esbuild";
-import { buildFirmware, bundleForEspruino } from "./build-firmware.mjs";
+import { buildFirmware, bundleForEspruino, SIMULATOR_FEATURES } from "./build-firmware.mjs";
 import { MUTANTS } from "./sim-mutants-list.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -64,7 +64,10 @@ async function bundleAgent(outfile, mutant) {
   const folder = `${outfile}-src`;
   await cp(join(ROOT, "firmware-js"), folder, { recursive: true });
   await writeFile(join(folder, mutant.file.replace("firmware-js/", "")), await mutated(mutant));
-  await writeFile(outfile, await bundleForEspruino(join(folder, "agent/agent.ts")));
+  await writeFile(
+    outfile,
+    await bundleForEspruino(join(folder, "agent/main.ts"), { features: SIMULATOR_FEATURES }),
+  );
   await rm(folder, { recursive: true });
 }
 

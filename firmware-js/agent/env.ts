@@ -66,7 +66,7 @@ export interface AgentConsole {
   debug(...args: unknown[]): void;
 }
 
-/** All optional; the defaults stand in `agent.ts` and in docs/agent.md. */
+/** All optional; the defaults stand in docs/agent.md. */
 export interface AgentSettings {
   readonly src?: string | undefined;
   /** Bound of what is kept for sending, bookkeeping included. */

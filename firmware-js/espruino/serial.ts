@@ -55,13 +55,12 @@ function writePiece(): void {
 
 export function send(frame: string): boolean {
   refused = output !== "";
-  if (refused) {
-    return false;
+  if (!refused) {
+    output = `${frame + hex32(E.CRC32(frame))}\n`;
+    written = 0;
+    writePiece();
   }
-  output = `${frame + hex32(E.CRC32(frame))}\n`;
-  written = 0;
-  writePiece();
-  return true;
+  return !refused;
 }
 
 /** Frame, or frame and checksum, after any noise (docs/protocol.md 7.2). */

@@ -1,0 +1,147 @@
+/** What is sent when, and again when no ack comes (docs/protocol.md 5). */
+import { ackTimeoutMsMin, settings } from "board";
+import { passFrame, question } from "./frames.ts";
+import { blocked, busy, count, deliver, unblock } from "./hook.ts";
+import { chunks, flying, forget, nextSeq, rewind } from "./ring.ts";
+import { old } from "./tail.ts";
+import { talk, talking } from "./talk.ts";
+
+/** Frames sent and not yet acked, at most, once somebody answered. */
+const WINDOW_FRAMES = 4;
+const ACK_TIMEOUT_MS_MAX = 30000;
+const SILENCE_MS = 15000;
+
+/** Highest ack, which may be inside the first chunk. */
+export let acked = 0;
+/** 1 until an ack came and after a timeout: nobody may be listening. */
+let framesAllowed = 1;
+let ackTimeoutMs = ackTimeoutMsMin;
+let ackTimer: unknown = 0;
+/** The mark of the last `resend` that was obeyed: the frames behind a lost one each bring the same. */
+let resentMark = -1;
+let questions = 3;
+let stopped = false;
+
+export function disarm(): void {
+  if (ackTimer) {
+    clearTimeout(ackTimer);
+    ackTimer = 0;
+  }
+}
+
+function arm(): void {
+  disarm();
+  ackTimer = setTimeout(onTimeout, ackTimeoutMs);
+}
+
+export function goBack(): void {
+  disarm();
+  rewind();
+}
+
+/** False when nothing waits, or the link takes nothing. */
+function sendFrame(): boolean {
+  const isSent = passFrame(deliver, false);
+  if (isSent) {
+    if (WITH_UNACKED && settings.ack === false) {
+      acked = nextSeq - 1;
+      forget(acked);
+    } else if (!ackTimer) {
+      arm();
+    }
+  }
+  return isSent;
+}
+
+export function transmit(): void {
+  if (WITH_WORDS && old[0]) {
+    // First what the boot before left, a frame at a time (docs/protocol.md 5.6).
+    if (!busy && !blocked && !ackTimer && (WITH_SHARED ? talking : true)) {
+      deliver(old[2] as string);
+      arm();
+    }
+  } else if (!busy && (WITH_SHARED || WITH_STOP ? talking : true)) {
+    while (!blocked && flying.length < framesAllowed && sendFrame()) {}
+  }
+}
+
+/**
+ * A gateway already there answers a question with an ack. While lines wait that were sent and not acked, the agent goes
+ * on asking, for nobody else knows of them (docs/protocol.md 7.7).
+ */
+export function ask(): void {
+  ackTimer = 0;
+  if (!stopped && (questions-- > 0 || count || chunks.length || (WITH_WORDS && old[0]))) {
+    deliver(question());
+    unblock();
+    ackTimer = setTimeout(ask, ackTimeoutMs);
+  }
+}
+
+/** No ack in time (docs/protocol.md 5.6): from the oldest again, one frame at a time, ever more slowly. */
+function onTimeout(): void {
+  goBack();
+  framesAllowed = 1;
+  resentMark = -1;
+  if (
+    WITH_SHARED &&
+    settings.shared &&
+    2 * ackTimeoutMs - ackTimeoutMsMin >= ((WITH_LAB && settings.silenceMs) || SILENCE_MS)
+  ) {
+    talk(false);
+  }
+  ackTimeoutMs = Math.min(ackTimeoutMs * 2, (WITH_LAB && settings.ackTimeoutMsMax) || ACK_TIMEOUT_MS_MAX);
+  if (WITH_SHARED && !talking) {
+    ackTimer = setTimeout(ask, ackTimeoutMs);
+  }
+  transmit();
+}
+
+/** Somebody is there: full window, shortest timeout, and on a shared wire frames from now on (docs/protocol.md 7.7). */
+export function hear(): void {
+  ackTimeoutMs = ackTimeoutMsMin;
+  framesAllowed = (WITH_LAB && settings.windowFrames) || WINDOW_FRAMES;
+  if ((WITH_SHARED || WITH_STOP) && !talking) {
+    disarm();
+    talk(!stopped);
+  }
+}
+
+/** The link can take a frame again. */
+export function ready(): void {
+  unblock();
+  transmit();
+}
+
+export function restart(): void {
+  hear();
+  goBack();
+  resentMark = -1;
+  ready();
+}
+
+export function onAck(mark: number, resend: unknown): void {
+  hear();
+  if (mark > acked) {
+    acked = mark;
+    forget(mark);
+    resentMark = -1;
+    if (flying.length) {
+      arm();
+    } else {
+      disarm();
+    }
+  }
+  if (resend && mark === acked && mark !== resentMark) {
+    resentMark = mark;
+    goBack();
+  }
+  transmit();
+}
+
+/** What was not acked is given up. */
+export function stopDelivery(): void {
+  stopped = true;
+  talk(false);
+  goBack();
+}

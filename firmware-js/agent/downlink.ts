@@ -1,0 +1,54 @@
+/** What comes down the link: acks, hellos, leases (docs/protocol.md 5.1, 7.7, 14.1). */
+import { boot, now, settings } from "board";
+import { disarm, hear, onAck, restart, transmit } from "./delivery.ts";
+import { takeClock } from "./frames.ts";
+import { busy } from "./hook.ts";
+import { lease } from "./leases.ts";
+import { UTC_MS_MIN } from "./limits.ts";
+import { sentSeq } from "./ring.ts";
+import { forgetOld, old } from "./tail.ts";
+
+interface Downlink {
+  readonly level?: number;
+  readonly forMs?: number;
+  readonly module?: string;
+  readonly hello?: unknown;
+  readonly boot?: unknown;
+  readonly ack?: unknown;
+  readonly now?: number;
+  readonly resend?: unknown;
+}
+
+export let badDownlinks = 0;
+
+export function receive(json: string): void {
+  try {
+    const down = JSON.parse(json) as Downlink;
+    const mark = down.ack;
+    const isMine = typeof mark === "number" && mark <= sentSeq && down.boot === boot;
+    if (WITH_LEVELS && !busy && typeof down.level === "number") {
+      const isGood = lease(down.level, down.forMs as number, down.module);
+      if (!isGood) {
+        badDownlinks++;
+      }
+    } else if (WITH_WORDS && !busy && old[0] && typeof mark === "number" && down.boot === old[0]) {
+      hear();
+      forgetOld(mark);
+      disarm();
+      transmit();
+    } else if (busy || !(isMine || down.hello)) {
+      badDownlinks++;
+    } else {
+      if (WITH_CLOCK && down.now && settings.setClock !== false && now() < UTC_MS_MIN) {
+        takeClock(down.now);
+      }
+      if (isMine) {
+        onAck(mark, down.resend);
+      } else {
+        restart();
+      }
+    }
+  } catch (_) {
+    badDownlinks++;
+  }
+}

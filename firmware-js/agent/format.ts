@@ -1,0 +1,48 @@
+/** From what an app logs to the JSON text of one `msg`. */
+import { lineBytesMax } from "./limits.ts";
+import { isPlainMsg } from "./plain.ts";
+
+/** Room left for the mark at the end of a cut line. */
+const CUT_BYTES = 40;
+
+/** Lines too long for a frame. */
+export let cut = 0;
+
+/** JSON of a text without its end, which its last words then say; `json` is that of the whole. */
+export function shorten(message: string, json: string): string {
+  let kept = message.length;
+  let short = json;
+  cut++;
+  while (short.length > lineBytesMax && kept) {
+    kept = Math.floor((kept * (lineBytesMax - CUT_BYTES)) / short.length);
+    short = JSON.stringify(`${message.substr(0, kept)} [cut: ${message.length - kept} more]`);
+  }
+  return short;
+}
+
+/** One value as text. Whatever its getters and its `toString` do stays in here. */
+export function show(value: unknown): string {
+  let shown: unknown;
+  try {
+    if (typeof value === "object" && value && !(value as { stack?: unknown }).stack) {
+      shown = JSON.stringify(value);
+    }
+    return typeof shown === "string" ? shown : String(value);
+  } catch (_) {
+    return "[unprintable]";
+  }
+}
+
+/** JSON of what is no lone string: an object of a direct call as it is, all else as text (docs/protocol.md 12.7). */
+export function format(values: unknown[], direct: unknown): string {
+  if (WITH_DIRECT && direct && typeof direct === "object" && values.length < 2) {
+    const message = show(direct);
+    if (
+      message.length <= lineBytesMax &&
+      (WITH_PLAIN ? isPlainMsg(message) : "{[".indexOf(message.charAt(0)) >= 0)
+    ) {
+      return message;
+    }
+  }
+  return JSON.stringify(values.map(show).join(" "));
+}

@@ -1,0 +1,33 @@
+/** The build option `words`: what is not acked is kept over the reset that follows, as frames. */
+import { boot, save } from "board";
+import { goBack } from "./delivery.ts";
+import { passFrame } from "./frames.ts";
+import { busy, tell, unfold } from "./hook.ts";
+import { ringBytesMax } from "./limits.ts";
+import { giveUpOld, old } from "./tail.ts";
+import { talking } from "./talk.ts";
+
+/** Level warn, without module. */
+const WARN_KIND = 8;
+
+export function keep(): void {
+  if (WITH_FOLD) {
+    unfold();
+  }
+  if (old.join().length > ringBytesMax) {
+    tell(WARN_KIND, `what boot ${old[0]} left is given up`);
+    giveUpOld();
+  }
+  const kept: unknown[] = [];
+  goBack();
+  const collect = (frame: string, last: number): unknown => kept.push(boot, last, frame);
+  if (!busy && (WITH_SHARED ? talking : true)) {
+    while (passFrame(collect, true)) {}
+  }
+  goBack();
+  if (kept.length) {
+    try {
+      save((old as unknown[]).concat(kept).join("\n"));
+    } catch (_) {}
+  }
+}

@@ -1,0 +1,28 @@
+/** Bounds of ring, line and frame, from what the board and its settings say. Bytes are characters: all is ASCII. */
+import { frameBytesMax, settings } from "board";
+
+/** Names of `console`'s methods; the place is the level's number (docs/protocol.md 12.5). */
+export const METHODS = ["log", "debug", "info", "warn", "error"] as const;
+/** What a chunk costs beyond its text: the bookkeeping, and that an engine of small variables takes 1.3 bytes a character. */
+export const CHUNK_BYTES = 160;
+/** Lines that wait are joined up to here; it is also what is dropped at a time. */
+export const CHUNK_TEXT_BYTES = 300;
+/** What a line takes beside its JSON at most: commas and a number. */
+export const LINE_BYTES = 17;
+export const PLAIN_HEAD_BYTES = 330;
+/** Longest module that goes with a line, as JSON with what stands around it (docs/protocol.md 12.8). */
+export const MODULE_BYTES = 40;
+/**
+ * Most of what stands around a line in a frame of its own: brackets, five numbers of 16 digits, a boot of 32, and its
+ * module.
+ */
+const HEAD_BYTES = WITH_PLAIN ? (WITH_LEVELS ? 370 : 330) : WITH_LEVELS ? 160 : 120;
+export const UTC_MS_MIN = 1e12;
+
+export const ringBytesMax = (settings.ringBytesMax ?? 2048) - CHUNK_BYTES;
+/** As JSON. */
+export const src = settings.src ? JSON.stringify(settings.src) : "";
+export const lineBytesMax = Math.min(
+  frameBytesMax - HEAD_BYTES - src.length,
+  ringBytesMax - CHUNK_BYTES - LINE_BYTES,
+);

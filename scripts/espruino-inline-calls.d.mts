@@ -1,0 +1,1 @@
+export function inlineCalls(text: string): string;
