@@ -25,6 +25,8 @@ export interface OptionDefinition {
   readonly variable?: string;
   readonly choices?: readonly string[];
   readonly default?: string;
+  /** It must be given. */
+  readonly isRequired?: boolean;
   /** The value is a whole number of at least this. */
   readonly atLeast?: number;
 }

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "./user-error.ts";
 
-const LOCK_FILE = "lock";
+export const LOCK_FILE = "lock";
 
 /** Who holds a data folder. A pid alone is not enough: after a crash it may belong to another process. */
 interface Holder {
@@ -12,8 +12,11 @@ interface Holder {
   readonly bootId: string;
 }
 
-/** Two processes on one data folder would give the same ids twice: the second is refused. The returned function unlocks. */
-export function lockData(folder: string): () => void {
+/**
+ * Two processes on one data folder would give the same ids twice: the second is refused. The returned function unlocks.
+ * @param flag names the folder on the command line
+ */
+export function lockData(folder: string, flag = "--data"): () => void {
   const path = join(folder, LOCK_FILE);
   const own = JSON.stringify(holderOf(process.pid));
   for (let attempt = 0; attempt < 2; attempt++) {
@@ -25,7 +28,7 @@ export function lockData(folder: string): () => void {
       const holder = readHolder(path);
       if (holder !== undefined && isAlive(holder)) {
         throw new UserError(
-          `${folder} is in use by process ${holder.pid}: stop that one, or give another folder with --data`,
+          `${folder} is in use by process ${holder.pid}: stop that one, or give another folder with ${flag}`,
         );
       }
       rmSync(path, { force: true });

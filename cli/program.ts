@@ -236,6 +236,7 @@ function addDefined(program: Command, definition: CommandDefinition): void {
     // Levels are taken in any case of letters; what reads them says which there are.
     if (given.flags.startsWith("--level")) made.argParser((text: string) => text);
     if (given.default !== undefined) made.default(given.default);
+    if (given.isRequired) made.makeOptionMandatory();
     if (given.atLeast !== undefined) made.argParser(wholeNumber(given.atLeast));
     command.addOption(made);
   }

@@ -32,7 +32,7 @@ function unreadable(dir: string, error: unknown): UserError {
   const { message, cause } = error as Error;
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? (error as NodeJS.ErrnoException).code;
   if (code === "EACCES" || code === "EPERM" || /permission denied/i.test(message))
-    return new UserError(`${dir} may not be read: run this as the user of the service`, 1);
+    return new UserError(`${dir} may not be read: run this as root or as the user of the service`, 1);
   if (error instanceof StoreUnavailable)
     return new UserError(`${dir}: ${message}; if a copy is there, restore it (docs/store.md)`, 1);
   throw error;

@@ -17,6 +17,7 @@ export const ValueKind = {
   Source: 13,
   Deletion: 14,
   CompactChunk: 15,
+  PositionFloor: 16,
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 

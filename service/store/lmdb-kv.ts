@@ -64,6 +64,10 @@ export class LmdbKv implements OrderedKv {
     }
   }
 
+  releaseDeadViews(): void {
+    this.#db.readerCheck();
+  }
+
   async close(): Promise<void> {
     await this.#db.close();
   }
@@ -233,6 +237,7 @@ async function assertWhole(path: string): Promise<void> {
 class LmdbView implements KvView {
   readonly #db: RootDatabase<Uint8Array, Uint8Array>;
   readonly #transaction: Transaction;
+  #closed = false;
 
   /** @throws StoreUnavailable */
   constructor(path: string) {
@@ -265,6 +270,8 @@ class LmdbView implements KvView {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#transaction.done();
     await this.#db.close();
   }

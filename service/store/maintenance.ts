@@ -66,10 +66,18 @@ export class Maintenance {
     }
   }
 
+  /** Of what is written to: a copy that was killed would hold its pages until the next start. */
+  #releaseDeadViews(): void {
+    const { head, segments, active } = this.#core;
+    const logs = active.logs.map(({ kv }) => kv);
+    for (const kv of [head, segments.at(-1)?.kv, ...logs]) kv?.releaseDeadViews();
+  }
+
   async #round(): Promise<void> {
     const core = this.#core;
     try {
       core.health.assertUsable();
+      this.#releaseDeadViews();
       await this.#hooks.sealOld();
       await core.changes.run("", () => enforceRetention(core, this.#committer));
       while (!this.#stopped) {

@@ -194,6 +194,8 @@ class MemoryKv implements OrderedKv {
     }
   }
 
+  releaseDeadViews(): void {}
+
   async close(): Promise<void> {
     while (this.#hooks.alive() && this.#disk.unsynced.length > 0) await this.#hooks.syncDelay();
     this.#closed = true;

@@ -31,6 +31,8 @@ export interface OrderedKv {
    * @throws StoreUnavailable
    */
   commit(changes: readonly KvChange[]): Promise<void>;
+  /** Frees the room that views of processes that died still hold (`KvView`). To be called now and then. */
+  releaseDeadViews(): void;
   /** Waits for commits under way. */
   close(): Promise<void>;
 }
@@ -51,7 +53,7 @@ export interface KvSpace {
 
 /** An engine as it was at one moment; what is written since is not seen. */
 export interface KvView extends Pick<OrderedKv, "get" | "range"> {
-  /** Lets go of the moment: until then, what it shows takes room. */
+  /** Lets go of the moment: until then, what it shows takes room. Harmless twice. */
   close(): Promise<void>;
 }
 

@@ -18,6 +18,7 @@ import { batchKeys, batchOfKey, chunkKeys, packKeys, projectIndexKeys } from "./
 import {
   decodeState,
   encodeState,
+  floorOf,
   HEAD_NAME,
   isOldState,
   logName,
@@ -84,6 +85,8 @@ export async function openCore(
   const damagedDeletions = core.deletions.read(head);
   if (damagedDeletions > 0) deps.counters.add("store_corrupt_deletions_total", damagedDeletions);
   await replayLogs(core, names);
+  core.lastPosition = Math.max(core.lastPosition, floorOf(head));
+  core.active.lastPosition = core.lastPosition;
   if (state.sealing) await removeUnfinishedSeal(core, state);
   return core;
 }

@@ -18,7 +18,7 @@ import {
   projectIndexKeysAll,
   segmentKindOf,
 } from "./store-keys.ts";
-import type { SegmentView } from "./store-view.ts";
+import { isUnfinished, type SegmentView } from "./store-view.ts";
 
 /** Values read in one turn. */
 const TURN_VALUES = 200;
@@ -77,13 +77,8 @@ export class SegmentCheck {
     findings.counts.sealedEntryCount += this.#entryCount;
   }
 
-  /** A value of a seal that is under way: nobody sees it yet. */
   #isUnfinished(key: Uint8Array): boolean {
-    const kind = segmentKindOf(key);
-    if (kind === undefined) return false;
-    return kind === "pack"
-      ? packNumberOfKey(key) >= this.#segment.state.nextPack
-      : lastPositionOfKey(key) > this.#sealedPosition;
+    return isUnfinished(key, this.#segment.state, this.#sealedPosition);
   }
 
   async #checkChunks(): Promise<void> {

@@ -1,10 +1,13 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
+import { StoreUnavailable } from "./log-store.ts";
+import type { OrderedKv } from "./ordered-kv.ts";
 import { metaKey } from "./store-keys.ts";
 
 export const STATE_KEY = metaKey("state");
 export const SECRET_KEY = metaKey("secret");
+export const FLOOR_KEY = metaKey("floor");
 
 /** An engine of sealed entries. */
 export interface SegmentState {
@@ -105,6 +108,28 @@ export function decodeState(stored: Uint8Array): StoreState | undefined {
     });
   }
   return { sealedPosition, sealing, nextSourceNumber, nextProjectNumber, segments };
+}
+
+/** A position below which no entry gets one any more: a copy of a store does not know which ones the original gave since. */
+export function encodeFloor(position: number): Uint8Array {
+  const writer = new ByteWriter(8);
+  writer.varint(position);
+  return sealValue(ValueKind.PositionFloor, writer.view());
+}
+
+/** Undefined where the checksum fails. */
+export function decodeFloor(stored: Uint8Array): number | undefined {
+  const value = openValue(ValueKind.PositionFloor, stored);
+  return value && new ByteReader(value, CHECKED_HEAD_BYTES).varint();
+}
+
+/** 0 where there is none. @throws StoreUnavailable where it is damaged */
+export function floorOf(head: Pick<OrderedKv, "get">): number {
+  const stored = head.get(FLOOR_KEY);
+  if (stored === undefined) return 0;
+  const floor = decodeFloor(stored);
+  if (floor === undefined) throw new StoreUnavailable("the record of its positions is damaged");
+  return floor;
 }
 
 /** A segment that nothing was sealed into yet. */

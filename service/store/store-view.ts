@@ -1,9 +1,10 @@
 import { openValue, ValueKind } from "./checked-value.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { KvView, KvViews } from "./ordered-kv.ts";
-import { deletionKeys } from "./store-keys.ts";
+import { deletionKeys, lastPositionOfKey, packNumberOfKey, segmentKindOf } from "./store-keys.ts";
 import {
   decodeState,
+  floorOf,
   HEAD_NAME,
   isOldState,
   numberOfName,
@@ -39,6 +40,13 @@ export interface StoreView {
   /** Ascending; those that are sealed already may be among them. */
   readonly logs: readonly NamedView[];
   close(): Promise<void>;
+}
+
+/** True for a value of the newest segment that a seal under way has written: nobody sees it yet. */
+export function isUnfinished(key: Uint8Array, segment: SegmentState, sealedPosition: number): boolean {
+  const kind = segmentKindOf(key);
+  if (kind === undefined) return false;
+  return kind === "pack" ? packNumberOfKey(key) >= segment.nextPack : lastPositionOfKey(key) > sealedPosition;
 }
 
 /**
@@ -105,6 +113,7 @@ function readState(head: KvView): StoreState {
   const stored = head.get(STATE_KEY);
   if (stored === undefined) throw new StoreUnavailable("its head holds no state");
   if (isOldState(stored)) throw new StoreUnavailable("an earlier version of boardlog wrote it");
+  floorOf(head);
   const state = decodeState(stored);
   const secret = head.get(SECRET_KEY);
   if (state === undefined || secret === undefined || openValue(ValueKind.Secret, secret) === undefined)

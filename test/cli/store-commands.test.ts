@@ -1,10 +1,16 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LmdbSpace } from "../../service/store/lmdb-kv.ts";
 import { batchKeys } from "../../service/store/store-keys.ts";
-import { BoardlogProcess, runBoardlog } from "../support/boardlog-process.ts";
+import { entry } from "../conformance/store-driver.ts";
+import { openLmdbStore } from "../store/store-drivers.ts";
+import { BIN, BoardlogProcess, runBoardlog, until } from "../support/boardlog-process.ts";
+import { listAll } from "../support/list-client.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -26,6 +32,88 @@ async function log(boardlog: BoardlogProcess, first: number, count: number): Pro
   });
   expect(response.status).toBe(200);
 }
+
+describe("boardlog backup", () => {
+  it("copies a running service's log and keys; started on the copy, the service serves the same with the same key", async () => {
+    const boardlog = await BoardlogProcess.create();
+    const to = join(folder, "copy");
+    try {
+      await boardlog.start();
+      await log(boardlog, 1, 20);
+      const { status, stdout } = await runBoardlog(["backup", "--data", boardlog.dataFolder, "--to", to]);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/copy: 20 entries as of .*\nto restore it: stop the service/);
+      await log(boardlog, 21, 5);
+      const again = await runBoardlog(["backup", "--data", boardlog.dataFolder, "--to", to]);
+      expect(again).toMatchObject({ status: 2, stderr: expect.stringContaining("is there already") });
+      const key = await boardlog.key();
+      const before = await listAll(boardlog.url, key, "pump");
+      expect(before).toHaveLength(25);
+      await boardlog.end("SIGTERM");
+
+      await rm(boardlog.dataFolder, { recursive: true });
+      await rename(to, boardlog.dataFolder);
+      await boardlog.start();
+      expect(await boardlog.key()).toBe(key);
+      expect(await listAll(boardlog.url, key, "pump")).toEqual(before.slice(0, 20));
+      expect((await runBoardlog(["store", "check", "--data", boardlog.dataFolder])).status).toBe(0);
+    } finally {
+      await boardlog.remove();
+    }
+  });
+
+  it("leaves nothing of its name when it is killed, and does it all when it is asked again", async () => {
+    const data = join(folder, "data");
+    const store = await openLmdbStore(join(data, "store"), { options: {} });
+    for (let first = 1; first < 60_000; first += 1000) {
+      const entries = Array.from({ length: 1000 }, (_, index) => entry(`s${index % 50}`, first + index));
+      await store.append([{ project: "p", entries }]);
+    }
+    await store.close();
+    const to = join(folder, "whole");
+    // Killed as soon as it has begun to write.
+    const child = spawn(process.execPath, [BIN, "backup", "--data", data, "--to", to], { stdio: "ignore" });
+    const ended = once(child, "close");
+    await until("the copy has begun", () => existsSync(join(`${to}.partial`, "store/head.mdb")));
+    child.kill("SIGKILL");
+    await ended;
+    expect(existsSync(to)).toBe(false);
+    // Put aside: it is what the last one finds.
+    await rename(`${to}.partial`, join(folder, "left"));
+    const interrupted = spawn(process.execPath, [BIN, "backup", "--data", data, "--to", to], {
+      stdio: "ignore",
+    });
+    const stopped = once(interrupted, "close");
+    await until("it has begun again", () => existsSync(join(`${to}.partial`, "store/head.mdb")));
+    interrupted.kill("SIGTERM");
+    const [status] = await stopped;
+    // It may have been done before the signal came.
+    if (status === 0) await rm(to, { recursive: true });
+    else expect(status).toBe(1);
+    expect(existsSync(`${to}.partial`)).toBe(false);
+    await rename(join(folder, "left"), `${to}.partial`);
+    const { stdout } = await runBoardlog(["backup", "--data", data, "--to", to, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({ to, entryCount: 60_000 });
+    expect((await runBoardlog(["store", "check", "--data", to])).stdout).toContain(
+      "60000 entries of 50 sources",
+    );
+    expect(await readdir(folder)).not.toContain("whole.partial");
+  });
+
+  it("says what is wrong with the folder it is to make", async () => {
+    const data = join(folder, "data");
+    for (const [to, words] of [
+      [join(data, "copy"), "is in the data folder"],
+      [join(folder, "nowhere/copy"), "is not there; make it first"],
+      [data, "is in the data folder"],
+    ] as const) {
+      const { status, stderr } = await runBoardlog(["backup", "--data", data, "--to", to]);
+      expect(status).toBe(2);
+      expect(stderr).toContain(words);
+    }
+    expect((await runBoardlog(["backup", "--data", data])).stderr).toContain("--to");
+  });
+});
 
 describe("boardlog store check", () => {
   it("reads the log of a running service, then says where a value is damaged, with exit status 1", async () => {

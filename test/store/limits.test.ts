@@ -23,6 +23,7 @@ function counted(space: KvSpace): { space: KvSpace; commits: string[]; reads: st
       commits.push(name);
       return kv.commit(changes);
     },
+    releaseDeadViews: () => kv.releaseDeadViews(),
     close: () => kv.close(),
   });
   return {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "./mosquitto.ts";
 
-const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
+export const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
 const START_MS_MAX = 20_000;
 
 /** `boardlog up` as its user runs it: a process of its own, on ports of its own. */
