@@ -25,33 +25,6 @@ export async function readNewest(
   return { entries: count === 0 ? [] : entries.slice(-count), after: after ?? stopAt };
 }
 
-/** Where reading forward from `--since` begins: an id that lies before all of it; undefined is the very beginning. */
-async function startOf({ client, request }: Reading): Promise<string | undefined> {
-  const { since, after, until: _until, ...filters } = request;
-  if (after !== undefined || since === undefined) return after;
-  let before: string | undefined;
-  for (;;) {
-    const page = await client.read({
-      ...filters,
-      since,
-      limit: LIMIT_MAX,
-      ...(before !== undefined && { before }),
-    });
-    if (page.end) return await onePageBelow({ client, filters }, page.before);
-    before = page.before;
-  }
-}
-
-/** `before` is exclusive and `after` too: the entry at the boundary itself must come along. */
-async function onePageBelow(
-  { client, filters }: { readonly client: Reading["client"]; readonly filters: Reading["request"] },
-  boundary: string | undefined,
-): Promise<string | undefined> {
-  if (boundary === undefined) return undefined;
-  const page = await client.read({ ...filters, limit: 1, before: boundary });
-  return page.entries[0]?.id ?? (page.before === boundary ? undefined : page.before);
-}
-
 /** What passes of one page, and the id to go on from. */
 export interface WalkPage {
   readonly entries: readonly ReadEntry[];
@@ -61,7 +34,7 @@ export interface WalkPage {
 /** Pages forward, oldest first, up to the end as it is when it gets there. */
 export async function* walkForward(reading: Reading): AsyncGenerator<WalkPage> {
   const { client, request, passes } = reading;
-  let after = await startOf(reading);
+  let { after } = request;
   for (;;) {
     const page = await client.read({
       ...request,

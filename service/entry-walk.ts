@@ -2,7 +2,7 @@ import type { Clock, Timers } from "../host/clock.ts";
 import type { StoredEntry } from "../protocol/entry.ts";
 import { LIMIT_MAX } from "../protocol/methods.ts";
 import { type EntryFilter, passes } from "./live/entry-filter.ts";
-import type { LogStore, TimePlace } from "./store/log-store.ts";
+import type { IdSpan, LogStore, TimePlace } from "./store/log-store.ts";
 
 /** What a filtered reading looks for, and where. */
 export interface WalkQuery {
@@ -31,6 +31,8 @@ export interface Walk {
   /** Lowest and highest id looked at, whether it passed or not. */
   readonly lowest: string | undefined;
   readonly highest: string | undefined;
+  /** Timestamp of the last one looked at. */
+  readonly reachedMs?: number | undefined;
   /** Nothing lies beyond in this direction. */
   readonly isEnd: boolean;
 }
@@ -41,8 +43,6 @@ const SCANNED_MAX = 10_000;
 const WALK_MS_MAX = 500;
 /** Others get a turn after this. */
 const TURN_MS = 10;
-/** Boards whose gateway's clock was off are still found: walking back ends only this far below `since`. */
-const SINCE_SLACK_MS = 3_600_000;
 
 /** Whether an entry is among those looked for. */
 export function isWanted(entry: StoredEntry, { sinceMs, untilMs, sources, filter }: WalkQuery): boolean {
@@ -53,45 +53,101 @@ export function isWanted(entry: StoredEntry, { sinceMs, untilMs, sources, filter
 
 /** The newest that pass, below `before` (and above `after`). @throws UnknownToken, StoreUnavailable */
 export async function walkBack(dependencies: WalkDependencies, query: WalkQuery): Promise<Walk> {
-  const budget = new WalkBudget(dependencies);
+  const { store } = dependencies;
+  let { before: lowest, after } = query;
+  let isFloorKnown = query.sinceMs <= 0;
   const found: StoredEntry[] = [];
-  let lowest = query.before;
   let highest: string | undefined;
-  const result = (isEnd: boolean): Walk => ({ entries: found.reverse(), lowest, highest, isEnd });
+  let reachedMs: number | undefined;
+  const result = (isEnd: boolean): Walk => ({ entries: found.reverse(), lowest, highest, reachedMs, isEnd });
+  if (lowest === undefined && Number.isFinite(query.untilMs)) {
+    highest = await newestOf(store, query);
+    const span = await spanOf(store, query);
+    if (span === undefined) return result(true);
+    lowest = span.before;
+    after = later(after, span.after);
+    isFloorKnown = true;
+  }
+  const budget = new WalkBudget(dependencies);
   for (;;) {
     const limit = pageLimit(query);
-    const page = await pageOf(dependencies.store, query, { limit, newest: true, before: lowest });
+    const page = await pageOf(store, query, { limit, newest: true, before: lowest, after });
     highest ??= page.at(-1)?.id;
     for (const entry of page.toReversed()) {
       lowest = entry.id;
+      reachedMs = entry.timestamp;
       if (isWanted(entry, query)) found.push(entry);
       if (found.length >= query.limit || (await budget.isSpent())) return result(false);
     }
-    const isPast = page.every(({ received }) => received < query.sinceMs - SINCE_SLACK_MS);
-    if (page.length < limit || isPast) return result(true);
+    if (page.length < limit) return result(true);
+    if (!isFloorKnown && page.every(({ timestamp }) => timestamp < query.sinceMs)) {
+      const span = await spanOf(store, query);
+      if (span === undefined) return result(true);
+      after = later(after, span.after);
+      isFloorKnown = true;
+    }
   }
 }
 
 /** The oldest that pass, above `after`. @throws UnknownToken, StoreUnavailable */
 export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): Promise<Walk> {
-  const budget = new WalkBudget(dependencies);
+  const { store } = dependencies;
+  let { before, after: highest } = query;
+  let isCeilingKnown = !Number.isFinite(query.untilMs);
   const entries: StoredEntry[] = [];
   let lowest: string | undefined;
-  let highest = query.after;
+  let reachedMs: number | undefined;
+  const result = (isEnd: boolean): Walk => ({ entries, lowest, highest, reachedMs, isEnd });
+  if (highest === undefined && query.sinceMs > 0) {
+    const newest = await newestOf(store, query);
+    const span = await spanOf(store, query);
+    highest = span === undefined ? newest : span.after;
+    if (span === undefined) return result(true);
+    before = earlier(before, span.before);
+    isCeilingKnown = true;
+  }
+  const budget = new WalkBudget(dependencies);
   for (;;) {
     const limit = pageLimit(query);
-    const page = await pageOf(dependencies.store, query, { limit, after: highest });
+    const page = await pageOf(store, query, { limit, after: highest, before });
     lowest ??= page[0]?.id;
     for (const entry of page) {
       highest = entry.id;
+      reachedMs = entry.timestamp;
       if (isWanted(entry, query)) entries.push(entry);
       const isWhole = entry === page.at(-1) && page.length < limit;
-      if ((entries.length >= query.limit || (await budget.isSpent())) && !isWhole) {
-        return { entries, lowest, highest, isEnd: false };
-      }
+      if ((entries.length >= query.limit || (await budget.isSpent())) && !isWhole) return result(false);
     }
-    if (page.length < limit) return { entries, lowest, highest, isEnd: true };
+    if (page.length < limit) return result(true);
+    if (!isCeilingKnown && page.every(({ timestamp }) => timestamp >= query.untilMs)) {
+      const span = await spanOf(store, query);
+      if (span === undefined) return result(true);
+      before = earlier(before, span.before);
+      isCeilingKnown = true;
+    }
   }
+}
+
+/** Between which ids the range of time lies; undefined where it holds nothing. */
+function spanOf(
+  store: LogStore,
+  { project, filter: { src }, sinceMs, untilMs }: WalkQuery,
+): Promise<IdSpan | undefined> {
+  return store.spanOf({ project, sinceMs, untilMs, ...(src !== undefined && { src }) });
+}
+
+/** Asked for before the span, so that what comes in between lies after it. */
+async function newestOf(store: LogStore, query: WalkQuery): Promise<string | undefined> {
+  return (await pageOf(store, { ...query, after: undefined }, { limit: 1, newest: true }))[0]?.id;
+}
+
+/** Ids compare as they were given (docs/protocol.md 1.6). */
+function later(id: string | undefined, other: string | undefined): string | undefined {
+  return id === undefined || (other !== undefined && other > id) ? other : id;
+}
+
+function earlier(id: string | undefined, other: string | undefined): string | undefined {
+  return id === undefined || (other !== undefined && other < id) ? other : id;
 }
 
 /** What a walk in order of time found, ascending, and the place up to which it looked (`isNewest`: of the last entry found). */

@@ -1,7 +1,5 @@
-import type { StoredEntry } from "../../protocol/entry.ts";
 import { LEVEL_RANK, LEVELS } from "../../protocol/level.ts";
-import { LIMIT_MAX } from "../../protocol/methods.ts";
-import { isWanted, type WalkQuery } from "../entry-walk.ts";
+import { type WalkQuery, walkBack, walkOn } from "../entry-walk.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { orStoreError, type ReadDependencies } from "./entries-handler.ts";
 import {
@@ -12,27 +10,21 @@ import {
   jsonAnswer,
 } from "./exchange.ts";
 import { admitReader } from "./live-request.ts";
-import { readQueryOf } from "./read-query.ts";
+import { type ReadQuery, readQueryOf } from "./read-query.ts";
 
 const BUCKETS_DEFAULT = 60;
 const BUCKETS_MAX = 500;
 const SPAN_MS_DEFAULT = 3_600_000;
-/** Entries that one request looks at, at most: some 100 ms of work. */
-const SCANNED_MAX = 20_000;
-/** Of a page that lies this far below `since` as a whole, nothing older is looked at. */
-const SINCE_SLACK_MS = 3_600_000;
 
 /** Counts in each bucket: without a level, debug, info, warn, error. */
 type Counts = number[][];
 
 /**
- * `GET /v1/projects/{projectId}/rates?since&until&buckets` (docs/protocol.md 10.8) and the filters of `.../entries`: how many entries of which level
- * in each of equal spans of time (the last hour in 60 by default), of each source, over the whole range. With `module` or `term`
- * it looks at the newest 20,000 entries and no further; `complete` says whether that was enough, and `from` from when on the
- * counts hold.
+ * `GET /v1/projects/{projectId}/rates?since&until&buckets` (docs/protocol.md 10.8) and the filters of `.../entries`: how many
+ * entries of which level in each of equal spans of time (the last hour in 60 by default), of each source. With `module` or
+ * `term` each entry has to be looked at: an answer counts what one walk saw, and says where to go on.
  */
 export async function getRates(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
-  const { store, clock } = dependencies;
   const admitted = await admitReader(request, dependencies);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
   const asked = readQueryOf(request, admitted.caller.project);
@@ -42,58 +34,40 @@ export async function getRates(request: HttpRequest, dependencies: ReadDependenc
   if (buckets < 1 || buckets > BUCKETS_MAX) {
     return goliothErrorAnswer(GoliothError.InvalidArgument, `buckets: must be 1 to ${BUCKETS_MAX}`);
   }
-  const until = Number.isFinite(asked.untilMs) ? asked.untilMs : clock.wallMs();
+  const until = Number.isFinite(asked.untilMs) ? asked.untilMs : dependencies.clock.wallMs();
   const since = asked.sinceMs > 0 ? asked.sinceMs : until - SPAN_MS_DEFAULT;
   if (since >= until) return goliothErrorAnswer(GoliothError.InvalidArgument, "since: must be before until");
-  const query = { ...asked, sinceMs: since, untilMs: until };
-  const stepMs = (until - since) / buckets;
-  const { project } = admitted.caller;
-  // The store counts by level and time alone; a text or a module has to be looked for.
+  const query = { ...asked, sinceMs: since, untilMs: until, limit: Number.POSITIVE_INFINITY };
+  // The store counts by level and time alone; a text or a module has to be looked for, as does what came after an id.
   const { module, term } = query.filter;
-  if (module === undefined && term === undefined) {
-    return orStoreError(async () => {
-      const sources = await countedBy(store, query, buckets);
-      return jsonAnswer(200, { since, until, from: since, complete: true, sources });
-    });
-  }
+  const isLookedFor = [module, term, query.after, query.before].some((one) => one !== undefined);
   return orStoreError(async () => {
-    const bySource = new Map<string, Counts>();
-    let before: string | undefined;
-    let from = since;
-    let isComplete = false;
-    for (let scanned = 0; scanned < SCANNED_MAX; scanned += LIMIT_MAX) {
-      const { src, stream } = query.filter;
-      const range = {
-        project,
-        limit: LIMIT_MAX,
-        newest: true,
-        ...(before !== undefined && { before }),
-        ...(stream !== undefined && { stream }),
-      };
-      const page: readonly StoredEntry[] =
-        src === undefined ? await store.listProject(range) : await store.list({ ...range, src });
-      for (const entry of page) {
-        if (!isWanted(entry, query)) continue;
-        const counts = bySource.get(entry.src) ?? emptyCounts(buckets);
-        bySource.set(entry.src, counts);
-        const row = counts[Math.floor((entry.timestamp - since) / stepMs)];
-        const rank = entry.level === undefined ? 0 : LEVEL_RANK[entry.level];
-        if (row !== undefined) row[rank] = (row[rank] ?? 0) + 1;
-      }
-      before = page[0]?.id;
-      from = page[0]?.timestamp ?? from;
-      isComplete = page.length < LIMIT_MAX || page.every(({ received }) => received < since - SINCE_SLACK_MS);
-      if (isComplete) break;
-    }
-    const sources = [...bySource].map(([src, counts]) => ({ src, counts }));
-    return jsonAnswer(200, {
-      since,
-      until,
-      from: isComplete ? since : Math.max(from, since),
-      complete: isComplete,
-      sources,
-    });
+    const counted = isLookedFor
+      ? await countedOf(dependencies, query, buckets)
+      : { sources: await countedBy(dependencies.store, query, buckets), from: since, complete: true };
+    return jsonAnswer(200, { since, until, ...counted });
   });
+}
+
+/** What one walk sees: back from the newest, or on from an id. */
+async function countedOf(dependencies: ReadDependencies, query: ReadQuery, buckets: number): Promise<object> {
+  const { sinceMs, untilMs, isAscending } = query;
+  const walk = isAscending ? await walkOn(dependencies, query) : await walkBack(dependencies, query);
+  const bySource = new Map<string, Counts>();
+  for (const { src, timestamp, level } of walk.entries) {
+    const counts = bySource.get(src) ?? emptyCounts(buckets);
+    bySource.set(src, counts);
+    const row = counts[Math.floor(((timestamp - sinceMs) / (untilMs - sinceMs)) * buckets)];
+    const rank = level === undefined ? 0 : LEVEL_RANK[level];
+    if (row !== undefined) row[rank] = (row[rank] ?? 0) + 1;
+  }
+  return {
+    sources: [...bySource].map(([src, counts]) => ({ src, counts })),
+    from: walk.isEnd ? sinceMs : Math.max(sinceMs, walk.reachedMs ?? sinceMs),
+    complete: walk.isEnd,
+    before: walk.lowest ?? null,
+    after: walk.highest ?? null,
+  };
 }
 
 /** Over the whole range, from the store's own counts. */

@@ -4,11 +4,13 @@ import { deleteEntries } from "./deleter.ts";
 import { Lister, type Page } from "./lister.ts";
 import {
   type AppendResult,
+  type IdSpan,
   type ListQuery,
   type LogStore,
   type RatesQuery,
   type SourceRates,
   type SourceSummary,
+  type SpanQuery,
   type SpoolPosition,
   type StoreBatch,
   type StoreStatus,
@@ -134,6 +136,18 @@ export class ChunkedStore implements LogStore {
     this.#assertOpen();
     const project = this.#core.sources.findProject(query.project);
     return project === undefined ? [] : this.#timeReader.rates(project, query);
+  }
+
+  async spanOf(query: SpanQuery): Promise<IdSpan | undefined> {
+    this.#assertOpen();
+    const project = this.#core.sources.findProject(query.project);
+    const span = project === undefined ? undefined : await this.#timeReader.span(project, query);
+    if (project === undefined || span === undefined) return undefined;
+    const { ids } = project;
+    return {
+      ...(span.first > 1 && { after: ids.make(span.first - 1) }),
+      ...(span.last < this.#core.lastPosition && { before: ids.make(span.last + 1) }),
+    };
   }
 
   async delete(project: string, src: string, stream?: string): Promise<number> {

@@ -88,6 +88,14 @@ export interface RatesQuery {
   readonly bucketCount: number;
 }
 
+export type SpanQuery = Pick<RatesQuery, "project" | "src" | "sinceMs" | "untilMs">;
+
+/** Exclusive tokens around the arrival of some entries; without one, up to the end of the log on that side. */
+export interface IdSpan {
+  readonly after?: string;
+  readonly before?: string;
+}
+
 /** Columns of `SourceRates.counts`: entries without a level, then debug, info, warn and error. */
 export const RATE_COLUMNS = 5;
 
@@ -173,6 +181,13 @@ export interface LogStore {
    * @throws StoreUnavailable
    */
   rates(query: RatesQuery): Promise<readonly SourceRates[]>;
+
+  /**
+   * Between which ids all entries of a time lie, that walking the log for them may begin there: not narrow, but never too
+   * narrow. Undefined where there are none.
+   * @throws StoreUnavailable
+   */
+  spanOf(query: SpanQuery): Promise<IdSpan | undefined>;
 
   /**
    * Removes the entries of a source (or of one of its streams) whose append has resolved; returns how many there were.

@@ -1,6 +1,13 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { type Snapshot, snapshotOf, turnsOf } from "./lister.ts";
-import { compareTime, RATE_COLUMNS, type RatesQuery, type SourceRates, type TimeQuery } from "./log-store.ts";
+import {
+  compareTime,
+  RATE_COLUMNS,
+  type RatesQuery,
+  type SourceRates,
+  type SpanQuery,
+  type TimeQuery,
+} from "./log-store.ts";
 import type { Memtable, TableRow } from "./memtable.ts";
 import { chunksOf, type SourceChunk, sourcesOf } from "./place-walk.ts";
 import type { Project, SourceState } from "./source-state.ts";
@@ -61,6 +68,36 @@ export class TimeReader {
         if (turns.due) await turns.keep();
       }
       return counts.finish();
+    });
+  }
+
+  /** The first and the last position that may hold entries of a time; undefined where none does. */
+  async span(
+    project: Project,
+    query: SpanQuery,
+  ): Promise<{ readonly first: number; readonly last: number } | undefined> {
+    const core = this.#core;
+    const sources = await sourcesOf(core, project, query.src);
+    return core.gate.read(async () => {
+      const snapshot = snapshotOf(core);
+      const turns = turnsOf(core);
+      let first = Number.POSITIVE_INFINITY;
+      let last = 0;
+      for await (const { found } of chunksOf(core, snapshot, sources, query)) {
+        first = Math.min(first, found.content?.firstPosition ?? first);
+        last = Math.max(last, found.lastPosition);
+      }
+      for (const { table, row } of rowsOf(snapshot, project, sources, query.src)) {
+        const brief = table.briefOfRow(row, undefined, core.deletions.of(row.source.number));
+        const isWithin =
+          brief !== undefined && brief.timestamp >= query.sinceMs && brief.timestamp < query.untilMs;
+        if (isWithin) {
+          first = Math.min(first, row.position);
+          last = Math.max(last, row.position);
+        }
+        if (turns.due) await turns.keep();
+      }
+      return last === 0 ? undefined : { first, last };
     });
   }
 

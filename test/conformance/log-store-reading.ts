@@ -229,6 +229,34 @@ export function describeReading(name: string, makeDriver: () => Promise<StoreDri
       });
     });
 
+    describe("a span", () => {
+      it("of ids holds every entry of the time, and there is none where there is no entry", async () => {
+        const stored = await fill();
+        await twice(async () => {
+          for (const [sinceMs, untilMs] of [
+            [0, Number.POSITIVE_INFINITY],
+            [30_000, 60_000],
+            [99_000, 99_001],
+            [0, 12_000],
+          ] as const) {
+            for (const src of [undefined, "b"]) {
+              const times = { project: P, sinceMs, untilMs, ...(src !== undefined && { src }) };
+              const isWanted = (one: StoredEntry): boolean =>
+                one.timestamp >= sinceMs && one.timestamp < untilMs && (src === undefined || one.src === src);
+              const span = await store.spanOf(times);
+              const listed = await store.listProject({ project: P, ...span, limit: 1000, newest: true });
+              expect(listed.filter(isWanted), JSON.stringify(times)).toEqual(stored.filter(isWanted));
+            }
+          }
+          expect(await store.spanOf({ project: P, sinceMs: 500_000, untilMs: 600_000 })).toBeUndefined();
+          expect(
+            await store.spanOf({ project: P, src: "nobody", sinceMs: 0, untilMs: 99_000 }),
+          ).toBeUndefined();
+          expect(await store.spanOf({ project: "nothing", sinceMs: 0, untilMs: 99_000 })).toBeUndefined();
+        });
+      });
+    });
+
     describe("deleting", () => {
       it("takes every entry of a source away from every reader, and no other's", async () => {
         const stored = await fill();

@@ -90,6 +90,67 @@ describe("rates", () => {
     expect((await get("")).sources[0]?.counts).toEqual(new Array(5).fill([0, 0, 2_500, 0, 2_500]));
     expect((await get("&level=warn")).sources[0]?.counts).toEqual(new Array(5).fill([0, 0, 0, 0, 2_500]));
   });
+
+  it("with a text or a module go on from answer to answer: the whole range is counted, then what came since", async () => {
+    const append = (first: number, count: number) =>
+      running.store.append([
+        {
+          project: "default",
+          entries: Array.from({ length: count }, (_, index) => ({
+            src: "busy",
+            stream: "console",
+            msg: JSON.stringify(`line ${first + index}`),
+            timestamp: 1_000_000 + first + index,
+            received: 1_000_000 + first + index,
+            clock: "device" as const,
+            ...((first + index) % 2 === 0 && { module: "pump" }),
+          })),
+        },
+      ]);
+    await append(0, 25_000);
+    interface Answer {
+      readonly complete: boolean;
+      readonly from: number;
+      readonly before: string;
+      readonly after: string;
+      readonly sources: readonly { readonly counts: readonly (readonly number[])[] }[];
+    }
+    const get = async (query: string): Promise<Answer> => {
+      const url = `${running.url}/v1/projects/default/rates?since=1000000&until=1030000&buckets=6${query}`;
+      return (await (await fetch(url, { headers: { "x-api-key": running.key } })).json()) as Answer;
+    };
+    for (const [filter, passes] of [
+      ["&module=pump", (line: number) => line % 2 === 0],
+      ["&term=5", (line: number) => String(line).includes("5")],
+      ["&term=%2F5%24%2F", (line: number) => line % 10 === 5],
+    ] as const) {
+      const expected = [0, 0, 0, 0, 0, 0];
+      for (let line = 0; line < 25_000; line++)
+        if (passes(line)) expected[Math.floor(line / 5000)] = (expected[Math.floor(line / 5000)] ?? 0) + 1;
+      const sums = [0, 0, 0, 0, 0, 0];
+      const add = ({ sources }: Answer): void => {
+        for (const [index, row] of (sources[0]?.counts ?? []).entries())
+          sums[index] = (sums[index] ?? 0) + (row[0] ?? 0);
+      };
+      let answer = await get(filter);
+      const { after } = answer;
+      let fromMs = 1_030_000;
+      for (add(answer); !answer.complete; add(answer)) {
+        expect(answer.from).toBeLessThan(fromMs);
+        fromMs = answer.from;
+        answer = await get(`${filter}&before=${answer.before}`);
+      }
+      expect(answer.from).toBe(1_000_000);
+      expect(sums, filter).toEqual(expected);
+      expect(await get(`${filter}&after=${after}`)).toMatchObject({ complete: true, sources: [] });
+    }
+    const { after } = await get("&module=pump");
+    await append(25_000, 10);
+    expect((await get(`&module=pump&after=${after}`)).sources[0]?.counts).toEqual([
+      ...new Array(5).fill([0, 0, 0, 0, 0]),
+      [5, 0, 0, 0, 0],
+    ]);
+  });
 });
 
 describe("gzip bodies", () => {

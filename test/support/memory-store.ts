@@ -3,12 +3,14 @@ import { LEVEL_RANK } from "../../protocol/level.ts";
 import {
   type AppendResult,
   compareTime,
+  type IdSpan,
   type ListQuery,
   type LogStore,
   RATE_COLUMNS,
   type RatesQuery,
   type SourceRates,
   type SourceSummary,
+  type SpanQuery,
   type SpoolPosition,
   type StoreBatch,
   StoreBusy,
@@ -140,6 +142,16 @@ export class MemoryStore implements LogStore {
       .sort((left, right) => (left.src < right.src ? -1 : 1));
   }
 
+  async spanOf(query: SpanQuery): Promise<IdSpan | undefined> {
+    const within = this.#ofTime(query);
+    const all = this.#entries.get(query.project) ?? [];
+    const [first, last] = [within[0], within.at(-1)];
+    if (first === undefined || last === undefined) return undefined;
+    const after = all[all.indexOf(first) - 1]?.id;
+    const before = all[all.indexOf(last) + 1]?.id;
+    return { ...(after !== undefined && { after }), ...(before !== undefined && { before }) };
+  }
+
   async delete(project: string, src: string, stream?: string): Promise<number> {
     this.#check();
     const all = this.#entries.get(project) ?? [];
@@ -160,7 +172,7 @@ export class MemoryStore implements LogStore {
     this.#isClosed = true;
   }
 
-  #ofTime({ project, src, stream, sinceMs, untilMs }: RatesQuery | TimeQuery): StoredEntry[] {
+  #ofTime({ project, src, stream, sinceMs, untilMs }: Omit<RatesQuery, "bucketCount">): StoredEntry[] {
     this.#check();
     return (this.#entries.get(project) ?? []).filter(
       (entry) =>
