@@ -185,30 +185,7 @@ describe("sources, losses, export, doctor", () => {
   });
 });
 
-describe("completions and the manual page", () => {
-  it("prints scripts that their shells take, and bash completes commands, options, choices and sources", async () => {
-    const bash = (await runBoardlog(["completion", "bash"])).stdout;
-    const complete = (...words: string[]): string[] => {
-      const script = `${bash}
-boardlog() { "${process.execPath}" "${BIN}" "$@" --data "${up.dataFolder}"; }
-COMP_WORDS=(boardlog ${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length}; _boardlog; echo "\${COMPREPLY[@]}"`;
-      const { stdout, stderr } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
-      expect(stderr).toBe("");
-      return stdout.trim().split(" ");
-    };
-    expect(complete("ta")).toEqual(["tail"]);
-    expect(complete("tail", "--le")).toEqual(["--level"]);
-    expect(complete("tail", "--level", "")).toEqual(["debug", "info", "warn", "error"]);
-    expect(complete("tail", "al")).toEqual(["alpha"]);
-    expect(complete("completion", "z")).toEqual(["zsh"]);
-    for (const shell of ["zsh", "fish"]) {
-      const script = (await runBoardlog(["completion", shell])).stdout;
-      for (const command of ["tail", "list", "export", "doctor", "up"]) expect(script).toContain(command);
-      const check = spawnSync(shell, ["-n"], { input: script, encoding: "utf8" });
-      if (check.error === undefined) expect(check.stderr, shell).toBe("");
-    }
-  });
-
+describe("the manual page", () => {
   it("prints a manual page with every command and option, without a request made of text", async () => {
     const { stdout } = await runBoardlog(["man"]);
     for (const words of [".SH NAME", "boardlog tail", "\\-\\-since <time>", ".SH EXIT STATUS"])

@@ -14,6 +14,8 @@ export const PROGRAMS = {
   openssl: "openssl",
   "systemd-analyze": "systemd",
   "dpkg-deb": "dpkg",
+  zsh: "zsh",
+  fish: "fish",
 } as const;
 
 export type Program = keyof typeof PROGRAMS;
