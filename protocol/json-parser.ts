@@ -70,9 +70,17 @@ class Refusal extends Error {
  * marked, duplicate names, deep nesting and trailing text are refused.
  */
 export function parseJson(text: string, options: JsonParserOptions = {}): JsonParsed {
-  const parser = new Parser(text, options);
+  return parsed(() => new Parser(text, options).document());
+}
+
+/** Takes a text that is one value, and nothing around it, as `verbatim` does: by its form alone. */
+export function parseVerbatim(text: string): JsonParsed {
+  return parsed(() => new Parser(text, {}).verbatimDocument());
+}
+
+function parsed(parse: () => JsonValue): JsonParsed {
   try {
-    return { ok: true, value: parser.document() };
+    return { ok: true, value: parse() };
   } catch (error) {
     if (error instanceof Refusal) return { ok: false, reason: error.message, index: error.index };
     throw error;
@@ -93,8 +101,18 @@ class Parser {
     this.#space();
     const value = this.#value(0, undefined);
     this.#space();
-    if (this.#index < this.#text.length) throw this.#refuse("unexpected text after the end");
+    this.#end();
     return value;
+  }
+
+  verbatimDocument(): Verbatim {
+    const value = this.#verbatim();
+    this.#end();
+    return value;
+  }
+
+  #end(): void {
+    if (this.#index < this.#text.length) throw this.#refuse("unexpected text after the end");
   }
 
   #refuse(reason: string): Refusal {
