@@ -1,29 +1,23 @@
-import { CounterTable } from "../host/counters.ts";
 import type { StoredEntry } from "../protocol/entry.ts";
 import { decodeLineChecksum } from "../protocol/serial-line.ts";
-import { type LogStore, StoreUnavailable, UnknownToken } from "../service/store/log-store.ts";
+import { type LogStore, StoreUnavailable } from "../service/store/log-store.ts";
+import { AckWatch } from "./ack-watch.ts";
 import type { AgentProgram } from "./board.ts";
-import { SteppedClock } from "./board-clock.ts";
 import type { BootTruth } from "./boot-truth.ts";
 import { EventLog } from "./event-log.ts";
-import {
-  bootKey,
-  type Evidence,
-  type FollowerRecord,
-  sourceKey,
-  type TailRecord,
-  type Violation,
-} from "./evidence.ts";
+import { bootKey, type Evidence, sourceKey } from "./evidence.ts";
 import type { FaultName, FaultPlan } from "./fault-plan.ts";
-import { GatewayProcess } from "./gateway-process.ts";
-import type { ProcessLife } from "./process-life.ts";
+import { GatewaySite } from "./gateway-site.ts";
+import { type Intrusion, intrude } from "./intruder.ts";
+import { ProcessLife } from "./process-life.ts";
+import { type Listing, listAll, listPages, Readers } from "./readers.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { SerialWire } from "./serial-wire.ts";
+import { PROJECTS, type ProjectName, type ServiceKeys } from "./service-keys.ts";
 import { ServiceProcess } from "./service-process.ts";
-import { SimulatedUplink, type UplinkState } from "./simulated-uplink.ts";
 import { TopicBroker } from "./topic-broker.ts";
 import { BoardKind, VirtualBoard, type VirtualBoardOptions } from "./virtual-board.ts";
-import { VirtualTime } from "./virtual-time.ts";
+import type { VirtualTime } from "./virtual-time.ts";
 
 export interface ChainOptions {
   readonly seed: number;
@@ -38,7 +32,7 @@ export interface ChainOptions {
 /** Time for everything to drain once faults stop: several of the longest waits there are (an agent's 30 s). */
 const DRAIN_MS_MAX = 240_000;
 const DRAIN_STEP_MS = 500;
-const LIST_LIMITS = [1, 2, 3, 7, 50, 1000] as const;
+const PASSING_MS = 50;
 const HOUR_MS = 3_600_000;
 /** Microtasks into the work of a moment at which a process may be killed. */
 const HOPS_MAX = 60;
@@ -46,7 +40,11 @@ const HOPS_MAX = 60;
 const SEAL_MOMENTS_MAX = 30;
 /** How long a crash waits for a seal to begin. */
 const WAIT_MS_MAX = 6000;
+/** Steps on its disk that a gateway takes for a commit into a new segment, about, and for a start. */
+const DISK_STEPS_MAX = 12;
 const SOURCE_PORT_SHARE = 0.5;
+const REMOTE_SHARE = 0.6;
+const SECOND_GATEWAY_SHARE = 0.4;
 
 interface Interruption {
   /** Until the store begins to seal: rare moments, in which much must happen in the right order. */
@@ -57,102 +55,121 @@ interface Interruption {
   readonly action: () => void;
 }
 
-/** The whole chain in one process and in virtual time: boards, links, gateway, service, readers, and what befalls them. */
+/** The whole chain in one process and in virtual time: boards, links, gateways, service, readers, and what befalls them. */
 export class Chain {
   readonly events: EventLog;
   readonly #options: ChainOptions;
-  readonly #time = new VirtualTime();
+  readonly #time: VirtualTime;
+  readonly #keys: ServiceKeys;
   readonly #boots: BootTruth[] = [];
   readonly #printed: { project: string; src: string; text: string }[] = [];
   readonly #boards: VirtualBoard[] = [];
-  readonly #wires: SerialWire[] = [];
-  readonly #brokers: readonly TopicBroker[];
-  readonly #gatewayClock: SteppedClock;
-  readonly #gatewayCounters = new CounterTable();
-  readonly #gateway: GatewayProcess;
+  readonly #wires: { readonly wire: SerialWire; readonly sites: readonly GatewaySite[] }[] = [];
+  readonly #brokers: TopicBroker[] = [];
+  /** Somebody else's broker, which every gateway hears. */
+  readonly #outsideBroker: TopicBroker;
+  readonly #sites: GatewaySite[] = [];
   readonly #service: ServiceProcess;
-  readonly #uplinkState: UplinkState = { isAway: false, isQuiet: false };
-  readonly #isRemote: boolean;
-  readonly #seen: Violation[] = [];
-  /** Highest seq known to be durable, and highest acked, by boot. */
-  readonly #durable = new Map<string, number>();
-  readonly #acked = new Map<string, number>();
-  readonly #tails: TailRecord[] = [];
-  readonly #followers: FollowerRecord[] = [];
+  readonly #acks: AckWatch;
+  readonly #readers: Readers;
+  readonly #intrusions: Intrusion[] = [];
   readonly #random: SeededRandom;
-  #gatewayStarts = 0;
   #clockStepped = false;
   #isQuiet = false;
   #interruption: Interruption | undefined;
 
-  constructor(options: ChainOptions) {
+  /** @param world the time that the keys were made in. */
+  constructor(world: { readonly time: VirtualTime; readonly keys: ServiceKeys }, options: ChainOptions) {
     const { seed, plan } = options;
     this.#options = options;
+    this.#time = world.time;
+    this.#keys = world.keys;
     this.events = new EventLog(() => this.#time.monotonicMs(), options);
+    this.#acks = new AckWatch(this.#boots, this.events);
     const shape = this.#stream("shape");
     this.#random = this.#stream("driver");
-    this.#isRemote = shape.chance(0.5);
-    this.#gatewayClock = new SteppedClock(this.#time);
     this.#service = new ServiceProcess(
-      { time: this.#time, random: this.#stream("service"), plan, events: this.events },
-      { onUp: (store, life) => this.#read(store, life), onFailure: () => this.#storeFailed() },
+      {
+        time: this.#time,
+        random: this.#stream("service"),
+        plan,
+        events: this.events,
+        keys: world.keys,
+      },
+      { onUp: (store, life) => this.#readers.listen(store, life), onFailure: () => this.#storeFailed() },
     );
-    const brokerWorld = { timers: this.#time, plan, nowMs: () => this.#time.monotonicMs() };
-    this.#brokers = [true, false].map(
-      (isEmbedded) =>
-        new TopicBroker({ ...brokerWorld, random: this.#stream(`broker ${isEmbedded}`) }, { isEmbedded }),
-    );
-    for (const broker of this.#brokers) {
-      broker.onPublishDown = (payload) => this.#sawAck(Buffer.from(payload).toString("utf8"));
-    }
-    const ports: { wire: SerialWire; project: string; source: string | undefined }[] = [];
+    this.#readers = new Readers(this.#time, () => this.#service.store);
+    this.#outsideBroker = this.#addBroker("outside", false);
+    this.#addSites(shape);
     const boardCount = 1 + shape.below(3);
     for (let index = 0; index < boardCount; index++) {
       const board = SeededRandom.named(seed, `board shape ${index}`);
-      if (index < options.boardsMax) ports.push(...this.#addBoard(index, board));
+      if (index < options.boardsMax) this.#addBoard(index, board);
     }
-    this.#gateway = new GatewayProcess(
-      {
-        time: this.#time,
-        clock: this.#gatewayClock,
-        random: this.#stream("gateway"),
-        events: this.events,
-        counters: this.#gatewayCounters,
-        uplink: (life) => this.#uplink(life),
-        ports,
-        brokers: this.#brokers,
-      },
-      {
-        ...(plan.has("fewSessions") && { sessionsMax: 1 + shape.below(3) }),
-        ...(plan.has("smallQueues") && {
-          commitEntriesMax: 3,
-          queueEntriesMax: 12,
-          laneEntriesMax: 6,
-          queueBytesMax: 16_000,
-          laneBytesMax: 6000,
-        }),
-      },
-    );
     this.#scheduleFaults();
-    this.#startFollowers(shape);
+    for (const [index, { options: of }] of this.#boards.entries()) {
+      const src = shape.chance(0.5) ? of.src : undefined;
+      this.#readers.startFollower(of.project, src, this.#stream(`follower ${index}`));
+    }
   }
 
   /** Runs both phases and collects what there is to judge. */
   async run(): Promise<Evidence> {
     this.#service.start();
-    this.#startGateway();
+    for (const site of this.#sites) site.start();
     for (const board of this.#boards) board.start();
     await this.#drive(this.#options.faultyMs);
     this.#stopFaults();
     const stuck = await this.#drain();
-    return this.#collect(stuck);
+    return await this.#collect(stuck);
   }
 
   #stream(name: string): SeededRandom {
     return SeededRandom.named(this.#options.seed, name);
   }
 
-  #addBoard(index: number, shape: SeededRandom) {
+  // ---- the world ----
+
+  #addBroker(name: string, isEmbedded: boolean): TopicBroker {
+    const world = {
+      timers: this.#time,
+      plan: this.#options.plan,
+      nowMs: () => this.#time.monotonicMs(),
+      random: this.#stream(`broker ${name}`),
+    };
+    const broker = new TopicBroker(world, { isEmbedded });
+    broker.onPublishDown = (payload, gateway) =>
+      this.#acks.saw(Buffer.from(payload).toString("utf8"), gateway);
+    this.#brokers.push(broker);
+    return broker;
+  }
+
+  /** One gateway in a process with the service, or one or two on machines of their own, for the same project or for two. */
+  #addSites(shape: SeededRandom): void {
+    const isRemote = shape.chance(REMOTE_SHARE);
+    const isTwo = shape.chance(SECOND_GATEWAY_SHARE);
+    const first = shape.pick(PROJECTS);
+    const second = shape.pick(PROJECTS);
+    this.#addSite("gateway", isRemote ? first : undefined);
+    if (isRemote && isTwo) this.#addSite("gateway2", second);
+  }
+
+  #addSite(name: string, project: ProjectName | undefined): void {
+    const { plan } = this.#options;
+    const world = {
+      time: this.#time,
+      plan,
+      events: this.events,
+      acks: this.#acks,
+      service: this.#service,
+      keys: this.#keys,
+      stream: (of: string) => this.#stream(of),
+    };
+    const brokers = [this.#addBroker(name, true), this.#outsideBroker];
+    this.#sites.push(new GatewaySite(world, { name, project }, brokers));
+  }
+
+  #addBoard(index: number, shape: SeededRandom): void {
     const { plan, program } = this.#options;
     const kind = shape.pick([
       BoardKind.Mqtt,
@@ -160,26 +177,33 @@ export class Chain {
       BoardKind.OwnWire,
       BoardKind.SharedWire,
     ] as const);
-    const first = this.#boards[0]?.options;
+    const first = this.#boards[0];
     const isClone =
-      first !== undefined && kind === first.kind && plan.has("clonedSource") && kind === BoardKind.Mqtt;
+      kind === BoardKind.Mqtt && first?.options.kind === BoardKind.Mqtt && plan.has("clonedSource");
     const isSmall = plan.has("smallRing");
     const ringBytesMax = isSmall ? 700 + shape.below(600) : 2048 + shape.below(6000);
     const frameBytesMax = 350 + shape.below(675);
-    const broker = this.#brokers[isClone ? 0 : shape.below(2)];
-    const isProject = kind !== BoardKind.Mqtt || (broker?.isEmbedded ?? false);
+    const place = shape.below(this.#sites.length);
+    const site = this.#sites[place] as GatewaySite;
+    const broker = isClone
+      ? first.broker
+      : shape.chance(0.5)
+        ? this.#brokers[1 + place]
+        : this.#outsideBroker;
+    const isGarden = shape.chance(0.3);
     const finer = {
       ackTimeoutMsMax: shape.pick([2000, 8000, 30_000]),
       windowFrames: 1 + shape.below(6),
       silenceMs: shape.pick([5000, 15_000]),
       flushDelayMs: shape.pick([0, 40, 200]),
     };
+    const name = shape.pick([`board-${index}`, `//host/board ${index}`, `плата-${index}`]);
     const options: VirtualBoardOptions = {
       name: `b${index}`,
-      project: isClone ? first.project : isProject && shape.chance(0.3) ? "garden" : "default",
-      src: isClone ? first.src : shape.pick([`board-${index}`, `//host/board ${index}`, `плата-${index}`]),
+      project: isClone ? first.options.project : (site.project ?? (isGarden ? "garden" : "default")),
+      src: isClone ? first.options.src : kind === BoardKind.Mqtt ? name.replaceAll("/", "_") : name,
       kind,
-      saysSrc: shape.chance(0.5),
+      saysSrc: shape.chance(0.5) && kind !== BoardKind.Mqtt,
       linesPerMinute: shape.between(10, 60),
       settings: {
         shared: kind === BoardKind.SharedWire,
@@ -190,7 +214,6 @@ export class Chain {
         ...finer,
       },
     };
-    const src = kind === BoardKind.Mqtt ? options.src.replaceAll("/", "_") : options.src;
     const world = {
       time: this.#time,
       random: this.#stream(`board ${index}`),
@@ -201,71 +224,34 @@ export class Chain {
       printed: this.#printed,
     };
     if (kind === BoardKind.Mqtt) {
-      this.#boards.push(
-        new VirtualBoard(world, broker === undefined ? {} : { broker }, { ...options, src, saysSrc: false }),
-      );
-      return [];
+      this.#boards.push(new VirtualBoard(world, broker === undefined ? {} : { broker }, options));
+      return;
     }
-    const wire: SerialWire = new SerialWire(
-      {
-        timers: this.#time,
-        random: this.#stream(`wire ${index}`),
-        plan,
-        nowMs: () => this.#time.monotonicMs(),
-      },
-      `/dev/wire${index}`,
-      (bytes) => board.hearBytes(bytes),
-    );
-    this.#wires.push(wire);
-    const hasSource = !options.saysSrc || shape.chance(SOURCE_PORT_SHARE);
-    const board: VirtualBoard = new VirtualBoard(world, { wire }, options);
+    const wire: SerialWire = this.#addWire(index, site, (bytes) => board.hearBytes(bytes));
+    const board = new VirtualBoard(world, { wire }, options);
     this.#boards.push(board);
-    wire.onWriteDown = (bytes) =>
-      this.#sawAck(decodeLineChecksum(Buffer.from(bytes).toString("latin1").trimEnd()));
-    return [{ wire, project: options.project, source: hasSource ? options.src : undefined }];
+    const hasSource = !options.saysSrc || shape.chance(SOURCE_PORT_SHARE);
+    for (const { ports } of this.#twinsOf(site))
+      ports.push({ wire, project: options.project, source: hasSource ? options.src : undefined });
   }
 
-  #uplink(life: ProcessLife): SimulatedUplink {
-    return new SimulatedUplink(
-      {
-        life,
-        store: () => this.#service.store,
-        random: this.#stream(`uplink ${this.#gatewayStarts}`),
-        plan: this.#options.plan,
-        state: this.#uplinkState,
-        onDurable: (entry, project) => {
-          const boot = entry.lost?.boot ?? entry.boot;
-          const last = Math.max(entry.lost?.last ?? 0, entry.seq ?? 0);
-          if (boot !== undefined)
-            this.#raise(this.#durable, bootKey({ project, src: entry.src, boot }), last);
-          this.events.add("service", `stored ${entry.src} ${boot} ${entry.seq} ${entry.stream}`);
-        },
-        onMark: (project, src, boot, mark) =>
-          this.#raise(this.#durable, bootKey({ project, src, boot }), mark),
-      },
-      { isRemote: this.#isRemote },
-    );
+  #addWire(index: number, site: GatewaySite, onDown: (bytes: Uint8Array) => void): SerialWire {
+    const world = {
+      timers: this.#time,
+      random: this.#stream(`wire ${index}`),
+      plan: this.#options.plan,
+      nowMs: () => this.#time.monotonicMs(),
+    };
+    const wire = new SerialWire(world, `/dev/wire${index}`, site.name, onDown);
+    wire.onWriteDown = (bytes, gateway) =>
+      this.#acks.saw(decodeLineChecksum(Buffer.from(bytes).toString("latin1").trimEnd()), gateway);
+    this.#wires.push({ wire, sites: this.#twinsOf(site) });
+    return wire;
   }
 
-  #raise(marks: Map<string, number>, key: string, seq: number): void {
-    if (seq > (marks.get(key) ?? 0)) marks.set(key, seq);
-  }
-
-  /** Invariant 6, at the moment an ack leaves the gateway. */
-  #sawAck(json: string | undefined): void {
-    if (json === undefined || !json.includes('"ack":')) return;
-    const { boot, ack } = JSON.parse(json) as { boot: string | number; ack: number };
-    const truth = this.#boots.find((one) => one.boot === String(boot));
-    if (truth === undefined) return;
-    const key = bootKey(truth);
-    this.events.add("gateway", `acks ${boot} ${ack}`);
-    const durable = this.#durable.get(key) ?? 0;
-    if (ack > durable)
-      this.#seen.push({ invariant: 6, text: `${boot}: acked ${ack}, durable is ${durable}` });
-    const before = this.#acked.get(key) ?? 0;
-    if (ack < before)
-      this.#seen.push({ invariant: 6, text: `${boot}: the ack fell from ${before} to ${ack}` });
-    this.#raise(this.#acked, key, ack);
+  /** Gateways for the same boards, itself among them. */
+  #twinsOf(site: GatewaySite): readonly GatewaySite[] {
+    return this.#sites.filter(({ project }) => project === site.project);
   }
 
   // ---- time ----
@@ -306,43 +292,58 @@ export class Chain {
     this.#time.after(WAIT_MS_MAX, goOn);
   }
 
+  /** Lets time pass until it settles: whoever is asked may have something else under way. */
+  async #passing<Value>(promise: Promise<Value>): Promise<Value> {
+    let isSettled = false;
+    const settle = (): void => {
+      isSettled = true;
+    };
+    promise.then(settle, settle);
+    await rest();
+    while (!isSettled) await this.#drive(PASSING_MS);
+    return await promise;
+  }
+
   #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.#time.after(ms, resolve));
+  }
+
+  get #queuedEntries(): number {
+    return this.#sites.reduce((sum, { process }) => sum + process.queuedEntries, 0);
   }
 
   async #drain(): Promise<string | undefined> {
     const endMs = this.#time.monotonicMs() + DRAIN_MS_MAX;
     await this.#drive(this.#silenceMs + DRAIN_STEP_MS);
+    const isDrained = (): boolean =>
+      this.#sites.every(({ process }) => process.isServing) &&
+      this.#queuedEntries === 0 &&
+      this.#boards.every((board) => board.isDrained);
     while (this.#time.monotonicMs() < endMs) {
       await this.#drive(DRAIN_STEP_MS);
-      if (this.#gateway.queuedEntries === 0 && this.#boards.every((board) => board.isDrained)) {
-        await this.#drive(4 * DRAIN_STEP_MS);
-        return undefined;
-      }
+      if (!isDrained()) continue;
+      await this.#drive(4 * DRAIN_STEP_MS);
+      if (isDrained()) return undefined;
     }
     const boards = this.#boards.filter((board) => !board.isDrained).map((board) => board.state);
-    return `${DRAIN_MS_MAX / 1000} s after the faults: gateway queue ${this.#gateway.queuedEntries}; ${boards.join("; ")}`;
+    return `${DRAIN_MS_MAX / 1000} s after the faults: gateway queue ${this.#queuedEntries}; ${boards.join("; ")}`;
   }
 
   // ---- faults ----
 
   #scheduleFaults(): void {
-    this.#at("gatewayCrash", "", () => this.#interrupt(() => this.#crashGateway()));
     this.#at("serviceCrash", "", () => this.#interrupt(() => this.#crashService()));
-    this.#at("gatewayStop", "", () => void this.#stopGateway());
     this.#at("serviceStop", "", () => void this.#stopService());
-    this.#at("gatewayCut", "", () => this.#brokers[1]?.cutGateway());
-    this.#at("brokerAmnesia", "", () => this.#brokers[1]?.forgetEverything());
-    this.#at("uplinkOutage", "", (random) => this.#outage(random.between(100, 20_000)));
+    this.#at("brokerAmnesia", "", () => this.#outsideBroker.forgetEverything());
     this.#at("bitFlip", "", (random) => this.#flipBit(random));
-    this.#at("gatewayClockStep", "", (random) => {
-      this.#clockStepped = true;
-      const toMs = random.pick([-HOUR_MS, HOUR_MS, 24 * HOUR_MS, -1.7e12, 0]);
-      this.events.add("gateway", `clock off by ${toMs} ms`);
-      this.#gatewayClock.setOffset(toMs);
-    });
-    for (const [index, wire] of this.#wires.entries()) {
+    this.#at("storeRestored", "", () => this.#restoreStore());
+    for (const site of this.#sites) this.#scheduleGatewayFaults(site);
+    for (const [index, { wire, sites }] of this.#wires.entries()) {
       this.#at("serialUnplug", `${index}`, (random) => wire.unplug(random.between(10, 6000)));
+      if (sites.length < 2) continue;
+      this.#at("wireMoved", `${index}`, (random) =>
+        wire.move(random.pick(sites).name, random.between(10, 4000)),
+      );
     }
     for (const [index, board] of this.#boards.entries()) {
       this.#at("boardReset", `${index}`, () => board.reset());
@@ -351,6 +352,26 @@ export class Chain {
         board.stepClock(random.pick([-HOUR_MS, HOUR_MS, -1000, 1000])),
       );
     }
+  }
+
+  #scheduleGatewayFaults(site: GatewaySite): void {
+    const { name, machine, link } = site;
+    this.#at("gatewayCrash", name, (random) => this.#crashGateway(site, random));
+    this.#at("gatewayStop", name, () => void this.#stopGateway(site));
+    this.#at("gatewayCut", name, () => this.#outsideBroker.cutGateway(name));
+    this.#at("gatewayClockStep", name, (random) => {
+      this.#clockStepped = true;
+      const toMs = random.pick([-HOUR_MS, HOUR_MS, 24 * HOUR_MS, -1.7e12, 0]);
+      this.events.add(name, `clock off by ${toMs} ms`);
+      site.clock.setOffset(toMs);
+    });
+    const { project } = site;
+    if (machine === undefined || project === undefined) return;
+    this.#at("uplinkOutage", name, (random) => link?.outage(random.between(100, 20_000)));
+    this.#at("diskFull", name, (random) => site.fillDisk(random.between(100, 8000)));
+    this.#at("diskFlip", name, () => machine.flipBit());
+    this.#at("diskRestored", name, () => site.restoreDisk());
+    this.#at("intruder", name, (random) => void this.#intrude(name, project, random));
   }
 
   /** At random moments, as often as the plan says, while there are faults. */
@@ -369,46 +390,37 @@ export class Chain {
     }
   }
 
-  #startGateway(): void {
-    if (this.#gateway.isRunning) return;
-    // In one process with the service it waits for the store.
-    if (!this.#isRemote && this.#service.store === undefined) {
-      this.#time.after(20, () => this.#startGateway());
-      return;
-    }
-    this.#gatewayStarts++;
-    this.#gateway.start();
+  #crashGateway(site: GatewaySite, random: SeededRandom): void {
+    const { machine } = site;
+    if (machine === undefined) this.#interrupt(() => this.#crashService());
+    else if (random.chance(0.5)) machine.cutWithin(1 + random.below(DISK_STEPS_MAX));
+    else this.#interrupt(() => site.crash(random.chance(0.5)));
   }
 
-  #crashGateway(): void {
-    if (!this.#isRemote) {
-      this.#crashService();
-      return;
-    }
-    this.#gateway.crash();
-    this.#time.after(this.#random.between(50, 5000), () => this.#startGateway());
-  }
-
+  /** The gateway in its process ends with it. */
   #crashService(): void {
-    if (!this.#isRemote) this.#gateway.crash();
+    for (const site of this.#sites) if (site.machine === undefined) site.crash(true);
     this.#service.crash();
-    this.#time.after(this.#random.between(50, 5000), () => {
-      this.#service.start();
-      if (!this.#isRemote) this.#startGateway();
-    });
+    this.#time.after(this.#random.between(50, 5000), () => this.#startService());
   }
 
-  async #stopGateway(): Promise<void> {
-    await this.#gateway.stop();
-    if (!this.#isRemote) await this.#service.stop();
-    await this.#sleep(this.#random.between(10, 3000));
+  #startService(): void {
     this.#service.start();
-    this.#startGateway();
+    for (const site of this.#sites) if (site.machine === undefined) site.start();
+  }
+
+  async #stopGateway(site: GatewaySite): Promise<void> {
+    await site.process.stop();
+    if (site.machine === undefined) await this.#service.stop();
+    await this.#sleep(this.#random.between(10, 3000));
+    if (site.machine === undefined) this.#startService();
+    else site.start();
   }
 
   async #stopService(): Promise<void> {
-    if (!this.#isRemote) {
-      await this.#stopGateway();
+    const inside = this.#sites.find(({ machine }) => machine === undefined);
+    if (inside !== undefined) {
+      await this.#stopGateway(inside);
       return;
     }
     await this.#service.stop();
@@ -421,12 +433,15 @@ export class Chain {
     this.#time.after(this.#random.between(0, 2000), () => this.#crashService());
   }
 
-  #outage(forMs: number): void {
-    if (!this.#isRemote) return;
-    this.#uplinkState.isAway = true;
-    this.#time.after(forMs, () => {
-      this.#uplinkState.isAway = false;
-    });
+  /** An older disk of the service is made good by spools; without one it is a plain loss. */
+  #restoreStore(): void {
+    if (this.#sites.some(({ machine }) => machine === undefined)) return;
+    if (!this.#service.hasImage) {
+      this.#service.takeImage();
+      return;
+    }
+    this.#crashService();
+    this.#service.restoreImage();
   }
 
   #flipBit(random: SeededRandom): void {
@@ -436,151 +451,128 @@ export class Chain {
     this.#service.space.flipBit(name, key, random.below(bytes * 8));
   }
 
+  async #intrude(gateway: string, project: ProjectName, random: SeededRandom): Promise<void> {
+    const truth = this.#boots.findLast((each) => each.project === project);
+    if (truth === undefined) return;
+    const { src, boot, seqLast: seq } = truth;
+    const victim = { project, gateway, src, boot, seq, nowMs: this.#time.wallMs() };
+    this.#intrusions.push(await intrude(this.#service, this.#keys.badKeys[project], victim, random));
+  }
+
   #stopFaults(): void {
     this.events.add("fault", "all faults stop");
     this.#isQuiet = true;
     this.#interruption = undefined;
-    this.#uplinkState.isAway = false;
-    this.#uplinkState.isQuiet = true;
     this.#service.isQuiet = true;
     this.#service.space.faults = { commitFails: 0 };
     for (const broker of this.#brokers) broker.isQuiet = true;
-    for (const wire of this.#wires) {
+    for (const { wire } of this.#wires) {
       wire.isQuiet = true;
       wire.plug();
     }
     for (const board of this.#boards) board.isQuiet = true;
+    for (const site of this.#sites) site.stopFaults();
     this.#service.start();
-    this.#startGateway();
+    for (const site of this.#sites) site.start();
     // Apps go on for a while, then fall silent, so that queues can drain.
     this.#time.after(this.#silenceMs, () => {
       for (const board of this.#boards) board.silence();
     });
   }
 
-  // ---- readers ----
-
-  #read(store: LogStore, life: ProcessLife): void {
-    for (const project of ["default", "garden"]) {
-      const tail: TailRecord = { project, after: undefined, entries: [], isLast: false };
-      for (const before of this.#tails) if (before.project === project) before.isLast = false;
-      tail.isLast = true;
-      this.#tails.push(tail);
-      store.subscribe(project, (entries) => {
-        if (life.isAlive) tail.entries.push(...entries);
-      });
-      store.listProject({ project, limit: 1, newest: true }).then(
-        ([newest]) => {
-          tail.after = newest?.id ?? "";
-        },
-        () => {}, // It crashed meanwhile; nobody knows where this tail began.
-      );
-    }
-  }
-
-  #startFollowers(shape: SeededRandom): void {
-    const sources = this.#boards.map(({ options: { project, src } }) => ({ project, src }));
-    for (const [index, { project, src }] of sources.entries()) {
-      const follower: FollowerRecord = { project, src: shape.chance(0.5) ? src : undefined, entries: [] };
-      this.#followers.push(follower);
-      const random = this.#stream(`follower ${index}`);
-      const again = (): void => {
-        this.#time.after(random.between(200, 3000), () => void this.#follow(follower, random).then(again));
-      };
-      again();
-    }
-  }
-
-  async #follow(follower: FollowerRecord, random: SeededRandom): Promise<boolean> {
-    const { project, src, entries } = follower;
-    const store = this.#service.store;
-    if (store === undefined) return false;
-    const after = entries.at(-1)?.id;
-    const query = { project, limit: random.pick(LIST_LIMITS), ...(after !== undefined && { after }) };
-    try {
-      const page = await (src === undefined ? store.listProject(query) : store.list({ ...query, src }));
-      entries.push(...page);
-      return page.length === query.limit;
-    } catch (error) {
-      if (error instanceof UnknownToken) {
-        this.#seen.push({ invariant: 15, text: `the token ${after} of ${src ?? project} was refused` });
-      } else if (!(error instanceof StoreUnavailable)) throw error;
-      return false;
-    }
-  }
-
   // ---- the end ----
 
   async #collect(stuck: string | undefined): Promise<Evidence> {
     for (const board of this.#boards) board.account();
-    const bySource = new Map<string, readonly StoredEntry[]>();
-    const marks = new Map<string, number>();
-    let listed: ReadonlyMap<string, readonly StoredEntry[]> = new Map();
     const store = this.#service.store;
-    if (store !== undefined) {
-      listed = await this.#list(store);
-      for (const project of listed.keys()) {
-        for (const { src } of await store.sources(project)) {
-          bySource.set(sourceKey(project, src), await this.#pages(store, project, src));
-        }
-      }
-      for (const truth of this.#boots) {
-        marks.set(bootKey(truth), await store.mark(truth.project, truth.src, truth.boot));
-      }
-      for (const [index, follower] of this.#followers.entries()) {
-        const random = this.#stream(`last pages ${index}`);
-        while (await this.#follow(follower, random));
-      }
+    const { listed, bySource, marks } = await this.#passing(this.#readAll(store));
+    const isWell = stuck === undefined && store !== undefined;
+    const recordings = this.#sites.flatMap(({ machine }) => machine?.watch.recording() ?? []);
+    const reopenedSpools = isWell ? await this.#reopenSpools() : [];
+    const reopened = isWell ? await this.#reopenStore() : [];
+    const counters: Record<string, number> = { ...this.#service.counters.values() };
+    for (const site of this.#sites) {
+      for (const [name, value] of Object.entries(site.counters.values()))
+        counters[name] = (counters[name] ?? 0) + value;
     }
-    const reopened = stuck === undefined && store !== undefined ? await this.#reopen() : [];
     return {
       plan: this.#options.plan,
       boots: this.#boots,
       listed,
       bySource,
       marks,
-      ackedByGateway: this.#acked,
-      tails: this.#tails,
-      followers: this.#followers,
+      ackedByGateway: this.#acks.acked,
+      tails: this.#readers.tails,
+      followers: this.#readers.followers,
       reopened,
+      reopenedSpools,
+      spools: recordings,
+      intrusions: this.#intrusions,
       printed: this.#printed,
-      counters: { ...this.#gatewayCounters.values(), ...this.#service.counters.values() },
+      counters,
       isStoreOpen: store !== undefined,
       stuck,
-      isRemoteUplink: this.#isRemote,
-      gatewayStarts: this.#gatewayStarts,
+      gatewayStarts: Math.max(...this.#sites.map(({ process }) => process.startCount)),
+      isShared: this.#sites.some((site) => this.#twinsOf(site).length > 1),
+      evicts: this.#sites.some(({ machine }) => machine?.evicts === true),
       gatewayClockStepped: this.#clockStepped,
-      seen: this.#seen,
+      refusedTokens: this.#readers.refusedTokens,
+      seen: this.#acks.violations,
     };
   }
 
-  async #list(store: LogStore): Promise<Map<string, readonly StoredEntry[]>> {
-    const listed = new Map<string, readonly StoredEntry[]>();
-    for (const project of ["default", "garden"])
-      listed.set(project, await this.#pages(store, project, undefined));
-    return listed;
+  /** All that the store tells, when everything has come to rest. */
+  async #readAll(store: LogStore | undefined): Promise<Pick<Evidence, "listed" | "bySource" | "marks">> {
+    const bySource = new Map<string, readonly StoredEntry[]>();
+    const marks = new Map<string, number>();
+    if (store === undefined) return { listed: new Map(), bySource, marks };
+    const listed = await listAll(store, this.#random);
+    for (const project of listed.keys()) {
+      for (const { src } of await store.sources(project)) {
+        bySource.set(sourceKey(project, src), await listPages(store, project, src, this.#random));
+      }
+    }
+    for (const truth of this.#boots) {
+      marks.set(bootKey(truth), await store.mark(truth.project, truth.src, truth.boot));
+    }
+    await this.#readers.finish(this.#stream("last pages"));
+    return { listed, bySource, marks };
   }
 
-  async #pages(store: LogStore, project: string, src: string | undefined): Promise<readonly StoredEntry[]> {
-    const entries: StoredEntry[] = [];
-    const limit = this.#random.pick([5, 37, 1000]);
-    for (;;) {
-      const after = entries.at(-1)?.id;
-      const query = { project, limit, ...(after !== undefined && { after }) };
-      const page = await (src === undefined ? store.listProject(query) : store.list({ ...query, src }));
-      entries.push(...page);
-      if (page.length < limit) return entries;
+  /** Invariant 8 for each spool: what it holds after a crash, and after one more while opening. */
+  async #reopenSpools(): Promise<(readonly string[])[][]> {
+    const all: (readonly string[])[][] = [];
+    for (const site of this.#sites) {
+      const { machine } = site;
+      if (machine === undefined) continue;
+      site.process.crash();
+      machine.crash(true);
+      const contents: (readonly string[])[] = [];
+      for (let time = 0; time < 2; time++) {
+        const life = new ProcessLife(this.#time);
+        contents.push(await this.#passing(machine.content(life)));
+        life.kill();
+        machine.crash(true);
+        if (time > 0) break;
+        const cutShort = new ProcessLife(this.#time);
+        machine.content(cutShort).catch(() => {});
+        await this.#drive(this.#random.between(0, 30));
+        cutShort.kill();
+        machine.crash(true);
+      }
+      all.push(contents);
     }
+    return all;
   }
 
   /**
    * Invariant 8: opened twice after a crash, the second time after a crash while opening. A store whose head was damaged by a
    * fault refuses to open: then there is nothing to compare.
    */
-  async #reopen(): Promise<Map<string, readonly StoredEntry[]>[]> {
-    this.#gateway.crash();
+  async #reopenStore(): Promise<Listing[]> {
+    for (const { process } of this.#sites) process.crash();
     this.#service.crash();
-    const listings: Map<string, readonly StoredEntry[]>[] = [];
+    const listings: Listing[] = [];
     try {
       listings.push(await this.#openAndList());
       this.#service.openAgain().catch(() => {});
@@ -593,11 +585,10 @@ export class Chain {
     return listings;
   }
 
-  async #openAndList(): Promise<Map<string, readonly StoredEntry[]>> {
-    const opening = this.#service.openAgain();
-    opening.catch(() => {});
-    await this.#drive(1000);
-    const listed = await this.#list(await opening);
+  async #openAndList(): Promise<Listing> {
+    const listed = await this.#passing(
+      this.#service.openAgain().then((store) => listAll(store, this.#random)),
+    );
     this.#service.space.crash();
     return listed;
   }

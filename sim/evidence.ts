@@ -1,6 +1,8 @@
 import type { StoredEntry } from "../protocol/entry.ts";
 import type { BootTruth } from "./boot-truth.ts";
 import type { FaultPlan } from "./fault-plan.ts";
+import type { Intrusion } from "./intruder.ts";
+import type { SpoolRecording } from "./spool-watch.ts";
 
 /** What a live reader heard from one life of the store. */
 export interface TailRecord {
@@ -40,16 +42,26 @@ export interface Evidence {
   readonly ackedByGateway: ReadonlyMap<string, number>;
   readonly tails: readonly TailRecord[];
   readonly followers: readonly FollowerRecord[];
+  /** Tokens of followers that the store did not take. */
+  readonly refusedTokens: readonly string[];
   /** The listing after the store was opened again, twice. */
   readonly reopened: readonly ReadonlyMap<string, readonly StoredEntry[]>[];
+  /** Of each spool, what it held when it was opened, and opened again after a crash while opening. */
+  readonly reopenedSpools: readonly (readonly (readonly string[])[])[];
+  readonly spools: readonly SpoolRecording[];
+  readonly intrusions: readonly Intrusion[];
   readonly printed: readonly { readonly project: string; readonly src: string; readonly text: string }[];
   readonly counters: Readonly<Record<string, number>>;
   /** False: it refused to open on what a fault damaged. */
   readonly isStoreOpen: boolean;
   /** Why queues did not drain, or undefined. */
   readonly stuck: string | undefined;
-  readonly isRemoteUplink: boolean;
+  /** Of the gateway that started most often. */
   readonly gatewayStarts: number;
+  /** Two gateways may carry one boot. */
+  readonly isShared: boolean;
+  /** A full spool turns the oldest lines into loss records. */
+  readonly evicts: boolean;
   readonly gatewayClockStepped: boolean;
   readonly seen: readonly Violation[];
 }

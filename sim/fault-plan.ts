@@ -38,15 +38,30 @@ export const FAULTS = {
   slowCommit: { unit: "share", most: 1 },
   uplinkOutage: { unit: "rate", most: 4 },
   uplinkAnswerLost: { unit: "chance", most: 0.15 },
+  slowUplink: { unit: "share", most: 1 },
+  diskWriteFails: { unit: "chance", most: 0.1 },
+  diskReadFails: { unit: "chance", most: 0.05 },
+  diskFull: { unit: "rate", most: 4 },
+  diskSlow: { unit: "share", most: 1 },
+  smallSpool: { unit: "share", most: 1 },
+  wireMoved: { unit: "rate", most: 3 },
+  intruder: { unit: "rate", most: 6 },
   bitFlip: { unit: "rate", most: 2 },
+  diskFlip: { unit: "rate", most: 4 },
+  diskRestored: { unit: "rate", most: 4 },
+  storeRestored: { unit: "rate", most: 4 },
 } as const satisfies Record<string, { unit: "chance" | "rate" | "share"; most: number }>;
 
 export type FaultName = keyof typeof FAULTS;
 export const FAULT_NAMES = Object.keys(FAULTS) as readonly FaultName[];
-/** Faults that damage what was durable already: then losses are allowed, silent or altered entries are not. */
-const DESTRUCTIVE: ReadonlySet<FaultName> = new Set(["bitFlip"]);
+/** Faults that take what was durable in a spool already. */
+const SPOOL_LOSSES: readonly FaultName[] = ["diskFlip", "diskRestored"];
+/** Faults for which a spool must let go of what the service has. */
+const SPOOL_TOO_SMALL: readonly FaultName[] = ["smallSpool", "diskFull"];
+/** Faults that take something from the durable. */
+const SELDOM: readonly FaultName[] = ["bitFlip", "storeRestored", ...SPOOL_LOSSES];
 /** Runs with such a fault, as a share: the others are held to the stricter promises. */
-const DESTRUCTIVE_SHARE = 0.08;
+const SELDOM_SHARE = 0.08;
 /** Chance of any other fault to be part of a run. Half of them together hide each other less than all of them. */
 const PART_SHARE = 0.4;
 
@@ -63,7 +78,7 @@ export class FaultPlan {
     const amounts = new Map<FaultName, number>();
     for (const name of FAULT_NAMES) {
       const random = SeededRandom.named(seed, `plan ${name}`);
-      const share = DESTRUCTIVE.has(name) ? DESTRUCTIVE_SHARE : PART_SHARE;
+      const share = SELDOM.includes(name) ? SELDOM_SHARE : PART_SHARE;
       if (!random.chance(share)) continue;
       // Small amounts as often as large ones.
       amounts.set(name, FAULTS[name].most * 30 ** (random.fraction() - 1));
@@ -91,9 +106,17 @@ export class FaultPlan {
     return this.#amounts.has(name);
   }
 
-  /** What was durable may be damaged. */
+  /** What was durable in the store may be damaged: found and skipped, or refused. */
+  get damagesStore(): boolean {
+    return this.has("bitFlip");
+  }
+
+  /** What was durable may be lost: losses are allowed then, altered entries are not. */
   get isDestructive(): boolean {
-    return this.names.some((name) => DESTRUCTIVE.has(name));
+    const isSpoolLost = SPOOL_LOSSES.some((name) => this.has(name));
+    // Spools send again what a service on an older disk has lost, unless they had to let go of it.
+    const isNotSentAgain = this.has("storeRestored") && SPOOL_TOO_SMALL.some((name) => this.has(name));
+    return this.damagesStore || isSpoolLost || isNotSentAgain;
   }
 
   toString(): string {

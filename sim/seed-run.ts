@@ -4,6 +4,9 @@ import { CHECKERS } from "./checkers/all-checkers.ts";
 import type { SimEvent } from "./event-log.ts";
 import type { Violation } from "./evidence.ts";
 import { FaultPlan } from "./fault-plan.ts";
+import { SeededRandom } from "./seeded-random.ts";
+import { makeServiceKeys } from "./service-keys.ts";
+import { VirtualTime } from "./virtual-time.ts";
 
 export interface SeedRunOptions {
   readonly seed: number;
@@ -35,7 +38,9 @@ const SHOWN_MAX = 5;
 export async function runSeed(options: SeedRunOptions): Promise<SeedResult> {
   const { seed, program, boardsMax = BOARDS_MAX, faultyMs = FAULTY_MS, keepsEvents = false } = options;
   const plan = options.plan ?? FaultPlan.draw(seed);
-  const chain = new Chain({ seed, plan, program, boardsMax, faultyMs, keepsEvents });
+  const time = new VirtualTime();
+  const keys = await makeServiceKeys(time, SeededRandom.named(seed, "keys"));
+  const chain = new Chain({ time, keys }, { seed, plan, program, boardsMax, faultyMs, keepsEvents });
   const crash = watchCrashes();
   try {
     const evidence = await chain.run();

@@ -16,13 +16,15 @@ export class SerialWire {
   readonly #random: SeededRandom;
   readonly #plan: FaultPlan;
   readonly #onDown: (bytes: Uint8Array) => void;
-  #end: GatewayEnd | undefined;
+  /** By gateway; the wire is in one of them. */
+  readonly #ends = new Map<string, GatewayEnd>();
+  #gateway: string;
   #plugged = true;
   #upAtMs = 0;
   #downAtMs = 0;
   readonly #nowMs: () => number;
   /** Told of what a gateway writes, before anything happens to it. */
-  onWriteDown: (bytes: Uint8Array) => void = () => {};
+  onWriteDown: (bytes: Uint8Array, gateway: string) => void = () => {};
   /** No faults any more. */
   isQuiet = false;
 
@@ -34,9 +36,11 @@ export class SerialWire {
       readonly nowMs: () => number;
     },
     name: string,
+    gateway: string,
     onDown: (bytes: Uint8Array) => void,
   ) {
     this.name = name;
+    this.#gateway = gateway;
     this.#timers = world.timers;
     this.#random = world.random;
     this.#plan = world.plan;
@@ -44,16 +48,20 @@ export class SerialWire {
     this.#onDown = onDown;
   }
 
-  /** The gateway's end, for one life of it. */
-  open(life: ProcessLife): ByteLink {
+  /** A gateway's end, for one life of it. */
+  open(gateway: string, life: ProcessLife): ByteLink {
     const end = new GatewayEnd(this.name, life, {
       started: () => {
-        this.#end = end;
-        if (this.#plugged) end.up();
+        this.#ends.set(gateway, end);
+        if (this.#plugged && gateway === this.#gateway) end.up();
       },
-      write: (bytes) => this.#writeDown(bytes),
+      write: (bytes) => gateway === this.#gateway && this.#writeDown(bytes),
     });
     return end;
+  }
+
+  get #end(): GatewayEnd | undefined {
+    return this.#ends.get(this.#gateway);
   }
 
   /** Pulls the plug for a moment: what is on the way is lost, and a line is cut in two. */
@@ -62,6 +70,12 @@ export class SerialWire {
     this.#plugged = false;
     this.#end?.down();
     this.#timers.after(forMs + REOPEN_MS, () => this.plug());
+  }
+
+  /** Pulls the plug and puts it into another gateway a moment later. */
+  move(gateway: string, forMs: number): void {
+    this.unplug(forMs);
+    this.#gateway = gateway;
   }
 
   plug(): void {
@@ -83,7 +97,7 @@ export class SerialWire {
   }
 
   #writeDown(bytes: Uint8Array): boolean {
-    this.onWriteDown(bytes);
+    this.onWriteDown(bytes, this.#gateway);
     if (!this.#plugged) return false;
     const damaged = this.#damage(Buffer.from(bytes));
     this.#downAtMs = Math.max(this.#downAtMs, this.#nowMs()) + this.#delayMs(damaged.length);

@@ -1,6 +1,13 @@
 import type { Clock } from "../host/clock.ts";
 import { CounterTable } from "../host/counters.ts";
 import { silentLog } from "../host/process-log.ts";
+import { EntryAppender } from "../service/entry-appender.ts";
+import type { HttpAnswer, HttpRequest } from "../service/http/exchange.ts";
+import type { MessageSocket } from "../service/http/message-socket.ts";
+import { CloseCode } from "../service/http/message-socket.ts";
+import { GatewaySocket } from "../service/ingest/gateway-socket.ts";
+import { IngestHandlers } from "../service/ingest/ingest-handlers.ts";
+import { LevelHub } from "../service/level-control.ts";
 import { ChunkedStore } from "../service/store/chunked-store.ts";
 import type { Compressor } from "../service/store/compressor.ts";
 import { type LogStore, StoreUnavailable } from "../service/store/log-store.ts";
@@ -11,6 +18,8 @@ import type { EventLog } from "./event-log.ts";
 import type { FaultPlan } from "./fault-plan.ts";
 import { ProcessLife } from "./process-life.ts";
 import type { SeededRandom } from "./seeded-random.ts";
+import type { ServiceKeys } from "./service-keys.ts";
+import type { Knock, ServiceDoor } from "./service-link.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** Chunks and segments so small that a run of a few hundred entries crosses every border. */
@@ -34,6 +43,8 @@ const noCompressor: Compressor = {
   },
 };
 
+const NEVER_ENDED = new AbortController().signal;
+
 export interface ServiceEvents {
   /** The store is open and may be used. */
   readonly onUp: (store: LogStore, life: ProcessLife) => void;
@@ -51,8 +62,8 @@ class WatchedKvSpace extends MemoryKvSpace {
   }
 }
 
-/** The log service's process: its store on a simulated disk that outlives it. */
-export class ServiceProcess {
+/** The log service's process: its store on a simulated disk that outlives it, and what gateways reach of it. */
+export class ServiceProcess implements ServiceDoor {
   readonly counters = new CounterTable();
   readonly space: WatchedKvSpace;
   /** Also called while it opens. */
@@ -66,6 +77,11 @@ export class ServiceProcess {
   readonly #clock: Clock;
   #life: ProcessLife | undefined;
   #store: ChunkedStore | undefined;
+  #ingest: IngestHandlers | undefined;
+  /** Of gateways, in this life. */
+  readonly #sockets = new Set<MessageSocket>();
+  readonly #keys: ServiceKeys;
+  #image: MemoryKvSpace | undefined;
   #slowMs = 0;
   isQuiet = false;
 
@@ -75,9 +91,11 @@ export class ServiceProcess {
       readonly random: SeededRandom;
       readonly plan: FaultPlan;
       readonly events: EventLog;
+      readonly keys: ServiceKeys;
     },
     events: ServiceEvents,
   ) {
+    this.#keys = world.keys;
     this.#time = world.time;
     this.#random = world.random;
     this.#plan = world.plan;
@@ -112,6 +130,42 @@ export class ServiceProcess {
     }
   }
 
+  /** A gateway upgrades to a socket. */
+  async admit(knock: Knock, socket: MessageSocket): Promise<boolean> {
+    const life = this.#life;
+    const ingest = this.#ingest;
+    const upgrade = requestOf(knock);
+    const admitted = await ingest?.admit(upgrade);
+    if (life === undefined || ingest === undefined || this.#life !== life || !admitted?.ok) return false;
+    const dependencies = { socket, ingest, levels: new LevelHub(), timers: life, counters: this.counters };
+    const gateway = { project: knock.project, gatewayId: knock.gateway };
+    new GatewaySocket(dependencies, upgrade, gateway).start();
+    this.#sockets.add(socket);
+    return true;
+  }
+
+  /** A batch by HTTP; undefined while it is down. */
+  async post(knock: Knock, body: Uint8Array): Promise<HttpAnswer | undefined> {
+    return await this.#ingest?.postEntries({ ...requestOf(knock), body });
+  }
+
+  get hasImage(): boolean {
+    return this.#image !== undefined;
+  }
+
+  /** A copy of what is durable now. */
+  takeImage(): void {
+    this.#image = this.space.copy();
+  }
+
+  /** Somebody writes the copy back; the process must be down. */
+  restoreImage(): void {
+    if (this.#image === undefined) return;
+    this.#log.add("service", "is restored to an older disk");
+    this.space.restore(this.#image);
+    this.#image = undefined;
+  }
+
   /** kill -9 and power cut in one: what was not synced may be gone. */
   crash(): void {
     if (this.#life === undefined) return;
@@ -125,6 +179,7 @@ export class ServiceProcess {
     const store = this.#store;
     const life = this.#life;
     this.#store = undefined;
+    this.#closeSockets();
     if (store === undefined || life === undefined) return;
     this.#log.add("service", "stops");
     await store.close().catch((error: unknown) => {
@@ -147,6 +202,15 @@ export class ServiceProcess {
       });
       if (this.#life !== life) return;
       this.#store = store;
+      const { counters } = this;
+      const appender = new EntryAppender({ store, counters });
+      this.#ingest = new IngestHandlers({
+        store,
+        appender,
+        keys: this.#keys.keyRing,
+        counters,
+        log: silentLog,
+      });
       this.#log.add("service", "is up");
       this.#events.onUp(store, life);
     } catch (error) {
@@ -187,12 +251,29 @@ export class ServiceProcess {
     this.#life?.kill();
     this.#life = undefined;
     this.#store = undefined;
+    this.#closeSockets();
+  }
+
+  #closeSockets(): void {
+    this.#ingest = undefined;
+    for (const socket of this.#sockets) socket.close(CloseCode.GoingAway, "the service stops");
+    this.#sockets.clear();
   }
 
   #syncDelay(): Promise<void> {
     const delayMs = this.#random.between(0.5, 6 + (this.isQuiet ? 0 : this.#slowMs));
     return new Promise((resolve) => this.#time.after(delayMs, resolve));
   }
+}
+
+function requestOf({ project, gateway, key }: Knock): HttpRequest {
+  return {
+    headers: { "x-api-key": key },
+    params: { projectId: project, gatewayId: gateway },
+    query: new URLSearchParams(),
+    body: new Uint8Array(),
+    ended: NEVER_ENDED,
+  };
 }
 
 /** A clock by which every look is a turn's worth of work later, so that listings and seals give way all the time. */

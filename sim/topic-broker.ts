@@ -24,20 +24,17 @@ interface Publish {
 }
 
 /**
- * An MQTT broker: embedded in the gateway (it dies with it, and a PUBACK waits for the gateway), or somebody else's (a PUBACK
- * promises nothing, and what the gateway has not answered comes again when it connects).
+ * An MQTT broker: embedded in a gateway (it dies with it, and a PUBACK waits for the gateway), or somebody else's (a PUBACK
+ * promises nothing, several gateways may hear it, and what one has not answered comes again when it connects).
  */
 export class TopicBroker {
   readonly isEmbedded: boolean;
   readonly #world: BrokerWorld;
   readonly #clients = new Set<BoardClient>();
-  #gateway: GatewayLink | undefined;
-  /** Of the gateway's session, in order; the first may be under way. */
-  readonly #queue: Publish[] = [];
-  #hasSession = false;
-  #isDelivering = false;
+  /** By gateway. */
+  readonly #sessions = new Map<string, GatewaySession>();
   /** Told of what a gateway publishes, before anything happens to it. */
-  onPublishDown: (payload: Uint8Array) => void = () => {};
+  onPublishDown: (payload: Uint8Array, gateway: string) => void = () => {};
   isQuiet = false;
 
   constructor(world: BrokerWorld, options: { readonly isEmbedded: boolean }) {
@@ -45,9 +42,14 @@ export class TopicBroker {
     this.isEmbedded = options.isEmbedded;
   }
 
-  /** The gateway's end, for one life of it. */
-  open(life: ProcessLife): TopicLink {
-    return new GatewayLink(this, life);
+  /** A gateway's end, for one life of it. */
+  open(gateway: string, life: ProcessLife): TopicLink {
+    let session = this.#sessions.get(gateway);
+    if (session === undefined) {
+      session = new GatewaySession(this, this.#world);
+      this.#sessions.set(gateway, session);
+    }
+    return new GatewayLink(this, session, gateway, life);
   }
 
   addClient(topics: { readonly log: string; readonly command: string }, events: ClientEvents): BoardClient {
@@ -62,53 +64,98 @@ export class TopicBroker {
 
   /** Whether boards can connect. */
   get isUp(): boolean {
-    return !this.isEmbedded || this.#gateway?.isUp === true;
+    return !this.isEmbedded || [...this.#sessions.values()].some((session) => session.isUp);
   }
 
   /** A broker of somebody else is killed and forgets everything, sessions and queued messages too. */
   forgetEverything(): void {
     if (this.isEmbedded) return;
-    this.#queue.length = 0;
-    this.#isDelivering = false;
-    this.#hasSession = false;
+    for (const session of this.#sessions.values()) session.forget();
     for (const client of this.#clients) client.cut();
-    this.cutGateway();
   }
 
-  /** The gateway's connection breaks and comes back. */
-  cutGateway(): void {
-    if (this.isEmbedded) return;
-    this.#isDelivering = false;
-    this.#gateway?.reconnect();
+  /** A gateway's connection breaks and comes back. */
+  cutGateway(gateway: string): void {
+    if (!this.isEmbedded) this.#sessions.get(gateway)?.cut();
   }
 
-  gatewayConnected(link: GatewayLink): void {
-    this.#gateway = link;
-    this.#hasSession = true;
-    this.#isDelivering = false;
-    this.#deliverNext();
-  }
-
-  gatewayGone(): void {
-    this.#isDelivering = false;
+  gatewayGone(gateway: string): void {
+    this.#sessions.get(gateway)?.pauseDelivery();
     if (!this.isEmbedded) return;
     for (const client of this.#clients) client.cut();
   }
 
   /** A board's publish has arrived here. */
   take(publish: Publish): void {
-    const gateway = this.#gateway;
+    const sessions = [...this.#sessions.values()];
     if (this.isEmbedded) {
-      if (gateway === undefined || !gateway.isUp) return;
-      gateway.hear(publish, (outcome) => publish.onSettled(outcome === TopicOutcome.Done));
+      for (const session of sessions) session.hand(publish);
       return;
     }
     publish.onSettled(true);
-    if (!this.#hasSession || this.#queue.length >= QUEUED_MAX) return;
+    for (const session of sessions) session.take(publish);
+  }
+
+  /** From a gateway, QoS 0. */
+  publishDown(topic: string, payload: Uint8Array, gateway: string): void {
+    this.onPublishDown(payload, gateway);
+    for (const client of this.#clients) if (client.topics.command === topic) client.hear(payload);
+  }
+}
+
+/** What a broker holds for one gateway, in order; the first may be under way. */
+class GatewaySession {
+  readonly #broker: TopicBroker;
+  readonly #world: BrokerWorld;
+  readonly #queue: Publish[] = [];
+  #link: GatewayLink | undefined;
+  #isKept = false;
+  #isDelivering = false;
+
+  constructor(broker: TopicBroker, world: BrokerWorld) {
+    this.#broker = broker;
+    this.#world = world;
+  }
+
+  get isUp(): boolean {
+    return this.#link?.isUp === true;
+  }
+
+  connected(link: GatewayLink): void {
+    this.#link = link;
+    this.#isKept = true;
+    this.#isDelivering = false;
+    this.#deliverNext();
+  }
+
+  cut(): void {
+    this.#isDelivering = false;
+    this.#link?.reconnect();
+  }
+
+  pauseDelivery(): void {
+    this.#isDelivering = false;
+  }
+
+  forget(): void {
+    this.#queue.length = 0;
+    this.#isKept = false;
+    this.cut();
+  }
+
+  /** The broker is in the gateway's process: nothing is kept. */
+  hand(publish: Publish): void {
+    const link = this.#link;
+    if (link?.isUp) link.hear(publish, (outcome) => publish.onSettled(outcome === TopicOutcome.Done));
+  }
+
+  take(publish: Publish): void {
+    if (!this.#isKept || this.#queue.length >= QUEUED_MAX) return;
     const { random, plan } = this.#world;
+    const { isQuiet } = this.#broker;
     this.#queue.push(publish);
-    if (!this.isQuiet && random.chance(plan.amount("mqttDuplicate"))) this.#queue.push(publish);
-    if (!this.isQuiet && this.#queue.length > 2 && random.chance(plan.amount("mqttReorder"))) {
+    if (!isQuiet && random.chance(plan.amount("mqttDuplicate"))) this.#queue.push(publish);
+    if (!isQuiet && this.#queue.length > 2 && random.chance(plan.amount("mqttReorder"))) {
       // Never the first: it may be under way.
       const at = 1 + random.below(this.#queue.length - 2);
       this.#queue.splice(at, 2, ...this.#queue.slice(at, at + 2).reverse());
@@ -116,26 +163,19 @@ export class TopicBroker {
     this.#deliverNext();
   }
 
-  /** From the gateway, QoS 0. */
-  publishDown(topic: string, payload: Uint8Array): void {
-    this.onPublishDown(payload);
-    for (const client of this.#clients) if (client.topics.command === topic) client.hear(payload);
-  }
-
   #deliverNext(): void {
-    const gateway = this.#gateway;
+    const link = this.#link;
     const publish = this.#queue[0];
-    if (this.#isDelivering || publish === undefined || !gateway?.isUp) return;
+    if (this.#isDelivering || publish === undefined || !link?.isUp) return;
     this.#isDelivering = true;
     const { timers, random, plan } = this.#world;
-    const { connection } = gateway;
-    const slow = this.isQuiet ? 0 : plan.amount("slowLink");
+    const { connection } = link;
+    const slow = this.#broker.isQuiet ? 0 : plan.amount("slowLink");
+    const isSame = (): boolean => link === this.#link && connection === link.connection;
     timers.after(random.between(0.1, 2 + 60 * slow), () => {
-      if (gateway !== this.#gateway || connection !== gateway.connection || !gateway.isUp) return;
-      gateway.hear(publish, (outcome) => {
-        if (outcome === TopicOutcome.Stopped) return;
-        if (gateway !== this.#gateway || connection !== gateway.connection || this.#queue[0] !== publish)
-          return;
+      if (!isSame() || !link.isUp) return;
+      link.hear(publish, (outcome) => {
+        if (outcome === TopicOutcome.Stopped || !isSame() || this.#queue[0] !== publish) return;
         this.#queue.shift();
         this.#isDelivering = false;
         this.#deliverNext();
@@ -147,6 +187,8 @@ export class TopicBroker {
 class GatewayLink implements TopicLink {
   readonly senderWaits: boolean;
   readonly #broker: TopicBroker;
+  readonly #session: GatewaySession;
+  readonly #gateway: string;
   readonly #life: ProcessLife;
   #listener: TopicListener | undefined;
   #stopped = false;
@@ -154,8 +196,10 @@ class GatewayLink implements TopicLink {
   /** A new number for each connection. */
   connection = 0;
 
-  constructor(broker: TopicBroker, life: ProcessLife) {
+  constructor(broker: TopicBroker, session: GatewaySession, gateway: string, life: ProcessLife) {
     this.#broker = broker;
+    this.#session = session;
+    this.#gateway = gateway;
     this.#life = life;
     this.senderWaits = broker.isEmbedded;
   }
@@ -170,12 +214,12 @@ class GatewayLink implements TopicLink {
   }
 
   publish(topic: string, payload: Uint8Array): void {
-    if (this.isUp) this.#broker.publishDown(topic, payload);
+    if (this.isUp) this.#broker.publishDown(topic, payload, this.#gateway);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#broker.gatewayGone();
+    this.#broker.gatewayGone(this.#gateway);
   }
 
   reconnect(): void {
@@ -194,7 +238,7 @@ class GatewayLink implements TopicLink {
     if (this.#stopped || this.#isConnected) return;
     this.#isConnected = true;
     this.connection++;
-    this.#broker.gatewayConnected(this);
+    this.#session.connected(this);
   }
 }
 

@@ -58,7 +58,7 @@ export class VirtualBoard {
   readonly options: VirtualBoardOptions;
   readonly #world: VirtualBoardWorld;
   readonly #wire: SerialWire | undefined;
-  readonly #broker: TopicBroker | undefined;
+  readonly broker: TopicBroker | undefined;
   #life: ProcessLife;
   #board: SimulatedBoard | undefined;
   #client: BoardClient | undefined;
@@ -77,7 +77,7 @@ export class VirtualBoard {
   ) {
     this.#world = world;
     this.#wire = link.wire;
-    this.#broker = link.broker;
+    this.broker = link.broker;
     this.options = options;
     this.#life = new ProcessLife(world.time);
     this.#clock = this.#newClock();
@@ -195,7 +195,7 @@ export class VirtualBoard {
     const ifAlive = (action: () => void): void => {
       if (life.isAlive) action();
     };
-    return this.#broker?.addClient(topics, {
+    return this.broker?.addClient(topics, {
       onConnected: () =>
         ifAlive(() => {
           board.agent.restart();

@@ -17,7 +17,7 @@ interface Slot extends Cursor {
   readonly turn: number;
 }
 
-const SLOTS = ["cursor-a", "cursor-b"] as const;
+export const CURSOR_SLOTS = ["cursor-a", "cursor-b"] as const;
 
 /**
  * The cursor in two files, written in turn, each with a checksum: one that is damaged leaves the one before it, which is behind
@@ -37,7 +37,7 @@ export class CursorFile {
   async read(): Promise<{ readonly cursor: Cursor | undefined; readonly damagedCount: number }> {
     let newest: Slot | undefined;
     let damagedCount = 0;
-    for (const name of SLOTS) {
+    for (const name of CURSOR_SLOTS) {
       const bytes = await this.#disk.read(`${this.#folder}/${name}`);
       if (bytes === undefined) continue;
       const slot = decodeSlot(bytes);
@@ -52,7 +52,7 @@ export class CursorFile {
   async write(cursor: Cursor): Promise<void> {
     const turn = this.#turn + 1;
     await this.#disk.replace(
-      `${this.#folder}/${SLOTS[turn % 2] ?? SLOTS[0]}`,
+      `${this.#folder}/${CURSOR_SLOTS[turn % 2] ?? CURSOR_SLOTS[0]}`,
       encodeSlot({ ...cursor, turn }),
     );
     this.#turn = turn;
@@ -70,7 +70,8 @@ function encodeSlot({ epoch, epochStart, forwarded, turn }: Slot): Uint8Array {
   return Buffer.from(`${text} ${crc32(text).toString(16).padStart(8, "0")}\n`);
 }
 
-function decodeSlot(bytes: Uint8Array): Slot | undefined {
+/** What one of the two files says, or undefined where it is damaged. */
+export function decodeSlot(bytes: Uint8Array): Slot | undefined {
   const [, text = "", digits] =
     /^(\[.*\]) ([0-9a-f]{8})\n$/.exec(Buffer.from(bytes).toString("latin1")) ?? [];
   if (digits === undefined || crc32(text) !== Number.parseInt(digits, 16)) return undefined;

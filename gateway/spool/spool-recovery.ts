@@ -1,5 +1,5 @@
 import type { Counters } from "../../host/counters.ts";
-import type { Disk } from "../../host/disk.ts";
+import type { Disk, FileHead } from "../../host/disk.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { decodeCbor, encodeCbor } from "../../protocol/cbor.ts";
 import { identityOfOwnEntry } from "../../protocol/ingest-entry.ts";
@@ -17,6 +17,9 @@ import {
   type SpoolRecord,
   wholeWrites,
 } from "./spool-record.ts";
+
+/** Each read of an opening is tried this often: what a disk fails to give once must not count as damaged. */
+const READ_TRIES_MAX = 3;
 
 export interface Recovered {
   readonly segments: Segment[];
@@ -54,7 +57,7 @@ export async function recover(
   const numbers = await segmentNumbers(disk, folder);
   const heads: (Pick<Segment, "number" | "header" | "bytes"> | undefined)[] = [];
   for (const number of numbers) {
-    const head = await disk.readHead(segmentPath(folder, number), HEADER_BYTES).catch(() => undefined);
+    const head = await headOf(disk, segmentPath(folder, number)).catch(() => undefined);
     const header = head && decodeHeader(head.bytes);
     heads.push(header && head && { number, header, bytes: head.sizeBytes });
   }
@@ -62,7 +65,7 @@ export async function recover(
   // A power cut leaves the file of a segment whose first write was never synced.
   const last = numbers.at(-1);
   if (last !== undefined && heads.at(-1) === undefined) {
-    const head = await disk.readHead(segmentPath(folder, last), HEADER_BYTES).catch(() => undefined);
+    const head = await headOf(disk, segmentPath(folder, last)).catch(() => undefined);
     if (head !== undefined && head.sizeBytes < HEADER_BYTES) {
       emptyNumbers.push(last);
       heads.pop();
@@ -121,9 +124,25 @@ async function segmentNumbers(disk: Disk, folder: string): Promise<number[]> {
   return (await disk.list(folder)).map(segmentNumber).filter((number) => number !== undefined);
 }
 
+/** Reads a file again where the disk fails for a moment. @throws what the disk throws at last. */
+async function insist<Value>(read: () => Promise<Value>): Promise<Value> {
+  for (let triesLeft = READ_TRIES_MAX - 1; ; triesLeft--) {
+    try {
+      return await read();
+    } catch (error) {
+      if (triesLeft === 0) throw error;
+    }
+  }
+}
+
+function headOf(disk: Disk, path: string): Promise<FileHead | undefined> {
+  return insist(() => disk.readHead(path, HEADER_BYTES));
+}
+
 /**
  * Reads all segments once, one in memory at a time, and says what is in them. Changes nothing, so it may be done again at any
- * time. Segment files that hold nothing good are left for `Spool.open` to remove.
+ * time. Segment files that hold nothing good are left for `Spool.open` to remove; one that cannot be read stays: it may be
+ * readable another time.
  */
 export async function recoverAll(
   world: RecoveryWorld,
@@ -133,7 +152,18 @@ export async function recoverAll(
 ): Promise<Recovered & { readonly emptyNumbers: readonly number[] }> {
   const { disk, counters, log } = world;
   const numbers = await segmentNumbers(disk, folder);
-  const firsts = await firstPositions(world, folder, numbers, cursor);
+  const firsts: (number | undefined)[] = [];
+  const unreadable = new Set<number>();
+  for (const number of numbers) {
+    try {
+      firsts.push(await firstPosition(disk, segmentPath(folder, number), cursor));
+    } catch (error) {
+      firsts.push(undefined);
+      unreadable.add(number);
+      counters.add("spool_unreadable_segments_total");
+      log.error({ segment: number, error }, "a segment of the spool cannot be read");
+    }
+  }
   const segments: Segment[] = [];
   const emptyNumbers: number[] = [];
   const noted: PositionRange[] = [];
@@ -142,11 +172,13 @@ export async function recoverAll(
   let lastPosition = 0;
   let header: SegmentContent["header"] | undefined;
   for (const [index, number] of numbers.entries()) {
-    const scanned = firsts[index] === undefined ? undefined : await scan(world, folder, number, cursor);
-    if (scanned === undefined) {
+    if (unreadable.has(number)) continue;
+    if (firsts[index] === undefined) {
       emptyNumbers.push(number);
       continue;
     }
+    const scanned = await scan(world, folder, number, cursor);
+    if (scanned === undefined) continue;
     header = scanned.content.header;
     // What a later segment begins with was written anew there after a failure.
     const limit = Math.min(
@@ -195,25 +227,17 @@ export async function recoverAll(
   };
 }
 
-/** Where each segment begins; undefined for one without anything good in it. */
-async function firstPositions(
-  world: { readonly disk: Disk; readonly counters: Counters; readonly log: ProcessLog },
-  folder: string,
-  numbers: readonly number[],
+/** Where a segment begins; undefined where there is nothing good in it. @throws what the disk throws. */
+async function firstPosition(
+  disk: Disk,
+  path: string,
   cursor: Cursor | undefined,
-): Promise<(number | undefined)[]> {
-  const firsts: (number | undefined)[] = [];
-  for (const number of numbers) {
-    const path = segmentPath(folder, number);
-    const head = await world.disk.readHead(path, HEADER_BYTES).catch(() => undefined);
-    let header = head && decodeHeader(head.bytes);
-    if (head !== undefined && header === undefined) {
-      const file = await world.disk.read(path).catch(() => undefined);
-      header = file && decodeSegment(file, cursor)?.header;
-    }
-    firsts.push(header?.firstPosition);
-  }
-  return firsts;
+): Promise<number | undefined> {
+  const head = await headOf(disk, path);
+  const header = head && decodeHeader(head.bytes);
+  if (head === undefined || header !== undefined) return header?.firstPosition;
+  const file = await insist(() => disk.read(path));
+  return file && decodeSegment(file, cursor)?.header.firstPosition;
 }
 
 async function scan(
@@ -223,7 +247,7 @@ async function scan(
   cursor: Cursor | undefined,
 ): Promise<Scanned | undefined> {
   try {
-    const file = await disk.read(segmentPath(folder, number));
+    const file = await insist(() => disk.read(segmentPath(folder, number)));
     if (file === undefined) return undefined;
     const content = decodeSegment(file, cursor);
     return content && { number, bytes: file.length, content };
@@ -245,7 +269,7 @@ export function encodeRanges(ranges: readonly PositionRange[]): Uint8Array {
   return encodeCbor(ranges.flatMap(({ first, last }) => [first, last]));
 }
 
-function decodeRanges(payload: Uint8Array): PositionRange[] {
+export function decodeRanges(payload: Uint8Array): PositionRange[] {
   const decoded = decodeCbor(payload);
   const numbers = decoded.ok && Array.isArray(decoded.value) ? (decoded.value as readonly number[]) : [];
   const ranges: PositionRange[] = [];

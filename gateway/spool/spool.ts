@@ -18,6 +18,7 @@ import {
   HEADER_BYTES,
   RECORD_HEAD_BYTES,
   RecordKind,
+  type SegmentHeader,
   type SpoolRecord,
 } from "./spool-record.ts";
 import { encodeRanges, type Recovered, recover, recoverAll, without } from "./spool-recovery.ts";
@@ -93,6 +94,8 @@ export class Spool implements SpoolReader {
   readonly #openedAt: number;
   /** The service has said what it has since then. */
   #isGreeted = false;
+  /** Up to here it is written down that the service lost what the spool no longer holds. */
+  #goneThrough = 0;
   /** The last entry that `read` gave out: it may be on its way. */
   #attempted: number;
   #writtenCursor: number;
@@ -272,7 +275,13 @@ export class Spool implements SpoolReader {
     this.#attempted = Math.max(this.#attempted, servicePosition);
     // What was sent under an earlier epoch is never sent under this one.
     const oldest = Math.max(this.#epochStart, this.#segments[0]?.header.firstPosition ?? this.#durable + 1);
-    if (servicePosition < this.#forwarded) this.#world.counters.add("spool_rewinds_total");
+    if (servicePosition < this.#forwarded) {
+      this.#world.counters.add("spool_rewinds_total");
+      await this.#noteGone({
+        first: Math.max(servicePosition + 1, this.#epochStart),
+        last: Math.min(oldest - 1, this.#forwarded),
+      });
+    }
     await this.confirm(Math.max(servicePosition, oldest - 1));
   }
 
@@ -356,7 +365,11 @@ export class Spool implements SpoolReader {
     this.#world.counters.add("spool_written_bytes_total", entryBytes);
     this.#durable = last;
     const segment = this.#writer?.segment;
-    if (segment !== undefined) segment.lastPosition = last;
+    if (segment !== undefined) {
+      segment.lastPosition = last;
+      // It was forwarded once, as far as it went then.
+      if (records.length > 0) segment.forwardedAtMs = undefined;
+    }
     for (const entry of entries) this.#marks.add(entry);
     this.#tail.push(records);
     if (!this.#hasReserve && !isReserved) await this.#restoreReserve();
@@ -364,18 +377,28 @@ export class Spool implements SpoolReader {
   }
 
   async #writeToNew(records: readonly SpoolRecord[]): Promise<void> {
+    const { number, header, content } = this.#newSegment(records);
+    await this.#openWriter(number, header);
+    await this.#writer?.write(content);
+  }
+
+  async #openWriter(number: number, header: SegmentHeader): Promise<void> {
     await this.#writer?.close();
     this.#writer = undefined;
+    const writer = await SegmentWriter.open(this.#world.disk, SPOOL_FOLDER, number, header);
+    this.#segments.push(writer.segment);
+    this.#writer = writer;
+  }
+
+  /** A segment that begins with the records behind the last durable one. */
+  #newSegment(records: readonly SpoolRecord[]) {
     const number = this.#nextSegmentNumber++;
-    const header = {
+    const header: SegmentHeader = {
       epoch: this.#epoch,
       epochStart: this.#epochStart,
       firstPosition: this.#durable + 1,
       createdMs: Math.max(0, this.#world.clock.wallMs()),
     };
-    const writer = await SegmentWriter.open(this.#world.disk, SPOOL_FOLDER, number, header);
-    this.#segments.push(writer.segment);
-    this.#writer = writer;
     const marks: SpoolRecord = {
       kind: RecordKind.Marks,
       position: this.#durable,
@@ -386,9 +409,8 @@ export class Spool implements SpoolReader {
     if (this.#knownGaps.length > 0) {
       head.push({ kind: RecordKind.Damage, position: this.#durable, payload: encodeRanges(this.#knownGaps) });
     }
-    await writer.write(
-      Buffer.concat([encodeHeader(header), encodeRecords(this.#epoch, [...head, ...records])]),
-    );
+    const content = Buffer.concat([encodeHeader(header), encodeRecords(this.#epoch, [...head, ...records])]);
+    return { number, header, content };
   }
 
   /** The segment is given up: what a failed write or sync left in it does not count, and is written anew into another. */
@@ -574,7 +596,10 @@ export class Spool implements SpoolReader {
     const last = this.#durable;
     this.#durable = first.position - 1;
     try {
-      await this.#writeToNew(records);
+      // In one step: half of it would stand for all that the old segment has from there on.
+      const { number, header, content } = this.#newSegment(records);
+      await this.#world.disk.replace(segmentPath(SPOOL_FOLDER, number), content);
+      await this.#openWriter(number, header);
       const written = this.#segments.at(-1);
       if (written !== undefined) written.lastPosition = last;
     } catch (error) {
@@ -602,6 +627,17 @@ export class Spool implements SpoolReader {
     this.#world.log.error({ entries: countOf(damages) }, "entries in the spool are damaged and lost");
     this.#addGaps(damages);
     await this.#write(losses, true, damages);
+  }
+
+  /** What the service had and lost, and the spool let go of in the meantime. */
+  async #noteGone({ first, last }: PositionRange): Promise<void> {
+    if (last < first || last <= this.#goneThrough) return;
+    const event = this.#event("the service lost these after it had them, and the spool no longer holds them");
+    const count = last - first + 1;
+    this.#world.counters.add("spool_gone_entries_total", count);
+    this.#world.log.error({ entries: count }, "the service lost entries that the spool no longer holds");
+    await this.#exclusive(() => this.#write([lossOfCount(event.gatewaySrc, count, event)], true));
+    this.#goneThrough = last;
   }
 
   #addGaps(ranges: readonly PositionRange[]): void {

@@ -111,6 +111,13 @@ export class MemoryKvSpace implements KvSpace, KvViews {
     return copy;
   }
 
+  /** What a copy holds takes the place of what is here, as when somebody writes an older image back. No handle may be in use. */
+  restore(from: MemoryKvSpace): void {
+    this.#life++;
+    this.#disks.clear();
+    for (const [name, disk] of from.copy().#disks) this.#disks.set(name, disk);
+  }
+
   /** The power goes: handles die, and of the commits under way some first ones may have reached the disk. */
   crash(): void {
     this.#life++;

@@ -1,18 +1,22 @@
 import { bootKey, type Checker, entriesOfBoot, isLine } from "../evidence.ts";
 
-/** Invariant 4. */
+/**
+ * Invariant 4. Of two gateways one may call lost what only the other has heard; that the line itself is listed once at most is
+ * judged by invariant 1.
+ */
 export const allAccounted: Checker = {
   invariant: 4,
   promise: "listed, dropped and lost seqs are disjoint and together are all up to the last known",
   check: (evidence) => {
-    if (evidence.plan.isDestructive) return [];
+    const { plan, evicts, isShared } = evidence;
+    if (plan.damagesStore || plan.has("diskFlip")) return [];
     const problems: string[] = [];
     for (const truth of evidence.boots) {
       const seen = new Uint8Array(truth.seqLast + 1);
       let last = 0;
       const take = (seq: number, what: string): void => {
         if (seq > truth.seqLast) problems.push(`${truth.boot} seq ${seq} is ${what} but was never used`);
-        else if (seen[seq] !== 0)
+        else if (seen[seq] !== 0 && !isShared)
           problems.push(`${truth.boot} seq ${seq} is accounted for twice, now as ${what}`);
         else seen[seq] = 1;
         last = Math.max(last, seq);
@@ -22,11 +26,13 @@ export const allAccounted: Checker = {
         else if (entry.lost !== undefined) {
           for (let seq = entry.lost.first; seq <= entry.lost.last; seq++) take(seq, "lost");
           // Of a board that was reset, what it sent in part may be given up (docs/protocol.md 6.11).
-          if (truth.hasAcks && truth.isAlive && isLinkLoss(entry.msg)) {
+          const isWatched = truth.hasAcks && truth.isAlive && !plan.isDestructive && !evicts && !isShared;
+          if (isWatched && isLinkLoss(entry.msg)) {
             problems.push(`${truth.boot}: lost on a link with acks: ${entry.msg}`);
           }
         }
       }
+      if (plan.isDestructive) continue;
       // A board that lives on has everything accounted for; of one that was reset, what the store knows.
       const until =
         truth.isAlive && evidence.stuck === undefined

@@ -1,15 +1,18 @@
 import type { Checker } from "../evidence.ts";
 
+/** Counters that say damage was found, in the store or in a spool. */
+const FOUND = /^store_corrupt_|^spool_(damaged|torn|unreadable)_/;
+
 /** Invariant 12: what is listed in spite of flipped bits is judged by invariants 1 and 2; here, that losses are counted. */
 export const damageFound: Checker = {
   invariant: 12,
   promise: "a flipped bit is found and counted, or ends in a clean refusal",
   check: (evidence) => {
-    if (!evidence.plan.isDestructive || !evidence.isStoreOpen) return [];
-    const corrupt = Object.entries(evidence.counters).some(
-      ([name, value]) => name.startsWith("store_corrupt_") && value > 0,
-    );
-    if (corrupt) return [];
+    const { plan, counters, isStoreOpen } = evidence;
+    if (!isStoreOpen || !(plan.damagesStore || plan.has("diskFlip"))) return [];
+    if (plan.has("diskRestored") || plan.has("storeRestored")) return [];
+    const isFound = Object.entries(counters).some(([name, value]) => FOUND.test(name) && value > 0);
+    if (isFound) return [];
     const problems: string[] = [];
     for (const truth of evidence.boots) {
       const seqs = new Set<number>();

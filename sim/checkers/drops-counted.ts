@@ -5,7 +5,7 @@ export const dropsCounted: Checker = {
   invariant: 5,
   promise: "what the agent says it dropped is what its loss records add up to",
   check: (evidence) => {
-    if (evidence.plan.isDestructive || evidence.stuck !== undefined) return [];
+    if (evidence.plan.isDestructive || evidence.evicts || evidence.stuck !== undefined) return [];
     const problems: string[] = [];
     for (const truth of evidence.boots) {
       if (!truth.isAlive) continue;

@@ -5,7 +5,7 @@ export const marksTrue: Checker = {
   invariant: 7,
   promise: "high-water marks recomputed from the entries are those the store keeps",
   check: (evidence) => {
-    if (evidence.plan.isDestructive) return [];
+    if (evidence.plan.damagesStore) return [];
     const problems: string[] = [];
     for (const truth of evidence.boots) {
       let top = 0;

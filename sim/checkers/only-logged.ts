@@ -52,10 +52,8 @@ function wrongText(evidence: Evidence, project: string, entries: readonly Stored
     heard.add(entry.src);
     const count = left.get(text) ?? 0;
     left.set(text, count - 1);
-    // A port that is opened in the middle of a line hears its end. Without positions in the spool an answer that was lost
-    // brings console text again.
-    if (count <= 0 && !isFirst && !plan.has("uplinkAnswerLost"))
-      problems.push(`console text never printed, or twice: ${text}`);
+    // A port that is opened in the middle of a line hears its end.
+    if (count <= 0 && !isFirst) problems.push(`console text never printed, or twice: ${text}`);
   }
   return problems;
 }

@@ -4,5 +4,5 @@ import type { Checker } from "../evidence.ts";
 export const queuesDrain: Checker = {
   invariant: 19,
   promise: "when faults stop, all queues drain",
-  check: ({ stuck, plan }) => (stuck === undefined || plan.isDestructive ? [] : [stuck]),
+  check: ({ stuck, plan }) => (stuck === undefined || plan.damagesStore ? [] : [stuck]),
 };

@@ -5,8 +5,17 @@ export const sameAfterReopening: Checker = {
   invariant: 8,
   promise: "recovery run again, or crashed and run again, gives the same",
   check: (evidence) => {
-    if (evidence.plan.isDestructive) return [];
     const problems: string[] = [];
+    if (!evidence.plan.has("diskFlip")) {
+      for (const [first = [], second = []] of evidence.reopenedSpools) {
+        const at = first.findIndex((text, index) => text !== second[index]);
+        if (at >= 0 || first.length !== second.length)
+          problems.push(
+            `a spool opened again has ${second.length} entries, not ${first.length}; ${first[at]}`,
+          );
+      }
+    }
+    if (evidence.plan.damagesStore) return problems;
     for (const [index, again] of evidence.reopened.entries()) {
       for (const [project, before] of evidence.listed) {
         const difference = firstDifference(before, again.get(project) ?? []);

@@ -5,7 +5,7 @@ export const seqOrder: Checker = {
   invariant: 3,
   promise: "the order within a boot is the order of its seqs",
   check: (evidence) => {
-    if (evidence.plan.isDestructive) return [];
+    if (evidence.plan.damagesStore || evidence.isShared) return [];
     const problems: string[] = [];
     for (const truth of evidence.boots) {
       let last = 0;

@@ -1,3 +1,4 @@
+import { UTC_MS_MIN } from "../../protocol/compact-frame.ts";
 import type { StoredEntry } from "../../protocol/entry.ts";
 import type { BootTruth, LoggedLine } from "../boot-truth.ts";
 import { type Checker, type Evidence, entriesOfBoot, isLine } from "../evidence.ts";
@@ -23,7 +24,8 @@ export const timestampsTrue: Checker = {
         if (problem !== undefined) problems.push(problem);
         if (entry.clock !== "estimated") continue;
         // A gateway's memory of a boot's clock ends with its process, and with a session that had to give way.
-        const isOneLife = evidence.gatewayStarts === 1 && !evidence.plan.has("fewSessions");
+        const isOneLife =
+          evidence.gatewayStarts === 1 && !evidence.isShared && !evidence.plan.has("fewSessions");
         if (isOneLife && entry.timestamp < last)
           problems.push(`${truth.boot} seq ${entry.seq}: ${entry.timestamp} after ${last}`);
         last = Math.max(last, entry.timestamp);
@@ -41,6 +43,8 @@ function wrongTime(
 ): string | undefined {
   const where = `${truth.boot} seq ${entry.seq}`;
   if (line.utcMs !== undefined) {
+    // A clock that stands before 2001 counts as one that is not set (docs/protocol.md 12.4).
+    if (line.utcMs < UTC_MS_MIN) return undefined;
     if (entry.clock === "device" && entry.timestamp === line.utcMs) return undefined;
     return `${where}: the board said ${line.utcMs}, listed is ${entry.timestamp} (${entry.clock})`;
   }

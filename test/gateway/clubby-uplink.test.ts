@@ -7,7 +7,7 @@ import { Spool } from "../../gateway/spool/spool.ts";
 import type { Timers } from "../../host/clock.ts";
 import { systemTimers } from "../../host/system-clock.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
-import { FaultyDisk } from "../support/faulty-disk.ts";
+import { FaultyDisk } from "../../sim/faulty-disk.ts";
 import { realWorld, SeededRandom, until } from "../support/gateway-world.ts";
 import { SeedFault, SeedService } from "../support/seed-service.ts";
 

@@ -6,7 +6,7 @@ import { SpooledUplink } from "../../gateway/spooled-uplink.ts";
 import { UplinkUnavailable } from "../../gateway/uplink.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { decodeIngestBatch } from "../../protocol/ingest.ts";
-import { FaultyDisk } from "../support/faulty-disk.ts";
+import { FaultyDisk } from "../../sim/faulty-disk.ts";
 import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
 
 /** A service in memory that answers, stores and loses its answers as a seed says. */

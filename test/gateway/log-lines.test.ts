@@ -4,7 +4,7 @@ import { TopicOutcome } from "../../gateway/link.ts";
 import { parseLogLine } from "../../gateway/log-line.ts";
 import { TopicKind } from "../../gateway/topic-route.ts";
 import { TopicTemplate } from "../../gateway/topic-template.ts";
-import { FaultyDisk } from "../support/faulty-disk.ts";
+import { FaultyDisk } from "../../sim/faulty-disk.ts";
 import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
 import { HandLink } from "../support/hand-link.ts";
 

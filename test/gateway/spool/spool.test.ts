@@ -5,8 +5,8 @@ import { SpoolFull, SpoolUnavailable } from "../../../gateway/spool/spool-errors
 import { CounterTable } from "../../../host/counters.ts";
 import type { NewEntry } from "../../../protocol/entry.ts";
 import { decodeIngestEntry } from "../../../protocol/ingest-entry.ts";
+import { FaultyDisk } from "../../../sim/faulty-disk.ts";
 import { VirtualTime } from "../../../sim/virtual-time.ts";
-import { FaultyDisk } from "../../support/faulty-disk.ts";
 import { MemoryLog, SeededRandom } from "../../support/gateway-world.ts";
 
 /** Segments of a few entries, so that a few dozen cross every border. */
@@ -85,6 +85,18 @@ const range = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 describe("a spool", () => {
+  test("keeps a segment that goes on after all of it was forwarded, until the rest is forwarded too", async () => {
+    const world = worldOf(new FaultyDisk(new SeededRandom(1)));
+    const spool = await Spool.open(world, TINY);
+    await spool.commit([line("a", 1)]);
+    await spool.confirm(1);
+    // The service is away: the segment fills up, the next ones follow, and the replay horizon passes.
+    for (let seq = 2; seq <= 20; seq++) await spool.commit([line("a", seq)]);
+    world.time.advance(60_000);
+    await spool.maintain();
+    expect(seqsOf(await readAll(spool, 1))).toEqual(range(2, 20));
+  });
+
   test("gives back what was committed, in order and byte for byte, across segments and openings", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const spool = await Spool.open(worldOf(disk), TINY);
@@ -348,6 +360,47 @@ describe("a spool", () => {
     await spool.greet(12);
     expect(seqsOf(await readAll(spool))).toEqual(range(13, 30));
   });
+
+  test("says how many entries the service lost that it no longer holds itself, once", async () => {
+    const world = worldOf(new FaultyDisk(new SeededRandom(1)));
+    const spool = await Spool.open(world, TINY);
+    for (let seq = 1; seq <= 30; seq++) await spool.commit([line("a", seq)]);
+    await spool.greet(0);
+    await readAll(spool);
+    await spool.confirm(30);
+    world.time.advance(60_000);
+    await spool.maintain();
+    const [oldest] = await readAll(spool, 0);
+    const first = oldest?.position ?? 0;
+    expect(first).toBeGreaterThan(11);
+    // It is on a disk of an hour ago.
+    for (let time = 0; time < 2; time++) await spool.greet(10);
+    const found = await readAll(spool, 0);
+    expect(seqsOf(found)).toEqual([...range(first, 30), undefined]);
+    const loss = JSON.parse(found.at(-1)?.entry.msg ?? "") as object;
+    expect(loss).toMatchObject({ count: first - 11, where: "gateway" });
+  });
+});
+
+describe("a disk that fails to read", () => {
+  test("for a moment costs nothing: no segment is removed unread, and nothing counts as damaged", async () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const disk = new FaultyDisk(new SeededRandom(seed));
+      const spool = await Spool.open(worldOf(disk), TINY);
+      for (let seq = 1; seq <= 30; seq++) await spool.commit([line("a", seq)]);
+      disk.kill();
+      const fileCount = disk.files.size;
+      disk.readFails = 0.2;
+      // Three times in a row is what it takes to be given up.
+      await Spool.open(worldOf(disk, seed), TINY).catch(() => {});
+      disk.kill();
+      disk.readFails = 0;
+      expect(disk.files.size).toBeGreaterThanOrEqual(fileCount);
+      const again = await Spool.open(worldOf(disk), TINY);
+      expect(again.markOf("a", "b"), `seed ${seed}`).toBe(30);
+      expect(seqsOf(await readAll(again, 0)), `seed ${seed}`).toEqual(range(1, 30));
+    }
+  });
 });
 
 describe("under faults drawn from a seed", () => {
@@ -413,6 +466,25 @@ describe("under faults drawn from a seed", () => {
       { numRuns: 150 },
     );
   }, 60_000);
+
+  test("cut again at every single step of the opening, the life after that has all that was acked", async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const disk = new FaultyDisk(new SeededRandom(seed));
+      const spool = await Spool.open(worldOf(disk), TINY);
+      for (let seq = 1; seq <= 9; seq += 3)
+        await spool.commit([seq, seq + 1, seq + 2].map((at) => line("a", at)));
+      disk.restart();
+      const image = disk.image();
+      for (let step = 1; step <= 12; step++) {
+        disk.restore(image);
+        disk.stepsToCut = step;
+        await Spool.open(worldOf(disk, 5), TINY).catch(() => {});
+        disk.restart();
+        const again = await Spool.open(worldOf(disk, 6), TINY);
+        expect(seqsOf(await readAll(again, 0)), `seed ${seed}, step ${step}`).toEqual(range(1, 9));
+      }
+    }
+  });
 
   test("cut at every single step of a life, the next one has all that was acked", async () => {
     const live = async (disk: FaultyDisk): Promise<{ acked: number }> => {

@@ -1,5 +1,5 @@
-import type { AppendFile, Disk, FileHead } from "../../host/disk.ts";
-import type { Random } from "../../host/random.ts";
+import type { AppendFile, Disk, FileHead } from "../host/disk.ts";
+import type { Random } from "../host/random.ts";
 
 /** The power went; nothing works any more until `FaultyDisk.restart`. */
 export class PowerCut extends Error {
