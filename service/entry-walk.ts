@@ -68,7 +68,7 @@ export async function walkBack(dependencies: WalkDependencies, query: WalkQuery)
     after = later(after, span.after);
     isFloorKnown = true;
   }
-  const budget = new WalkBudget(dependencies);
+  const budget = new WalkBudget(dependencies, isUnfiltered(query));
   for (;;) {
     const limit = pageLimit(query);
     const page = await pageOf(store, query, { limit, newest: true, before: lowest, after });
@@ -106,7 +106,7 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
     before = earlier(before, span.before);
     isCeilingKnown = true;
   }
-  const budget = new WalkBudget(dependencies);
+  const budget = new WalkBudget(dependencies, isUnfiltered(query));
   for (;;) {
     const limit = pageLimit(query);
     const page = await pageOf(store, query, { limit, after: highest, before });
@@ -162,7 +162,7 @@ export async function walkInTime(
   query: WalkQuery,
   { beyond, isNewest }: { readonly beyond?: TimePlace | undefined; readonly isNewest: boolean },
 ): Promise<TimeWalk> {
-  const budget = new WalkBudget(dependencies);
+  const budget = new WalkBudget(dependencies, false);
   const { project, filter, sinceMs, untilMs } = query;
   const { src, stream } = filter;
   const entries: StoredEntry[] = [];
@@ -232,19 +232,23 @@ export async function follow(
   }
 }
 
-/** Bounds what one walk looks at, and keeps it from holding up the process. */
+/**
+ * Bounds what one walk looks at, and keeps it from holding up the process. Where everything passes the page itself is the bound: who
+ * asks for the newest 100 gets 100, however busy the machine is.
+ */
 class WalkBudget {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #untilMs: number;
   #turnMs: number;
-  #left = SCANNED_MAX;
+  #left: number;
 
-  constructor({ clock, timers }: WalkDependencies) {
+  constructor({ clock, timers }: WalkDependencies, isBoundless: boolean) {
     this.#clock = clock;
     this.#timers = timers;
     this.#turnMs = clock.monotonicMs();
-    this.#untilMs = this.#turnMs + WALK_MS_MAX;
+    this.#untilMs = isBoundless ? Number.POSITIVE_INFINITY : this.#turnMs + WALK_MS_MAX;
+    this.#left = isBoundless ? Number.POSITIVE_INFINITY : SCANNED_MAX;
   }
 
   /** Called after each entry; at times lets others have a turn first. */
@@ -263,16 +267,21 @@ class WalkBudget {
 }
 
 /** Entries of a page of the store: no more than wanted where everything passes. */
-function pageLimit({ filter, sources, sinceMs, untilMs, limit }: WalkQuery): number {
+function pageLimit(query: WalkQuery): number {
+  return isUnfiltered(query) ? query.limit : LIMIT_MAX;
+}
+
+/** Whether everything passes that the store gives for the source and the stream. */
+function isUnfiltered({ filter, sources, sinceMs, untilMs }: WalkQuery): boolean {
   const { level, module, term } = filter;
-  const isUnfiltered =
+  return (
     level === undefined &&
     module === undefined &&
     sources === undefined &&
     term === undefined &&
     sinceMs === 0 &&
-    untilMs === Number.POSITIVE_INFINITY;
-  return isUnfiltered ? limit : LIMIT_MAX;
+    untilMs === Number.POSITIVE_INFINITY
+  );
 }
 
 interface PageRange {

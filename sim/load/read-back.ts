@@ -93,8 +93,9 @@ export async function readBack(
           wrong("wronglyDated", `${name} seq ${seq}: logged ${atMs}, dated ${entry.timestamp}`);
         if (entry.received !== undefined) receipt.add(entry.received - entry.timestamp);
       }
+      // A page may be short where its entries are large; only an empty one is the end (docs/protocol.md 4.2).
+      if (page.length === 0) break;
       after = page.at(-1)?.id;
-      if (page.length < LIMIT) break;
     }
     for (let seq = 1; seq <= acked; seq++) {
       if (seen[seq] === 0) wrong("lost", `${name} seq ${seq} was acked and is not listed`);
