@@ -18,6 +18,8 @@ export const ValueKind = {
   Deletion: 14,
   CompactChunk: 15,
   PositionFloor: 16,
+  ClusterBatch: 17,
+  ClusterRegister: 18,
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 

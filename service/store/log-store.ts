@@ -4,6 +4,11 @@ import type { ClockQuality, LossPlace, NewEntry, StoredEntry } from "../../proto
 export interface StoreBatch {
   readonly project: string;
   readonly entries: readonly NewEntry[];
+  /**
+   * Where each entry is in the spool that the call's `position` is of, ascending: tells repeats where an append is not one
+   * transaction over all its sources.
+   */
+  readonly spoolPositions?: readonly number[];
 }
 
 /** How far a gateway's spool has come in one of its lives (docs/protocol.md 13). */
@@ -15,7 +20,7 @@ export interface SpoolPosition {
 }
 
 export interface AppendResult {
-  /** Entries stored, in order, with their ids; duplicates are not among them. Made when first asked for. */
+  /** Entries stored, in the order of their ids; duplicates are not among them. Made when first asked for. */
   readonly stored: readonly StoredEntry[];
   readonly storedCount: number;
   /**
@@ -126,10 +131,11 @@ export interface StoreStatus {
  */
 export interface LogStore {
   /**
-   * Stores the batches in one transaction and resolves when durable, with ids in the order given: ascending, never reused.
-   * The mark and the open gaps of each `(src, boot)` are written in the same transaction (docs/protocol.md 6.9).
-   * Calls are stored in the order they were made.
-   * @param position written in the same transaction; one that is not above the stored one changes nothing.
+   * Stores the batches and resolves when durable. What a call has of one source is stored in transactions that also hold the
+   * mark and the open gaps of each `(src, boot)` (docs/protocol.md 6.9); its ids ascend in the order given and are never
+   * reused. Calls are stored in the order they were made, source by source. The embedded driver makes one transaction of the
+   * whole call, and keeps order over sources too.
+   * @param position written with the entries, or after them: it never leads. One that is not above the stored one changes nothing.
    * @throws StoreBusy when too much is waiting; the caller tries again later.
    * @throws StoreUnavailable when the store is closed or has failed. Nothing was acked, though some may be stored.
    */
@@ -191,7 +197,7 @@ export interface LogStore {
 
   /**
    * Removes the entries of a source (or of one of its streams) whose append has resolved; returns how many there were.
-   * Durable and seen by every reader when it resolves. Marks stay: what was deleted is still a duplicate when it comes again.
+   * Durable and seen by every reader of this process when it resolves. Marks stay: what was deleted is still a duplicate when it comes again.
    * Ids stay tokens.
    * @throws StoreUnavailable
    */

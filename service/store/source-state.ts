@@ -37,7 +37,7 @@ export interface TotalledEntry {
   readonly msg: string;
 }
 
-function noTotals(): SourceTotals {
+export function noTotals(): SourceTotals {
   return {
     entryCount: 0,
     bootCount: 0,

@@ -8,6 +8,7 @@ const MORE_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/sbin"]
 export const PROGRAMS = {
   mosquitto: "mosquitto",
   socat: "socat",
+  "nats-server": "nats-server",
   chromium: "chromium",
   gcc: "build-essential",
   make: "build-essential",

@@ -1,0 +1,143 @@
+import type { Clock } from "../../../host/clock.ts";
+import type { Counters } from "../../../host/counters.ts";
+import { BatchBody, encodeValue, seqOf } from "./cluster-value.ts";
+import type { EngineMessage, StreamState } from "./message-engine.ts";
+import type { ProjectLog } from "./project-log.ts";
+import { keptStream, keptSubject } from "./subject-names.ts";
+
+/** Messages that go at a time. */
+const SLICE_MAX = 5_000;
+/** Questions to the cluster under way at once. */
+const AT_ONCE_MAX = 64;
+
+export interface RetentionOptions {
+  readonly keepMs: number | undefined;
+  /** Bytes of one replica of all projects together. */
+  readonly keepBytes: number | undefined;
+}
+
+/**
+ * Takes what is too old, or more than there is room for, from the beginnings of the logs. What would be gone with the last message of
+ * a subject (marks, totals, positions) is first copied to where it outlives it. Any number of processes may do the same at once.
+ */
+export class ClusterRetention {
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #options: RetentionOptions;
+
+  constructor(
+    { clock, counters }: { readonly clock: Clock; readonly counters: Counters },
+    options: RetentionOptions,
+  ) {
+    this.#clock = clock;
+    this.#counters = counters;
+    this.#options = options;
+  }
+
+  get isNeeded(): boolean {
+    return this.#options.keepMs !== undefined || this.#options.keepBytes !== undefined;
+  }
+
+  /** One round. @throws StoreUnavailable */
+  async run(logs: readonly ProjectLog[]): Promise<void> {
+    const { keepMs, keepBytes } = this.#options;
+    if (keepMs !== undefined) {
+      const untilMs = this.#clock.wallMs() - keepMs;
+      for (const log of logs) await this.#expire(log, await this.#firstSince(log, untilMs));
+    }
+    if (keepBytes !== undefined) await this.#makeRoom(logs, keepBytes);
+  }
+
+  /** From the log whose first message is the oldest, until all together are small enough. */
+  async #makeRoom(logs: readonly ProjectLog[], keepBytes: number): Promise<void> {
+    for (;;) {
+      const states = await Promise.all(logs.map((log) => log.engine.state(log.stream)));
+      const bytes = states.reduce((sum, state) => sum + (state?.byteCount ?? 0), 0);
+      if (bytes <= keepBytes) return;
+      let oldest: { readonly log: ProjectLog; readonly state: StreamState } | undefined;
+      for (const [index, log] of logs.entries()) {
+        const state = states[index];
+        if (state === undefined || state.messageCount <= 1) continue;
+        if (oldest === undefined || state.firstMs < oldest.state.firstMs) oldest = { log, state };
+      }
+      if (oldest === undefined) return;
+      const { firstSeq, lastSeq, messageCount, byteCount } = oldest.state;
+      const excess = Math.ceil(((bytes - keepBytes) / Math.max(1, byteCount)) * messageCount);
+      const count = Math.min(SLICE_MAX, Math.max(1, excess), lastSeq - firstSeq);
+      await this.#expire(oldest.log, firstSeq + count);
+    }
+  }
+
+  /** The first message that came at that time or later: seqs and times ascend together. */
+  async #firstSince(log: ProjectLog, sinceMs: number): Promise<number> {
+    const { engine, stream, names } = log;
+    const state = await engine.state(stream);
+    if (state === undefined || state.messageCount === 0) return 0;
+    let low = state.firstSeq;
+    let high = state.lastSeq + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const message = await engine.next(stream, names.all, middle);
+      if (message === undefined || message.storedMs >= sinceMs) high = middle;
+      else low = message.seq + 1;
+    }
+    return low;
+  }
+
+  /** Removes everything below the seq. */
+  async #expire(log: ProjectLog, belowSeq: number): Promise<void> {
+    const { engine, stream } = log;
+    for (;;) {
+      const state = await engine.state(stream);
+      if (state === undefined || state.messageCount === 0 || state.firstSeq >= belowSeq) break;
+      const endSeq = Math.min(belowSeq, state.firstSeq + SLICE_MAX);
+      await this.#expireSlice(log, state.firstSeq, endSeq);
+    }
+    const first = await engine.state(stream);
+    if (first === undefined) return;
+    await log.deletions.update((known) => {
+      const left = known.filter(({ through }) => seqOf(through) >= first.firstSeq);
+      return left.length === known.length ? undefined : left;
+    });
+  }
+
+  async #expireSlice(log: ProjectLog, firstSeq: number, endSeq: number): Promise<void> {
+    const { engine, stream, names } = log;
+    const subjects = new Set<string>();
+    let entryCount = 0;
+    for await (const messages of engine.scan(stream, names.all, { seq: firstSeq }, endSeq - 1)) {
+      for (const message of messages) {
+        subjects.add(message.subject);
+        entryCount += log.read(message)?.entryCount ?? 0;
+      }
+    }
+    const list = [...subjects];
+    for (let start = 0; start < list.length; start += AT_ONCE_MAX) {
+      const slice = list.slice(start, start + AT_ONCE_MAX);
+      await Promise.all(slice.map((subject) => this.#keepLast(log, subject, endSeq)));
+    }
+    await engine.purge(stream, endSeq);
+    this.#counters.add("store_expired_entries_total", entryCount);
+  }
+
+  /** Copies the last message of a subject that is about to go. */
+  async #keepLast(log: ProjectLog, subject: string, endSeq: number): Promise<void> {
+    const { engine, stream, prefix } = log;
+    const keptAs = keptSubject(prefix, subject);
+    for (;;) {
+      // In this order: whoever copied a newer one meanwhile has changed what is expected.
+      const keptSeq = (await engine.last(keptStream(prefix), keptAs))?.seq ?? 0;
+      const last = await engine.last(stream, subject);
+      if (last === undefined || last.seq >= endSeq) return;
+      const outcome = await engine.publish(keptAs, dataToKeep(log, last), keptSeq);
+      if (outcome.type === "stored") return;
+      if (outcome.type === "unknown") throw outcome.cause;
+    }
+  }
+}
+
+/** Of a source's message only its head. */
+function dataToKeep(log: ProjectLog, message: EngineMessage): Uint8Array {
+  const read = log.read(message);
+  return read === undefined ? message.data : encodeValue(read.head, new BatchBody(), log.compressor);
+}

@@ -1,0 +1,429 @@
+import { readFile } from "node:fs/promises";
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+  type MsgRequest,
+  type OrderedConsumerOptions,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+  type StoredMsg,
+} from "@nats-io/jetstream";
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+} from "@nats-io/transport-node";
+import type { Clock, Timers } from "../../../host/clock.ts";
+import { StoreUnavailable } from "../log-store.ts";
+import type {
+  EngineFollower,
+  EngineMessage,
+  MessageEngine,
+  PublishOutcome,
+  ScanStart,
+  StreamState,
+} from "./message-engine.ts";
+
+const NS_PER_MS = 1_000_000;
+/** How long the cluster may take for one answer, ms. */
+const ANSWER_MS_MAX = 5_000;
+/** Messages of one slice of a scan. */
+const SLICE_MAX = 500;
+/** How long a slice may take to come, ms. */
+const SLICE_MS_MAX = 5_000;
+/** A reader that is forgotten goes after this. */
+const IDLE_READER_MS = 60_000;
+/** Before a replica that lags is looked at again, ms. */
+const PAUSE_MS = 20;
+/** Before a lost subscription is begun anew, ms. */
+const FOLLOW_AGAIN_MS = 500;
+/** How long a deletion waits for replicas that lag, ms: one that is away catches up by itself. */
+const PURGE_MS_MAX = 1_000;
+/**
+ * How long the cluster remembers which messages came, ms. The server's own check of the expected sequence looks at what is applied
+ * alone, so two publishes that are under way together may both pass it (seen with 2.9.10); that they claim the same successor
+ * is what tells them apart.
+ */
+const CLAIM_MS = 60_000;
+
+/** Codes of the server's errors. */
+const Code = { WrongLastSequence: 10071, NoStream: 10059, StreamExists: 10058, ConsumerGone: 10014 } as const;
+
+export interface NatsEngineOptions {
+  /** `nats://host:port` or `tls://host:port`. */
+  readonly servers: readonly string[];
+  readonly replicas: number;
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** File as `nsc` writes it. */
+  readonly credentialsFile?: string;
+  /** Paths of PEM files. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** Of the connection, for the cluster's own logs. */
+  readonly name?: string;
+}
+
+interface EngineWorld {
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** The engine of the JetStream driver: the one file that speaks to a NATS cluster. */
+export class NatsEngine implements MessageEngine {
+  readonly #connection: NatsConnection;
+  readonly #client: JetStreamClient;
+  readonly #manager: JetStreamManager;
+  readonly #replicas: number;
+  readonly #world: EngineWorld;
+  readonly #known = new Map<string, Promise<void>>();
+  readonly #reconnectListeners: (() => void)[] = [];
+
+  private constructor(
+    connection: NatsConnection,
+    manager: JetStreamManager,
+    replicas: number,
+    world: EngineWorld,
+  ) {
+    this.#world = world;
+    this.#connection = connection;
+    this.#manager = manager;
+    this.#client = jetstream(connection, { timeout: ANSWER_MS_MAX });
+    this.#replicas = replicas;
+    void this.#watch();
+  }
+
+  /** @throws StoreUnavailable */
+  static async connect(options: NatsEngineOptions, world: EngineWorld): Promise<NatsEngine> {
+    let connection: NatsConnection | undefined;
+    try {
+      connection = await connect(await connectionOptions(options));
+      const manager = await jetstreamManager(connection, { timeout: ANSWER_MS_MAX });
+      return new NatsEngine(connection, manager, options.replicas, world);
+    } catch (error) {
+      await connection?.close();
+      throw unavailable(error);
+    }
+  }
+
+  /** Of the server that this is connected to. */
+  get serverVersion(): string {
+    return this.#connection.info?.version ?? "";
+  }
+
+  get payloadBytesMax(): number {
+    return this.#connection.info?.max_payload ?? 0;
+  }
+
+  ensureStream(stream: string, subject: string, isLastOnly: boolean): Promise<void> {
+    let known = this.#known.get(stream);
+    if (known === undefined) {
+      known = this.#ensureStream(stream, subject, isLastOnly);
+      this.#known.set(stream, known);
+      known.catch(() => this.#known.delete(stream));
+    }
+    return known;
+  }
+
+  async streamNames(prefix: string): Promise<readonly string[]> {
+    return await answered(async () => {
+      const names: string[] = [];
+      for await (const name of this.#manager.streams.names()) if (name.startsWith(prefix)) names.push(name);
+      return names.sort();
+    });
+  }
+
+  async state(stream: string): Promise<StreamState | undefined> {
+    const info = await this.#orNoStream(() => this.#manager.streams.info(stream));
+    if (info === undefined) return undefined;
+    const { first_seq, last_seq, messages, bytes, first_ts, num_subjects } = info.state;
+    return {
+      firstSeq: first_seq,
+      lastSeq: last_seq,
+      messageCount: messages,
+      subjectCount: num_subjects ?? 0,
+      byteCount: bytes,
+      firstMs: messages === 0 ? 0 : Date.parse(first_ts as unknown as string),
+    };
+  }
+
+  async publish(subject: string, data: Uint8Array, expectedSeq: number): Promise<PublishOutcome> {
+    try {
+      const ack = await this.#client.publish(subject, data, {
+        expect: { lastSubjectSequence: expectedSeq },
+        timeout: ANSWER_MS_MAX,
+        retries: 0,
+        // There is one successor of a message: whoever claims it second is told so.
+        ...(expectedSeq > 0 && { msgID: String(expectedSeq) }),
+      });
+      return ack.duplicate ? { type: "conflict" } : { type: "stored", seq: ack.seq };
+    } catch (cause) {
+      if (cause instanceof JetStreamApiError && cause.code === Code.WrongLastSequence)
+        return { type: "conflict" };
+      return { type: "unknown", cause };
+    }
+  }
+
+  last(stream: string, subject: string): Promise<EngineMessage | undefined> {
+    return this.#get(stream, { last_by_subj: subject });
+  }
+
+  next(stream: string, subject: string, seq: number): Promise<EngineMessage | undefined> {
+    return this.#get(stream, { next_by_subj: subject, seq: Math.max(1, seq) } as MsgRequest);
+  }
+
+  at(stream: string, seq: number): Promise<EngineMessage | undefined> {
+    return seq < 1 ? Promise.resolve(undefined) : this.#get(stream, { seq });
+  }
+
+  async *scan(
+    stream: string,
+    subject: string,
+    start: ScanStart,
+    throughSeq: number,
+  ): AsyncGenerator<readonly EngineMessage[]> {
+    let from = start;
+    let lastSeq = 0;
+    for (;;) {
+      for await (const slice of this.#scanReplica(stream, subject, from, throughSeq)) {
+        lastSeq = slice.at(-1)?.seq ?? lastSeq;
+        yield slice;
+      }
+      // The replica that was read may lag behind the leader.
+      const next =
+        lastSeq >= throughSeq
+          ? undefined
+          : await this.next(stream, subject, Math.max(lastSeq + 1, firstSeqOf(start)));
+      if (next === undefined || next.seq > throughSeq) return;
+      if (lastSeq === 0 && typeof start === "object" && "storedMs" in start) {
+        const last = await this.last(stream, subject);
+        if (last === undefined || last.storedMs < start.storedMs) return;
+      } else if (lastSeq > 0) from = { seq: lastSeq + 1 };
+      await this.#pause(PAUSE_MS);
+    }
+  }
+
+  follow(stream: string, fromSeq: number, listener: (message: EngineMessage) => void): EngineFollower {
+    let isClosed = false;
+    let stop = (): void => {};
+    let nextSeq = fromSeq;
+    const begin = async (): Promise<void> => {
+      const options: Partial<OrderedConsumerOptions> = {
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: nextSeq,
+      };
+      const consumer = await this.#client.consumers.get(stream, options);
+      const messages = await consumer.consume({
+        callback: (message) => {
+          nextSeq = message.seq + 1;
+          listener(messageOf(message));
+        },
+      });
+      stop = () => void messages.close();
+      if (isClosed) stop();
+      // Ends when the stream or its leader went for longer than the client waits.
+      void messages.closed().then(async () => {
+        while (!isClosed && !this.#connection.isClosed()) {
+          await this.#pause(FOLLOW_AGAIN_MS);
+          try {
+            return await begin();
+          } catch {
+            // Tried again.
+          }
+        }
+      });
+    };
+    const ready = begin().catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    return {
+      ready,
+      close: () => {
+        isClosed = true;
+        stop();
+      },
+    };
+  }
+
+  async purge(stream: string, belowSeq: number, subject?: string): Promise<void> {
+    await answered(() =>
+      this.#manager.streams.purge(stream, {
+        seq: belowSeq,
+        ...(subject !== undefined && { filter: subject }),
+      }),
+    );
+    const untilMs = this.#world.clock.monotonicMs() + PURGE_MS_MAX;
+    while (this.#world.clock.monotonicMs() < untilMs) {
+      const info = await answered(() => this.#manager.streams.info(stream));
+      const lagging = (info.cluster?.replicas ?? []).filter(
+        ({ offline, lag }) => offline !== true && (lag ?? 0) > 0,
+      );
+      if (lagging.length === 0) return;
+      await this.#pause(PAUSE_MS);
+    }
+  }
+
+  onReconnect(listener: () => void): void {
+    this.#reconnectListeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  async #ensureStream(stream: string, subject: string, isLastOnly: boolean): Promise<void> {
+    if ((await this.state(stream)) !== undefined) return;
+    try {
+      await this.#manager.streams.add({
+        name: stream,
+        subjects: [subject],
+        storage: StorageType.File,
+        retention: RetentionPolicy.Limits,
+        discard: DiscardPolicy.Old,
+        num_replicas: this.#replicas,
+        max_msgs_per_subject: isLastOnly ? 1 : -1,
+        duplicate_window: CLAIM_MS * NS_PER_MS,
+      });
+    } catch (error) {
+      // Another process made it at the same time.
+      if ((await this.state(stream)) === undefined) throw unavailable(error);
+    }
+  }
+
+  async #get(stream: string, request: MsgRequest): Promise<EngineMessage | undefined> {
+    const message = await this.#orNoStream(() => this.#manager.streams.getMessage(stream, request));
+    return message === null || message === undefined ? undefined : storedMessageOf(message);
+  }
+
+  async #orNoStream<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === Code.NoStream) return undefined;
+      throw unavailable(error);
+    }
+  }
+
+  /** What one replica has, by a reader of its own there. */
+  async *#scanReplica(
+    stream: string,
+    subject: string,
+    start: ScanStart,
+    throughSeq: number,
+  ): AsyncGenerator<readonly EngineMessage[]> {
+    const info = await answered(() =>
+      this.#manager.consumers.add(stream, {
+        ack_policy: AckPolicy.None,
+        replay_policy: ReplayPolicy.Instant,
+        mem_storage: true,
+        num_replicas: 1,
+        inactive_threshold: IDLE_READER_MS * NS_PER_MS,
+        filter_subject: subject,
+        ...startOf(start),
+      }),
+    );
+    try {
+      const consumer = await answered(() => this.#client.consumers.get(stream, info.name));
+      let left = info.num_pending;
+      while (left > 0) {
+        const slice = await answered(async () => {
+          const messages: JsMsg[] = [];
+          const fetched = await consumer.fetch({
+            max_messages: Math.min(SLICE_MAX, left),
+            expires: SLICE_MS_MAX,
+          });
+          for await (const message of fetched) messages.push(message);
+          return messages;
+        });
+        if (slice.length === 0) return;
+        left -= slice.length;
+        const wanted = slice.filter(({ seq }) => seq <= throughSeq).map(messageOf);
+        if (wanted.length > 0) yield wanted;
+        if (wanted.length < slice.length) return;
+      }
+    } finally {
+      // It would go by itself.
+      this.#manager.consumers.delete(stream, info.name).catch(() => {});
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#world.timers.after(ms, resolve));
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type !== "reconnect" && status.type !== "disconnect") continue;
+      for (const listener of this.#reconnectListeners) listener();
+    }
+  }
+}
+
+async function connectionOptions(options: NatsEngineOptions): Promise<ConnectionOptions> {
+  const { servers, user, password, token, credentialsFile, tls, name } = options;
+  return {
+    servers: [...servers],
+    name: name ?? "boardlog",
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    timeout: ANSWER_MS_MAX,
+    pingInterval: 5_000,
+    maxPingOut: 2,
+    ...(user !== undefined && { user, pass: password ?? "" }),
+    ...(token !== undefined && { token }),
+    ...(credentialsFile !== undefined && {
+      authenticator: credsAuthenticator(await readFile(credentialsFile)),
+    }),
+    ...(tls !== undefined && {
+      tls: {
+        ...(tls.ca !== undefined && { caFile: tls.ca }),
+        ...(tls.cert !== undefined && { certFile: tls.cert }),
+        ...(tls.key !== undefined && { keyFile: tls.key }),
+      },
+    }),
+  };
+}
+
+function startOf(start: ScanStart) {
+  if (start === "last-per-subject") return { deliver_policy: DeliverPolicy.LastPerSubject };
+  if ("seq" in start)
+    return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, start.seq) };
+  if (start.storedMs <= 0) return { deliver_policy: DeliverPolicy.All };
+  return { deliver_policy: DeliverPolicy.StartTime, opt_start_time: new Date(start.storedMs).toISOString() };
+}
+
+function firstSeqOf(start: ScanStart): number {
+  return typeof start === "object" && "seq" in start ? start.seq : 1;
+}
+
+function messageOf(message: JsMsg): EngineMessage {
+  const { subject, seq, data, time } = message;
+  return { subject, seq, data, storedMs: time.getTime() };
+}
+
+function storedMessageOf({ subject, seq, data, time }: StoredMsg): EngineMessage {
+  return { subject, seq, data, storedMs: time.getTime() };
+}
+
+async function answered<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+function unavailable(error: unknown): StoreUnavailable {
+  if (error instanceof StoreUnavailable) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new StoreUnavailable(`the cluster: ${reason}`, { cause: error });
+}

@@ -1,0 +1,333 @@
+import type { Clock } from "../../../host/clock.ts";
+import type { Counters } from "../../../host/counters.ts";
+import { LossPlace, type NewEntry, STREAM_LOSS } from "../../../protocol/entry.ts";
+import { lossEntry } from "../../../protocol/entry-builder.ts";
+import { StoreUnavailable } from "../log-store.ts";
+import { BootPages } from "./boot-pages.ts";
+import { BATCH_ENTRIES_MAX, BatchBody, encodeValue } from "./cluster-value.ts";
+import type { EngineMessage } from "./message-engine.ts";
+import type { ProjectLog, SourceStanding } from "./project-log.ts";
+import { SourceHead, type SpoolPlace } from "./source-head.ts";
+
+/** Boots that one message may change: those it does not can be moved out of the head before it is written. */
+const BOOTS_CHANGED_MAX = 4;
+/** How long a message is tried again before its callers are told, ms. A new leader takes one to four seconds. */
+const WRITE_MS_MAX = 15_000;
+const PAUSE_MS = 100;
+/** A standing that nobody used for so long is read again: the cluster may have been put back in between. */
+const STANDING_MS_MAX = 30_000;
+/** Bytes of a body before compression at most, unless one entry alone is larger: a page need not read more. */
+const BODY_BYTES_MAX = 256 << 10;
+/** Bytes of a message beside rows: head, checksum. */
+const HEAD_BYTES_MAX = 16 << 10;
+
+/** Entries of one source from one call. */
+export interface WritePart {
+  readonly entries: readonly NewEntry[];
+  /** Where each is in a spool, where they came from one. */
+  readonly spools: readonly SpoolPlace[] | undefined;
+}
+
+/** Entries of a part that one message holds. */
+export interface WrittenPiece {
+  readonly seq: number;
+  /** Index in the message of the first. */
+  readonly firstIndex: number;
+  readonly entries: readonly NewEntry[];
+}
+
+export interface WrittenPart {
+  readonly pieces: readonly WrittenPiece[];
+  readonly duplicateCount: number;
+}
+
+export interface WriterWorld {
+  readonly clock: Clock;
+  readonly counters: Counters;
+  /** Of this process: no two messages have the same. */
+  readonly newStamp: () => string;
+  readonly pause: (ms: number) => Promise<void>;
+  /** Lets only so many messages be under way at once. */
+  readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
+  /** Told of each message that is durable. */
+  readonly onStored: (seq: number) => void;
+  /** The cluster has fewer entries of a source than were acked. */
+  readonly onLoss: (src: string) => void;
+}
+
+/** What waits for its message: entries, or the word that everything before is deleted. */
+interface Waiting {
+  readonly part: WritePart | "deletion";
+  readonly pieces: WrittenPiece[];
+  /** Entries before this one are in messages that are durable, or were repeats. */
+  next: number;
+  duplicateCount: number;
+  readonly resolve: (part: WrittenPart) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What of a waiting part a message settles. */
+interface Take {
+  readonly waiting: Waiting;
+  readonly firstIndex: number;
+  readonly entries: NewEntry[];
+  next: number;
+  duplicateCount: number;
+}
+
+/** One message on its way. */
+interface Draft {
+  readonly head: SourceHead;
+  readonly body: BatchBody;
+  readonly takes: Take[];
+}
+
+/** The one writer that this process has for a source: messages one after the other, each with all that waits. */
+export class SourceWriter {
+  readonly #log: ProjectLog;
+  readonly #src: string;
+  readonly #world: WriterWorld;
+  readonly #pages: BootPages;
+  readonly #queue: Waiting[] = [];
+  #standing: SourceStanding | undefined;
+  #standingMs = 0;
+  /** Entries that the source ever had, as far as this process knows: the cluster must not have fewer. */
+  #everCount = 0;
+  #running: Promise<void> | undefined;
+
+  constructor(log: ProjectLog, src: string, world: WriterWorld) {
+    this.#log = log;
+    this.#src = src;
+    this.#world = world;
+    this.#pages = new BootPages(log, src);
+  }
+
+  get isIdle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** @throws StoreUnavailable; some may be stored all the same. */
+  write(part: WritePart): Promise<WrittenPart> {
+    return this.#enqueue(part);
+  }
+
+  /**
+   * Writes a message without entries whose head says that everything before it is deleted.
+   * @returns the seq of that message. @throws StoreUnavailable
+   */
+  async writeDeletion(): Promise<number> {
+    const { pieces } = await this.#enqueue("deletion");
+    return pieces[0]?.seq ?? 0;
+  }
+
+  /** What is known of the source may be old. */
+  forget(): void {
+    this.#standing = undefined;
+  }
+
+  #enqueue(part: Waiting["part"]): Promise<WrittenPart> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ part, pieces: [], next: 0, duplicateCount: 0, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    // Calls of the same turn go into the same message.
+    await undefined;
+    try {
+      while (this.#queue.length > 0) await this.#writeNext();
+    } catch (error) {
+      this.forget();
+      const reason =
+        error instanceof StoreUnavailable
+          ? error
+          : new StoreUnavailable("a message could not be made", { cause: error });
+      for (const waiting of this.#queue.splice(0)) waiting.reject(reason);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #writeNext(): Promise<void> {
+    const untilMs = this.#world.clock.monotonicMs() + WRITE_MS_MAX;
+    await this.#whileAway(untilMs, () => this.#log.ensure());
+    for (;;) {
+      const standing = await this.#whileAway(untilMs, () => this.#obtainStanding());
+      const draft = await this.#whileAway(untilMs, () => this.#draft(standing));
+      if (draft.body.entryCount === 0 && this.#queue[0]?.part !== "deletion") {
+        this.#settle(draft, 0);
+        return;
+      }
+      const seq = await this.#publish(standing, draft, untilMs);
+      if (seq !== undefined) {
+        this.#keepStanding({ seq, head: draft.head });
+        this.#world.onStored(seq);
+        this.#settle(draft, seq);
+        return;
+      }
+      this.#world.counters.add("store_write_conflicts_total");
+      this.forget();
+      if (this.#world.clock.monotonicMs() >= untilMs)
+        throw new StoreUnavailable("other processes write the same source all the time");
+    }
+  }
+
+  /** The seq that the message got, or undefined where another process wrote first. */
+  async #publish(
+    standing: SourceStanding,
+    { head, body }: Draft,
+    untilMs: number,
+  ): Promise<number | undefined> {
+    const { engine, stream, names } = this.#log;
+    head.stamp = this.#world.newStamp();
+    head.follow(standing.seq);
+    const data = encodeValue(head, body, this.#log.compressor);
+    const subject = names.source(this.#src);
+    for (;;) {
+      const outcome = await this.#world.inTurn(() => engine.publish(subject, data, standing.seq));
+      if (outcome.type === "stored") return outcome.seq;
+      // Whoever came first after what was expected has won; it may be ourselves, when the answer was lost.
+      const next = await this.#whileAway(untilMs, () => engine.next(stream, subject, standing.seq + 1));
+      if (next !== undefined) return this.#isOurs(next, head.stamp) ? next.seq : undefined;
+      if (outcome.type === "conflict") return undefined;
+      if (this.#world.clock.monotonicMs() >= untilMs)
+        throw new StoreUnavailable("the cluster did not answer", { cause: outcome.cause });
+      await this.#world.pause(PAUSE_MS);
+    }
+  }
+
+  #isOurs(message: EngineMessage, stamp: string): boolean {
+    return this.#log.read(message)?.head.stamp === stamp;
+  }
+
+  async #obtainStanding(): Promise<SourceStanding> {
+    const nowMs = this.#world.clock.monotonicMs();
+    if (this.#standing !== undefined && nowMs - this.#standingMs < STANDING_MS_MAX) return this.#standing;
+    const standing = (await this.#log.standing(this.#src)) ?? { seq: 0, head: new SourceHead() };
+    const hasLost = standing.head.totals.entryCount < this.#everCount;
+    this.#keepStanding(standing);
+    if (hasLost) this.#world.onLoss(this.#src);
+    return standing;
+  }
+
+  #keepStanding(standing: SourceStanding): void {
+    this.#standing = standing;
+    this.#standingMs = this.#world.clock.monotonicMs();
+    this.#everCount = standing.head.totals.entryCount;
+  }
+
+  async #draft({ seq, head: standing }: SourceStanding): Promise<Draft> {
+    const head = standing.draft();
+    const draft: Draft = { head, body: new BatchBody(), takes: [] };
+    const [first] = this.#queue;
+    if (first?.part === "deletion") {
+      head.baseSeq = seq + 1;
+      head.baseCount = head.totals.entryCount;
+      draft.takes.push({ waiting: first, firstIndex: 0, entries: [], next: 0, duplicateCount: 0 });
+      return draft;
+    }
+    const boots = this.#nextBoots();
+    const unknown = new Set([...boots].filter((boot) => !head.marks.has(boot)));
+    if (unknown.size > 0 && head.pageCount > 0) {
+      for (const [boot, mark] of await this.#pages.find(unknown, head.pageCount)) head.marks.set(boot, mark);
+    }
+    this.#fill(draft, boots);
+    if (draft.body.entryCount > 0) {
+      await this.#pages.relieve(head);
+      await this.#log.raiseAhead(draft.body.latestMs - this.#world.clock.wallMs());
+    }
+    return draft;
+  }
+
+  /** The boots that the next message may change. */
+  #nextBoots(): Set<string> {
+    const boots = new Set<string>();
+    for (const { part, next } of this.#queue) {
+      if (part === "deletion") break;
+      for (let index = next; index < part.entries.length; index++) {
+        const boot = bootOf(part.entries[index]);
+        if (boot !== undefined) boots.add(boot);
+        if (boots.size >= BOOTS_CHANGED_MAX) return boots;
+      }
+    }
+    return boots;
+  }
+
+  /** Takes entries in their order until the message is full. */
+  #fill({ head, body, takes }: Draft, boots: ReadonlySet<string>): void {
+    const bytesMax = Math.min(BODY_BYTES_MAX, this.#entryBytesMax);
+    const onGapsClosed = (count: number) => this.#world.counters.add("store_gaps_closed_total", count);
+    for (const waiting of this.#queue) {
+      const { part } = waiting;
+      if (part === "deletion") return;
+      const take: Take = {
+        waiting,
+        firstIndex: body.entryCount,
+        entries: [],
+        next: waiting.next,
+        duplicateCount: 0,
+      };
+      takes.push(take);
+      for (; take.next < part.entries.length; take.next++) {
+        const given = part.entries[take.next];
+        if (given === undefined) return;
+        const entry = this.#fitting(given);
+        const boot = bootOf(entry);
+        if (boot !== undefined && !boots.has(boot)) return;
+        if (body.entryCount >= BATCH_ENTRIES_MAX) return;
+        if (body.entryCount > 0 && body.bytes + Buffer.byteLength(entry.msg) > bytesMax) return;
+        if (head.accept(entry, part.spools?.[take.next], onGapsClosed)) {
+          body.add(entry);
+          take.entries.push(entry);
+        } else take.duplicateCount++;
+      }
+    }
+  }
+
+  get #entryBytesMax(): number {
+    return this.#log.engine.payloadBytesMax - HEAD_BYTES_MAX;
+  }
+
+  /** The entry, or what says that it is lost where no message of the cluster can hold it. */
+  #fitting(entry: NewEntry): NewEntry {
+    if (entry.msg.length * 3 <= this.#entryBytesMax || Buffer.byteLength(entry.msg) <= this.#entryBytesMax)
+      return entry;
+    this.#world.counters.add("store_oversize_entries_total");
+    const { src, boot, seq, received } = entry;
+    const reason = { where: LossPlace.Service, why: "larger than the cluster's max_payload" };
+    if (boot !== undefined && seq !== undefined)
+      return lossEntry(src, { boot, first: seq, last: seq }, reason, received, seq);
+    const msg = JSON.stringify({ count: 1, ...reason });
+    return { src, stream: STREAM_LOSS, msg, timestamp: received, level: "warn", received, clock: "server" };
+  }
+
+  /** @param seq of the message; 0 where there was nothing to write. */
+  #settle({ takes }: Draft, seq: number): void {
+    for (const { waiting, firstIndex, entries, next, duplicateCount } of takes) {
+      const { part, pieces } = waiting;
+      if (entries.length > 0 || part === "deletion") pieces.push({ seq, firstIndex, entries });
+      waiting.next = next;
+      waiting.duplicateCount += duplicateCount;
+      if (part !== "deletion" && next < part.entries.length) return;
+      this.#queue.shift();
+      waiting.resolve({ pieces, duplicateCount: waiting.duplicateCount });
+    }
+  }
+
+  /** Reads again while no leader answers. */
+  async #whileAway<T>(untilMs: number, read: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await read();
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable) || this.#world.clock.monotonicMs() >= untilMs) throw error;
+        await this.#world.pause(PAUSE_MS);
+      }
+    }
+  }
+}
+
+function bootOf(entry: NewEntry | undefined): string | undefined {
+  return entry?.lost?.boot ?? entry?.boot;
+}

@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort } from "./mosquitto.ts";
+
+export const NODES = 3;
+
+/** Three real nats-servers with JetStream on files, on ports of the loopback and in a folder of their own. */
+export class NatsCluster {
+  readonly #program: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), "boardlog-nats-"));
+  readonly #processes: (ChildProcess | undefined)[] = [];
+  #ports: number[] = [];
+  #routePorts: number[] = [];
+
+  /** @param program its path, as `requires("nats-server")` found it. */
+  constructor(program: string) {
+    this.#program = program;
+  }
+
+  get urls(): readonly string[] {
+    return this.#ports.map((port) => `nats://127.0.0.1:${port}`);
+  }
+
+  /** Starts all nodes, on the same ports every time. */
+  async start(): Promise<void> {
+    if (this.#ports.length === 0) {
+      this.#ports = await freePorts(NODES);
+      this.#routePorts = await freePorts(NODES);
+    }
+    for (let node = 0; node < NODES; node++) this.startNode(node);
+  }
+
+  startNode(node: number): void {
+    if (this.#processes[node] !== undefined) return;
+    const folder = join(this.#folder, `n${node}`);
+    mkdirSync(folder, { recursive: true });
+    const settings = join(this.#folder, `n${node}.conf`);
+    const routes = this.#routePorts.filter((_, other) => other !== node);
+    writeFileSync(
+      settings,
+      `server_name: n${node}
+listen: "127.0.0.1:${this.#ports[node]}"
+jetstream { store_dir: "${folder}", max_file_store: 20GB, max_memory_store: 256MB }
+cluster {
+  name: test
+  listen: "127.0.0.1:${this.#routePorts[node]}"
+  routes: [${routes.map((port) => `"nats://127.0.0.1:${port}"`).join(", ")}]
+}
+`,
+    );
+    const child = spawn(this.#program, ["-c", settings, "-l", join(this.#folder, `n${node}.log`)], {
+      stdio: "ignore",
+    });
+    this.#processes[node] = child;
+    // A test that ends badly must not leave it behind.
+    const kill = (): void => void child.kill("SIGKILL");
+    process.once("exit", kill);
+    child.once("exit", () => process.off("exit", kill));
+  }
+
+  /** SIGKILL: what it had not written to its files is gone. */
+  async killNode(node: number): Promise<void> {
+    const child = this.#processes[node];
+    this.#processes[node] = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all(this.#processes.map((_, node) => this.killNode(node)));
+  }
+
+  pidOf(node: number): number | undefined {
+    return this.#processes[node]?.pid;
+  }
+
+  /** Copies the files of all nodes, as a machine's disk would be found after a power cut; the nodes must be down. */
+  copyFiles(name: string): void {
+    for (let node = 0; node < NODES; node++) {
+      cpSync(join(this.#folder, `n${node}`), join(this.#folder, `${name}-n${node}`), { recursive: true });
+    }
+  }
+
+  /** Puts a copy back; the nodes must be down. */
+  restoreFiles(name: string): void {
+    for (let node = 0; node < NODES; node++) {
+      rmSync(join(this.#folder, `n${node}`), { recursive: true, force: true });
+      cpSync(join(this.#folder, `${name}-n${node}`), join(this.#folder, `n${node}`), { recursive: true });
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await this.killAll();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
+}
