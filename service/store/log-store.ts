@@ -190,7 +190,7 @@ export interface LogStore {
 
   /**
    * Between which ids all entries of a time lie, that walking the log for them may begin there: not narrow, but never too
-   * narrow. Undefined where there are none.
+   * narrow. Undefined where it is known that there are none.
    * @throws StoreUnavailable
    */
   spanOf(query: SpanQuery): Promise<IdSpan | undefined>;

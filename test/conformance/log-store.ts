@@ -605,6 +605,6 @@ export function describeLogStore(
       });
     });
   });
-  describeReading(name, makeDriver);
+  describeReading(name, unit, makeDriver);
   if (unit === "call") describeOneTransaction(name, makeDriver);
 }

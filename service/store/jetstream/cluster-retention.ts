@@ -3,6 +3,7 @@ import type { Counters } from "../../../host/counters.ts";
 import { BatchBody, encodeValue, seqOf } from "./cluster-value.ts";
 import type { EngineMessage, StreamState } from "./message-engine.ts";
 import type { ProjectLog } from "./project-log.ts";
+import { seqOfTime } from "./seq-of-time.ts";
 import { keptStream, keptSubject } from "./subject-names.ts";
 
 /** Messages that go at a time. */
@@ -43,7 +44,7 @@ export class ClusterRetention {
     const { keepMs, keepBytes } = this.#options;
     if (keepMs !== undefined) {
       const untilMs = this.#clock.wallMs() - keepMs;
-      for (const log of logs) await this.#expire(log, await this.#firstSince(log, untilMs));
+      for (const log of logs) await this.#expire(log, (await seqOfTime(log, untilMs)) ?? 0);
     }
     if (keepBytes !== undefined) await this.#makeRoom(logs, keepBytes);
   }
@@ -66,22 +67,6 @@ export class ClusterRetention {
       const count = Math.min(SLICE_MAX, Math.max(1, excess), lastSeq - firstSeq);
       await this.#expire(oldest.log, firstSeq + count);
     }
-  }
-
-  /** The first message that came at that time or later: seqs and times ascend together. */
-  async #firstSince(log: ProjectLog, sinceMs: number): Promise<number> {
-    const { engine, stream, names } = log;
-    const state = await engine.state(stream);
-    if (state === undefined || state.messageCount === 0) return 0;
-    let low = state.firstSeq;
-    let high = state.lastSeq + 1;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      const message = await engine.next(stream, names.all, middle);
-      if (message === undefined || message.storedMs >= sinceMs) high = middle;
-      else low = message.seq + 1;
-    }
-    return low;
   }
 
   /** Removes everything below the seq. */

@@ -6,11 +6,13 @@ import type { StoredEntry } from "../../../protocol/entry.ts";
 import type { Compressor } from "../compressor.ts";
 import {
   type AppendResult,
+  type IdSpan,
   type ListQuery,
   type LogStore,
   type RatesQuery,
   type SourceRates,
   type SourceSummary,
+  type SpanQuery,
   type SpoolPosition,
   type StoreBatch,
   type StoreStatus,
@@ -161,6 +163,11 @@ export class JetStreamStore implements LogStore {
   async rates(query: RatesQuery): Promise<readonly SourceRates[]> {
     this.#assertOpen();
     return await this.#open(query.project).times.rates(query);
+  }
+
+  async spanOf(query: SpanQuery): Promise<IdSpan | undefined> {
+    this.#assertOpen();
+    return await this.#open(query.project).times.span(query);
   }
 
   async delete(projectName: string, src: string, stream?: string): Promise<number> {

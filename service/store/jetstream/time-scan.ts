@@ -2,13 +2,16 @@ import type { StoredEntry } from "../../../protocol/entry.ts";
 import { LEVEL_RANK } from "../../../protocol/level.ts";
 import {
   compareTime,
+  type IdSpan,
   RATE_COLUMNS,
   type RatesQuery,
   type SourceRates,
+  type SpanQuery,
   type TimeQuery,
 } from "../log-store.ts";
 import { positionOf } from "./cluster-value.ts";
 import type { ProjectLog } from "./project-log.ts";
+import { seqOfTime } from "./seq-of-time.ts";
 import { HiddenEntries } from "./stream-deletions.ts";
 
 /**
@@ -57,6 +60,18 @@ export class TimeScan {
     return Array.from(bySource, ([src, counts]) => ({ src, counts })).sort((left, right) =>
       left.src < right.src ? -1 : 1,
     );
+  }
+
+  /** From where the range can begin; to the end of the log, for an entry may come late. @throws StoreUnavailable */
+  async span({ src, sinceMs }: SpanQuery): Promise<IdSpan | undefined> {
+    const { engine, stream, names, ids } = this.#log;
+    const subject = src === undefined ? names.sources : names.source(src);
+    const [last, aheadMs] = await Promise.all([engine.last(stream, subject), this.#log.aheadMs()]);
+    if (last === undefined) return undefined;
+    const startMs = sinceMs - aheadMs;
+    if (startMs <= 0) return {};
+    const seq = await seqOfTime(this.#log, startMs);
+    return seq === undefined ? undefined : { after: ids.make(positionOf(seq, 0) - 1) };
   }
 
   async *#entries(query: RatesQuery | TimeQuery): AsyncGenerator<StoredEntry> {
