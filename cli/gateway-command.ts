@@ -130,6 +130,7 @@ async function start(
     { ...world, disk, uplink, ...(brokerAuth !== undefined && { brokerAuth }) },
     {
       project,
+      sourceRate: settings.sourceRate,
       serial: settings.serial,
       brokers: settings.brokers,
       clientId: `boardlog-${id}`,

@@ -4,6 +4,7 @@ import type { BrokerSetting } from "../gateway/broker-setting.ts";
 import type { ClubbySinkOptions } from "../gateway/outputs/clubby-sink.ts";
 import { FlowControl, parseSerialSetting, type SerialSetting } from "../gateway/serial-setting.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "../gateway/spool/spool.ts";
+import type { SourceRate } from "../gateway/throttle.ts";
 import type { TlsTrust } from "../gateway/tls-trust.ts";
 import type { TopicRoute } from "../gateway/topic-route.ts";
 import { isGatewayId } from "../protocol/ingest.ts";
@@ -12,6 +13,7 @@ import { BrokerSchema, brokerOf, routesOf, TopicsSchema } from "./broker-setting
 import { secretIn } from "./secret-file.ts";
 import { type HostPort, hostPortOf } from "./settings.ts";
 import { readSettingsFile, type SettingPath, type SettingsFile } from "./settings-file.ts";
+import { SourceRateSchema, sourceRate } from "./source-rate-setting.ts";
 import { TLS_PROPERTIES, tlsOf } from "./tls-settings.ts";
 
 const Text = Type.String({ minLength: 1 });
@@ -78,6 +80,7 @@ export const GatewaySettingsSchema = Type.Object(
         closed,
       ),
     ),
+    sourceRate: Type.Optional(SourceRateSchema),
     status: Type.Optional(Type.Union([Text, Type.Integer()])),
     log: Type.Optional(
       Type.Object(
@@ -123,6 +126,7 @@ export interface GatewaySettings {
     readonly routes: readonly TopicRoute[];
   };
   readonly spool: Pick<SpoolOptions, "bytesMax" | "whenFull" | "replayHorizonMs">;
+  readonly sourceRate: SourceRate;
   readonly status: HostPort;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error"; readonly form: "json" | "pretty" };
 }
@@ -171,6 +175,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
       replayHorizonMs:
         spool.replayMinutes === undefined ? SPOOL_DEFAULTS.replayHorizonMs : spool.replayMinutes * 60_000,
     },
+    sourceRate: sourceRate(file.sourceRate),
     status: hostPortOf(file.status, STATUS_PORT_DEFAULT, (text) => wrong(["status"], text)),
     log: { level: log.level ?? "info", form: log.form ?? "json" },
   };

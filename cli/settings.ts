@@ -1,9 +1,11 @@
 import Type, { type Static } from "typebox";
 import { parseBrokerUrl } from "../gateway/broker-setting.ts";
 import type { MqttTarget } from "../gateway/mqtt-connection.ts";
+import type { SourceRate } from "../gateway/throttle.ts";
 import { type KeepOptions, KeepSchema, keepOfFlags, keepOptions } from "./keep-setting.ts";
 import { secretIn } from "./secret-file.ts";
 import { readSettingsFile } from "./settings-file.ts";
+import { SourceRateSchema, sourceRate } from "./source-rate-setting.ts";
 import { UserError } from "./user-error.ts";
 
 /** The settings file of `up`: the same names as its flags. */
@@ -24,6 +26,7 @@ const SettingsSchema = Type.Object(
     /** Commands a second of keys that are not admin and have no rate of their own. */
     keyRate: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
     keep: Type.Optional(KeepSchema),
+    sourceRate: Type.Optional(SourceRateSchema),
     demo: Type.Optional(Type.Boolean()),
     quiet: Type.Optional(Type.Boolean()),
   },
@@ -65,6 +68,7 @@ export interface UpSettings {
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly keyRate?: number;
   readonly keep: KeepOptions;
+  readonly sourceRate: SourceRate;
   readonly demo: boolean;
   readonly quiet: boolean;
 }
@@ -94,6 +98,7 @@ export async function upSettings(flags: UpFlags): Promise<UpSettings> {
       tls: await readTls(file.tls, (name, text) => new UserError(`tls.${name}: ${text}`)),
     }),
     ...(file.keyRate !== undefined && { keyRate: file.keyRate }),
+    sourceRate: sourceRate(file.sourceRate),
     keep: keepOptions({ ...file.keep, ...keepOfFlags(flags.keepDays, flags.keepMb) }),
     demo: flags.demo ?? file.demo ?? false,
     quiet: flags.quiet ?? file.quiet ?? false,

@@ -111,6 +111,7 @@ async function start(
     },
     {
       project: PROJECT_DEFAULT,
+      sourceRate: settings.sourceRate,
       serial:
         wire === undefined
           ? serial

@@ -3,6 +3,7 @@ import type { Counters } from "../host/counters.ts";
 import type { Disk } from "../host/disk.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
+import { LossPlace } from "../protocol/entry.ts";
 import type { LevelLease } from "../protocol/level-lease.ts";
 import { BoardLinks } from "./board-links.ts";
 import { Committer, type CommitterOptions } from "./committer.ts";
@@ -17,6 +18,7 @@ import { SeldomLog } from "./seldom-log.ts";
 import { SerialInput, type SerialInputOptions } from "./serial-input.ts";
 import { SessionTable } from "./session-table.ts";
 import { type GivenUp, SourceHistories } from "./source-histories.ts";
+import { type SourceRate, Throttle } from "./throttle.ts";
 import type { Uplink } from "./uplink.ts";
 
 export interface GatewayWorld {
@@ -32,6 +34,8 @@ export interface GatewayWorld {
 
 export interface GatewayCoreOptions extends CommitterOptions {
   readonly sessionsMax?: number;
+  /** What one source may bring; without it, as much as it likes. */
+  readonly sourceRate?: SourceRate;
 }
 
 /** Parts of a stop, ms; together under the 2 s of `stop`, since systemd and `boardlog up` allow 3 s for all. */
@@ -48,6 +52,7 @@ export class GatewayCore {
   readonly #intake: Intake;
   readonly #sessions: SessionTable;
   readonly #histories: SourceHistories;
+  readonly #throttle: Throttle | undefined;
   readonly #seldomLog: SeldomLog;
   readonly #lines: LineSessions;
   readonly #boards: BoardLinks;
@@ -68,7 +73,15 @@ export class GatewayCore {
       { pauses: this.#pauses, random, uplink, counters, committer, histories: this.#histories },
       options.sessionsMax === undefined ? {} : { sessionsMax: options.sessionsMax },
     );
-    this.#intake = new Intake({ clock, committer, sessions: this.#sessions, counters });
+    const { sourceRate } = options;
+    this.#throttle = sourceRate === undefined ? undefined : new Throttle(world, sourceRate);
+    this.#intake = new Intake({
+      clock,
+      committer,
+      sessions: this.#sessions,
+      counters,
+      ...(this.#throttle !== undefined && { throttle: this.#throttle }),
+    });
     this.#lines = new LineSessions({ intake: this.#intake, boots: new LineBoots(world), uplink });
   }
 
@@ -121,6 +134,7 @@ export class GatewayCore {
   async stop(): Promise<void> {
     for (const input of this.#topics) input.drain();
     this.#histories.stop();
+    this.#throttle?.stop();
     this.#pauses.end();
     const readOut = Promise.all(this.#serial.map((input) => input.drain()));
     await Promise.race([readOut, this.#wait(READ_OUT_MS)]);
@@ -133,7 +147,9 @@ export class GatewayCore {
   async #giveUp({ project, src, boot, last, why }: GivenUp): Promise<void> {
     const identity = { project, src, boot: { text: boot, json: JSON.stringify(boot) } };
     try {
-      await this.#sessions.get(identity)?.giveUp(last, why, this.#intake.receipt());
+      await this.#sessions
+        .get(identity)
+        ?.giveUp(last, { where: LossPlace.Link, why }, this.#intake.receipt());
     } catch (error) {
       if (!(error instanceof GatewayStopping)) throw error;
     }

@@ -2,21 +2,32 @@ import type { Clock } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Decoded, Status } from "../protocol/decoded.ts";
-import { type NewEntry, STREAM_UART } from "../protocol/entry.ts";
+import { LossPlace, type NewEntry, STREAM_UART } from "../protocol/entry.ts";
 import { type EstimatedTime, entryFromLog } from "../protocol/entry-builder.ts";
-import type { Frame } from "../protocol/frame.ts";
+import type { Boot, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
 import { logArgsOf } from "../protocol/sequencing.ts";
 import type { Committer } from "./committer.ts";
+import { GatewayStopping } from "./pauses.ts";
 import { NO_REPLY, type OnReply } from "./reply.ts";
 import type { SessionTable } from "./session-table.ts";
 import type { Receipt } from "./source-session.ts";
+import { lossOfCount } from "./spool/spool-loss.ts";
+import type { LostOverRate, Throttle } from "./throttle.ts";
+import type { ThrottleLane } from "./throttle-lane.ts";
 
 /** Whose entries these are, as the link says it: never the payload alone. */
 export interface Origin {
   readonly project: string;
   readonly src: string;
+}
+
+/** How something came. */
+export interface Arrival {
+  readonly sizeBytes: number;
+  /** Its sender says nothing more while enough of what it said waits for an answer. */
+  readonly isHeldBack: boolean;
 }
 
 /** Where every input hands in what it read. */
@@ -25,17 +36,22 @@ export class Intake {
   readonly #committer: Committer;
   readonly #sessions: SessionTable;
   readonly #counters: Counters;
+  readonly #throttle: Throttle | undefined;
 
+  /** @param world.throttle without one, sources bring as much as they like. */
   constructor(world: {
     readonly clock: Clock;
     readonly committer: Committer;
     readonly sessions: SessionTable;
     readonly counters: Counters;
+    readonly throttle?: Throttle;
   }) {
     this.#clock = world.clock;
     this.#committer = world.committer;
     this.#sessions = world.sessions;
     this.#counters = world.counters;
+    this.#throttle = world.throttle;
+    if (world.throttle !== undefined) world.throttle.onLost = (lost) => this.#tellLost(lost);
   }
 
   receipt(): Receipt {
@@ -44,17 +60,29 @@ export class Intake {
 
   /**
    * Takes a frame. Where its entries cannot be queued at once, it resolves when they are, so that the next of its link can follow;
-   * `onReply` is called once, when they are durable.
+   * `onReply` is called once, when they are durable, or when the frame was not taken and will come again.
    * @throws GatewayStopping when it was not taken, or rejects with it.
    */
-  frame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
+  frame(
+    origin: Origin,
+    frame: Frame,
+    receipt: Receipt,
+    arrival: Arrival,
+    onReply: OnReply,
+  ): Promise<void> | undefined {
     this.#counters.add("gateway_frames_total");
-    const { project, src } = origin;
-    const { boot } = frame;
-    if (boot === undefined) return this.#plainFrame(origin, frame, receipt, onReply);
-    const session = this.#sessions.get({ project, src, boot });
-    if (session !== undefined) return session.receive(frame, receipt, onReply);
-    onReply(NO_REPLY);
+    const take = (): Promise<void> | undefined => this.#takeFrame(origin, frame, receipt, onReply);
+    const lane = this.#throttle?.lane(origin.project, origin.src);
+    // What was never sent here is no loss (8.10): such a frame says where to begin.
+    if (lane === undefined || frame.joinsAt !== undefined) return take();
+    const count = Math.max(1, frame.commands.length);
+    const hasAcks = frame.boot !== undefined && frame.ack !== false;
+    if (hasAcks || arrival.isHeldBack) {
+      if (lane.take(count)) return take();
+      return this.#hold(lane, count, arrival, take, () => onReply(NO_REPLY));
+    }
+    if (lane.takeOrLose(count)) return take();
+    this.#loseFrame(lane, frame, onReply);
     return undefined;
   }
 
@@ -75,6 +103,11 @@ export class Intake {
    */
   text(origin: Origin, lines: readonly TextLine[]): Promise<void> | undefined {
     this.#counters.add("gateway_text_lines_total", lines.length);
+    const lane = this.#throttle?.lane(origin.project, origin.src);
+    if (lane?.takeOrLose(lines.length) === false) {
+      this.#lose(lane, lines.length);
+      return undefined;
+    }
     const entries = lines.map(
       ({ text, wallMs }): NewEntry => ({
         src: origin.src,
@@ -93,7 +126,23 @@ export class Intake {
    * `onDurable` is called once, when it is durable.
    * @throws GatewayStopping
    */
-  note(origin: Origin, stream: string, text: string, onDurable: () => void): Promise<void> | undefined {
+  note(
+    origin: Origin,
+    { stream, text }: { readonly stream: string; readonly text: string },
+    arrival: Arrival,
+    onDurable: () => void,
+  ): Promise<void> | undefined {
+    const take = (): Promise<void> | undefined => this.#takeNote(origin, stream, text, onDurable);
+    const lane = this.#throttle?.lane(origin.project, origin.src);
+    if (lane === undefined) return take();
+    if (arrival.isHeldBack && !lane.take(1)) return this.#hold(lane, 1, arrival, take, onDurable);
+    if (arrival.isHeldBack || lane.takeOrLose(1)) return take();
+    this.#lose(lane, 1);
+    onDurable();
+    return undefined;
+  }
+
+  #takeNote(origin: Origin, stream: string, text: string, onDurable: () => void): Promise<void> | undefined {
     const wallMs = this.#clock.wallMs();
     const entry: NewEntry = {
       src: origin.src,
@@ -104,6 +153,91 @@ export class Intake {
       clock: "server",
     };
     return this.#committer.accept(origin.project, origin.src, [entry], onDurable);
+  }
+
+  #takeFrame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
+    const { project, src } = origin;
+    const { boot } = frame;
+    if (boot === undefined) return this.#plainFrame(origin, frame, receipt, onReply);
+    const session = this.#sessions.get({ project, src, boot });
+    if (session !== undefined) return session.receive(frame, receipt, onReply);
+    onReply(NO_REPLY);
+    return undefined;
+  }
+
+  /**
+   * Keeps what came over its source's rate until its time comes (docs/protocol.md 5.7).
+   * @returns where the sender is held back, when it was taken.
+   */
+  #hold(
+    lane: ThrottleLane,
+    count: number,
+    { sizeBytes, isHeldBack }: Arrival,
+    take: () => Promise<void> | undefined,
+    onNotTaken: () => void,
+  ): Promise<void> | undefined {
+    this.#counters.add("gateway_held_frames_total");
+    let isHeld = false;
+    const taken = new Promise<void>((resolve, reject) => {
+      const run = (): void => {
+        try {
+          resolve(take());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const drop = (): void => reject(new GatewayStopping());
+      isHeld = lane.hold({ count, sizeBytes, run, drop }, !isHeldBack);
+    });
+    if (!isHeld) {
+      this.#counters.add("gateway_over_rate_frames_total");
+      onNotTaken();
+      return undefined;
+    }
+    if (isHeldBack) return taken;
+    taken.catch((error: unknown) => {
+      if (!(error instanceof GatewayStopping)) throw error;
+    });
+    return undefined;
+  }
+
+  #loseFrame(lane: ThrottleLane, { boot, ack, commands }: Frame, onReply: OnReply): void {
+    const seq = Math.max(0, ...commands.map(({ id = 0 }) => id));
+    if (boot === undefined && ack === undefined && commands.length > 0) {
+      this.#counters.add("gateway_over_rate_refused_commands_total", commands.length);
+      const reason = "slow down: too many entries of this source";
+      const answers = commands.map(({ id }) => answerOf(id, Status.SlowDown, reason));
+      onReply({ type: "answers", answers });
+      return;
+    }
+    if (commands.length > 0)
+      this.#lose(lane, commands.length, boot !== undefined && seq > 0 ? { boot, seq } : undefined);
+    onReply(NO_REPLY);
+  }
+
+  #lose(lane: ThrottleLane, count: number, upTo?: { readonly boot: Boot; readonly seq: number }): void {
+    this.#counters.add("gateway_over_rate_lost_entries_total", count);
+    lane.lose(count, upTo);
+  }
+
+  /** Clause 5.7: a record of what came too fast. */
+  #tellLost({ project, src, count, upTo }: LostOverRate): void {
+    const why = this.#throttle?.why ?? "";
+    const receipt = this.receipt();
+    const ignoreStop = (error: unknown): void => {
+      if (!(error instanceof GatewayStopping)) throw error;
+    };
+    try {
+      if (count > 0) {
+        const entry = lossOfCount(src, count, { why, receivedMs: receipt.wallMs });
+        this.#committer.accept(project, src, [entry], () => {})?.catch(ignoreStop);
+      }
+      if (upTo === undefined) return;
+      const session = this.#sessions.get({ project, src, boot: upTo.boot });
+      session?.giveUp(upTo.seq, { where: LossPlace.Gateway, why }, receipt)?.catch(ignoreStop);
+    } catch (error) {
+      ignoreStop(error);
+    }
   }
 
   /** Clause 3.7: without `boot` entries are taken as they come. */

@@ -1,13 +1,18 @@
 import type { Frame } from "../protocol/frame.ts";
 import { type JsonObject, Verbatim } from "../protocol/json-parser.ts";
 import { LOG_METHOD } from "../protocol/sequencing.ts";
-import type { Intake, Origin } from "./intake.ts";
+import type { Arrival, Intake, Origin } from "./intake.ts";
 import type { LineBoots } from "./line-boots.ts";
 import type { LogLine } from "./log-line.ts";
 import { type Uplink, UplinkUnavailable } from "./uplink.ts";
 
 /** Sources followed at once; beyond it the one not heard for longest is asked for again. */
 const SOURCES_MAX = 10_000;
+
+export interface LineArrival extends Arrival {
+  /** The sender says that it may have sent it before. */
+  readonly isRepeat: boolean;
+}
 
 interface Followed {
   readonly boot: string;
@@ -31,15 +36,14 @@ export class LineSessions {
 
   /**
    * Takes a line. Resolves when it is queued; `onDurable` is called once, when it is durable.
-   * @param isRepeat the sender says that it may have sent it before.
    * @throws GatewayStopping
    */
-  async line(origin: Origin, line: LogLine, isRepeat: boolean, onDurable: () => void): Promise<void> {
+  async line(origin: Origin, line: LogLine, arrival: LineArrival, onDurable: () => void): Promise<void> {
     const key = `${origin.project} ${origin.src}`;
     const receipt = this.#intake.receipt();
     const taken = (this.#turns.get(key) ?? Promise.resolve()).then(async () => {
-      const { boot, joins } = await this.#bootOf(key, origin, line, isRepeat);
-      await this.#intake.frame(origin, frameOf(line, boot, joins), receipt, onDurable);
+      const { boot, joins } = await this.#bootOf(key, origin, line, arrival.isRepeat);
+      await this.#intake.frame(origin, frameOf(line, boot, joins), receipt, arrival, onDurable);
     });
     const turn = taken.catch(() => {}); // The caller is told.
     this.#turns.set(key, turn);

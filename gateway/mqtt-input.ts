@@ -6,7 +6,7 @@ import { decodeFrame } from "../protocol/frame-decoder.ts";
 import { checkSrc, isOwnSrc, isProject } from "../protocol/names.ts";
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts";
 import type { BoardLinks } from "./board-links.ts";
-import type { Intake, Origin } from "./intake.ts";
+import type { Arrival, Intake, Origin } from "./intake.ts";
 import type { LineSessions } from "./line-sessions.ts";
 import { type TopicLink, type TopicMessage, TopicOutcome } from "./link.ts";
 import { parseLogLine } from "./log-line.ts";
@@ -190,11 +190,24 @@ export class MqttInput {
       wire: this.#link,
       send: (json) => this.#sendDown(route, { project, src: device }, encodeUtf8(json)),
     });
-    const waits = this.#intake.frame({ project, src: device }, frame, this.#intake.receipt(), onReply);
+    const receipt = this.#intake.receipt();
+    const waits = this.#intake.frame(
+      { project, src: device },
+      frame,
+      receipt,
+      this.#arrival(message),
+      onReply,
+    );
     if (!isAckedEarly) return waits;
     if (waits !== undefined) return waits.then(() => done(TopicOutcome.Done));
     done(TopicOutcome.Done);
     return undefined;
+  }
+
+  /** A board on a connection of its own feels it when its publishes are not answered; one that shares a connection does not. */
+  #arrival({ payload, sender }: TopicMessage): Arrival {
+    const isHeldBack = this.#link.senderWaits && sender?.device !== undefined;
+    return { sizeBytes: payload.length, isHeldBack };
   }
 
   #answer(route: TopicRoute, { project, src }: Origin, frame: Frame, reply: Reply): void {
@@ -227,13 +240,14 @@ export class MqttInput {
     const line = route.kind === TopicKind.Text ? undefined : parseLogLine(text, route.kind);
     if (line !== undefined) {
       this.#counters.add("mqtt_log_lines_total");
-      await this.#lines.line(origin, line, message.isRepeat === true, onDurable);
+      const arrival = this.#arrival(message);
+      await this.#lines.line(origin, line, { ...arrival, isRepeat: message.isRepeat === true }, onDurable);
       return;
     }
     this.#counters.add(
       route.kind === TopicKind.Text ? "mqtt_texts_total" : "mqtt_unnumbered_log_lines_total",
     );
-    await this.#intake.note(origin, STREAM_DEFAULT, text, onDurable);
+    await this.#intake.note(origin, { stream: STREAM_DEFAULT, text }, this.#arrival(message), onDurable);
   }
 
   async #presenceOf({ project, device = "" }: Heard, message: TopicMessage, done: Done): Promise<void> {
@@ -250,9 +264,8 @@ export class MqttInput {
       return;
     }
     const origin = { project, src: device };
-    await this.#intake.note(origin, STREAM_PRESENCE, isOnline ? "online" : "offline", () =>
-      done(TopicOutcome.Done),
-    );
+    const note = { stream: STREAM_PRESENCE, text: isOnline ? "online" : "offline" };
+    await this.#intake.note(origin, note, this.#arrival(message), () => done(TopicOutcome.Done));
   }
 
   #discard(counter: string, outcome: TopicOutcome, done: Done): void {

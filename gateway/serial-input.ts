@@ -38,6 +38,7 @@ const QUIET_MS = 10_000;
 const CUT_MARK = " [cut]";
 
 interface ReadLine {
+  /** One code unit a byte. */
   readonly line: string;
   readonly receipt: Receipt;
 }
@@ -205,15 +206,15 @@ export class SerialInput {
       for (let read = this.#next(); read !== undefined; read = this.#next()) {
         const texts: TextLine[] = [];
         let frame: Extract<LineItem, { type: "frame" }> | undefined;
-        let receipt = read.receipt;
+        let last = read;
         for (let at: ReadLine | undefined = read; at !== undefined; at = this.#next()) {
-          receipt = at.receipt;
+          last = at;
           frame = this.#decode(at, texts);
           if (frame !== undefined || texts.length >= TEXT_LINES_MAX) break;
         }
         const { project } = this.#options;
         if (texts.length > 0) await this.#intake.text({ project, src: this.src }, texts);
-        if (frame !== undefined) await this.#frame(frame.frame, frame.hasChecksum, receipt);
+        if (frame !== undefined) await this.#frame(frame.frame, frame.hasChecksum, last);
       }
     } catch (error) {
       if (!(error instanceof GatewayStopping)) throw error;
@@ -248,7 +249,7 @@ export class SerialInput {
     return undefined;
   }
 
-  async #frame(frame: Frame, hasChecksum: boolean, receipt: Receipt): Promise<void> {
+  async #frame(frame: Frame, hasChecksum: boolean, { line, receipt }: ReadLine): Promise<void> {
     this.#hasFrame = true;
     this.#isTalking = true;
     this.#hasChecksum = hasChecksum;
@@ -270,7 +271,9 @@ export class SerialInput {
       wire: this.#wire,
       send: (json) => this.#sendDown(json, hasChecksum),
     });
-    await this.#intake.frame({ project, src: this.src }, frame, receipt, onReply);
+    // A wire that is not read loses what comes next, text too: the board feels that its acks do not come.
+    const arrival = { sizeBytes: line.length, isHeldBack: false };
+    await this.#intake.frame({ project, src: this.src }, frame, receipt, arrival, onReply);
   }
 
   /** Clause 7.8: says whether a frame with this `src` may come from this port, and binds the port to the first. */

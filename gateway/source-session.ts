@@ -106,13 +106,17 @@ export class SourceSession {
    * What is missing up to `last` will not come: a loss record says so.
    * @throws GatewayStopping, or rejects with it.
    */
-  giveUp(last: number, why: string, receipt: Receipt): Promise<void> | undefined {
+  giveUp(
+    last: number,
+    reason: { readonly where: LossPlace; readonly why: string },
+    receipt: Receipt,
+  ): Promise<void> | undefined {
     return this.#run(async () => {
       await this.#last;
       const mark = this.#acceptedMark ?? (await this.#askMark(undefined));
       this.#acceptedMark = mark;
       const lost = { boot: this.#identity.boot.text, first: mark + 1, last };
-      const verdicts: Verdict[] = last > mark ? [{ type: "lost", lost, where: LossPlace.Link, why }] : [];
+      const verdicts: Verdict[] = last > mark ? [{ type: "lost", lost, ...reason }] : [];
       const sequenced = { verdicts, mark: Math.max(mark, last), resend: false };
       await this.#store(sequenced, NO_FRAME, receipt, () => {}, mark);
     });
@@ -218,7 +222,8 @@ export class SourceSession {
         counters.add("gateway_lost_on_board_seqs_total", verdict.lost.last - verdict.lost.first + 1);
         return;
       case "lost":
-        counters.add("gateway_lost_on_link_seqs_total", verdict.lost.last - verdict.lost.first + 1);
+        if (verdict.where === LossPlace.Link)
+          counters.add("gateway_lost_on_link_seqs_total", verdict.lost.last - verdict.lost.first + 1);
         return;
       case "refused":
         counters.add("gateway_refused_seqs_total");

@@ -1,21 +1,16 @@
 import type { Clock } from "../host/clock.ts";
+import { TokenBucket } from "../host/token-bucket.ts";
 import { type Caller, mayDo } from "./auth/caller.ts";
 
 /** A key may be this long ahead of its rate: pages and boards come in bursts. */
 const BURST_SECONDS = 2;
-
-interface Bucket {
-  /** Commands that may be sent at once. Below 0 after a frame larger than what was left: such a frame passes, and is paid for after. */
-  left: number;
-  atMs: number;
-}
 
 /** What a key may send in a time. Tokens count as the key they are signed with. */
 export class RateLimiter {
   readonly #clock: Clock;
   readonly #ratePerSecond: number | undefined;
   /** Of limited keys that were used; bounded by the number of keys. */
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets = new Map<string, TokenBucket>();
 
   /** @param ratePerSecond commands a second of keys without a rate of their own; admin keys and an absent rate are not limited. */
   constructor(clock: Clock, ratePerSecond?: number) {
@@ -25,16 +20,12 @@ export class RateLimiter {
 
   /** Takes the cost of a request, or says how long to wait for another try, in ms; 0 where it was taken. */
   take(caller: Caller, commandCount: number): number {
-    const rate = caller.ratePerSecond ?? (mayDo(caller, "admin") ? undefined : this.#ratePerSecond);
-    if (rate === undefined) return 0;
+    const perSecond = caller.ratePerSecond ?? (mayDo(caller, "admin") ? undefined : this.#ratePerSecond);
+    if (perSecond === undefined) return 0;
     const nowMs = this.#clock.monotonicMs();
-    const full = Math.max(1, rate * BURST_SECONDS);
-    const bucket = this.#buckets.get(caller.keyId) ?? { left: full, atMs: nowMs };
+    const rate = { perSecond, burst: Math.max(1, perSecond * BURST_SECONDS) };
+    const bucket = this.#buckets.get(caller.keyId) ?? new TokenBucket(rate, nowMs);
     this.#buckets.set(caller.keyId, bucket);
-    bucket.left = Math.min(full, bucket.left + ((nowMs - bucket.atMs) / 1000) * rate);
-    bucket.atMs = nowMs;
-    if (bucket.left <= 0) return Math.ceil(((1 - bucket.left) / rate) * 1000);
-    bucket.left -= Math.max(1, commandCount);
-    return 0;
+    return bucket.take(rate, Math.max(1, commandCount), nowMs) ? 0 : bucket.waitMs(rate, 1, nowMs);
   }
 }

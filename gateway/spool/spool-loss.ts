@@ -58,7 +58,11 @@ export function lossOfRange(src: string, lost: SeqRange, { why, receivedMs }: Lo
 }
 
 /** Entries without seq, or entries of which only the number is known. */
-export function lossOfCount(src: string, count: number, { why, receivedMs }: LossEvent): NewEntry {
+export function lossOfCount(
+  src: string,
+  count: number,
+  { why, receivedMs }: Pick<LossEvent, "why" | "receivedMs">,
+): NewEntry {
   return {
     src,
     stream: STREAM_LOSS,

@@ -11,6 +11,7 @@ import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
 import type { MemoryUplink } from "../support/memory-uplink.ts";
 import { ModelBoard } from "../support/model-board.ts";
 
+const ARRIVAL = { sizeBytes: 0, isHeldBack: false };
 const SRCS = ["kitchen", "cellar"];
 
 /** A gateway without wires over a service that survives it. */
@@ -71,7 +72,7 @@ async function run(seed: number) {
     };
     const { intake } = gateway;
     const take = async (): Promise<void> =>
-      intake.frame({ project: "default", src }, decoded.value, intake.receipt(), onReply);
+      intake.frame({ project: "default", src }, decoded.value, intake.receipt(), ARRIVAL, onReply);
     throughAir(() => {
       take().catch((error: Error) => expect(error.message).toBe("the gateway is stopping"));
     }, isBad);

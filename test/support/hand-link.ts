@@ -5,6 +5,7 @@ import { type FrameParts, type LogLine, logFrame } from "./frames.ts";
 export class HandLink implements TopicLink {
   readonly senderWaits: boolean;
   readonly sent: { readonly topic: string; readonly text: string }[] = [];
+  onSent: (topic: string, text: string) => void = () => {};
   #listener: TopicListener | undefined;
 
   constructor(options: { readonly senderWaits?: boolean } = {}) {
@@ -16,7 +17,9 @@ export class HandLink implements TopicLink {
   }
 
   publish(topic: string, payload: Uint8Array): void {
-    this.sent.push({ topic, text: Buffer.from(payload).toString("utf8") });
+    const text = Buffer.from(payload).toString("utf8");
+    this.sent.push({ topic, text });
+    this.onSent(topic, text);
   }
 
   async stop(): Promise<void> {}

@@ -1,0 +1,82 @@
+import type { Clock, Timers } from "../host/clock.ts";
+import type { TokenRate } from "../host/token-bucket.ts";
+import { RecentTable } from "./recent-table.ts";
+import { type OverRate, ThrottleLane } from "./throttle-lane.ts";
+
+/** How much one source may bring. */
+export interface SourceRate {
+  /** Over time. */
+  readonly entriesPerSecond: number;
+  /** At once, after a quiet time. */
+  readonly burstEntries: number;
+}
+
+/** Several times what a board says on a wire of 115,200 baud; a few dozen boards at their rate are what a Pi takes. */
+export const SOURCE_RATE_DEFAULT: SourceRate = { entriesPerSecond: 1_000, burstEntries: 10_000 };
+
+/** Sources whose use is remembered, some 300 bytes each. */
+const LANES_MAX = 20_000;
+/** Held for their time, over all sources. */
+const HELD_BYTES_MAX = 32 * 1024 * 1024;
+
+export interface LostOverRate extends OverRate {
+  readonly project: string;
+  readonly src: string;
+}
+
+/** One source that floods does not move the others: each has a rate of its own. */
+export class Throttle {
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  readonly #rate: TokenRate;
+  readonly #lanes = new RecentTable<ThrottleLane>();
+  /** Told of what was lost. */
+  onLost: (lost: LostOverRate) => void = () => {};
+  #heldBytes = 0;
+
+  constructor(
+    world: { readonly clock: Clock; readonly timers: Timers },
+    { entriesPerSecond, burstEntries }: SourceRate,
+  ) {
+    this.#clock = world.clock;
+    this.#timers = world.timers;
+    this.#rate = { perSecond: entriesPerSecond, burst: burstEntries };
+  }
+
+  lane(project: string, src: string): ThrottleLane {
+    const key = `${project} ${src}`;
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const lane = new ThrottleLane(
+      {
+        clock: this.#clock,
+        timers: this.#timers,
+        rate: this.#rate,
+        reserve: (sizeBytes) => this.#reserve(sizeBytes),
+        release: (sizeBytes) => {
+          this.#heldBytes -= sizeBytes;
+        },
+      },
+      (lost) => this.onLost({ project, src, ...lost }),
+    );
+    // Where none may go, this one is as good as new at each call.
+    if (this.#lanes.count < LANES_MAX || this.#lanes.evict((other) => other.isIdle))
+      this.#lanes.set(key, lane);
+    return lane;
+  }
+
+  /** Why something was lost, in words. */
+  get why(): string {
+    return `over the rate of a source without acks: ${this.#rate.perSecond} entries a second`;
+  }
+
+  stop(): void {
+    for (const lane of this.#lanes.values()) lane.stop();
+  }
+
+  #reserve(sizeBytes: number): boolean {
+    if (this.#heldBytes + sizeBytes > HELD_BYTES_MAX) return false;
+    this.#heldBytes += sizeBytes;
+    return true;
+  }
+}
