@@ -31,6 +31,7 @@ export const FAULTS = {
   gatewayStop: { unit: "rate", most: 3 },
   fewSessions: { unit: "share", most: 1 },
   smallQueues: { unit: "share", most: 1 },
+  tightRate: { unit: "share", most: 1 },
   serviceCrash: { unit: "rate", most: 5 },
   serviceStop: { unit: "rate", most: 3 },
   crashOpening: { unit: "chance", most: 0.5 },

@@ -102,6 +102,12 @@ export class GatewaySite {
         ...(plan.has("fewSessions") && { sessionsMax: 1 + this.#random.below(3) }),
         ...(this.machine !== undefined && SPOOLED_COMMITS),
         ...(plan.has("smallQueues") && SMALL_QUEUES),
+        ...(plan.has("tightRate") && {
+          sourceRate: {
+            entriesPerSecond: 5 + this.#random.below(20),
+            burstEntries: 10 + this.#random.below(40),
+          },
+        }),
       },
     );
   }

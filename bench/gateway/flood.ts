@@ -27,6 +27,7 @@ const boardCount = Number(values.boards);
 const runMs = Number(values.seconds) * 1000;
 /** Of each quiet board. */
 const LINE_PERIOD_MS = 200;
+const CREDENTIALS_MS = 3_000;
 /** For the flood's burst to be over. */
 const SETTLE_MS = 3_000;
 const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
@@ -68,15 +69,13 @@ async function measure(args: readonly string[], hasFlood: boolean) {
   const login = ["--data", boardlog.dataFolder];
   const { stdout } = await promisify(execFile)(process.execPath, [BIN, "devices", "add", "flood", ...login]);
   const credentials = ["--username", "flood", "--password", stdout.trim()];
-  const flood = hasFlood
-    ? await LineProcess.start("bench/gateway/flooding-board.ts", [
-        "--port",
-        `${boardlog.mqttPort}`,
-        ...credentials,
-      ])
-    : undefined;
+  // The server rereads its credentials once in a while.
+  await pause(CREDENTIALS_MS);
+  const floodArgs = ["--port", `${boardlog.mqttPort}`, ...credentials];
+  const flood = hasFlood ? await LineProcess.start("bench/gateway/flooding-board.ts", floodArgs) : undefined;
   try {
-    await flood?.next();
+    const said = await flood?.next<{ connected: number }>();
+    if ((said?.connected ?? 0) !== 0) throw new Error(`the flood's CONNACK is ${said?.connected}`);
     const latencies: number[] = [];
     let isMeasuring = false;
     const onLatency = (ms: number): void => {
