@@ -3,7 +3,7 @@ import { COMPACT_STARTS, decodeCompactText, looksCompact } from "./compact-text.
 import { crc32Digits, crc32OfLatin1 } from "./crc32.ts";
 import type { Frame } from "./frame.ts";
 import { decodeFrameText } from "./frame-decoder.ts";
-import { decodeUtf8 } from "./utf8.ts";
+import { decodeUtf8OfLatin1 } from "./utf8.ts";
 
 /** Longest line taken from a serial port, without its LF (docs/protocol.md 7.6). */
 export const LINE_BYTES_MAX = 65_536;
@@ -116,7 +116,7 @@ function decodeFrameAt(line: string, start: number): Found {
   if (!json.endsWith("}")) {
     return looksLikeFrame ? { type: "discarded", reason: LineDiscard.Cut, line } : { type: "none" };
   }
-  const { text, lossy } = decodeUtf8(Uint8Array.from(json, (unit) => unit.charCodeAt(0)));
+  const { text, lossy } = decodeUtf8OfLatin1(json);
   const decoded = decodeFrameText(text, lossy);
   if (decoded.ok) return { type: "frame", frame: decoded.value, hasChecksum: digits !== undefined };
   return looksLikeFrame ? { type: "discarded", reason: LineDiscard.BadFrame, line } : { type: "none" };
@@ -125,5 +125,5 @@ function decodeFrameAt(line: string, start: number): Found {
 /** Console text: bytes that are no UTF-8 stand as U+FFFD (docs/protocol.md 7.5). */
 function textItems(latin1: string): readonly LineItem[] {
   if (latin1 === "") return [];
-  return [{ type: "text", text: decodeUtf8(Uint8Array.from(latin1, (unit) => unit.charCodeAt(0))).text }];
+  return [{ type: "text", text: decodeUtf8OfLatin1(latin1).text }];
 }

@@ -11,6 +11,17 @@ export function decodeUtf8(bytes: Uint8Array): { readonly text: string; readonly
   }
 }
 
+const NOT_ASCII = /[\u0080-\u00ff]/;
+
+/** The same for bytes that stand as Latin-1, one code unit a byte. */
+export function decodeUtf8OfLatin1(latin1: string): { readonly text: string; readonly lossy: boolean } {
+  // Most lines of most boards are ASCII, which is the same text in both.
+  if (!NOT_ASCII.test(latin1)) return { text: latin1, lossy: false };
+  const bytes = new Uint8Array(latin1.length);
+  for (let index = 0; index < latin1.length; index++) bytes[index] = latin1.charCodeAt(index);
+  return decodeUtf8(bytes);
+}
+
 export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
