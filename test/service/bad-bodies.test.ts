@@ -100,7 +100,7 @@ describe("a body that is no frame gets words", () => {
 
   test("a body in a compression that is not known: 415", async () => {
     const response = await running.post("/", FRAME, { "content-encoding": "br" });
-    expect(await refusalOf(response)).toBe("415 content-encoding: must be gzip or identity");
+    expect(await refusalOf(response)).toBe("415 content-encoding: must be gzip, zstd or identity");
   });
 
   test.each([

@@ -171,6 +171,42 @@ describe("gzip bodies", () => {
   });
 });
 
+describe("zstd bodies", () => {
+  const post = (base64: string) =>
+    running.post("/v1/Log.Log", Buffer.from(base64, "base64"), { "content-encoding": "zstd" });
+  /** `printf '{"src":"z","msg":"hello"}' | zstd`: with the size in its head, and without. */
+  const packed = [
+    "KLUv/QRoyQAAeyJzcmMiOiJ6IiwibXNnIjoiaGVsbG8ifUBVBIE=",
+    "KLUv/QRYyQAAeyJzcmMiOiJ6IiwibXNnIjoiaGVsbG8ifUBVBIE=",
+  ];
+  /** `head -c 2000000 /dev/zero | zstd` */
+  const bomb =
+    "KLUv/QRYVAAAEAAAAQD7/znAAgIAEAACABAAAgAQAAIAEAACABAAAgAQAAIAEAACABAAAgAQAAIAEAACABAAAgAQAAIAEAACABAAAyQEAA7JdNc=";
+
+  it("are taken as what they inflate to, and bounded by it", async () => {
+    for (const body of packed) expect((await post(body)).status).toBe(200);
+    expect((await call("List", { src: "z" })).resp).toMatchObject([{ msg: "hello" }, { msg: "hello" }]);
+    const cut = Buffer.from(packed[0] ?? "", "base64")
+      .subarray(0, 20)
+      .toString("base64");
+    const damaged = (packed[0] ?? "").replace("hb", "xx").replace("yJz", "zZz");
+    for (const broken of [bomb, cut, damaged]) {
+      const answer = await post(broken);
+      expect([answer.status, await answer.json()]).toMatchObject([
+        400,
+        { status_msg: expect.stringMatching(/not whole zstd data, or larger than \d+ bytes once inflated/) },
+      ]);
+    }
+    const notZstd = await post(Buffer.from("no zstd").toString("base64"));
+    expect([notZstd.status, await notZstd.json()]).toMatchObject([
+      400,
+      { status_msg: expect.stringMatching(/not zstd data/) },
+    ]);
+    // What failed left nothing behind.
+    expect((await post(packed[0] ?? "")).status).toBe(200);
+  });
+});
+
 describe("levels of boards", () => {
   const level = (body: object, key = running.key) =>
     running.post("/v1/projects/default/devices/pump/level", JSON.stringify(body), { "x-api-key": key });
