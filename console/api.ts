@@ -21,6 +21,8 @@ export interface Source {
   readonly bootCount: number;
   /** Where the time of its last line came from. */
   readonly clock: string;
+  /** Bound of its error where one is known, ms. */
+  readonly clockError?: number;
   /** Lines lost, by place. */
   readonly lossCounts: Readonly<Record<string, number>>;
 }
@@ -28,8 +30,12 @@ export interface Source {
 export interface Rates {
   readonly since: number;
   readonly until: number;
+  /** Down to when the counts hold. */
   readonly from: number;
   readonly complete: boolean;
+  /** Where to go on, and where what came since begins; where lines had to be looked at. */
+  readonly before?: string | null;
+  readonly after?: string | null;
   /** By source and span of time: entries without a level, debug, info, warn, error. */
   readonly sources: readonly { readonly src: string; readonly counts: readonly (readonly number[])[] }[];
 }
@@ -42,6 +48,16 @@ export class Refused extends Error {
     this.name = "Refused";
     this.status = status;
   }
+}
+
+/** What the clock of the service is ahead of this machine's: a phone may be off by hours. */
+let aheadMs = 0;
+/** An answer tells its time by whole seconds. */
+const AHEAD_MS_MIN = 3000;
+
+/** UTC ms by the clock of the service, as its last answer told it. */
+export function serviceNow(): number {
+  return Date.now() + aheadMs;
 }
 
 /** Reads over HTTP with the key in a header: it never stands in a URL (docs/protocol.md 10.4, 10.7). */
@@ -90,6 +106,8 @@ async function ask({ key, project }: Access, path: string, init: RequestInit): P
     headers: { "x-api-key": key },
     ...init,
   });
+  const toldMs = Date.parse(response.headers.get("date") ?? "") - Date.now();
+  if (!Number.isNaN(toldMs)) aheadMs = Math.abs(toldMs) < AHEAD_MS_MIN ? 0 : toldMs;
   const answer = answerOf(await response.text());
   if (response.ok) return answer;
   const words = (answer.error as JsonObject | undefined)?.message ?? answer.status_msg;

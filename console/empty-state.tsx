@@ -5,12 +5,15 @@ export function EmptyState(props: {
   readonly state: LogState;
   readonly hasSources: boolean;
   readonly isFiltered: boolean;
+  readonly hasLevel: boolean;
   readonly refusal: string;
+  /** Older history is being looked at now. */
+  readonly isLookingBack: boolean;
   /** Where there is older history that was not looked at. */
   readonly onLookBack: (() => void) | undefined;
   readonly onShowAll: () => void;
 }) {
-  const { state, hasSources, isFiltered, refusal } = props;
+  const { state, hasSources, isFiltered, isLookingBack, refusal } = props;
   if (state === "loading") return <p class="empty">Loading the log…</p>;
   if (state === "refused") {
     return (
@@ -23,17 +26,17 @@ export function EmptyState(props: {
       </div>
     );
   }
-  if (state === "away" && !hasSources) return <p class="empty">The service does not answer; trying again…</p>;
+  if (state === "away") return <p class="empty">The service does not answer; trying again…</p>;
   if (isFiltered) {
     return (
       <div class="empty">
-        <h2>No line passes these filters</h2>
-        <p>
-          {state === "live"
-            ? "New lines that do appear here at once."
-            : "There is none in this range of time."}
-        </p>
-        {props.onLookBack !== undefined && (
+        <h2>{isLookingBack ? "Looking through older lines…" : "No line passes these filters"}</h2>
+        {state === "live" && <p>New lines that do appear here at once.</p>}
+        {state === "history" && !isLookingBack && <p>There is none in this range of time.</p>}
+        {props.hasLevel && !isLookingBack && (
+          <p>A line of console.log has no level, and passes no filter by level.</p>
+        )}
+        {props.onLookBack !== undefined && !isLookingBack && (
           <button type="button" onClick={props.onLookBack}>
             Look further back
           </button>
@@ -46,7 +49,7 @@ export function EmptyState(props: {
   }
   return (
     <div class="empty">
-      <h2>Nothing has logged yet</h2>
+      <h2>{hasSources ? "No line is kept" : "Nothing has logged yet"}</h2>
       <p>Lines appear here as soon as a board logs one.</p>
       <ul>
         <li>

@@ -75,9 +75,15 @@ const PAGE_ONLY = /\(\?(?!:)|\\[1-9kpP]/;
 
 function patternTerm(filter: Filter): string {
   const { text } = filter;
-  const isForPage =
-    text === "" || text.length > PATTERN_MAX || PAGE_ONLY.test(text) || patternOf(filter) === "wrong";
-  return isForPage ? "" : `/${text}/i`;
+  const isForService = text !== "" && patternOf(filter) !== "wrong" && !isForPageAlone(filter);
+  return isForService ? `/${text}/i` : "";
+}
+
+/** A regular expression that the service cannot look for. */
+export function isForPageAlone(filter: Filter): boolean {
+  const { text, isRegex } = filter;
+  if (!isRegex || text === "" || patternOf(filter) === "wrong") return false;
+  return text.length > PATTERN_MAX || PAGE_ONLY.test(text);
 }
 
 /** What marks matches in a text; undefined where nothing is searched, `wrong` where it is no regular expression. */

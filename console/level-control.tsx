@@ -58,7 +58,9 @@ export function LevelControl({ access, src }: { readonly access: Access; readonl
           </option>
         ))}
       </select>
-      <button type="submit">Set level</button>
+      <button type="submit" class="primary">
+        Set level
+      </button>
       <p role="status">{words}</p>
     </form>
   );

@@ -1,4 +1,4 @@
-import { type Access, getEntries, Refused } from "./api.ts";
+import { type Access, getEntries, Refused, serviceNow } from "./api.ts";
 import type { Entry } from "./entry.ts";
 import { type Filter, passesHere, serviceQuery } from "./filter.ts";
 import { type Row, RowBuilder } from "./rows.ts";
@@ -53,8 +53,9 @@ export class LogModel {
     return this.#builder.rows;
   }
 
-  get entryCount(): number {
-    return this.#entries.length;
+  /** Older lines are being looked at now. */
+  get isLookingBack(): boolean {
+    return this.#isLoadingOlder;
   }
 
   /** @param line begin around the line with this id instead of at the newest */
@@ -70,6 +71,7 @@ export class LogModel {
   async loadOlder(): Promise<void> {
     if (this.#isLoadingOlder || this.isAtStart || this.state === "loading") return;
     this.#isLoadingOlder = true;
+    if (this.rows.length === 0) this.#handler.changed(0);
     try {
       const older = await this.#olderPages(this.#before);
       const rowCount = this.rows.length;
@@ -77,11 +79,11 @@ export class LogModel {
         this.#entries = [...older, ...this.#entries];
         this.#rebuild();
       }
+      this.#isLoadingOlder = false;
       this.#handler.changed(this.rows.length - rowCount);
     } catch (error) {
-      this.#failed(error);
-    } finally {
       this.#isLoadingOlder = false;
+      this.#failed(error);
     }
   }
 
@@ -99,7 +101,7 @@ export class LogModel {
     }
     if (signal.aborted) return;
     const { until } = this.#filter;
-    if (until !== undefined && until < Date.now()) {
+    if (until !== undefined && until < serviceNow()) {
       this.state = "history";
       this.#handler.changed(0);
       return;

@@ -6,8 +6,10 @@ import type { Entry } from "./entry.ts";
 import { FILTER_NONE, type Filter, filterOfUrl, patternOf, urlOfFilter } from "./filter.ts";
 import type { Columns } from "./line-row.tsx";
 import { LogView } from "./log-view.tsx";
+import { countNote } from "./rate-counter.ts";
 import { RatePlot } from "./rate-plot.tsx";
 import { SourcesPane } from "./sources-pane.tsx";
+import { clockText } from "./time-text.ts";
 import { Toolbar } from "./toolbar.tsx";
 import { useLog } from "./use-log.ts";
 import { useRates, useSources } from "./use-sources.ts";
@@ -125,7 +127,11 @@ export function LogPage({
         />
         <main class={`${columns.received ? "with-received" : ""} ${columns.seq ? "with-seq" : ""}`}>
           <div class="plot-bar">
-            <RatePlot rates={rates} onRange={(since, until) => choose({ ...filter, since, until })} />
+            <RatePlot
+              rates={rates}
+              note={countNote(rates, filter, clockText)}
+              onRange={(since, until) => choose({ ...filter, since, until })}
+            />
             {(filter.since !== undefined || filter.until !== undefined) && (
               <button
                 type="button"
@@ -141,7 +147,9 @@ export function LogPage({
               state={state}
               hasSources={(sources.sources ?? []).length > 0}
               isFiltered={JSON.stringify(filter) !== JSON.stringify(FILTER_NONE)}
+              hasLevel={filter.level !== undefined}
               refusal={refusal}
+              isLookingBack={model?.isLookingBack ?? false}
               onLookBack={model === undefined || model.isAtStart ? undefined : () => void model.loadOlder()}
               onShowAll={() => choose(FILTER_NONE)}
             />

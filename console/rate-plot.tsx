@@ -1,16 +1,20 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Rates } from "./api.ts";
-import { clockText } from "./time-text.ts";
+import { clockText, fullText } from "./time-text.ts";
 
 const HEIGHT_PX = 90;
 const LEVEL_NAMES = ["no level", "debug", "info", "warn", "error"] as const;
+/** Nobody logs half a line. */
+const WHOLE_STEPS = [0, 1, 2, 3, 4, 5, 6, 7, 8].flatMap((power) => [1, 2, 5].map((one) => one * 10 ** power));
 const LEVEL_COLOURS = ["--none", "--debug", "--info", "--warn", "--error"] as const;
 
 /** How many lines of which level when; dragging chooses a range of time. */
 export function RatePlot(props: {
   readonly rates: Rates | undefined;
+  /** What the bars cannot say, such as that the count goes on. */
+  readonly note: string;
   readonly onRange: (since: number, until: number) => void;
 }) {
   const { rates } = props;
@@ -18,6 +22,7 @@ export function RatePlot(props: {
   const plot = useRef<uPlot | undefined>(undefined);
   const onRange = useRef(props.onRange);
   onRange.current = props.onRange;
+  const [hovered, setHovered] = useState<number>();
 
   useEffect(() => {
     const element = box.current;
@@ -29,6 +34,7 @@ export function RatePlot(props: {
       plot.current = makePlot(
         element,
         (since, until) => onRange.current(since, until),
+        setHovered,
         data ?? stacked(rates),
       );
     };
@@ -48,12 +54,20 @@ export function RatePlot(props: {
 
   useEffect(() => plot.current?.setData(stacked(rates)), [rates]);
 
-  return <div class="plot" ref={box} role="img" aria-label={plotWords(rates)} />;
+  return (
+    <>
+      <div class="plot" ref={box} role="img" aria-label={plotWords(rates)} />
+      <p class="plot-note">
+        {hovered === undefined || rates === undefined ? props.note : barWords(rates, hovered)}
+      </p>
+    </>
+  );
 }
 
 function makePlot(
   element: HTMLElement,
   onRange: (since: number, until: number) => void,
+  onHover: (bar: number | undefined) => void,
   data: uPlot.AlignedData,
 ): uPlot {
   const style = getComputedStyle(element);
@@ -90,7 +104,7 @@ function makePlot(
           size: 22,
           values: (drawn, ticks) => ticks.map((tick) => tickText(tick, stepOf(drawn.data[0]))),
         },
-        { ...axis, size: 40, space: 24 },
+        { ...axis, size: 40, space: 24, incrs: WHOLE_STEPS },
       ],
       // The tallest of the stack is drawn first, and the others over it.
       series: [
@@ -103,6 +117,13 @@ function makePlot(
         })),
       ],
       hooks: {
+        ready: [dragByTouch],
+        setCursor: [
+          ({ cursor, data: [times] }) => {
+            const { left = -1, idx } = cursor;
+            onHover(left < 0 || idx == null || times.length === 0 ? undefined : idx);
+          },
+        ],
         setSelect: [
           (drawn) => {
             const { left, width } = drawn.select;
@@ -120,13 +141,52 @@ function makePlot(
   );
 }
 
+/** uPlot drags by mouse alone: a finger that moves sideways chooses a range too. */
+function dragByTouch(plot: uPlot): void {
+  let startX: number | undefined;
+  const xOf = (event: PointerEvent): number =>
+    Math.min(Math.max(event.clientX - plot.over.getBoundingClientRect().left, 0), plot.over.clientWidth);
+  const select = (event: PointerEvent, isDone: boolean): void => {
+    if (startX === undefined) return;
+    const x = xOf(event);
+    const { clientHeight: height } = plot.over;
+    plot.setSelect({ left: Math.min(x, startX), width: Math.abs(x - startX), top: 0, height }, isDone);
+  };
+  plot.over.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "touch") startX = xOf(event);
+  });
+  plot.over.addEventListener("pointermove", (event) => select(event, false));
+  plot.over.addEventListener("pointerup", (event) => {
+    select(event, true);
+    startX = undefined;
+  });
+  plot.over.addEventListener("pointercancel", () => {
+    startX = undefined;
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  });
+}
+
 function stepOf(times: ArrayLike<number>): number {
   return (times[1] ?? 60) - (times[0] ?? 0);
 }
 
-/** `14:05`, or `14:05:06` where bars are narrower than a minute. */
+/** `14:05`, `14:05:06` where bars are narrower than a minute, `11-22 14:05` where the range is longer than a day. */
 function tickText(seconds: number, step: number): string {
-  return clockText(seconds * 1000).slice(0, step < 20 ? 8 : 5);
+  const ms = seconds * 1000;
+  const clock = clockText(ms).slice(0, step < 20 ? 8 : 5);
+  return step * 60 <= 86_400 ? clock : `${fullText(ms).slice(5, 10)} ${clock}`;
+}
+
+/** What one bar stands for. */
+function barWords(rates: Rates, bar: number): string {
+  const sums = sumsOf(rates);
+  const step = (rates.until - rates.since) / Math.max(1, sums.length) / 1000;
+  const words = LEVEL_NAMES.flatMap((name, rank) => {
+    const count = sums[bar]?.[rank] ?? 0;
+    return count === 0 ? [] : [`${count} ${name}`];
+  });
+  const time = tickText(rates.since / 1000 + bar * step, step);
+  return `${time}: ${words.length === 0 ? "nothing" : words.reverse().join(", ")}`;
 }
 
 /** Levels on top of each other, in the order they are drawn: all, then all but those without a level, and so on. */
@@ -158,5 +218,5 @@ function plotWords(rates: Rates | undefined): string {
     const count = sums.reduce((sum, row) => sum + (row[rank] ?? 0), 0);
     return `${count} ${name}`;
   });
-  return `Lines by level over time: ${words.join(", ")}${rates.complete ? "" : "; older ones are not counted"}`;
+  return `Lines by level over time: ${words.join(", ")}`;
 }

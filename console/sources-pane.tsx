@@ -6,6 +6,8 @@ import { agoText } from "./time-text.ts";
 /** What the pane knows of a source beside what the service lists. */
 export interface SourceNews {
   readonly clock: string | undefined;
+  /** Bound of its error where one is known, ms. */
+  readonly clockError: number | undefined;
   readonly lossCount: number;
   /** By span of time: entries without a level, debug, info, warn, error. */
   readonly counts: readonly (readonly number[])[];
@@ -44,7 +46,9 @@ export function SourcesPane(props: {
           const known = news.get(src);
           const lastMs = Math.max(lastReceived, known?.lastMs ?? 0);
           const lost = known?.lossCount ?? 0;
-          const clock = known?.clock === undefined ? undefined : CLOCK_WORDS[known.clock];
+          const words = known?.clock === undefined ? undefined : CLOCK_WORDS[known.clock];
+          const bound = known?.clockError === undefined ? "" : ` ± ${Math.ceil(known.clockError)} ms`;
+          const clock = words === undefined ? undefined : words + bound;
           return (
             <li key={src}>
               <button type="button" aria-pressed={chosen.includes(src)} onClick={() => toggle(src)}>

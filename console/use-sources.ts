@@ -1,13 +1,16 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { type Access, getRates, getSources, type Rates, type Source } from "./api.ts";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { type Access, getSources, type Rates, type Source, serviceNow } from "./api.ts";
 import type { Entry } from "./entry.ts";
-import { type Filter, serviceQuery } from "./filter.ts";
+import { FILTER_NONE, type Filter } from "./filter.ts";
+import { RateCounter } from "./rate-counter.ts";
 import type { SourceNews } from "./sources-pane.tsx";
 
 const SOURCES_MS = 5_000;
 const RATES_MS = 15_000;
-const SPARK_BUCKETS = "30";
-const PLOT_BUCKETS = "60";
+const SPARK_BARS = 30;
+const PLOT_BARS = 60;
+/** Between two answers of a count that goes on, so that the service has time for others. */
+const COUNT_PAUSE_MS = 100;
 
 export interface SourcesHandle {
   /** Undefined until the service has answered. */
@@ -17,24 +20,28 @@ export interface SourcesHandle {
   arrived(entries: readonly Entry[]): void;
 }
 
+/** What live lines say of their source. */
+type Heard = Omit<SourceNews, "lossCount" | "counts">;
+
 /** Who logs, and what is known of each. Live lines count at once; the service is asked every few seconds. */
 export function useSources(access: Access): SourcesHandle {
   const [sources, setSources] = useState<readonly Source[]>();
-  const [nowMs, setNowMs] = useState(Date.now);
+  const [nowMs, setNowMs] = useState(serviceNow);
   const [hour, setHour] = useState<Rates>();
-  const heard = useRef(new Map<string, { lastMs: number; beat: number; clock: string | undefined }>());
+  const heard = useRef(new Map<string, Heard>());
 
   useEvery(SOURCES_MS, access, async (signal) => {
-    setNowMs(Date.now());
     setSources(await getSources(access, signal));
+    setNowMs(serviceNow());
   });
   useEvery(RATES_MS, access, async (signal) => {
-    setHour(await getRates(access, new URLSearchParams({ buckets: SPARK_BUCKETS }), signal));
+    setHour(await new RateCounter(access, FILTER_NONE, SPARK_BARS).next(signal));
   });
   const arrived = useCallback((entries: readonly Entry[]) => {
-    const now = Date.now();
-    for (const { src, clock } of entries) {
-      heard.current.set(src, { lastMs: now, beat: (heard.current.get(src)?.beat ?? 0) + 1, clock });
+    const now = serviceNow();
+    for (const { src, clock, clockError } of entries) {
+      const beat = (heard.current.get(src)?.beat ?? 0) + 1;
+      heard.current.set(src, { lastMs: now, beat, clock, clockError });
     }
     setNowMs(now);
   }, []);
@@ -43,9 +50,11 @@ export function useSources(access: Access): SourcesHandle {
   const news = new Map(
     (sources ?? []).map((source) => {
       const { src, lossCounts } = source;
-      const { clock = source.clock, beat = 0, lastMs = 0 } = heard.current.get(src) ?? {};
+      const live: Partial<Heard> = heard.current.get(src) ?? {};
+      const { beat = 0, lastMs = 0 } = live;
+      const { clock, clockError } = live.clock === undefined ? source : live;
       const lossCount = Object.values(lossCounts).reduce((sum, count) => sum + count, 0);
-      return [src, { clock, beat, lastMs, lossCount, counts: counts.get(src) ?? [] }];
+      return [src, { clock, clockError, beat, lastMs, lossCount, counts: counts.get(src) ?? [] }];
     }),
   );
   return { sources, news, nowMs, arrived };
@@ -54,26 +63,29 @@ export function useSources(access: Access): SourcesHandle {
 /** Counts for the plot: those of the filter, over its range of time or the last hour. */
 export function useRates(access: Access, filter: Filter): Rates | undefined {
   const [rates, setRates] = useState<Rates>();
-  useEvery(RATES_MS / 3, filter, async (signal) => {
-    const query = serviceQuery(filter);
-    query.set("buckets", PLOT_BUCKETS);
-    setRates(await getRates(access, query, signal));
+  const counter = useMemo(() => new RateCounter(access, filter, PLOT_BARS), [access, filter]);
+  useEvery(RATES_MS / 3, counter, async (signal) => {
+    const known = await counter.next(signal);
+    setRates(known);
+    return known.complete ? undefined : COUNT_PAUSE_MS;
   });
   return rates;
 }
 
-/** Runs an action now and again after each pause, until `key` changes; what fails is tried at the next turn. */
-function useEvery(pauseMs: number, key: unknown, action: (signal: AbortSignal) => Promise<void>): void {
+/** Runs an action now and again after each pause (or the one it asks for), until `key` changes; what fails is tried again. */
+function useEvery(pauseMs: number, key: unknown, action: (signal: AbortSignal) => Promise<unknown>): void {
   useEffect(() => {
     const aborter = new AbortController();
     let timer = 0;
     const turn = async (): Promise<void> => {
+      let askedMs: number | undefined;
       try {
-        await action(aborter.signal);
+        const asked = await action(aborter.signal);
+        if (typeof asked === "number") askedMs = asked;
       } catch {
         // The log itself says that the service is away.
       }
-      if (!aborter.signal.aborted) timer = window.setTimeout(turn, pauseMs);
+      if (!aborter.signal.aborted) timer = window.setTimeout(turn, askedMs ?? pauseMs);
     };
     void turn();
     return () => {
