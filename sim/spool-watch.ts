@@ -1,4 +1,4 @@
-import { CURSOR_SLOTS, type Cursor, decodeSlot } from "../gateway/spool/cursor.ts";
+import { type Cursor, cursorSlots, decodeSlot } from "../gateway/spool/cursor.ts";
 import { segmentNumber } from "../gateway/spool/segment.ts";
 import { SPOOL_FOLDER } from "../gateway/spool/spool.ts";
 import type { PositionRange } from "../gateway/spool/spool-loss.ts";
@@ -112,7 +112,7 @@ export class SpoolWatch {
   /** The newest of the two slots, as it would be read after a power cut. */
   #cursor(): Cursor | undefined {
     let newest: ReturnType<typeof decodeSlot>;
-    for (const name of CURSOR_SLOTS) {
+    for (const name of cursorSlots()) {
       const slot = decodeSlot(this.#synced(`${SPOOL_FOLDER}/${name}`));
       if (slot !== undefined && (newest === undefined || slot.turn > newest.turn)) newest = slot;
     }

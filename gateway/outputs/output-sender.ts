@@ -2,6 +2,7 @@ import type { Timer, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
+import type { NewEntry } from "../../protocol/entry.ts";
 import { decodeIngestEntry } from "../../protocol/ingest-entry.ts";
 import { Backoff } from "../backoff.ts";
 import { Pauses } from "../pauses.ts";
@@ -16,6 +17,8 @@ export interface OutputSenderOptions {
   };
   /** Of one call of the sink. */
   readonly bounds: ReadBounds;
+  /** The loss record for so many entries that went before they were sent; for the sink alone. */
+  readonly lossOf?: (count: number) => NewEntry;
 }
 
 const RETRY = { firstMs: 500, maxMs: 15_000 };
@@ -32,6 +35,7 @@ export class OutputSender {
   readonly #options: OutputSenderOptions;
   #wake: () => void = () => {};
   #isStopping = false;
+  #evictedCount = 0;
   #problem: string | undefined;
   #running = Promise.resolve();
 
@@ -98,13 +102,16 @@ export class OutputSender {
   async #sendNext(): Promise<boolean> {
     const reader = this.#reader;
     const records = await reader.read(reader.position, this.#options.bounds);
-    if (records.length === 0) {
+    const entries: SpooledEntry[] = [];
+    this.#evictedCount += reader.takeEvictedCount();
+    const loss = this.#evictedCount === 0 ? undefined : this.#options.lossOf?.(this.#evictedCount);
+    if (loss !== undefined) entries.push({ position: reader.position, entry: loss });
+    if (records.length === 0 && loss === undefined) {
       if (reader.position >= reader.durable) return false;
       // Nothing is left of what stood there; that is written down behind it.
       await reader.confirm(reader.durable);
       return true;
     }
-    const entries: SpooledEntry[] = [];
     for (const { position, payload } of records) {
       const entry = decodeIngestEntry(payload);
       if (entry.ok) entries.push({ position, entry: entry.value });
@@ -118,7 +125,8 @@ export class OutputSender {
     };
     // A cursor that cannot be written is tried again at the next.
     await this.#sink.send(entries, (position) => void taken(position).catch(() => {}));
-    await taken(records.at(-1)?.position ?? 0);
+    await taken(records.at(-1)?.position ?? reader.position);
+    if (loss !== undefined) this.#evictedCount = 0;
     return true;
   }
 

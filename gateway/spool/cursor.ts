@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import type { Disk } from "../../host/disk.ts";
 import { isSpoolEpoch } from "../../protocol/ingest.ts";
 
-/** How far the service has everything, and which epoch the spool is in. */
+/** How far the service (or an output) has everything, and which epoch the spool is in. */
 export interface Cursor {
   /** 16 hex digits. */
   readonly epoch: string;
@@ -17,7 +17,13 @@ interface Slot extends Cursor {
   readonly turn: number;
 }
 
-export const CURSOR_SLOTS = ["cursor-a", "cursor-b"] as const;
+const OUTPUT_SLOT = /^cursor-([a-z0-9]+)-[ab]$/;
+
+/** The two files of a cursor. @param name of the output whose it is; absent for the service's own. */
+export function cursorSlots(name?: string): readonly [string, string] {
+  const start = name === undefined ? "cursor" : `cursor-${name}`;
+  return [`${start}-a`, `${start}-b`];
+}
 
 /**
  * The cursor in two files, written in turn, each with a checksum: one that is damaged leaves the one before it, which is behind
@@ -26,18 +32,21 @@ export const CURSOR_SLOTS = ["cursor-a", "cursor-b"] as const;
 export class CursorFile {
   readonly #disk: Disk;
   readonly #folder: string;
+  readonly #slots: readonly [string, string];
   #turn = 0;
 
-  constructor(disk: Disk, folder: string) {
+  /** @param name as `cursorSlots` takes it. */
+  constructor(disk: Disk, folder: string, name?: string) {
     this.#disk = disk;
     this.#folder = folder;
+    this.#slots = cursorSlots(name);
   }
 
   /** The newest good one, and how many slots are damaged. */
   async read(): Promise<{ readonly cursor: Cursor | undefined; readonly damagedCount: number }> {
     let newest: Slot | undefined;
     let damagedCount = 0;
-    for (const name of CURSOR_SLOTS) {
+    for (const name of this.#slots) {
       const bytes = await this.#disk.read(`${this.#folder}/${name}`);
       if (bytes === undefined) continue;
       const slot = decodeSlot(bytes);
@@ -51,10 +60,8 @@ export class CursorFile {
   /** Durable when it resolves. */
   async write(cursor: Cursor): Promise<void> {
     const turn = this.#turn + 1;
-    await this.#disk.replace(
-      `${this.#folder}/${CURSOR_SLOTS[turn % 2] ?? CURSOR_SLOTS[0]}`,
-      encodeSlot({ ...cursor, turn }),
-    );
+    const name = this.#slots[turn % 2 === 0 ? 0 : 1];
+    await this.#disk.replace(`${this.#folder}/${name}`, encodeSlot({ ...cursor, turn }));
     this.#turn = turn;
   }
 
@@ -63,6 +70,11 @@ export class CursorFile {
     await this.write(cursor);
     await this.write(cursor);
   }
+}
+
+/** The output whose cursor a file of the spool's folder is; undefined for any other file. */
+export function outputOfSlot(file: string): string | undefined {
+  return OUTPUT_SLOT.exec(file)?.[1];
 }
 
 function encodeSlot({ epoch, epochStart, forwarded, turn }: Slot): Uint8Array {

@@ -18,6 +18,8 @@ export interface SpoolReader {
   onDurable: () => void;
   /** Entries behind a position, in order; positions may be missing where something was lost. Empty: there are none. */
   read(after: number, bounds: ReadBounds): Promise<readonly SpoolRecord[]>;
+  /** Entries that were removed before they were read, since this was last asked; no loss record tells of them. */
+  takeEvictedCount(): number;
   /** Everything up to here is taken. */
   confirm(position: number): Promise<void>;
 }

@@ -7,9 +7,10 @@ import type { NewEntry } from "../../protocol/entry.ts";
 import { decodeIngestEntry, encodeIngestEntry } from "../../protocol/ingest-entry.ts";
 import { type Cursor, CursorFile } from "./cursor.ts";
 import { MarkTable } from "./mark-table.ts";
-import { type Segment, SegmentWriter, segmentPath } from "./segment.ts";
+import { type Segment, type SegmentSlot, SegmentWriter, segmentPath } from "./segment.ts";
 import { isDiskFull, SpoolFull, SpoolUnavailable } from "./spool-errors.ts";
 import { type LossEvent, lossesOf, lossOfCount, lossOfRange, type PositionRange } from "./spool-loss.ts";
+import { type SpoolAccess, type SpoolOutput, type SpoolOutputSetting, SpoolOutputs } from "./spool-output.ts";
 import type { ReadBounds, SpoolReader } from "./spool-reader.ts";
 import {
   decodeSegment,
@@ -42,6 +43,8 @@ export interface SpoolOptions {
   readonly cursorPeriodMs: number;
   /** Source under which a loss is filed of which nobody knows whose entries they were. */
   readonly gatewaySrc: string;
+  /** Readers beside the service. */
+  readonly outputs: readonly SpoolOutputSetting[];
 }
 
 export const SPOOL_DEFAULTS: Omit<SpoolOptions, "gatewaySrc"> = {
@@ -54,6 +57,7 @@ export const SPOOL_DEFAULTS: Omit<SpoolOptions, "gatewaySrc"> = {
   whenFull: "wait",
   tailBytesMax: 8 << 20,
   cursorPeriodMs: 60_000,
+  outputs: [],
 };
 
 export interface SpoolWorld {
@@ -84,6 +88,7 @@ export class Spool implements SpoolReader {
   readonly #segments: Segment[];
   readonly #knownGaps: PositionRange[];
   readonly #tail: SpoolTail;
+  readonly #outputs: SpoolOutputs;
   #writer: SegmentWriter | undefined;
   #nextSegmentNumber: number;
   #durable: number;
@@ -102,9 +107,7 @@ export class Spool implements SpoolReader {
   #cursorAtMs: number;
   #lastSyncMs = Number.NEGATIVE_INFINITY;
   #hasReserve = false;
-  #loaded:
-    | { readonly number: number; readonly bytes: number; readonly records: readonly SpoolRecord[] }
-    | undefined;
+  readonly #slot: SegmentSlot = {};
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
   #maintenance: Timer | undefined;
@@ -119,6 +122,7 @@ export class Spool implements SpoolReader {
       readonly epoch: string;
       readonly epochStart: number;
       readonly forwarded: number;
+      readonly outputs: SpoolOutputs;
     },
   ) {
     this.#world = world;
@@ -129,7 +133,7 @@ export class Spool implements SpoolReader {
     this.#knownGaps = state.knownGaps;
     this.#nextSegmentNumber = state.nextSegmentNumber;
     // After a restored or damaged disk the cursor may be ahead: positions are never given twice in an epoch.
-    this.#durable = Math.max(state.lastPosition, state.forwarded);
+    this.#durable = Math.max(state.lastPosition, state.forwarded, state.outputs.highest);
     this.#forwarded = state.forwarded;
     this.#attempted = state.forwarded;
     this.#openedAt = this.#durable;
@@ -138,6 +142,7 @@ export class Spool implements SpoolReader {
     this.#writtenCursor = state.forwarded;
     this.#cursorAtMs = world.clock.monotonicMs();
     this.#tail = new SpoolTail(options.tailBytesMax);
+    this.#outputs = state.outputs;
   }
 
   /**
@@ -163,13 +168,21 @@ export class Spool implements SpoolReader {
     // Without a cursor the service says on connect what it has.
     const oldest = recovered.segments[0]?.header.firstPosition ?? 1;
     const forwarded = cursor?.forwarded ?? Math.max(oldest, epochStart) - 1;
-    const spool = new Spool(world, options, {
+    const durable = Math.max(recovered.lastPosition, forwarded);
+    const outputs = await SpoolOutputs.open(world, () => spool.#access, options.outputs, {
+      folder: SPOOL_FOLDER,
+      durable,
+      oldest: recovered.segments[0]?.header.firstPosition ?? durable + 1,
+      epoch,
+    });
+    const spool: Spool = new Spool(world, options, {
       ...recovered,
       marks,
       cursorFile,
       epoch,
       epochStart,
       forwarded,
+      outputs,
     });
     if (cursor === undefined) await cursorFile.writeBoth({ epoch, epochStart, forwarded });
     for (const number of recovered.emptyNumbers) await disk.remove(segmentPath(SPOOL_FOLDER, number));
@@ -209,6 +222,11 @@ export class Spool implements SpoolReader {
     return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** One of the outputs that it was opened with. */
+  output(name: string): SpoolOutput {
+    return this.#outputs.get(name);
+  }
+
   get segmentCount(): number {
     return this.#segments.length;
   }
@@ -233,9 +251,20 @@ export class Spool implements SpoolReader {
    * Entries behind a position, in order; positions may be missing where something was lost. Empty: there are none.
    * @throws what the disk throws when a segment cannot be read.
    */
-  async read(after: number, { entriesMax, bytesMax }: ReadBounds): Promise<readonly SpoolRecord[]> {
+  async read(after: number, bounds: ReadBounds): Promise<readonly SpoolRecord[]> {
+    const given = await this.#read(after, bounds, this.#slot);
+    this.#attempted = Math.max(this.#attempted, given.at(-1)?.position ?? 0);
+    return given;
+  }
+
+  async #read(
+    after: number,
+    { entriesMax, bytesMax }: ReadBounds,
+    slot: SegmentSlot,
+  ): Promise<readonly SpoolRecord[]> {
     let found = this.#tail.from(after + 1, entriesMax);
-    found ??= await this.#exclusive(() => this.#readSegments(after));
+    if (found === undefined) found = await this.#exclusive(() => this.#readSegments(after, slot));
+    else delete slot.loaded;
     const given: SpoolRecord[] = [];
     let bytes = 0;
     for (const record of found) {
@@ -243,20 +272,35 @@ export class Spool implements SpoolReader {
       if (given.length > 0 && (given.length >= entriesMax || bytes > bytesMax)) break;
       given.push(record);
     }
-    this.#attempted = Math.max(this.#attempted, given.at(-1)?.position ?? 0);
     return given;
+  }
+
+  /** What the service does not get becomes loss records: there is nothing to tell it. */
+  takeEvictedCount(): number {
+    return 0;
   }
 
   /** The service has everything up to here: more than before, or less where it lost something. */
   async confirm(position: number): Promise<void> {
     this.#forwarded = Math.min(position, this.#durable);
-    this.#tail.dropThrough(this.#forwarded);
     this.#noteForwarded();
+    await this.#advanced();
+  }
+
+  async #advanced(): Promise<void> {
+    this.#tail.dropThrough(Math.min(this.#forwarded, this.#outputs.lowest));
     const now = this.#world.clock.monotonicMs();
-    const isDue =
-      this.#forwarded !== this.#writtenCursor && now - this.#cursorAtMs >= this.#options.cursorPeriodMs;
-    const isRemovable = this.#isPastHorizon(this.#segments[0]);
+    const isDue = this.#isCursorBehind && now - this.#cursorAtMs >= this.#options.cursorPeriodMs;
+    const isRemovable = this.#isPastHorizon(this.#segments[0]) && !this.#isWaitedFor(this.#segments[0]);
     if (isDue || isRemovable) await this.#exclusive(() => this.#sweep(isDue));
+  }
+
+  get #access(): SpoolAccess {
+    return {
+      durable: this.#durable,
+      read: (after, bounds, slot) => this.#read(after, bounds, slot),
+      advanced: () => this.#advanced(),
+    };
   }
 
   /**
@@ -301,7 +345,7 @@ export class Spool implements SpoolReader {
 
   /** Writes the cursor, and removes what was kept for the replay horizon long enough. To be called from time to time. */
   maintain(): Promise<void> {
-    return this.#exclusive(() => this.#sweep(this.#forwarded !== this.#writtenCursor));
+    return this.#exclusive(() => this.#sweep(this.#isCursorBehind));
   }
 
   /** Leaves the cursor where it is now. */
@@ -312,7 +356,7 @@ export class Spool implements SpoolReader {
       this.#isClosed = true;
       await this.#writer?.close();
       this.#writer = undefined;
-      if (this.#forwarded !== this.#writtenCursor) await this.#writeCursor();
+      if (this.#isCursorBehind) await this.#writeCursors();
     }).catch((error: Error) =>
       this.#world.log.warn({ error: error.message }, "the spool's cursor could not be written"),
     );
@@ -373,7 +417,9 @@ export class Spool implements SpoolReader {
     for (const entry of entries) this.#marks.add(entry);
     this.#tail.push(records);
     if (!this.#hasReserve && !isReserved) await this.#restoreReserve();
-    if (records.length > 0) this.onDurable();
+    if (records.length === 0) return;
+    this.onDurable();
+    this.#outputs.tellDurable();
   }
 
   async #writeToNew(records: readonly SpoolRecord[]): Promise<void> {
@@ -429,11 +475,19 @@ export class Spool implements SpoolReader {
         await disk.remove(segmentPath(SPOOL_FOLDER, writer.segment.number));
         this.#segments.splice(this.#segments.indexOf(writer.segment), 1);
       }
-      if (isFull) await this.#sweep(true, 0);
+      if (isFull) await this.#shrink();
     } catch (error) {
       log.warn({ error: String(error) }, "the spool could not make room on the disk");
     }
     return new SpoolUnavailable(reason, { cause });
+  }
+
+  /** For a full disk: what the service has goes, and where outputs wait for all of that, the oldest segment. */
+  async #shrink(): Promise<void> {
+    const before = this.#segments.length;
+    await this.#sweep(true, { horizonMs: 0 });
+    let left = this.#segments.length < before ? 0 : 1;
+    await this.#sweep(false, { horizonMs: 0, waits: false, isWanted: () => left-- > 0 });
   }
 
   /** @throws SpoolFull */
@@ -441,7 +495,7 @@ export class Spool implements SpoolReader {
     const { bytesMax, reserveBytes, whenFull } = this.#options;
     const isOver = (): boolean => this.bytes + neededBytes > bytesMax - reserveBytes;
     if (!isOver()) return;
-    await this.#sweep(false, 0, isOver);
+    await this.#sweep(false, { horizonMs: 0, waits: false, isWanted: isOver });
     // Loss records take room too: evicting ends where it would only turn them over.
     for (let evictionsLeft = this.#segments.length; isOver(); evictionsLeft--) {
       if (evictionsLeft === 0 || whenFull !== "evict" || !(await this.#evictOldest())) {
@@ -460,7 +514,8 @@ export class Spool implements SpoolReader {
     );
     const segment = this.#segments[index];
     if (segment === undefined) return false;
-    const records = (await this.#load(segment)).filter((record) => this.#counts(record, segment, index));
+    const all = await this.#load(segment, {});
+    const records = all.filter((record) => this.#counts(record, segment, index));
     const entries = records.map(({ payload }) => decodeIngestEntry(payload)).filter((entry) => entry.ok);
     const range = { first: segment.header.firstPosition, last: this.#lastOf(index) };
     const losses = lossesOf(
@@ -469,27 +524,44 @@ export class Spool implements SpoolReader {
     );
     await this.#write(losses, true, range.last >= range.first ? [range] : []);
     this.#addGaps([range]);
+    // The loss records tell it to the outputs too.
+    this.#outputs.noteEvicted(range, false);
     await this.#remove(segment);
     this.#world.counters.add("spool_evicted_entries_total", entries.length);
     this.#world.log.warn({ entries: entries.length }, "the spool is full: the oldest entries were given up");
     return true;
   }
 
-  /** Removes segments from the oldest on, once the cursor past them is durable. */
+  /**
+   * Removes segments from the oldest on, once the cursors past them are durable.
+   * @param waits whether for the outputs; without, what they have not got goes too.
+   */
   async #sweep(
-    writesCursor: boolean,
-    horizonMs = this.#options.replayHorizonMs,
-    isWanted: () => boolean = () => true,
+    writesCursors: boolean,
+    {
+      horizonMs = this.#options.replayHorizonMs,
+      waits = true,
+      isWanted = () => true,
+    }: { readonly horizonMs?: number; readonly waits?: boolean; readonly isWanted?: () => boolean } = {},
   ): Promise<void> {
     if (this.#isClosed) return;
-    if (writesCursor) await this.#writeCursor();
+    if (writesCursors) await this.#writeCursors();
     for (;;) {
       const oldest = this.#segments[0];
       if (!this.#isPastHorizon(oldest, horizonMs) || oldest === undefined || !isWanted()) return;
-      if (this.#writtenCursor < oldest.lastPosition) await this.#writeCursor();
+      if (waits && this.#isWaitedFor(oldest)) return;
+      const { lastPosition, header } = oldest;
+      if (this.#writtenCursor < lastPosition) await this.#writeCursor();
+      await this.#outputs.writeCursors(this.#cursor, lastPosition);
       if (!this.#isPastHorizon(oldest)) this.#world.counters.add("spool_horizon_cut_short_total");
+      this.#outputs.noteEvicted({ first: header.firstPosition, last: this.#lastOf(0) }, true);
       await this.#remove(oldest);
     }
+  }
+
+  /** An output has not got all of it. */
+  #isWaitedFor(segment: Segment | undefined): boolean {
+    return segment !== undefined && this.#outputs.lowest < segment.lastPosition;
   }
 
   #isPastHorizon(segment: Segment | undefined, horizonMs = this.#options.replayHorizonMs): boolean {
@@ -501,7 +573,8 @@ export class Spool implements SpoolReader {
   async #remove(segment: Segment): Promise<void> {
     await this.#world.disk.remove(segmentPath(SPOOL_FOLDER, segment.number));
     this.#segments.splice(this.#segments.indexOf(segment), 1);
-    if (this.#loaded?.number === segment.number) this.#loaded = undefined;
+    if (this.#slot.loaded?.number === segment.number) delete this.#slot.loaded;
+    this.#outputs.forget(segment.number);
     this.#world.counters.add("spool_removed_segments_total");
   }
 
@@ -517,11 +590,21 @@ export class Spool implements SpoolReader {
     return { epoch: this.#epoch, epochStart: this.#epochStart, forwarded: this.#forwarded };
   }
 
+  get #isCursorBehind(): boolean {
+    return this.#forwarded !== this.#writtenCursor || this.#outputs.isCursorBehind;
+  }
+
+  /** All that are behind. */
+  async #writeCursors(): Promise<void> {
+    if (this.#forwarded !== this.#writtenCursor) await this.#writeCursor();
+    await this.#outputs.writeCursors(this.#cursor);
+    this.#cursorAtMs = this.#world.clock.monotonicMs();
+  }
+
   async #writeCursor(): Promise<void> {
     const cursor = this.#cursor;
     await this.#cursorFile.write(cursor);
     this.#writtenCursor = cursor.forwarded;
-    this.#cursorAtMs = this.#world.clock.monotonicMs();
     this.#world.counters.add("spool_cursor_writes_total");
   }
 
@@ -546,10 +629,10 @@ export class Spool implements SpoolReader {
     this.#noteForwarded();
   }
 
-  async #readSegments(after: number): Promise<readonly SpoolRecord[]> {
+  async #readSegments(after: number, slot: SegmentSlot): Promise<readonly SpoolRecord[]> {
     for (const [index, segment] of this.#segments.entries()) {
       if (this.#lastOf(index) <= after) continue;
-      const all = await this.#load(segment);
+      const all = await this.#load(segment, slot);
       const records = all.filter((record) => record.position > after && this.#counts(record, segment, index));
       await this.#noteUnreadable(after, segment, records, this.#lastOf(index));
       if (records.length > 0) return records;
@@ -571,7 +654,20 @@ export class Spool implements SpoolReader {
       next = position + 1;
     }
     if (next <= last) missing.push({ first: next, last });
-    const news = missing.flatMap((range) => without(range, this.#knownGaps));
+    const unknown = missing.flatMap((range) => without(range, this.#knownGaps));
+    if (unknown.length === 0) return;
+    // What the service has is not lost, though an output will not get it.
+    const hadByService = { first: 0, last: this.#forwarded };
+    const news = unknown.flatMap((range) => without(range, [hadByService]));
+    const onlyMissed = unknown.flatMap((range) => without(range, news));
+    if (onlyMissed.length > 0) {
+      this.#addGaps(onlyMissed);
+      this.#world.counters.add("spool_damaged_entries_total", countOf(onlyMissed));
+      this.#world.log.error(
+        { entries: countOf(onlyMissed) },
+        "entries that an output has not got are damaged",
+      );
+    }
     if (news.length === 0) return;
     // Slow, and seldom: which seqs stood there is told by what stands around them.
     const quiet = { ...this.#world, counters: new CounterTable() };
@@ -586,11 +682,10 @@ export class Spool implements SpoolReader {
   async #secureTail(): Promise<void> {
     const index = this.#segments.length - 1;
     const segment = this.#segments[index];
-    if (segment === undefined || segment.lastPosition <= this.#forwarded) return;
-    const all = await this.#load(segment);
-    const records = all.filter(
-      (each) => each.position > this.#forwarded && this.#counts(each, segment, index),
-    );
+    const had = Math.min(this.#forwarded, this.#outputs.lowest);
+    if (segment === undefined || segment.lastPosition <= had) return;
+    const all = await this.#load(segment, {});
+    const records = all.filter((each) => each.position > had && this.#counts(each, segment, index));
     const first = records[0];
     if (first === undefined) return;
     const last = this.#durable;
@@ -665,8 +760,8 @@ export class Spool implements SpoolReader {
   }
 
   /** The records of a segment; nothing where it could not be read again and again. */
-  async #load(segment: Segment): Promise<readonly SpoolRecord[]> {
-    const known = this.#loaded;
+  async #load(segment: Segment, slot: SegmentSlot): Promise<readonly SpoolRecord[]> {
+    const known = slot.loaded;
     if (known?.number === segment.number && known.bytes === segment.bytes) return known.records;
     const { number, bytes } = segment;
     try {
@@ -674,7 +769,7 @@ export class Spool implements SpoolReader {
       segment.readFailureCount = 0;
       const content = file && decodeSegment(file, segment.header);
       const records = content?.records ?? [];
-      this.#loaded = { number, bytes, records };
+      slot.loaded = { number, bytes, records };
       return records;
     } catch (error) {
       segment.readFailureCount += 1;
