@@ -1,6 +1,10 @@
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { type OtlpSetting, OtlpSink } from "../gateway/outputs/otlp-sink.ts";
+import { SinkUnavailable } from "../gateway/outputs/sink.ts";
+import { SyslogTransport, shownSyslog } from "../gateway/outputs/syslog-setting.ts";
 import { connectionReason, type TlsTrust } from "../gateway/tls-trust.ts";
+import { systemTimers } from "../host/system-clock.ts";
 import type { Finding } from "./doctor-checks.ts";
 import { type GatewaySettings, UplinkKind } from "./gateway-settings.ts";
 
@@ -16,12 +20,51 @@ interface Place {
 }
 
 /** Whether the places that entries are sent to, and that take no question, can be reached. */
-export async function* checkOutputs({ service }: GatewaySettings): AsyncGenerator<Finding> {
-  if (service.uplink !== UplinkKind.Clubby) return;
-  const { protocol, hostname, port } = new URL(service.url);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  const place = { host, port: Number(port || PORTS[protocol]), tls: service.tls, at: "service" };
-  yield await checkPlace("service", service.url, place);
+export async function* checkOutputs({ service, outputs }: GatewaySettings): AsyncGenerator<Finding> {
+  if (service.uplink === UplinkKind.Clubby) {
+    const { protocol, hostname, port, host: shown } = new URL(service.url);
+    const host = hostname.replace(/^\[|\]$/g, "");
+    const place = { host, port: Number(port || PORTS[protocol]), tls: service.tls, at: "service" };
+    yield await checkPlace("service", shown, place);
+  }
+  const { otlp, syslog } = outputs;
+  if (otlp !== undefined) yield await checkOtlp(otlp);
+  if (syslog === undefined) return;
+  const shown = shownSyslog(syslog);
+  if (syslog.transport === SyslogTransport.Udp) {
+    yield {
+      about: "syslog",
+      state: "note",
+      text: `${shown} is not tried: UDP says nothing`,
+      advice: UDP_ADVICE,
+    };
+  } else yield await checkPlace("syslog", shown, { ...syslog, at: "outputs.syslog" });
+}
+
+const UDP_ADVICE = "look there whether lines come; tcp:// and tls:// do not lose them on the way";
+
+/** Sends no record at all: what answers well to that knows the address and the credential. */
+async function checkOtlp(setting: OtlpSetting): Promise<Finding> {
+  const about = "otlp";
+  const shown = new URL(setting.url).host;
+  const sink = new OtlpSink(
+    { timers: systemTimers },
+    { ...setting, name: shown, at: "outputs.otlp", rejected: () => {} },
+  );
+  try {
+    await sink.send([], () => {});
+    return { about, state: "good", text: `${shown} takes logs` };
+  } catch (error) {
+    if (!(error instanceof SinkUnavailable)) throw error;
+    return {
+      about,
+      state: "bad",
+      text: `${shown}: ${error.message}`,
+      advice: "is outputs.otlp as it wants it?",
+    };
+  } finally {
+    sink.close();
+  }
 }
 
 async function checkPlace(about: string, shown: string, place: Place): Promise<Finding> {

@@ -1,4 +1,4 @@
-import { LEVEL_RANK } from "../protocol/level.ts";
+import { type OtlpEntry, otlpLogs } from "../protocol/otlp.ts";
 import type { ReadEntry } from "./api-client.ts";
 import { fieldText, jsonOf } from "./entry-format.ts";
 
@@ -20,9 +20,6 @@ const CSV_FIELDS = [
   "msg",
 ] as const;
 
-/** OpenTelemetry's severity numbers: DEBUG 5, INFO 9, WARN 13, ERROR 17. */
-const SEVERITY_STEP = 4;
-
 /** A page of entries as text; pages one after the other are the file. */
 export function encodeExport(format: ExportFormat, entries: readonly ReadEntry[], isFirst: boolean): string {
   switch (format) {
@@ -31,7 +28,7 @@ export function encodeExport(format: ExportFormat, entries: readonly ReadEntry[]
     case "csv":
       return (isFirst ? `${CSV_FIELDS.join(",")}\r\n` : "") + entries.map(csvRow).join("");
     case "otlp":
-      return entries.length === 0 ? "" : `${JSON.stringify(otlpLogs(entries))}\n`;
+      return entries.length === 0 ? "" : `${JSON.stringify(otlpLogs(entries.map(otlpEntry)))}\n`;
   }
 }
 
@@ -44,68 +41,20 @@ function csvRow(entry: ReadEntry): string {
   return `${cells.join(",")}\r\n`;
 }
 
+const OTLP_FIELDS = ["stream", "boot", "seq", "uptime", "clock", "clockError", "id"] as const;
+
 /** One `LogsData` of OTLP in its JSON form; a file of them, one a line, is what the collector's file receiver takes. */
-function otlpLogs(entries: readonly ReadEntry[]): object {
-  const bySource = grouped(entries, ({ src }) => src);
+function otlpEntry({ src, module, level, timestamp, msg, fields }: ReadEntry): OtlpEntry {
   return {
-    resourceLogs: [...bySource].map(([src, ofSource]) => ({
-      resource: { attributes: [attribute("service.name", src), attribute("host.name", src)] },
-      scopeLogs: [...grouped(ofSource, ({ module }) => module ?? "")].map(([name, ofModule]) => ({
-        scope: { name },
-        logRecords: ofModule.map(otlpRecord),
-      })),
-    })),
-  };
-}
-
-function otlpRecord(entry: ReadEntry): object {
-  const attributes = ["stream", "boot", "seq", "uptime", "clock", "clockError", "id"].flatMap((name) => {
-    const json = entry.fields.get(name);
-    return json === undefined ? [] : [attribute(`boardlog.${name}`, JSON.parse(json))];
-  });
-  const received = entry.fields.get("received");
-  return {
-    timeUnixNano: nanoText(entry.timestamp),
-    observedTimeUnixNano: nanoText(received === undefined ? entry.timestamp : Number(received)),
-    ...(entry.level !== undefined && {
-      severityNumber: 1 + LEVEL_RANK[entry.level] * SEVERITY_STEP,
-      severityText: entry.level.toUpperCase(),
+    src,
+    module,
+    level,
+    timestamp,
+    received: Number(fields.get("received") ?? timestamp),
+    msg,
+    fields: OTLP_FIELDS.flatMap((name): [string, string | number][] => {
+      const json = fields.get(name);
+      return json === undefined ? [] : [[name, JSON.parse(json) as string | number]];
     }),
-    body: anyValue(JSON.parse(entry.msg)),
-    attributes,
   };
-}
-
-function attribute(key: string, value: unknown): object {
-  return { key, value: anyValue(value) };
-}
-
-/** OTLP's `AnyValue` as JSON: 64-bit integers are strings. */
-function anyValue(value: unknown): object {
-  if (typeof value === "string") return { stringValue: value };
-  if (typeof value === "boolean") return { boolValue: value };
-  if (typeof value === "number") {
-    return Number.isSafeInteger(value) ? { intValue: String(value) } : { doubleValue: value };
-  }
-  if (Array.isArray(value)) return { arrayValue: { values: value.map(anyValue) } };
-  if (value === null || value === undefined) return {};
-  return {
-    kvlistValue: { values: Object.entries(value).map(([key, member]) => ({ key, value: anyValue(member) })) },
-  };
-}
-
-function nanoText(ms: number): string {
-  return (BigInt(Math.trunc(ms)) * 1_000_000n).toString();
-}
-
-/** `Map.groupBy`, which Node 20 has not. */
-function grouped<T>(values: readonly T[], keyOf: (value: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const value of values) {
-    const key = keyOf(value);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [value]);
-    else group.push(value);
-  }
-  return groups;
 }

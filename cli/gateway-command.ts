@@ -10,6 +10,7 @@ import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { takeData } from "./data-folder.ts";
 import { DeviceAuth } from "./device-auth.ts";
+import { type Output, spooledOutputs, startOutputs } from "./gateway-outputs.ts";
 import { type GatewaySettings, gatewaySettings } from "./gateway-settings.ts";
 import { startServiceLink } from "./gateway-uplink.ts";
 import { startStatusServer } from "./status-server.ts";
@@ -110,11 +111,16 @@ async function start(
   const world = { clock: systemClock, timers: systemTimers, random: systemRandom, counters, log };
   const { id, project } = settings;
   const disk = new SystemDisk(settings.data);
-  const spool = await Spool.open({ ...world, disk }, { ...settings.spool, gatewaySrc: `gateway-${id}` });
+  const gatewaySrc = `gateway-${id}`;
+  const spool = await Spool.open(
+    { ...world, disk },
+    { ...settings.spool, gatewaySrc, outputs: spooledOutputs(settings.outputs) },
+  );
   closers.push(() => spool.close());
   spool.start();
   const service = await startServiceLink({ ...world, spool }, settings);
-  closers.push(() => service.stop());
+  const outputs = startOutputs(world, spool, settings.outputs, gatewaySrc);
+  closers.push(() => Promise.all([service.stop(), outputs.otlp?.stop(), outputs.syslog?.stop()]));
   const { uplink } = service;
   const { mqtt } = settings;
   let brokerAuth: DeviceAuth | undefined;
@@ -139,6 +145,7 @@ async function start(
   );
   const problems = (): readonly string[] => [
     ...(service.isConnected() ? [] : [service.problem()]),
+    ...Object.values(outputs).flatMap(({ problem }: Output) => problem() ?? []),
     ...gateway.problems,
   ];
   const status = await startStatusServer(settings.status, {
@@ -149,6 +156,14 @@ async function start(
       spool_segments: spool.segmentCount,
       gateway_queued_entries: gateway.queuedEntries,
       uplink_connected: service.isConnected() ? 1 : 0,
+      ...(outputs.otlp !== undefined && {
+        otlp_waiting_entries: outputs.otlp.waitingEntries(),
+        otlp_connected: outputs.otlp.problem() === undefined ? 1 : 0,
+      }),
+      ...(outputs.syslog !== undefined && {
+        syslog_waiting_entries: outputs.syslog.waitingEntries(),
+        syslog_connected: outputs.syslog.problem() === undefined ? 1 : 0,
+      }),
       mqtt_boards_online: gateway.presence.online,
       mqtt_boards_offline: gateway.presence.offline,
     }),

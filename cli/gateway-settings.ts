@@ -10,6 +10,7 @@ import type { TopicRoute } from "../gateway/topic-route.ts";
 import { isGatewayId } from "../protocol/ingest.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
 import { BrokerSchema, brokerOf, routesOf, TopicsSchema } from "./broker-settings.ts";
+import { type OutputSettings, OutputsSchema, outputsOf } from "./output-settings.ts";
 import { secretIn } from "./secret-file.ts";
 import { type HostPort, hostPortOf } from "./settings.ts";
 import { readSettingsFile, type SettingPath, type SettingsFile } from "./settings-file.ts";
@@ -41,6 +42,7 @@ export const GatewaySettingsSchema = Type.Object(
     uplink: Type.Optional(Type.Enum(Object.values(UplinkKind))),
     service: Type.Object({ url: Text, keyFile: Type.Optional(Text), ...TLS_PROPERTIES }, closed),
     clubby: Type.Optional(ClubbySchema),
+    outputs: Type.Optional(OutputsSchema),
     serial: Type.Optional(
       Type.Array(
         Type.Union([
@@ -116,6 +118,7 @@ export interface GatewaySettings {
   readonly project: string;
   readonly data: string;
   readonly service: ServiceSetting;
+  readonly outputs: OutputSettings;
   readonly serial: readonly SerialSetting[];
   readonly brokers: readonly BrokerSetting[];
   readonly mqtt?: {
@@ -166,6 +169,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
     project,
     data: file.data,
     service: await serviceOf(file, wrong),
+    outputs: await outputsOf(file.outputs, wrong),
     serial: (file.serial ?? []).map((each, index) => serialOf(each, ["serial", index], wrong)),
     brokers,
     ...(mqtt !== undefined && { mqtt }),

@@ -35,7 +35,12 @@ export class OutputSender {
   readonly #options: OutputSenderOptions;
   #wake: () => void = () => {};
   #isStopping = false;
+  /** Everything up to here was given to the sink, which may not have taken it yet. */
+  #sentThrough = 0;
+  #down: SinkUnavailable | undefined;
+  /** Entries that went before they were read: to be told, and told and not known to be taken. */
   #evictedCount = 0;
+  #sentLosses = 0;
   #problem: string | undefined;
   #running = Promise.resolve();
 
@@ -67,6 +72,10 @@ export class OutputSender {
 
   start(): void {
     this.#reader.onDurable = () => this.#wake();
+    this.#sink.onDown = (reason) => {
+      this.#down = reason;
+      this.#wake();
+    };
     this.#running = this.#run();
   }
 
@@ -80,17 +89,23 @@ export class OutputSender {
       timer = this.#timers.after(deadlineMs, resolve);
     });
     await Promise.race([this.#running, late]);
+    await Promise.race([this.#sink.close(), late]);
     timer?.cancel();
-    this.#sink.close();
   }
 
   async #run(): Promise<void> {
+    this.#sentThrough = this.#reader.position;
     while (!this.#isStopping) {
       try {
+        if (this.#down !== undefined) throw this.#down;
         if (!(await this.#sendNext())) await this.#untilDurable();
         this.#recovered();
       } catch (error) {
         if (this.#isStopping) return;
+        this.#down = undefined;
+        this.#sentThrough = this.#reader.position;
+        this.#evictedCount += this.#sentLosses;
+        this.#sentLosses = 0;
         this.#failed(error);
         const retryAfterMs = error instanceof SinkUnavailable ? (error.retryAfterMs ?? 0) : 0;
         await this.#pauses.pause(Math.max(this.#backoff.takeMs(), retryAfterMs));
@@ -101,32 +116,40 @@ export class OutputSender {
   /** False: there is nothing to send. @throws SinkUnavailable, and what the disk throws. */
   async #sendNext(): Promise<boolean> {
     const reader = this.#reader;
-    const records = await reader.read(reader.position, this.#options.bounds);
-    const entries: SpooledEntry[] = [];
-    this.#evictedCount += reader.takeEvictedCount();
-    const loss = this.#evictedCount === 0 ? undefined : this.#options.lossOf?.(this.#evictedCount);
-    if (loss !== undefined) entries.push({ position: reader.position, entry: loss });
-    if (records.length === 0 && loss === undefined) {
-      if (reader.position >= reader.durable) return false;
-      // Nothing is left of what stood there; that is written down behind it.
-      await reader.confirm(reader.durable);
-      return true;
-    }
-    for (const { position, payload } of records) {
-      const entry = decodeIngestEntry(payload);
-      if (entry.ok) entries.push({ position, entry: entry.value });
-    }
+    const records = await reader.read(this.#sentThrough, this.#options.bounds);
+    const evictedCount = this.#evictedCount + reader.takeEvictedCount();
+    const loss = evictedCount === 0 ? undefined : this.#options.lossOf?.(evictedCount);
+    const entries = [
+      ...(loss === undefined ? [] : [{ position: this.#sentThrough, entry: loss }]),
+      ...records.flatMap(({ position, payload }): SpooledEntry[] => {
+        const entry = decodeIngestEntry(payload);
+        return entry.ok ? [{ position, entry: entry.value }] : [];
+      }),
+    ];
+    if (entries.length === 0) return this.#skip(records.at(-1)?.position ?? reader.durable);
+    const last = records.at(-1)?.position ?? this.#sentThrough;
+    this.#evictedCount = 0;
+    this.#sentLosses += evictedCount;
     let takenCount = 0;
-    const taken = async (position: number): Promise<void> => {
+    await this.#sink.send(entries, (position) => {
       const before = takenCount;
       while ((entries[takenCount]?.position ?? Number.POSITIVE_INFINITY) <= position) takenCount += 1;
       this.#counters.add(this.#options.counters.sentEntries, takenCount - before);
-      await reader.confirm(position);
-    };
-    // A cursor that cannot be written is tried again at the next.
-    await this.#sink.send(entries, (position) => void taken(position).catch(() => {}));
-    await taken(records.at(-1)?.position ?? reader.position);
-    if (loss !== undefined) this.#evictedCount = 0;
+      const isWhole = takenCount === entries.length;
+      if (isWhole && before < takenCount) this.#sentLosses -= evictedCount;
+      // A cursor that cannot be written is tried again at the next.
+      reader.confirm(isWhole ? last : position).catch(() => {});
+    });
+    this.#sentThrough = last;
+    return true;
+  }
+
+  /** Of what stood there nothing is left, and that is written down behind it. False: nothing stood there. */
+  async #skip(position: number): Promise<boolean> {
+    if (position <= this.#sentThrough) return false;
+    const isSettled = this.#reader.position === this.#sentThrough;
+    this.#sentThrough = position;
+    if (isSettled) await this.#reader.confirm(position);
     return true;
   }
 
@@ -134,7 +157,7 @@ export class OutputSender {
     const reader = this.#reader;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (this.#isStopping || reader.durable > reader.position) resolve();
+      if (this.#isStopping || this.#down !== undefined || reader.durable > this.#sentThrough) resolve();
     });
   }
 

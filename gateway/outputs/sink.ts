@@ -11,12 +11,16 @@ export interface Sink {
   /** For people and logs; without credentials. */
   readonly name: string;
   /**
-   * Sends entries in their order and resolves when they are taken.
-   * @param taken told, as often as it is known, up to which position everything is taken.
+   * Sends entries in their order, and resolves when more may come.
+   * @param taken told, as often as it is known, up to which position everything is taken; where the sink learns that later, also
+   * after this has resolved. The last of the entries is told at some time, unless `send` fails or `onDown` is called.
    * @throws SinkUnavailable when some were not taken; they are given again, from the first that was not.
    */
   send(entries: readonly SpooledEntry[], taken: (position: number) => void): Promise<void>;
-  close(): void;
+  /** Called when what was sent and not told as taken will not be, while nothing is sent. */
+  onDown?: (reason: SinkUnavailable) => void;
+  /** Ends every connection; where it is asked to be orderly, what was sent is taken when it resolves, if ever. */
+  close(): Promise<void> | void;
 }
 
 /** Told of entries that the other side will never take, and its words for it; they count as taken once it has resolved. */

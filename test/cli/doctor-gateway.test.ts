@@ -1,4 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -31,6 +33,27 @@ test("doctor checks the ports, brokers and service that a gateway's settings nam
     expect(stdout).toContain(`mqtt://127.0.0.1:${port} does not answer`);
     expect(stdout).toMatch(/XX service/);
     expect(stdout + stderr).not.toContain("geheim");
+
+    const collector = createServer((request, response) => {
+      const isKnown = request.headers.authorization === "Bearer good";
+      response.writeHead(isKnown ? 200 : 401, { "content-type": "application/json" }).end("{}");
+    });
+    await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
+    const { port: collectorPort } = collector.address() as AddressInfo;
+    const outputs = async (header: string): Promise<string> => {
+      await writeFile(join(folder, "header"), header);
+      await writeFile(
+        settings,
+        `data: ${folder}\nservice:\n  url: http://127.0.0.1:${port}\n  keyFile: ${folder}/key\noutputs:\n  otlp:\n    url: http://127.0.0.1:${collectorPort}\n    headerFile: ${folder}/header\n  syslog:\n    url: udp://127.0.0.1\n`,
+      );
+      const said = await runBoardlog(["doctor", "--settings", settings, "--color", "never"]);
+      return said.stdout + said.stderr;
+    };
+    expect(await outputs("Bearer good")).toMatch(/ok otlp +127.*takes logs\n-- syslog +.*UDP says nothing/);
+    const refused = await outputs("Bearer wrong");
+    expect(refused).toMatch(/XX otlp +127.*HTTP 401/);
+    expect(refused).not.toContain("Bearer wrong");
+    await new Promise((resolve) => collector.close(resolve));
 
     await writeFile(settings, "data: 1\n");
     const wrong = await runBoardlog(["doctor", "--settings", settings]);

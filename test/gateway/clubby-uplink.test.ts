@@ -2,92 +2,36 @@ import { afterEach, describe, expect, test } from "vitest";
 import { ClubbyHttp } from "../../gateway/outputs/clubby-http.ts";
 import { ClubbySink, type ClubbySinkOptions } from "../../gateway/outputs/clubby-sink.ts";
 import { ClubbySocket } from "../../gateway/outputs/clubby-socket.ts";
-import { OutputSender } from "../../gateway/outputs/output-sender.ts";
-import { Spool } from "../../gateway/spool/spool.ts";
-import type { Timers } from "../../host/clock.ts";
-import { systemTimers } from "../../host/system-clock.ts";
+import type { GiveUp } from "../../gateway/outputs/sink.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
-import { FaultyDisk } from "../../sim/faulty-disk.ts";
-import { realWorld, SeededRandom, until } from "../support/gateway-world.ts";
+import { SeededRandom, until } from "../support/gateway-world.ts";
+import { line, type Opened, OutputBench, rewindsIn } from "../support/output-bench.ts";
 import { SeedFault, SeedService } from "../support/seed-service.ts";
-
-/** Waits of minutes become waits of moments: what is tested is what follows them. */
-const hasty: Timers = {
-  after: (delayMs, action) => systemTimers.after(delayMs / 100, action),
-  every: (periodMs, action) => systemTimers.every(periodMs / 100, action),
-};
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-function line(src: string, number: number, more: Partial<NewEntry> = {}): NewEntry {
-  return {
-    src,
-    stream: "console",
-    msg: JSON.stringify(number),
-    timestamp: 1_700_000_000_000 + number,
-    received: 1_700_000_000_000,
-    clock: "device",
-    boot: "b",
-    seq: number,
-    ...more,
-    ...(more.msg === undefined && { msg: JSON.stringify(`${src} ${number}`) }),
-  };
-}
-
 async function started(scheme: string, options: Partial<ClubbySinkOptions> = {}) {
   const service = new SeedService();
   await service.start();
   ends.push(() => service.stop());
-  const world = { ...realWorld(), timers: hasty };
-  const disk = new FaultyDisk(new SeededRandom(1));
   const refused: { entries: readonly NewEntry[]; reason: string }[] = [];
-  const open = async () => {
-    const spool = await Spool.open({ ...world, disk }, { gatewaySrc: "gw", commitIntervalMs: 0 });
+  const bench = new OutputBench((world, spool) => {
     const url = `${scheme}://127.0.0.1:${service.port}/`;
     const transport =
       scheme === "ws"
         ? new ClubbySocket(world, { url, at: "service" })
         : new ClubbyHttp(world, { url, at: "service", connectionsMax: 8 });
-    const sink = new ClubbySink(
-      transport,
-      async (entries, reason) => {
-        refused.push({ entries, reason });
-        await spool.giveUp(entries, reason);
-      },
-      { name: "seed", frameCommandsMax: 1, ...options },
-    );
-    const sender = new OutputSender(
-      { ...world, reader: spool, sink },
-      {
-        counters: { sentEntries: "clubby_sent_entries_total", failures: "clubby_failures_total" },
-        bounds: { entriesMax: 50, bytesMax: 100_000 },
-      },
-    );
-    await spool.greet(spool.position);
-    sender.start();
-    ends.push(() => sender.stop(0));
-    return { spool, sender };
-  };
-  return { ...world, service, disk, open, refused, ...(await open()) };
-}
-
-/** How often a list goes back, each time to something that was there; fails where it skips. */
-function rewindsIn(texts: readonly unknown[], src: string, count: number): number {
-  let rewinds = 0;
-  let highest = 0;
-  let last = 0;
-  for (const text of texts) {
-    const number = Number(String(text).slice(src.length + 1));
-    expect(number, `${src}: nothing is skipped`).toBeLessThanOrEqual(highest + 1);
-    if (number <= last) rewinds += 1;
-    last = number;
-    highest = Math.max(highest, number);
-  }
-  expect(highest).toBe(count);
-  return rewinds;
+    const giveUp: GiveUp = async (entries, reason) => {
+      refused.push({ entries, reason });
+      await spool().giveUp(entries, reason);
+    };
+    return new ClubbySink(transport, giveUp, { name: "seed", frameCommandsMax: 1, ...options });
+  });
+  ends.push(() => bench.stop());
+  return { service, bench, refused, counters: bench.world.counters, ...(await bench.open()) };
 }
 
 describe.each(["http", "ws"])("a service written from the seed alone, over %s", (scheme) => {
@@ -124,20 +68,20 @@ describe.each(["http", "ws"])("a service written from the seed alone, over %s", 
       for (let number = 1; number <= 60; number++)
         await spool.commit(["a", "b", "c"].map((src) => line(src, number)));
       await until("all is sent", () => spool.waitingEntries === 0, 20_000);
-      const rewinds = ["a", "b", "c"].reduce((sum, src) => sum + rewindsIn(service.texts(src), src, 60), 0);
+      const rewinds = ["a", "b", "c"].reduce((sum, src) => sum + rewindsIn(service.texts(src), 60), 0);
       // Only an answer that is lost makes an entry twice.
       const loses = fault === SeedFault.CloseAfter || fault === SeedFault.CutAnswer;
       expect(rewinds).toBeLessThanOrEqual(
         loses ? faults * 3 : fault === SeedFault.Hang || fault === SeedFault.CloseBefore ? faults * 3 : 0,
       );
-      expect(counters.values().clubby_sent_entries_total).toBe(180);
+      expect(counters.values().sent_total).toBe(180);
       expect(service.complaints).toEqual([]);
     },
   );
 
   test("that is restarted again and again, with a gateway that is killed, gets all of it", async () => {
-    const { service, spool, disk, open, sender } = await started(scheme);
-    let present = { spool, sender };
+    const { service, bench, ...first } = await started(scheme);
+    let present: Opened = first;
     let number = 0;
     for (let round = 1; round <= 6; round++) {
       for (let count = 0; count < 30; count++) {
@@ -148,13 +92,12 @@ describe.each(["http", "ws"])("a service written from the seed alone, over %s", 
         await service.stop();
         await service.start();
       } else {
-        void present.sender.stop(0);
-        disk.kill();
-        present = await open();
+        bench.kill(present);
+        present = await bench.open();
       }
     }
     await until("all is sent", () => present.spool.waitingEntries === 0);
-    expect(rewindsIn(service.texts("a"), "a", number)).toBeLessThanOrEqual(6);
+    expect(rewindsIn(service.texts("a"), number)).toBeLessThanOrEqual(6);
   });
 
   test("that refuses one line for good and takes others loses that one alone, with a loss record", async () => {
@@ -177,7 +120,7 @@ describe.each(["http", "ws"])("a service written from the seed alone, over %s", 
     const { service, spool, sender, refused, counters } = await started(scheme);
     service.statusOf = () => 403;
     await spool.commit([line("a", 1), line("b", 1)]);
-    await until("many tries", () => (counters.values().clubby_failures_total ?? 0) > 12);
+    await until("many tries", () => (counters.values().failures_total ?? 0) > 12);
     expect(sender.problem).toMatch(/a line of [ab] is refused for now: status 403/);
     service.statusOf = () => 0;
     await until("all is sent", () => spool.waitingEntries === 0);
@@ -199,5 +142,5 @@ test("many commands in a frame go out together where the settings say so", async
   await spool.commit(Array.from({ length: 50 }, (_, index) => line("a", index + 1)));
   await until("all is sent", () => spool.waitingEntries === 0);
   expect(service.frameCount).toBeLessThanOrEqual(3);
-  expect(rewindsIn(service.texts("a"), "a", 50)).toBe(0);
+  expect(rewindsIn(service.texts("a"), 50)).toBe(0);
 });

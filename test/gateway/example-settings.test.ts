@@ -10,7 +10,7 @@ import { Certificates } from "../support/certificates.ts";
 import { requires } from "../support/requirements.ts";
 
 const EXAMPLE = new URL("../../packaging/gateway.yaml", import.meta.url);
-const SECRETS = ["service-key", "mqtt-key", "broker-password"];
+const SECRETS = ["service-key", "mqtt-key", "broker-password", "otlp-header"];
 const openssl = requires("openssl");
 
 let folder = "";
@@ -26,7 +26,7 @@ beforeAll(async () => {
   for (const name of ["gateway", "other"]) certificates.sign(name);
   for (const name of ["gateway.crt", "gateway.key", "other.key"])
     await copyFile(certificates.path(name), join(folder, name));
-  for (const name of ["broker-ca.crt", "service-ca.crt"])
+  for (const name of ["broker-ca.crt", "service-ca.crt", "collector-ca.crt", "syslog-ca.crt"])
     await copyFile(certificates.path("ca.crt"), join(folder, name));
 });
 afterAll(async () => {
@@ -82,6 +82,15 @@ describe("the example file", () => {
       uplink: "clubby",
       clubby: { dst: "//api.example.com", srcPrefix: "//api.example.com/", frameCommandsMax: 1 },
       tls: { ca: expect.stringContaining("BEGIN CERTIFICATE") },
+    });
+    expect(settings.outputs).toMatchObject({
+      otlp: { headers: { authorization: "secret" }, compresses: true, tls: { ca: expect.any(String) } },
+      syslog: {
+        transport: "tls",
+        host: "logs.example",
+        port: 6514,
+        text: { facility: "local0", bytesMax: 8192 },
+      },
     });
     expect(settings.serial[2]).toMatchObject({ baud: 115_200, source: "greenhouse", flowControl: "none" });
     expect(settings.brokers[1]?.target).toMatchObject({ protocol: MqttProtocol.V5, password: "secret" });
@@ -145,6 +154,29 @@ describe("settings that are wrong are said with the file, the line and the reaso
       `${good.replace("http://x", "https://x")}  ${String(text)}\n`,
       reason as RegExp,
     ]),
+    [`${good}outputs:\n  otlp:\n    url: tcp://x\n`, /:7: outputs\.otlp\.url: must be http:\/\/host:4318/],
+    [
+      `${good}outputs:\n  otlp:\n    url: http://x\n    headerName: a\n`,
+      /:8: outputs\.otlp\.headerName: needs headerFile/,
+    ],
+    [
+      `${good}outputs:\n  otlp:\n    url: http://x\n    caFile: KEY\n`,
+      /:7: outputs\.otlp\.url: must be https:/,
+    ],
+    [
+      `${good}outputs:\n  otlp:\n    url: https://x\n    caFile: KEY\n`,
+      /:8: outputs\.otlp\.caFile: .* no good certificate/,
+    ],
+    [
+      `${good}outputs:\n  syslog:\n    url: http://x\n`,
+      /:7: outputs\.syslog\.url: must be tls:\/\/host\[:6514\], tcp/,
+    ],
+    [
+      `${good}outputs:\n  syslog:\n    url: udp://x\n    maxBytes: 100000\n`,
+      /:8: outputs\.syslog\.maxBytes: must be <= 65507/,
+    ],
+    [`${good}outputs:\n  syslog:\n    url: tcp://x\n    facility: mail\n`, /:8: outputs\.syslog\.facility: /],
+    [`${good}outputs:\n  kafka: x\n`, /:6: outputs\.kafka: no such setting; there are otlp, syslog/],
     ["data: /tmp/x\n", /service: required/],
     ["data: [1\n", /gateway\.yaml: .*line 2/s],
     ["- a\n", /gateway\.yaml: must be names with values/],
@@ -163,12 +195,14 @@ describe("the environment overrides the file", () => {
       BOARDLOG_GATEWAY_SPOOL_MAX_MB: "200",
       BOARDLOG_GATEWAY_SERIAL: "[/dev/ttyS0, /dev/ttyS1:9600]",
       BOARDLOG_GATEWAY_MQTT_LISTEN: "1885",
+      BOARDLOG_GATEWAY_OUTPUTS_SYSLOG_URL: "udp://logs",
       BOARDLOG_GATEWAY_LOG: "{form: pretty}",
     });
     expect(settings).toMatchObject({
       id: "other",
       mqtt: { listen: { port: 1885 } },
       log: { form: "pretty" },
+      outputs: { syslog: { transport: "udp", host: "logs", port: 514 } },
     });
     expect(settings.spool.bytesMax).toBe(200 * 1024 * 1024);
     expect(settings.serial.map(({ baud }) => baud)).toEqual([115_200, 9_600]);

@@ -1,0 +1,127 @@
+import { OutputSender } from "../../gateway/outputs/output-sender.ts";
+import type { Sink } from "../../gateway/outputs/sink.ts";
+import { Spool, type SpoolOptions } from "../../gateway/spool/spool.ts";
+import { lossOfCount } from "../../gateway/spool/spool-loss.ts";
+import type { SpoolReader } from "../../gateway/spool/spool-reader.ts";
+import type { Timers } from "../../host/clock.ts";
+import { systemTimers } from "../../host/system-clock.ts";
+import type { NewEntry } from "../../protocol/entry.ts";
+import { FaultyDisk } from "../../sim/faulty-disk.ts";
+import { realWorld, SeededRandom } from "./gateway-world.ts";
+
+/** What a numbered line says. */
+export function line(src: string, number: number, more: Partial<NewEntry> = {}): NewEntry {
+  return {
+    src,
+    stream: "console",
+    msg: JSON.stringify(`${src} ${number}`),
+    timestamp: 1_700_000_000_000 + number,
+    received: 1_700_000_000_500,
+    clock: "device",
+    boot: "b",
+    seq: number,
+    ...more,
+  };
+}
+
+/** Timers of which waits of seconds are waits of moments, and which remember what was asked for. */
+export class HastyTimers implements Timers {
+  readonly #factor: number;
+  readonly delaysMs: number[] = [];
+
+  constructor(factor: number) {
+    this.#factor = factor;
+  }
+
+  after(delayMs: number, action: () => void) {
+    this.delaysMs.push(delayMs);
+    return systemTimers.after(delayMs / this.#factor, action);
+  }
+
+  every(periodMs: number, action: () => void) {
+    return systemTimers.every(periodMs / this.#factor, action);
+  }
+}
+
+type BenchWorld = ReturnType<typeof realWorld> & { readonly timers: Timers; readonly disk: FaultyDisk };
+
+export interface Opened {
+  readonly spool: Spool;
+  readonly reader: SpoolReader;
+  readonly sender: OutputSender;
+}
+
+/** A spool on a disk in memory and a sink that it is sent to, in lives one after the other. */
+export class OutputBench {
+  readonly timers: HastyTimers;
+  readonly world: BenchWorld;
+  readonly #sinkOf: (world: BenchWorld, spool: () => Spool) => Sink;
+  readonly #options: Partial<SpoolOptions> & { readonly isOutput?: boolean };
+  readonly #senders: OutputSender[] = [];
+
+  /** @param options of the spool; with `isOutput` the sink is an output beside the service. */
+  constructor(
+    sinkOf: (world: BenchWorld, spool: () => Spool) => Sink,
+    options: Partial<SpoolOptions> & { readonly isOutput?: boolean } = {},
+    hasteFactor = 100,
+  ) {
+    this.#sinkOf = sinkOf;
+    this.#options = options;
+    this.timers = new HastyTimers(hasteFactor);
+    const disk = new FaultyDisk(new SeededRandom(1));
+    this.world = { ...realWorld(), timers: this.timers, disk };
+  }
+
+  async open(): Promise<Opened> {
+    const { isOutput = false, ...options } = this.#options;
+    const spool = await Spool.open(this.world, {
+      gatewaySrc: "gw",
+      commitIntervalMs: 0,
+      ...options,
+      outputs: isOutput ? [{ name: "out", evictedCounter: "out_evicted_total" }] : [],
+    });
+    const reader = isOutput ? spool.output("out") : spool;
+    const sink = this.#sinkOf(this.world, () => spool);
+    const sender = new OutputSender(
+      { ...this.world, reader, sink },
+      {
+        counters: { sentEntries: "sent_total", failures: "failures_total" },
+        bounds: { entriesMax: 50, bytesMax: 100_000 },
+        lossOf: (count) => lossOfCount("gw", count, { why: "evicted", receivedMs: 1, gatewaySrc: "gw" }),
+      },
+    );
+    if (!isOutput) await spool.greet(spool.position);
+    sender.start();
+    this.#senders.push(sender);
+    return { spool, reader, sender };
+  }
+
+  /** kill -9: what was not written is forgotten. */
+  kill({ sender }: Opened): void {
+    void sender.stop(0);
+    this.world.disk.kill();
+  }
+
+  async stop(): Promise<void> {
+    for (const sender of this.#senders) await sender.stop(0);
+  }
+}
+
+/**
+ * How often numbered lines go back, each time to one that was there; says where they skip.
+ * @param count that there are in all.
+ */
+export function rewindsIn(texts: readonly unknown[], count: number): number {
+  let rewinds = 0;
+  let highest = 0;
+  let last = 0;
+  for (const text of texts) {
+    const number = Number(String(text).split(" ").at(-1));
+    if (!(number <= highest + 1)) throw new Error(`${String(text)} comes after ${highest}`);
+    if (number <= last) rewinds += 1;
+    last = number;
+    highest = Math.max(highest, number);
+  }
+  if (highest !== count) throw new Error(`${highest} lines came, not ${count}`);
+  return rewinds;
+}
