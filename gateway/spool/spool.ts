@@ -8,12 +8,12 @@ import { decodeIngestEntry, encodeIngestEntry } from "../../protocol/ingest-entr
 import { type Cursor, CursorFile } from "./cursor.ts";
 import { MarkTable } from "./mark-table.ts";
 import { type Segment, type SegmentSlot, SegmentWriter, segmentPath } from "./segment.ts";
+import { SegmentList } from "./segment-list.ts";
 import { isDiskFull, SpoolFull, SpoolUnavailable } from "./spool-errors.ts";
 import { type LossEvent, lossesOf, lossOfCount, lossOfRange, type PositionRange } from "./spool-loss.ts";
 import { type SpoolAccess, type SpoolOutput, type SpoolOutputSetting, SpoolOutputs } from "./spool-output.ts";
 import type { ReadBounds, SpoolReader } from "./spool-reader.ts";
 import {
-  decodeSegment,
   encodeHeader,
   encodeRecords,
   HEADER_BYTES,
@@ -72,8 +72,6 @@ export interface SpoolWorld {
 export const SPOOL_FOLDER = "spool";
 const RESERVE_FILE = `${SPOOL_FOLDER}/reserve`;
 const EPOCH_BYTES = 8;
-/** A segment that cannot be read is tried this often before it is given up as damaged. */
-const READ_FAILURES_MAX = 3;
 const MAINTAIN_MS = 10_000;
 
 /**
@@ -86,6 +84,7 @@ export class Spool implements SpoolReader {
   readonly #cursorFile: CursorFile;
   readonly #marks: MarkTable;
   readonly #segments: Segment[];
+  readonly #list: SegmentList;
   readonly #knownGaps: PositionRange[];
   readonly #tail: SpoolTail;
   readonly #outputs: SpoolOutputs;
@@ -130,6 +129,7 @@ export class Spool implements SpoolReader {
     this.#cursorFile = state.cursorFile;
     this.#marks = state.marks;
     this.#segments = state.segments;
+    this.#list = new SegmentList(world, SPOOL_FOLDER, state.segments);
     this.#knownGaps = state.knownGaps;
     this.#nextSegmentNumber = state.nextSegmentNumber;
     // After a restored or damaged disk the cursor may be ahead: positions are never given twice in an epoch.
@@ -514,10 +514,9 @@ export class Spool implements SpoolReader {
     );
     const segment = this.#segments[index];
     if (segment === undefined) return false;
-    const all = await this.#load(segment, {});
-    const records = all.filter((record) => this.#counts(record, segment, index));
+    const records = await this.#list.entriesOf(index);
     const entries = records.map(({ payload }) => decodeIngestEntry(payload)).filter((entry) => entry.ok);
-    const range = { first: segment.header.firstPosition, last: this.#lastOf(index) };
+    const range = { first: segment.header.firstPosition, last: this.#list.lastOf(index) };
     const losses = lossesOf(
       entries.map((entry) => entry.value),
       this.#event("evicted: the spool was full"),
@@ -554,7 +553,7 @@ export class Spool implements SpoolReader {
       if (this.#writtenCursor < lastPosition) await this.#writeCursor();
       await this.#outputs.writeCursors(this.#cursor, lastPosition);
       if (!this.#isPastHorizon(oldest)) this.#world.counters.add("spool_horizon_cut_short_total");
-      this.#outputs.noteEvicted({ first: header.firstPosition, last: this.#lastOf(0) }, true);
+      this.#outputs.noteEvicted({ first: header.firstPosition, last: this.#list.lastOf(0) }, true);
       await this.#remove(oldest);
     }
   }
@@ -631,10 +630,9 @@ export class Spool implements SpoolReader {
 
   async #readSegments(after: number, slot: SegmentSlot): Promise<readonly SpoolRecord[]> {
     for (const [index, segment] of this.#segments.entries()) {
-      if (this.#lastOf(index) <= after) continue;
-      const all = await this.#load(segment, slot);
-      const records = all.filter((record) => record.position > after && this.#counts(record, segment, index));
-      await this.#noteUnreadable(after, segment, records, this.#lastOf(index));
+      if (this.#list.lastOf(index) <= after) continue;
+      const records = await this.#list.entriesOf(index, after, slot);
+      await this.#noteUnreadable(after, segment, records, this.#list.lastOf(index));
       if (records.length > 0) return records;
     }
     return [];
@@ -684,8 +682,7 @@ export class Spool implements SpoolReader {
     const segment = this.#segments[index];
     const had = Math.min(this.#forwarded, this.#outputs.lowest);
     if (segment === undefined || segment.lastPosition <= had) return;
-    const all = await this.#load(segment, {});
-    const records = all.filter((each) => each.position > had && this.#counts(each, segment, index));
+    const records = await this.#list.entriesOf(index, had);
     const first = records[0];
     if (first === undefined) return;
     const last = this.#durable;
@@ -743,40 +740,6 @@ export class Spool implements SpoolReader {
 
   #event(why: string): LossEvent {
     return { why, receivedMs: Math.max(0, this.#world.clock.wallMs()), gatewaySrc: this.#options.gatewaySrc };
-  }
-
-  /** Of the segment at an index, the last position that no later segment writes anew. */
-  #lastOf(index: number): number {
-    const segment = this.#segments[index];
-    const next = this.#segments[index + 1]?.header.firstPosition ?? Number.POSITIVE_INFINITY;
-    return Math.min(segment?.lastPosition ?? 0, next - 1);
-  }
-
-  #counts(record: SpoolRecord, segment: Segment, index: number): boolean {
-    const { kind, position } = record;
-    return (
-      kind === RecordKind.Entry && position >= segment.header.firstPosition && position <= this.#lastOf(index)
-    );
-  }
-
-  /** The records of a segment; nothing where it could not be read again and again. */
-  async #load(segment: Segment, slot: SegmentSlot): Promise<readonly SpoolRecord[]> {
-    const known = slot.loaded;
-    if (known?.number === segment.number && known.bytes === segment.bytes) return known.records;
-    const { number, bytes } = segment;
-    try {
-      const file = await this.#world.disk.read(segmentPath(SPOOL_FOLDER, number));
-      segment.readFailureCount = 0;
-      const content = file && decodeSegment(file, segment.header);
-      const records = content?.records ?? [];
-      slot.loaded = { number, bytes, records };
-      return records;
-    } catch (error) {
-      segment.readFailureCount += 1;
-      this.#world.counters.add("spool_read_failures_total");
-      if (segment.readFailureCount < READ_FAILURES_MAX) throw error;
-      return [];
-    }
   }
 
   async #spendReserve(): Promise<void> {

@@ -6,8 +6,8 @@ import type { SpoolReader } from "../../../gateway/spool/spool-reader.ts";
 import { CounterTable } from "../../../host/counters.ts";
 import type { NewEntry } from "../../../protocol/entry.ts";
 import { decodeIngestEntry } from "../../../protocol/ingest-entry.ts";
-import { VirtualTime } from "../../../sim/virtual-time.ts";
 import { FaultyDisk } from "../../../sim/faulty-disk.ts";
+import { VirtualTime } from "../../../sim/virtual-time.ts";
 import { MemoryLog, SeededRandom } from "../../support/gateway-world.ts";
 
 const TINY: Partial<SpoolOptions> & { gatewaySrc: string } = {
