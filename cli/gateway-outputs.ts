@@ -106,7 +106,6 @@ function started(
         lossOfCount(gatewaySrc, count, {
           why: `evicted: the spool was full before the output ${name} had them`,
           receivedMs: Math.max(0, world.clock.wallMs()),
-          gatewaySrc,
         }),
     },
   );

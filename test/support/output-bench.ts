@@ -87,7 +87,7 @@ export class OutputBench {
       {
         counters: { sentEntries: "sent_total", failures: "failures_total" },
         bounds: { entriesMax: 50, bytesMax: 100_000 },
-        lossOf: (count) => lossOfCount("gw", count, { why: "evicted", receivedMs: 1, gatewaySrc: "gw" }),
+        lossOf: (count) => lossOfCount("gw", count, { why: "evicted", receivedMs: 1 }),
       },
     );
     if (!isOutput) await spool.greet(spool.position);
