@@ -4,8 +4,9 @@ import { SPOOL_FOLDER } from "../gateway/spool/spool.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
 import { KEYS_FILE, type KeyInfo, type KeyStore } from "../service/auth/key-store.ts";
 import { DATA_FOLDERS, GATEWAY_FOLDER } from "./api-options.ts";
-import { add, type KeysAction, readKeys, revokeFor } from "./keys-command.ts";
+import { add, type KeysAction, revokeFor } from "./keys-command.ts";
 import { writeOut } from "./output.ts";
+import { readKeys } from "./read-keys.ts";
 import { UserError } from "./user-error.ts";
 import { visibleText } from "./visible-text.ts";
 

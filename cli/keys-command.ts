@@ -1,14 +1,16 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { systemClock } from "../host/system-clock.ts";
-import { SystemDisk } from "../host/system-disk.ts";
-import { systemRandom } from "../host/system-random.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
 import { RIGHTS, type Right } from "../service/auth/caller.ts";
-import { KEYS_FILE, type KeyInfo, KeyStore, KeysUnreadable, type NewKey } from "../service/auth/key-store.ts";
+import { KEYS_FILE, type KeyInfo, type KeyStore, type NewKey } from "../service/auth/key-store.ts";
+import { SharedFileChanged } from "../service/store/jetstream/shared-file-disk.ts";
+import { StoreUnavailable } from "../service/store/log-store.ts";
 import { DATA_FOLDERS } from "./api-options.ts";
 import { writeOut } from "./output.ts";
+import { readKeys } from "./read-keys.ts";
+import { serviceSettings } from "./service-settings.ts";
+import { openKeysOf } from "./service-store.ts";
 import { UserError } from "./user-error.ts";
 import { visibleText } from "./visible-text.ts";
 
@@ -16,6 +18,8 @@ export type KeysAction = "list" | "add" | "revoke" | "rotate";
 
 export interface KeysOptions {
   readonly data?: string;
+  /** Of a service, whose store may be a cluster. */
+  readonly settings?: string;
   readonly project: string;
   readonly rights?: string;
   readonly device?: string;
@@ -33,7 +37,24 @@ export async function runKeys(
   id: string | undefined,
   options: KeysOptions,
 ): Promise<void> {
-  const keys = await openKeys(options.data);
+  const { keys, close } = await openKeys(options);
+  try {
+    await change(keys, action, id, options);
+  } catch (error) {
+    if (error instanceof SharedFileChanged || error instanceof StoreUnavailable)
+      throw new UserError(`keys ${action}: ${error.message}`, 1);
+    throw error;
+  } finally {
+    await close();
+  }
+}
+
+async function change(
+  keys: KeyStore,
+  action: KeysAction,
+  id: string | undefined,
+  options: KeysOptions,
+): Promise<void> {
   if (action === "list") return await print(keys.list(), options.json);
   if (action === "add") {
     if (id !== undefined) throw new UserError("keys add: takes options only (--rights or --device)");
@@ -46,7 +67,16 @@ export async function runKeys(
   await tell({ id, key }, options.json);
 }
 
-async function openKeys(given: string | undefined): Promise<KeyStore> {
+interface OpenKeys {
+  readonly keys: KeyStore;
+  close(): Promise<void>;
+}
+
+async function openKeys({ data: given, settings }: KeysOptions): Promise<OpenKeys> {
+  if (settings !== undefined) {
+    if (given !== undefined) throw new UserError("--settings and --data: one or the other");
+    return await openKeysOf(await serviceSettings(settings));
+  }
   const folders = given === undefined ? DATA_FOLDERS : [given];
   const folder = folders.find((candidate) => existsSync(join(candidate, KEYS_FILE)));
   if (folder === undefined) {
@@ -54,20 +84,7 @@ async function openKeys(given: string | undefined): Promise<KeyStore> {
       `no keys in ${folders.join(" or ")}: give the service's data folder with --data; the service makes the first key when it first starts`,
     );
   }
-  return await readKeys(folder);
-}
-
-/** The keys in a folder; none where it has no file of them. */
-export async function readKeys(folder: string): Promise<KeyStore> {
-  const keys = new KeyStore({ disk: new SystemDisk(folder), random: systemRandom, clock: systemClock });
-  try {
-    await keys.reload();
-  } catch (error) {
-    if (error instanceof KeysUnreadable) throw new UserError(`${folder}: ${error.message}`, 1);
-    const words = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${folder}: the keys cannot be read: ${words}`, 1);
-  }
-  return keys;
+  return { keys: await readKeys(folder), close: async () => {} };
 }
 
 function newKeyOf({ project, rights, device, rate }: KeysOptions): NewKey {

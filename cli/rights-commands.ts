@@ -31,6 +31,10 @@ export const RIGHTS_COMMANDS: readonly CommandDefinition[] = [
         description: "data folder of the service (default: ./boardlog-data)",
         variable: "DATA",
       },
+      {
+        flags: "--settings <file>",
+        description: "settings of the service in place of --data: its keys may be in a cluster",
+      },
     ],
     examples: [
       "boardlog keys add --rights read",

@@ -4,13 +4,12 @@ import { feedWatchdog, type ServiceManager, systemdManager } from "../host/sd-no
 import { systemClock, systemTimers } from "../host/system-clock.ts";
 import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
-import { KeyStore } from "../service/auth/key-store.ts";
 import { LogService, PortTaken } from "../service/service.ts";
-import { openStore } from "../service/store/open-store.ts";
 import { ADDRESS_FILE } from "./api-options.ts";
 import { CONSOLE_FOLDER } from "./console-folder.ts";
 import { takeData } from "./data-folder.ts";
 import { type ServiceSettings, serviceSettings } from "./service-settings.ts";
+import { openServiceStore } from "./service-store.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { UserError } from "./user-error.ts";
 
@@ -56,19 +55,14 @@ async function start(
     fail = reject;
   });
   failed.catch(() => {});
-  const store = await openStore(
-    {
-      ...world,
-      dir: `${settings.data}/store`,
-      counters,
-      log,
-      onFailure: (error) => fail(new UserError(error.message, 1)),
-    },
-    settings.keep,
-  );
-  closers.push(() => store.close());
-  const keys = new KeyStore({ disk, ...world });
-  await keys.start();
+  const opened = await openServiceStore(settings, {
+    disk,
+    counters,
+    log,
+    onFailure: (error) => fail(new UserError(error.message, 1)),
+  });
+  closers.push(() => opened.close());
+  const { store, keys } = opened;
   for (const { project, file } of await keys.ensureProjects(settings.projects)) {
     process.stdout.write(`project ${project}: its first admin key is in ${settings.data}/${file}\n`);
   }

@@ -2,6 +2,7 @@ import Type, { type Static } from "typebox";
 import { isProject } from "../protocol/names.ts";
 import { PROJECT_DEFAULT } from "../service/auth/key-store.ts";
 import { NAME_QUOTA_DEFAULTS, type NameQuotaOptions } from "../service/name-quota.ts";
+import { ClusterSchema, type ClusterSetting, clusterOf } from "./cluster-settings.ts";
 import { type KeepOptions, KeepSchema, keepOptions } from "./keep-setting.ts";
 import { type HostPort, HTTP_PORT_DEFAULT, hostPortOf, readTls } from "./settings.ts";
 import { readSettingsFile } from "./settings-file.ts";
@@ -13,6 +14,8 @@ const closed = { additionalProperties: false };
 export const ServiceSettingsSchema = Type.Object(
   {
     data: Text,
+    store: Type.Optional(Text),
+    cluster: Type.Optional(ClusterSchema),
     http: Type.Optional(Type.Union([Text, Type.Integer()])),
     tls: Type.Optional(Type.Object({ cert: Text, key: Text }, closed)),
     origins: Type.Optional(Type.Array(Text)),
@@ -48,6 +51,8 @@ export type ServiceFileSettings = Static<typeof ServiceSettingsSchema>;
 
 export interface ServiceSettings {
   readonly data: string;
+  /** Where the log is; in the data folder where there is none. */
+  readonly cluster?: ClusterSetting;
   readonly http: HostPort;
   /** Contents of the PEM files. */
   readonly tls?: { readonly cert: string; readonly key: string };
@@ -82,8 +87,10 @@ export async function serviceSettings(path: string, env = process.env): Promise<
       throw wrong(["origins", index], "must be scheme://host or scheme://host:port, as browsers send it");
   }
   const { quota = {}, live = {}, log = {}, keyRate } = file;
+  const cluster = await clusterOf(file.store, file.cluster, wrong);
   return {
     data: file.data,
+    ...(cluster !== undefined && { cluster }),
     http: hostPortOf(file.http, HTTP_PORT_DEFAULT, (text) => wrong(["http"], text)),
     ...(file.tls !== undefined && {
       tls: await readTls(file.tls, (name, text) => wrong(["tls", name], text)),

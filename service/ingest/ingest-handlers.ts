@@ -82,10 +82,15 @@ export class IngestHandlers {
           const status_msg = `after: the service has this epoch up to ${stands} only`;
           return jsonAnswer(409, { status: Status.Gap, status_msg, position: stands });
         }
-        const news = entries.filter(({ position }) => position > stands).map(({ entry }) => entry);
+        const news = entries.filter(({ position }) => position > stands);
         counters.add("service_gateway_repeated_entries_total", entries.length - news.length);
         if (last <= stands) return jsonAnswer(200, { position: stands });
-        await appender.append([{ project, entries: news }], { project, gateway, epoch, position: last });
+        const batch = {
+          project,
+          entries: news.map(({ entry }) => entry),
+          spoolPositions: news.map(({ position }) => position),
+        };
+        await appender.append([batch], { project, gateway, epoch, position: last });
         return jsonAnswer(200, { position: last });
       }),
     );

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +7,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { ServiceSettingsSchema, serviceSettings } from "../../cli/service-settings.ts";
 import { runBoardlog, until } from "../support/boardlog-process.ts";
+import { Certificates } from "../support/certificates.ts";
 import { freePort } from "../support/mosquitto.ts";
+import { requires } from "../support/requirements.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
 const EXAMPLE = new URL("../../packaging/service.yaml", import.meta.url);
@@ -36,10 +38,16 @@ test("the example file is good as it is, and with every setting on it holds ever
     http: { host: "127.0.0.1", port: 7480 },
     projects: ["default"],
   });
-  for (const name of ["tls.crt", "tls.key"]) await writeFile(join(folder, name), "PEM\n");
+  for (const name of ["tls.crt", "tls.key", "nats-password", "nats.creds"])
+    await writeFile(join(folder, name), "PEM\n");
+  const certificates = new Certificates(requires("openssl").path ?? "openssl");
+  certificates.sign("nats");
+  for (const name of ["nats.crt", "nats.key"]) await copyFile(certificates.path(name), join(folder, name));
+  await copyFile(certificates.path("ca.crt"), join(folder, "nats-ca.crt"));
   const whole = example.replaceAll(/^#(?! )(?=\w)|^#(?= {2,})/gm, "");
   const settings = await serviceSettings(await settingsFile(whole), {});
   expect(settings).toMatchObject({ tls: { cert: "PEM" }, origins: [SITE], keyRate: 500 });
+  expect(settings.cluster).toMatchObject({ prefix: "boardlog", engine: { replicas: 3, user: "boardlog" } });
   const named = parse(whole) as Record<string, object>;
   for (const [name, member] of Object.entries(ServiceSettingsSchema.properties)) {
     expect(Object.keys(named)).toContain(name);
@@ -63,6 +71,13 @@ test("what is wrong is said with the file and line, or with the variable that ga
   await (await failed("data: x\n", { BOARDLOG_SERVICE_KEY_RATE: "-1" })).toThrow(
     /^BOARDLOG_SERVICE_KEY_RATE: /,
   );
+  await (await failed("data: x\nstore: mqtt://a\n")).toThrow(/:2: store: must be nats:\/\/host1/);
+  await (await failed("data: x\nstore: nats://me:secret@a\n")).toThrow(/:2: store: names no user/);
+  await (await failed("data: x\ncluster: {replicas: 3}\n")).toThrow(/:2: cluster: needs store/);
+  await (await failed("data: x\nstore: nats://a\ncluster: {caFile: /x}\n")).toThrow(
+    /:2: store: must be tls:/,
+  );
+  await (await failed("data: x\nstore: nats://a\ncluster: {replicas: 2}\n")).toThrow(/cluster\.replicas/);
   await (await failed("http: 7480\n")).toThrow(/data: required/);
 });
 

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import {
   AckPolicy,
   DeliverPolicy,
@@ -36,6 +35,9 @@ import type {
 const NS_PER_MS = 1_000_000;
 /** How long the cluster may take for one answer, ms. */
 const ANSWER_MS_MAX = 5_000;
+/** A node that is gone is seen after two of these at most, ms. */
+const PING_MS = 5_000;
+const RECONNECT_MS = 250;
 /** Messages of one slice of a scan. */
 const SLICE_MAX = 500;
 /** How long a slice may take to come, ms. */
@@ -64,13 +66,18 @@ export interface NatsEngineOptions {
   readonly replicas: number;
   readonly user?: string;
   readonly password?: string;
-  readonly token?: string;
-  /** File as `nsc` writes it. */
-  readonly credentialsFile?: string;
-  /** Paths of PEM files. */
+  /** As `nsc` writes it. */
+  readonly credentials?: string;
+  /** PEM texts. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** Of the connection, for the cluster's own logs. */
   readonly name?: string;
+}
+
+export interface ReplicaState {
+  readonly node: string;
+  readonly isLeader: boolean;
+  readonly isCurrent: boolean;
 }
 
 interface EngineWorld {
@@ -106,7 +113,7 @@ export class NatsEngine implements MessageEngine {
   static async connect(options: NatsEngineOptions, world: EngineWorld): Promise<NatsEngine> {
     let connection: NatsConnection | undefined;
     try {
-      connection = await connect(await connectionOptions(options));
+      connection = await connect(connectionOptions(options));
       const manager = await jetstreamManager(connection, { timeout: ANSWER_MS_MAX });
       return new NatsEngine(connection, manager, options.replicas, world);
     } catch (error) {
@@ -118,6 +125,19 @@ export class NatsEngine implements MessageEngine {
   /** Of the server that this is connected to. */
   get serverVersion(): string {
     return this.#connection.info?.version ?? "";
+  }
+
+  /** Who leads a stream, and which of its other replicas are there and up to date; by the names of the nodes. */
+  async replicasOf(stream: string): Promise<ReplicaState[] | undefined> {
+    const info = await this.#orNoStream(() => this.#manager.streams.info(stream));
+    if (info === undefined) return undefined;
+    const { leader, replicas = [] } = info.cluster ?? {};
+    const others = replicas.map(({ name, current, offline }) => ({
+      node: name,
+      isLeader: false,
+      isCurrent: current && offline !== true,
+    }));
+    return [...(leader ? [{ node: leader, isLeader: true, isCurrent: true }] : []), ...others];
   }
 
   get payloadBytesMax(): number {
@@ -368,28 +388,21 @@ export class NatsEngine implements MessageEngine {
   }
 }
 
-async function connectionOptions(options: NatsEngineOptions): Promise<ConnectionOptions> {
-  const { servers, user, password, token, credentialsFile, tls, name } = options;
+function connectionOptions(options: NatsEngineOptions): ConnectionOptions {
+  const { servers, user, password, credentials, tls, name } = options;
   return {
     servers: [...servers],
     name: name ?? "boardlog",
     maxReconnectAttempts: -1,
-    reconnectTimeWait: 250,
+    reconnectTimeWait: RECONNECT_MS,
     timeout: ANSWER_MS_MAX,
-    pingInterval: 5_000,
+    pingInterval: PING_MS,
     maxPingOut: 2,
     ...(user !== undefined && { user, pass: password ?? "" }),
-    ...(token !== undefined && { token }),
-    ...(credentialsFile !== undefined && {
-      authenticator: credsAuthenticator(await readFile(credentialsFile)),
+    ...(credentials !== undefined && {
+      authenticator: credsAuthenticator(Buffer.from(credentials, "utf8")),
     }),
-    ...(tls !== undefined && {
-      tls: {
-        ...(tls.ca !== undefined && { caFile: tls.ca }),
-        ...(tls.cert !== undefined && { certFile: tls.cert }),
-        ...(tls.key !== undefined && { keyFile: tls.key }),
-      },
-    }),
+    ...(tls !== undefined && { tls: { ...tls } }),
   };
 }
 

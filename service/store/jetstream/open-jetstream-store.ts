@@ -19,11 +19,11 @@ export async function openJetStreamStore(
   deps: OpenJetStreamDeps,
   cluster: NatsEngineOptions,
   options: JetStreamStoreOptions,
-): Promise<{ readonly store: JetStreamStore; readonly serverVersion: string }> {
+): Promise<{ readonly store: JetStreamStore; readonly engine: NatsEngine }> {
   const engine = await NatsEngine.connect(cluster, deps);
   try {
     const store = await JetStreamStore.open({ ...deps, engine, compressor: brotliCompressor }, options);
-    return { store, serverVersion: engine.serverVersion };
+    return { store, engine };
   } catch (error) {
     await engine.close();
     throw error;
