@@ -15,7 +15,7 @@ import { sourceOf } from "./log-source.ts";
 import { type BootWritten, LogWriter, refusal, settled } from "./log-writer.ts";
 import type { NameQuota } from "./name-quota.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { type LogStore, StoreBusy, StoreUnavailable } from "./store/log-store.ts";
+import { type LogStore, reasonOf, StoreBusy, StoreUnavailable } from "./store/log-store.ts";
 
 /** What a frame gets. */
 export type FrameResult =
@@ -208,7 +208,7 @@ export class Commands {
         this.#log.warn({ error }, "the store is unavailable");
         return {
           status: Status.Unavailable,
-          text: "the store is unavailable; keep the entries and try again",
+          text: `${reasonOf(error)}; keep the entries and try again`,
         };
       }
       this.#counters.add("service_failures_total");

@@ -8,7 +8,7 @@ import { shownKey } from "../auth/credentials.ts";
 import type { EntryAppender } from "../entry-appender.ts";
 import { type HttpAnswer, type HttpRequest, jsonAnswer, refusalAnswer } from "../http/exchange.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
-import { type LogStore, StoreUnavailable } from "../store/log-store.ts";
+import { type LogStore, reasonOf, StoreUnavailable } from "../store/log-store.ts";
 
 export interface IngestDependencies {
   readonly store: LogStore;
@@ -121,7 +121,7 @@ export class IngestHandlers {
       if (!(error instanceof StoreUnavailable)) throw error;
       this.#dependencies.counters.add("service_store_unavailable_total");
       this.#dependencies.log.warn({ error }, "the store is unavailable");
-      return refusalAnswer(Status.Unavailable, "the store is unavailable; keep the entries and try again");
+      return refusalAnswer(Status.Unavailable, `${reasonOf(error)}; keep the entries and try again`);
     }
   }
 }

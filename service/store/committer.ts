@@ -1,6 +1,6 @@
 import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
-import { type AppendResult, type SpoolPosition, type StoreBatch, StoreBusy } from "./log-store.ts";
+import { type AppendResult, type SpoolPosition, type StoreBatch, StoreBusy, StoreFull } from "./log-store.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import { assertProject, assertStorable } from "./storable.ts";
 import type { StoreCore } from "./store-core.ts";
@@ -93,6 +93,10 @@ export class Committer {
         assertStorable(entry);
         characterCount += entry.msg.length;
       }
+    }
+    if (entryCount > 0 && this.#core.room.isShort) {
+      this.#core.deps.counters.add("store_full_total");
+      return Promise.reject(new StoreFull());
     }
     const { queueEntriesMax, queueCharactersMax } = this.#core.options;
     // A call larger than the bound is taken when nothing else waits, else it could never be.

@@ -1,5 +1,6 @@
 import { sealChunk } from "./chunk-record.ts";
 import { CompactChunkBuilder } from "./compact-chunk.ts";
+import { StoreFull } from "./log-store.ts";
 import { removeSegments } from "./retention.ts";
 import type { Segment } from "./segment-reader.ts";
 import { SegmentWriter } from "./segment-writer.ts";
@@ -66,6 +67,7 @@ export class Compactor {
   /** @throws StoreUnavailable, CompactionAborted, CompactionFailed */
   async compact(segment: Segment): Promise<void> {
     const core = this.#core;
+    if (!core.room.takes(segment.state.bytes)) throw new CompactionFailed(new StoreFull());
     const number = core.nextSegmentNumber++;
     const kv = await core.deps.space.open(segmentName(number));
     let written: Segment;

@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { mkdir, open as openFile, readdir, realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
@@ -150,6 +151,11 @@ export class LmdbSpace implements KvSpace {
   async bytes(name: string): Promise<number> {
     const file = await stat(join(this.#dir, name + DATA_SUFFIX)).catch(() => undefined);
     return (file?.blocks ?? 0) * BLOCK_BYTES;
+  }
+
+  freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.#dir);
+    return bavail * bsize;
   }
 
   async remove(name: string): Promise<void> {

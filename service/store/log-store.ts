@@ -137,6 +137,7 @@ export interface LogStore {
    * whole call, and keeps order over sources too.
    * @param position written with the entries, or after them: it never leads. One that is not above the stored one changes nothing.
    * @throws StoreBusy when too much is waiting; the caller tries again later.
+   * @throws StoreFull while the disk is full; likewise.
    * @throws StoreUnavailable when the store is closed or has failed. Nothing was acked, though some may be stored.
    */
   append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly AppendResult[]>;
@@ -244,6 +245,15 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** The disk has no more room than the store needs for itself. Nothing of the call was stored; it will be taken when there is room. */
+export class StoreFull extends StoreUnavailable {
+  override readonly code: string = "STORE_FULL";
+  constructor() {
+    super("its disk is full");
+    this.name = "StoreFull";
+  }
+}
+
 /** More waits for the disk than the store's queue holds. Nothing of the call was stored. */
 export class StoreBusy extends StoreUnavailable {
   override readonly code: string = "STORE_BUSY";
@@ -251,4 +261,9 @@ export class StoreBusy extends StoreUnavailable {
     super("too many entries wait for the disk");
     this.name = "StoreBusy";
   }
+}
+
+/** What a caller of the service is told: nothing of the disk but that it is full. */
+export function reasonOf(error: StoreUnavailable): string {
+  return error instanceof StoreFull ? "the disk of the service is full" : "the store is unavailable";
 }

@@ -60,6 +60,8 @@ export class MemoryKvSpace implements KvSpace, KvViews {
   /** Handles of an earlier life are dead. */
   #life = 0;
   faults: MemoryKvFaults = FAULTS_NONE;
+  /** What `freeBytes` says; nothing is taken from it. */
+  freeBytesLeft = Number.POSITIVE_INFINITY;
 
   /** `syncDelay` resolves when a commit that was just asked for reaches the disk; by default some microtasks later. */
   constructor(random: Random, syncDelay?: () => Promise<void>) {
@@ -90,6 +92,10 @@ export class MemoryKvSpace implements KvSpace, KvViews {
     let bytes = 0;
     for (const [key, value] of this.#disks.get(name)?.values ?? []) bytes += key.length + value.length;
     return bytes;
+  }
+
+  freeBytes(): number {
+    return this.freeBytesLeft;
   }
 
   async remove(name: string): Promise<void> {

@@ -45,6 +45,8 @@ export interface KvSpace {
   names(): Promise<string[]>;
   /** What an engine takes of the disk, in bytes; 0 where there is none. */
   bytes(name: string): Promise<number>;
+  /** Bytes that may still be written before the disk is full. Cheap. */
+  freeBytes(): number;
   /** Removes a closed engine and frees its space; harmless where there is none. */
   remove(name: string): Promise<void>;
   /** Gives the space back to other processes. Engines must be closed before. */

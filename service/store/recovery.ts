@@ -4,6 +4,7 @@ import { type Batch, type BatchSource, readBatch } from "./batch-record.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import { DamageReporter } from "./damage-reporter.ts";
 import { Deletions } from "./deletions.ts";
+import { DiskRoom } from "./disk-room.ts";
 import { clockOfCode, RowView } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import { Memtable, messageOf } from "./memtable.ts";
@@ -79,6 +80,7 @@ export async function openCore(
     nextSegmentNumber: Math.max(0, ...state.segments.map(({ number }) => number)) + 1,
     nextLogNumber: 1,
     health: new StoreHealth(deps.onFailure),
+    room: new DiskRoom(deps, options.reserveBytes ?? 0),
   };
   core.active.lastPosition = state.sealedPosition;
   core.spools.read(head);

@@ -5,6 +5,7 @@ import type { KeyedQueue } from "../keyed-queue.ts";
 import type { Compressor } from "./compressor.ts";
 import type { DamageReporter } from "./damage-reporter.ts";
 import type { Deletions } from "./deletions.ts";
+import type { DiskRoom } from "./disk-room.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { Memtable } from "./memtable.ts";
 import type { KvSpace, OrderedKv } from "./ordered-kv.ts";
@@ -59,6 +60,11 @@ export interface ChunkedStoreOptions {
   readonly queueEntriesMax: number;
   /** Characters of `msg` that may wait for the disk; past it append() throws StoreBusy. */
   readonly queueCharactersMax: number;
+  /**
+   * Where less than this is free, nothing more is taken: what is needed to seal what was taken, and for retention. LMDB is never
+   * brought to where a write fails, which it survives badly. Twice `sealBytes` where absent.
+   */
+  readonly reserveBytes: number | undefined;
   readonly cachedSourcesMax: number;
   /** Inflated chunks kept for readers. */
   readonly openChunkBytesMax: number;
@@ -79,6 +85,7 @@ export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
   groupCharactersMax: 4 << 20,
   queueEntriesMax: 100_000,
   queueCharactersMax: 64 << 20,
+  reserveBytes: undefined,
   cachedSourcesMax: 20_000,
   openChunkBytesMax: 16 << 20,
 };
@@ -90,11 +97,13 @@ const SEGMENTS_KEPT_MIN = 8;
 export function optionsOf(given: Partial<ChunkedStoreOptions>): ChunkedStoreOptions {
   const options = { ...OPTIONS_DEFAULT, ...given };
   const { keepMs = Number.POSITIVE_INFINITY, keepBytes = Number.POSITIVE_INFINITY } = options;
+  const sealBytes = Math.min(options.sealBytes, keepBytes / SEGMENTS_KEPT_MIN);
   return {
     ...options,
+    sealBytes,
+    reserveBytes: options.reserveBytes ?? sealBytes * 2,
     segmentMsMax: Math.min(options.segmentMsMax, keepMs / SEGMENTS_KEPT_MIN),
     segmentBytesMax: Math.min(options.segmentBytesMax, keepBytes / SEGMENTS_KEPT_MIN),
-    sealBytes: Math.min(options.sealBytes, keepBytes / SEGMENTS_KEPT_MIN),
   };
 }
 
@@ -123,6 +132,7 @@ export interface StoreCore {
   readonly damages: DamageReporter;
   nextSegmentNumber: number;
   readonly health: StoreHealth;
+  readonly room: DiskRoom;
 }
 
 /** Whether the store may still be used. */

@@ -33,6 +33,7 @@ function counted(space: KvSpace): { space: KvSpace; commits: string[]; reads: st
       open: async (name) => wrap(name, await space.open(name)),
       names: () => space.names(),
       bytes: (name) => space.bytes(name),
+      freeBytes: () => space.freeBytes(),
       remove: (name) => space.remove(name),
       close: () => space.close(),
     },
