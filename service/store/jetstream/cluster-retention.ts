@@ -8,6 +8,8 @@ import { keptStream, keptSubject } from "./subject-names.ts";
 
 /** Messages that go at a time. */
 const SLICE_MAX = 5_000;
+/** Of a project's messages, at least so many go in one step. */
+const STEP_SHARE = 1 / 16;
 /** Questions to the cluster under way at once. */
 const AT_ONCE_MAX = 64;
 
@@ -55,18 +57,30 @@ export class ClusterRetention {
       const states = await Promise.all(logs.map((log) => log.engine.state(log.stream)));
       const bytes = states.reduce((sum, state) => sum + (state?.byteCount ?? 0), 0);
       if (bytes <= keepBytes) return;
-      let oldest: { readonly log: ProjectLog; readonly state: StreamState } | undefined;
-      for (const [index, log] of logs.entries()) {
-        const state = states[index];
-        if (state === undefined || state.messageCount <= 1) continue;
-        if (oldest === undefined || state.firstMs < oldest.state.firstMs) oldest = { log, state };
-      }
+      const full = logs
+        .flatMap((log, index) => {
+          const state = states[index];
+          return state === undefined || state.messageCount <= 1 ? [] : [{ log, state }];
+        })
+        .sort((left, right) => left.state.firstMs - right.state.firstMs);
+      const [oldest, second] = full;
       if (oldest === undefined) return;
-      const { firstSeq, lastSeq, messageCount, byteCount } = oldest.state;
-      const excess = Math.ceil(((bytes - keepBytes) / Math.max(1, byteCount)) * messageCount);
-      const count = Math.min(SLICE_MAX, Math.max(1, excess), lastSeq - firstSeq);
-      await this.#expire(oldest.log, firstSeq + count);
+      await this.#expire(oldest.log, await this.#endOfStep(oldest, second?.state.firstMs, bytes - keepBytes));
     }
+  }
+
+  /** What goes at once: up to where another project has the oldest, but not message by message, and no more than is too much. */
+  async #endOfStep(
+    { log, state }: { readonly log: ProjectLog; readonly state: StreamState },
+    otherFirstMs: number | undefined,
+    excessBytes: number,
+  ): Promise<number> {
+    const { firstSeq, lastSeq, messageCount, byteCount } = state;
+    const excess = Math.max(1, Math.ceil((excessBytes / Math.max(1, byteCount)) * messageCount));
+    const untilOther =
+      otherFirstMs === undefined ? lastSeq : ((await seqOfTime(log, otherFirstMs)) ?? lastSeq);
+    const step = Math.max(untilOther - firstSeq, Math.ceil(messageCount * STEP_SHARE));
+    return Math.min(firstSeq + Math.min(excess, step, SLICE_MAX), lastSeq);
   }
 
   /** Removes everything below the seq. */

@@ -152,12 +152,16 @@ export class SourceWriter {
   async #writeNext(): Promise<void> {
     const untilMs = this.#world.clock.monotonicMs() + WRITE_MS_MAX;
     await this.#whileAway(untilMs, () => this.#log.ensure());
+    let isFresh = this.#standing === undefined;
     for (;;) {
       const standing = await this.#whileAway(untilMs, () => this.#obtainStanding());
       const draft = await this.#whileAway(untilMs, () => this.#draft(standing));
       if (draft.body.entryCount === 0 && this.#queue[0]?.part !== "deletion") {
-        this.#settle(draft, 0);
-        return;
+        // Nothing is written that the cluster could refuse: that all are repeats must hold of what it has now.
+        if (isFresh) return this.#settle(draft, 0);
+        this.forget();
+        isFresh = true;
+        continue;
       }
       const seq = await this.#publish(standing, draft, untilMs);
       if (seq !== undefined) {
@@ -168,6 +172,7 @@ export class SourceWriter {
       }
       this.#world.counters.add("store_write_conflicts_total");
       this.forget();
+      isFresh = true;
       if (this.#world.clock.monotonicMs() >= untilMs)
         throw new StoreUnavailable("other processes write the same source all the time");
     }
