@@ -70,8 +70,16 @@ function templateFormat(template: string): EntryFormat {
   return (entry) => parts.map((part) => part(entry)).join("");
 }
 
+/** `console.log({...})` of a board comes as the object's JSON text: its parts are found too. */
 function partOf(msg: string, path: readonly string[]): string {
   let value: unknown = JSON.parse(msg);
+  if (typeof value === "string" && /^\s*[{[]/.test(value)) {
+    try {
+      value = JSON.parse(value);
+    } catch {
+      return "";
+    }
+  }
   for (const name of path) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return "";
     value = (value as Record<string, unknown>)[name];

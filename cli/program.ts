@@ -29,7 +29,7 @@ Start here:
   $ boardlog tail                            watch the live log from another terminal
   $ boardlog list greenhouse --last 20       the newest 20 lines of one board
 
-Every option can also be given as BOARDLOG_NAME in the environment (BOARDLOG_HTTP=8080).
+Options that say (env: BOARDLOG_...) can be set in the environment too (BOARDLOG_HTTP=8080).
 Exit status: 0 done, 1 it did not work, 2 wrong usage.`;
 
 /** Runs the command line and gives the exit status. */
@@ -234,12 +234,13 @@ function addDefined(program: Command, definition: CommandDefinition): void {
     if (given.variable !== undefined) made.env(`BOARDLOG_${given.variable}`);
     if (given.choices !== undefined) made.choices(given.choices);
     // Levels are taken in any case of letters; what reads them says which there are.
-    if (given.flags.startsWith("--level")) made.argParser((text: string) => text);
+    if (given.flags.endsWith("--level <level>")) made.argParser((text: string) => text);
     if (given.default !== undefined) made.default(given.default);
     if (given.isRequired) made.makeOptionMandatory();
     if (given.atLeast !== undefined) made.argParser(wholeNumber(given.atLeast));
     command.addOption(made);
   }
+  command.showHelpAfterError(`(run "boardlog ${definition.name} --help" for what there is)`);
   command.action(async (...given: unknown[]) =>
     definition.run(given.slice(0, definition.args.length), command.opts()),
   );

@@ -29,11 +29,11 @@ const RANGE: readonly OptionDefinition[] = [
 
 const FILTERS: readonly OptionDefinition[] = [
   {
-    flags: "--level <level>",
-    description: "this level and above: debug, info, warn, error",
+    flags: "-l, --level <level>",
+    description: "this level and above; a line of console.log has none, and passes no level",
     choices: ["debug", "info", "warn", "error"],
   },
-  { flags: "--grep <regex>", description: "only lines whose text matches" },
+  { flags: "-g, --grep <regex>", description: "only lines whose text matches" },
   { flags: "--stream <name>", description: "only this stream, such as console, uart, loss" },
   { flags: "--module <name>", description: "only this part of the firmware" },
 ];
@@ -77,16 +77,16 @@ export const READING_COMMANDS: readonly CommandDefinition[] = [
     name: "tail",
     summary: "follow the log as it comes",
     description:
-      "Shows the newest lines and follows the log live. A lost connection, or a service that is started again, is taken up where it broke, without gap or repeat.",
+      "Shows the newest lines and follows the log live. A lost connection, or a service that is started again, is taken up where it broke, without gap or repeat. With --until it ends by itself at that time.",
     args: [SOURCES_ARGUMENT],
     options: [
       {
-        flags: "--last <n>",
+        flags: "-n, --last <n>",
         description: "begin with the newest n entries (default: 10, or all since --since)",
         atLeast: 0,
       },
       ...FILTERS,
-      ...RANGE.filter(({ flags }) => !flags.startsWith("--until")),
+      ...RANGE,
       ...FORMAT,
       ...CONNECTION,
     ],
@@ -103,7 +103,7 @@ export const READING_COMMANDS: readonly CommandDefinition[] = [
     description: "Prints the log of all or some sources, oldest first, up to its end.",
     args: [SOURCES_ARGUMENT],
     options: [
-      { flags: "--last <n>", description: "only the newest n entries", atLeast: 1 },
+      { flags: "-n, --last <n>", description: "only the newest n entries", atLeast: 1 },
       { flags: "--limit <n>", description: "at most n entries", atLeast: 1 },
       ...FILTERS,
       ...RANGE,

@@ -14,6 +14,8 @@ export interface TailOptions extends ReadOptions {
 const LAST_DEFAULT = 10;
 const RECONNECT_MS_MIN = 250;
 const RECONNECT_MS_MAX = 5_000;
+/** Longest that a timer of Node waits. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 type Show = (entries: readonly ReadEntry[]) => Promise<boolean>;
 
@@ -24,12 +26,19 @@ type Show = (entries: readonly ReadEntry[]) => Promise<boolean>;
 export async function runTail(sources: readonly string[], options: TailOptions): Promise<void> {
   const reading = readingOf(sources, options, Date.now());
   const format = makeFormat(options, styleOf(process.stdout, options.color), reading.pattern);
-  const { signal } = stopSignal();
+  const signal = endSignal(reading.request.until);
   const show: Show = (entries) => writeOut(entries.map((entry) => `${format(entry)}\n`).join(""));
   const problem = await unknownSources(reading.client, sources);
   if (problem !== undefined) process.stderr.write(`boardlog: ${problem} Waiting for it to log.\n`);
   const start = await showHistory(reading, options, show);
   if (start.isOpen) await follow(reading, start.after, show, signal);
+}
+
+/** Aborts at a signal, or at a time (UTC ms). */
+function endSignal(untilMs: number | undefined): AbortSignal {
+  const { signal } = stopSignal();
+  const waitMs = untilMs === undefined ? Number.POSITIVE_INFINITY : Math.max(0, untilMs - Date.now());
+  return waitMs > TIMER_MS_MAX ? signal : AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
 }
 
 async function showHistory(

@@ -50,6 +50,16 @@ describe("what is printed of an entry", () => {
     expect(numbers).toContain('"msg":{"b":1.0, "a":12345678901234567890}');
   });
 
+  it("fills templates from an object that came as its JSON text, as console.log of a board sends it", () => {
+    const line = makeFormat({ template: "{msg.a}|{msg.b.c}" }, plain);
+    for (const [text, filled] of [
+      ['{"a":1,"b":{"c":"x"}}', "1|x"],
+      ["{ not json", "|"],
+      ["a text", "|"],
+    ] as const)
+      expect(line(entry(JSON.stringify(text)))).toBe(filled);
+  });
+
   it("picks fields and fills templates", () => {
     const one = entry('{"temp":21.5,"who":{"name":"x"}}');
     expect(makeFormat({ fields: "src,level,seq,msg" }, plain)(one)).toBe(

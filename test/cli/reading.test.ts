@@ -240,6 +240,16 @@ describe("boardlog tail", () => {
     }
   });
 
+  it("ends by itself at --until, with what came before", async () => {
+    const past = await run("tail", "beta", "--last", "9", "--until", "now", "--fields", "text");
+    expect(past).toMatchObject({ status: 0, stdout: "hot\ncold\n" });
+    const ahead = new Date(Date.now() + 3000).toISOString();
+    expect(await run("tail", "beta", "-n", "1", "--until", ahead, "--fields", "text")).toMatchObject({
+      status: 0,
+      stdout: "cold\n",
+    });
+  });
+
   it("begins with history and runs on into live", async () => {
     const args = [
       "tail",
