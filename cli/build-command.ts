@@ -1,6 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { bundleApp, bundlePort, FEATURES, PORTS, UnsupportedSyntax } from "../scripts/build-firmware.mjs";
+import {
+  bundleApp,
+  bundlePort,
+  FEATURES,
+  PORTS,
+  portFeatures,
+  UnsupportedSyntax,
+} from "../scripts/build-firmware.mjs";
 import {
   bundleModdableApp,
   bundleModdablePort,
@@ -31,14 +38,16 @@ export async function runBuild(app: string | undefined, options: BuildOptions): 
     throw new UserError(
       `--transport: on ${options.target} it must be one of ${target.transports.join(", ")}, not ${transport}`,
     );
-  const known = target.features.filter((one) => !LAB_FEATURES.includes(one));
+  const known = target.features(transport).filter((one) => !LAB_FEATURES.includes(one));
   const features = (options.with ?? "")
     .split(",")
     .map((one) => one.trim())
     .filter((one) => one !== "");
   const unknown = features.find((one) => !known.includes(one));
   if (unknown !== undefined)
-    throw new UserError(`--with: there is no option ${unknown}, only ${known.join(", ")}`);
+    throw new UserError(
+      `--with: there is no option ${unknown} for ${options.target} over ${transport}, only ${known.join(", ")}`,
+    );
   const { text, startsAgent, extra, notes } = await refusing(() =>
     target.bundle(app, transport, features, options.minify ?? true),
   );
@@ -63,7 +72,8 @@ interface Bundled {
 
 interface Target {
   readonly transports: readonly string[];
-  readonly features: readonly string[];
+  /** Build options that one may choose for a transport. */
+  features(transport: string): readonly string[];
   bundle(
     app: string | undefined,
     transport: string,
@@ -75,7 +85,7 @@ interface Target {
 const TARGETS: Readonly<Record<string, Target>> = {
   espruino: {
     transports: PORTS,
-    features: FEATURES,
+    features: portFeatures,
     async bundle(app, port, features, minify) {
       const bundle =
         app === undefined
@@ -86,7 +96,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
   },
   moddable: {
     transports: MODDABLE_PORTS,
-    features: FEATURES,
+    features: () => FEATURES,
     async bundle(app, port, features, minify) {
       const bundle =
         app === undefined

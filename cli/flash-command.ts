@@ -7,8 +7,8 @@ import { SerialportLink } from "../gateway/serialport-link.ts";
 import { silentLog } from "../host/process-log.ts";
 import { systemTimers } from "../host/system-clock.ts";
 import { systemRandom } from "../host/system-random.ts";
+import { decodeConsoleLine } from "../protocol/console-line.ts";
 import { Verbatim } from "../protocol/json-parser.ts";
-import { decodeLine } from "../protocol/serial-line.ts";
 import { FlashRefused, greet, writeStorage } from "./espruino-flasher.ts";
 import { EspruinoPrompt, NoAnswer, readable } from "./espruino-prompt.ts";
 import { writeOut } from "./output.ts";
@@ -99,7 +99,7 @@ async function showFirstLines(prompt: EspruinoPrompt, seconds: number): Promise<
   prompt.onText = (text) => {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
-    for (const line of lines.map(shownLine).filter((one) => one !== "" && one !== ">")) {
+    for (const line of lines.flatMap(linesSaid)) {
       lineCount++;
       void writeOut(`| ${line}\n`);
     }
@@ -114,17 +114,18 @@ async function showFirstLines(prompt: EspruinoPrompt, seconds: number): Promise<
     );
 }
 
-/** A line of the console, or what the entries of a frame say. */
-function shownLine(line: string): string {
-  const text = readable(line).replace(/^>(?=.)/, "");
-  const items = decodeLine(text);
-  return items
-    .flatMap((item) =>
-      item.type === "frame"
-        ? item.frame.commands.map(({ args }) => (args.msg instanceof Verbatim ? args.msg.text : ""))
-        : [item.type === "text" ? item.text : ""],
-    )
-    .join(" ");
+/** A line of the console, or what the entries of a frame say; a frame without any is the agent asking for a gateway. */
+function linesSaid(line: string): readonly string[] {
+  return decodeConsoleLine(line.replace(/\r$/, "")).flatMap((item) => {
+    if (item.type === "text") return [readable(item.text)].filter((text) => text !== "");
+    if (item.type === "discarded") return [];
+    const { boot, commands } = item.frame;
+    if (commands.length === 0) return [`(the agent asks for a gateway, boot ${boot?.text})`];
+    return commands.flatMap(({ args, log }) => {
+      const msg = log?.msg ?? (args.msg instanceof Verbatim ? args.msg.text : "");
+      return [msg.startsWith('"') ? readable(JSON.parse(msg)) : msg];
+    });
+  });
 }
 
 function isModdable(text: string, { board }: FlashOptions): boolean {

@@ -54,6 +54,7 @@ export const GatewaySettingsSchema = Type.Object(
               source: Type.Optional(Text),
               flowControl: Type.Optional(Type.Enum(Object.values(FlowControl))),
               halfDuplex: Type.Optional(Type.Boolean()),
+              console: Type.Optional(Type.Boolean()),
             },
             closed,
           ),
@@ -236,14 +237,22 @@ function serialOf(
   at: SettingPath,
   wrong: Wrong,
 ): SerialSetting {
-  const { path, baud, source, flowControl, halfDuplex } =
+  const given =
     typeof setting === "string" ? ({ path: setting } as Exclude<typeof setting, string>) : setting;
+  const { path, baud, source, flowControl, halfDuplex } = given;
   const parsed = parseSerialSetting(baud === undefined ? path : `${path}:${baud}`);
   if (!parsed.ok) throw wrong(at, parsed.problem.text.replace(/^serial: /, ""));
   const src = source === undefined ? undefined : checkSrc(source, "source");
   if (src?.ok === false) throw wrong([...at, "source"], src.problem.text.replace(/^source: /, ""));
+  const isConsole = given.console ?? parsed.value.isConsole ?? false;
+  if (isConsole && halfDuplex)
+    throw wrong(
+      [...at, "halfDuplex"],
+      "a board's console talks both ways at once; take one of halfDuplex and console away",
+    );
   return {
     ...parsed.value,
+    ...(isConsole && { isConsole }),
     ...(source !== undefined && { source }),
     ...(flowControl !== undefined && { flowControl }),
     ...(halfDuplex !== undefined && { isHalfDuplex: halfDuplex }),

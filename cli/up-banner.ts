@@ -32,7 +32,8 @@ export function upBanner(running: Running, style: Style): string {
       `mqtt://${mqtt.host}:${mqtt.port}   user name: default, password: an API key; or a board's name and its own secret`,
     ]);
   } else if (settings.broker !== undefined) rows.push(["MQTT", `broker ${shownBroker(settings.broker)}`]);
-  for (const { pattern, baud } of running.serial) rows.push(["serial", `${pattern.text} at ${baud} baud`]);
+  for (const { pattern, baud, isConsole } of running.serial)
+    rows.push(["serial", `${pattern.text} at ${baud} baud${isConsole ? ", a board's console" : ""}`]);
   if (settings.demo) rows.push(["demo", "boards: greenhouse (MQTT), pump (serial line on a pty)"]);
   rows.push(["data", settings.data]);
   const lines = rows.map(([name, text]) => `  ${style.bold(name.padEnd(7))} ${text}`);

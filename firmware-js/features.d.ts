@@ -16,6 +16,10 @@ declare const WITH_LAB: boolean;
 
 /** What every place that runs the agent has under these names; in the simulator they are each board's own. */
 declare const console: import("./agent/env.ts").AgentConsole;
-declare function setTimeout(action: () => void, delayMs: number): unknown;
+declare function setTimeout<Args extends unknown[]>(
+  action: (...args: Args) => void,
+  delayMs: number,
+  ...args: Args
+): unknown;
 /** Throws on Espruino when given undefined. */
 declare function clearTimeout(timer: unknown): void;

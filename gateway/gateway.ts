@@ -110,11 +110,12 @@ export class Gateway {
   }
 
   #openPort({ name, setting, locate }: PortToOpen): void {
-    const { baud, flowControl, source, isHalfDuplex = false } = setting;
+    const { baud, flowControl, source, isHalfDuplex = false, isConsole = false } = setting;
     const options = { name, locate, baud, ...(flowControl !== undefined && { flowControl }) };
     this.#core.addSerial(new SerialportLink(this.#world, options), readlineParser, {
       project: this.#options.project,
       isHalfDuplex,
+      isConsole,
       ...(source !== undefined && { source }),
     });
   }

@@ -1,7 +1,7 @@
 import type { Counters } from "../host/counters.ts";
 import { encodeUtf8 } from "../protocol/utf8.ts";
 import type { ByteLink } from "./link.ts";
-import type { WireEcho } from "./wire-echo.ts";
+import type { WireManners } from "./wire-manners.ts";
 
 /** Lines that wait while the board does not read; beyond it the oldest goes, for what it answered is asked again. */
 const LINES_MAX = 64;
@@ -10,17 +10,16 @@ const LINES_MAX = 64;
 export class SerialDownlink {
   readonly #link: ByteLink;
   readonly #counters: Counters;
-  readonly #echo: WireEcho | undefined;
+  readonly #manners: WireManners;
   /** Lines in order; those with a key stand for the newest of that key. */
   readonly #waiting = new Map<string, string>();
   #order = 0;
   #writing = false;
 
-  /** @param echo of a half-duplex wire */
-  constructor(link: ByteLink, counters: Counters, echo?: WireEcho) {
+  constructor(link: ByteLink, counters: Counters, manners: WireManners) {
     this.#link = link;
     this.#counters = counters;
-    this.#echo = echo;
+    this.#manners = manners;
   }
 
   /** @param key a waiting line of the same key is replaced; undefined for a line that stands alone. */
@@ -39,13 +38,13 @@ export class SerialDownlink {
   async #write(): Promise<void> {
     this.#writing = true;
     for (;;) {
-      if (this.#echo !== undefined) await this.#echo.untilQuiet();
+      await this.#manners.untilFree();
       // After the wait: by then a newer ack may stand in the place of this one.
       const next = this.#waiting.entries().next();
       if (next.done) break;
       const [name, line] = next.value;
       this.#waiting.delete(name);
-      this.#echo?.sent(line);
+      this.#manners.sent(line);
       const isTaken = await this.#link.write(encodeUtf8(line));
       if (!isTaken) this.#counters.add("serial_downlink_dropped_lines_total");
     }

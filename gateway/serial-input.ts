@@ -2,6 +2,7 @@ import type { Clock, Timer, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import { encodeHello } from "../protocol/ack.ts";
+import { decodeConsoleLine, encodeCall, isCallEcho } from "../protocol/console-line.ts";
 import type { Frame } from "../protocol/frame.ts";
 import { isOwnSrc } from "../protocol/names.ts";
 import { decodeLine, encodeLine, LINE_BYTES_MAX, type LineItem } from "../protocol/serial-line.ts";
@@ -11,6 +12,7 @@ import { Fifo } from "./fifo.ts";
 import type { Intake, TextLine } from "./intake.ts";
 import type { ByteLink, LineParser, LineParserFactory } from "./link.ts";
 import { GatewayStopping } from "./pauses.ts";
+import { PromptWatch } from "./prompt-watch.ts";
 import { encodeReply, knownUtcMs, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
 import { SerialDownlink } from "./serial-downlink.ts";
@@ -23,6 +25,8 @@ export interface SerialInputOptions {
   readonly source?: string;
   /** What is sent comes back on the same pair of wires. */
   readonly isHalfDuplex?: boolean;
+  /** The board's console is at the other end; a frame may say so too (docs/protocol.md 12.11). */
+  readonly isConsole?: boolean;
 }
 
 /** Lines read and not yet taken, in bytes; beyond it the port is not read, and the board feels it. */
@@ -36,6 +40,8 @@ const HELLO_PERIOD_MS = 1000;
 const QUIET_MS = 10_000;
 /** Put at the end of a line that was too long (docs/protocol.md 7.6). */
 const CUT_MARK = " [cut]";
+
+type FrameItem = Extract<LineItem, { type: "frame" }>;
 
 interface ReadLine {
   /** One code unit a byte. */
@@ -57,6 +63,7 @@ export class SerialInput {
   readonly #options: SerialInputOptions;
   readonly #downlink: SerialDownlink;
   readonly #echo: WireEcho | undefined;
+  readonly #prompt: PromptWatch;
 
   readonly #backlog = new Fifo<ReadLine>();
   #backlogBytes = 0;
@@ -103,7 +110,8 @@ export class SerialInput {
     this.#seldomLog = world.seldomLog;
     this.#options = options;
     this.#echo = options.isHalfDuplex ? new WireEcho(world.clock, world.timers) : undefined;
-    this.#downlink = new SerialDownlink(world.link, world.counters, this.#echo);
+    this.#prompt = new PromptWatch(world.clock, world.timers);
+    this.#downlink = new SerialDownlink(world.link, world.counters, this.#echo ?? this.#prompt);
   }
 
   /** What its entries are filed under now. */
@@ -116,6 +124,7 @@ export class SerialInput {
       onUp: (portName) => this.#up(portName),
       onBytes: (bytes) => {
         this.#echo?.heard();
+        this.#prompt.heard(bytes);
         this.#parser?.write(bytes);
       },
       onDown: () => this.#down(),
@@ -135,6 +144,7 @@ export class SerialInput {
   }
 
   close(): Promise<void> {
+    this.#prompt.stop();
     return this.#link.stop();
   }
 
@@ -143,6 +153,7 @@ export class SerialInput {
     this.#mayRebind = true;
     this.#wire = {};
     this.#hasFrame = false;
+    this.#prompt.begin(this.#options.isConsole ?? false);
     this.#parser = this.#lines(
       (line) => this.#read(line),
       (byteCount) => this.#counters.add("serial_endless_line_discarded_bytes_total", byteCount),
@@ -156,6 +167,7 @@ export class SerialInput {
 
   #down(): void {
     this.#boards.lost(this.#wire);
+    this.#prompt.begin(false);
     this.#helloTimer?.cancel();
     this.#quietTimer?.cancel();
     void this.#parser?.end();
@@ -178,10 +190,8 @@ export class SerialInput {
   }
 
   #sendHello(): void {
-    this.#downlink.send(
-      "hello",
-      encodeLine(encodeHello(knownUtcMs(this.#clock.wallMs())), this.#hasChecksum),
-    );
+    const json = encodeHello(knownUtcMs(this.#clock.wallMs()));
+    this.#downlink.send("hello", this.#prompt.isOn ? encodeCall(json) : encodeLine(json, this.#hasChecksum));
   }
 
   #read(line: string): void {
@@ -205,16 +215,16 @@ export class SerialInput {
       await Promise.resolve();
       for (let read = this.#next(); read !== undefined; read = this.#next()) {
         const texts: TextLine[] = [];
-        let frame: Extract<LineItem, { type: "frame" }> | undefined;
+        let frame: FrameItem | undefined;
         let last = read;
         for (let at: ReadLine | undefined = read; at !== undefined; at = this.#next()) {
           last = at;
-          frame = this.#decode(at, texts);
+          frame = this.#take(at, texts);
           if (frame !== undefined || texts.length >= TEXT_LINES_MAX) break;
         }
         const { project } = this.#options;
         if (texts.length > 0) await this.#intake.text({ project, src: this.src }, texts);
-        if (frame !== undefined) await this.#frame(frame.frame, frame.hasChecksum, last);
+        if (frame !== undefined) await this.#frame(frame, last);
       }
     } catch (error) {
       if (!(error instanceof GatewayStopping)) throw error;
@@ -234,22 +244,32 @@ export class SerialInput {
   }
 
   /** Adds a line's console text to `texts` and gives its frame, which always ends the line. */
-  #decode(read: ReadLine, texts: TextLine[]): Extract<LineItem, { type: "frame" }> | undefined {
+  #take(read: ReadLine, texts: TextLine[]): FrameItem | undefined {
     const line = read.line.endsWith("\r") ? read.line.slice(0, -1) : read.line;
     const isCut = line.length > LINE_BYTES_MAX;
     if (isCut) {
       this.#counters.add("serial_cut_long_lines_total");
       this.#counters.add("serial_endless_line_discarded_bytes_total", line.length - LINE_BYTES_MAX);
     }
-    for (const item of decodeLine(isCut ? line.slice(0, LINE_BYTES_MAX) : line)) {
+    for (const item of this.#decode(isCut ? line.slice(0, LINE_BYTES_MAX) : line)) {
       if (item.type === "frame") return item;
       if (item.type === "discarded") this.#counters.add(item.reason);
+      else if (this.#prompt.isOn && isCallEcho(item.text)) this.#counters.add("serial_echo_lines_total");
       else texts.push({ text: isCut ? item.text + CUT_MARK : item.text, wallMs: read.receipt.wallMs });
     }
     return undefined;
   }
 
-  async #frame(frame: Frame, hasChecksum: boolean, { line, receipt }: ReadLine): Promise<void> {
+  /** A port that nobody called a console turns out to be one by the first frame that says so. */
+  #decode(line: string): readonly LineItem[] {
+    if (this.#prompt.isOn) return decodeConsoleLine(line);
+    const items = decodeLine(line);
+    if (!items.some((item) => item.type === "frame" && item.frame.isCalled)) return items;
+    this.#prompt.begin(true);
+    return decodeConsoleLine(line);
+  }
+
+  async #frame({ frame, hasChecksum }: FrameItem, { line, receipt }: ReadLine): Promise<void> {
     this.#hasFrame = true;
     this.#isTalking = true;
     this.#hasChecksum = hasChecksum;
@@ -269,7 +289,10 @@ export class SerialInput {
     this.#boards.heard(project, this.src, {
       bootText: frame.boot?.text,
       wire: this.#wire,
-      send: (json) => this.#sendDown(json, hasChecksum),
+      send: (json) => {
+        this.#downlink.send(undefined, encodeDown(json, frame, hasChecksum));
+        return true;
+      },
     });
     // A wire that is not read loses what comes next, text too: the board feels that its acks do not come.
     const arrival = { sizeBytes: line.length, isHeldBack: false };
@@ -289,16 +312,15 @@ export class SerialInput {
     return src === this.#boundSrc;
   }
 
-  #sendDown(json: string, hasChecksum: boolean): boolean {
-    this.#downlink.send(undefined, encodeLine(json, hasChecksum));
-    return true;
-  }
-
   #reply(reply: Reply, frame: Frame, hasChecksum: boolean): void {
     const bytes = encodeReply(reply, frame, this.#clock.wallMs());
     if (bytes === undefined) return;
-    const line = encodeLine(decodeUtf8(bytes).text, hasChecksum);
+    const line = encodeDown(decodeUtf8(bytes).text, frame, hasChecksum);
     // A later ack says all that an earlier one of the same boot said.
     this.#downlink.send(reply.type === "ack" ? `ack ${reply.ack.boot.text}` : undefined, line);
   }
+}
+
+function encodeDown(json: string, { isCalled }: Frame, hasChecksum: boolean): string {
+  return isCalled ? encodeCall(json) : encodeLine(json, hasChecksum);
 }

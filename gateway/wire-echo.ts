@@ -1,4 +1,5 @@
 import type { Clock, Timers } from "../host/clock.ts";
+import type { WireManners } from "./wire-manners.ts";
 
 /** Lines sent and not yet heard back; more are not under way on a wire that is waited for. */
 const LINES_MAX = 16;
@@ -8,7 +9,7 @@ const QUIET_MS = 20;
 const WAIT_MS_MAX = 500;
 
 /** Manners on one pair of wires that both sides speak on (RS-485): wait for silence, and do not take one's own words for the board's. */
-export class WireEcho {
+export class WireEcho implements WireManners {
   readonly #clock: Clock;
   readonly #timers: Timers;
   #sent: string[] = [];
@@ -24,8 +25,7 @@ export class WireEcho {
     this.#heardMs = this.#clock.monotonicMs();
   }
 
-  /** Resolves when the wire is quiet, or has not been for too long. */
-  async untilQuiet(): Promise<void> {
+  async untilFree(): Promise<void> {
     const endMs = this.#clock.monotonicMs() + WAIT_MS_MAX;
     for (;;) {
       const nowMs = this.#clock.monotonicMs();

@@ -57,6 +57,7 @@ export function frameFromElements(elements: readonly CompactElement[]): Decoded<
     now: time + age,
     first,
     ack: mark !== CompactMark.Unacked,
+    ...(mark === CompactMark.Called && { isCalled: true }),
     commands: commands.value,
     answerCount: 0,
   });

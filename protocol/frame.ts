@@ -33,6 +33,8 @@ export interface Frame {
   readonly joinsAt?: number;
   /** True: cumulative acks; false: this link has none; absent: an answer for each command. */
   readonly ack?: boolean;
+  /** The sender's serial line has a JavaScript prompt at its end: what goes down is a call (12.11). */
+  readonly isCalled?: true;
   readonly commands: readonly Command[];
   /** How many answers it carried (`resp`, `result`, `error`). */
   readonly answerCount: number;

@@ -18,6 +18,7 @@ export function bundleForEspruino(
 export function bundleAgent(features?: readonly string[]): Promise<string>;
 export function bundlePort(port: string, features?: readonly string[]): Promise<string>;
 export const PORTS: readonly string[];
+export function portFeatures(port: string): readonly string[];
 export function bundleApp(
   appFile: string,
   options: { readonly port: string; readonly features?: readonly string[]; readonly minify?: boolean },

@@ -12,7 +12,7 @@ import { findUnsupported } from "./espruino-syntax.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 export { FEATURES } from "./build-features.mjs";
-export const PORTS = ["serial", "mqtt"];
+export const PORTS = ["serial", "console", "mqtt"];
 
 /** What Espruino has beyond ES5; everything else is lowered or refused by esbuild with file and line. */
 const SUPPORTED = {
@@ -74,17 +74,37 @@ const MINIFIED = Object.fromEntries(
   ["format", "target", "supported", "charset", "legalComments"].map((name) => [name, FOR_ESPRUINO[name]]),
 );
 
+const SIMULATOR = { entry: "firmware-js/agent/main.ts", board: "firmware-js/agent/env-board.ts" };
+const ESPRUINO_ENTRY = "firmware-js/espruino/main.ts";
+/** By port, its file, the build options that it always has, and those that make no sense on it. */
 const PORT_FILES = {
-  simulator: { entry: "firmware-js/agent/main.ts", board: "firmware-js/agent/env-board.ts" },
-  serial: { entry: "firmware-js/espruino/main.ts", board: "firmware-js/espruino/serial.ts" },
-  mqtt: { entry: "firmware-js/espruino/main.ts", board: "firmware-js/espruino/mqtt.ts" },
+  serial: { board: "firmware-js/espruino/serial.ts", always: [], never: [] },
+  console: {
+    board: "firmware-js/espruino/console.ts",
+    always: ["shared"],
+    // Acks come down as calls, which only the mark of a compact frame asks for.
+    never: ["plain", "unacked"],
+  },
+  mqtt: { board: "firmware-js/espruino/mqtt.ts", always: [], never: ["shared"] },
 };
+
+/** Build options that one may choose for a port. */
+export function portFeatures(port) {
+  const { always, never } = PORT_FILES[port];
+  return FEATURES.filter((one) => !always.includes(one) && !never.includes(one));
+}
+
+/** The agent with a port, as a function body of `options`. */
+async function bundlePortBody(port, features) {
+  const { board, always } = PORT_FILES[port];
+  return returning(await bundleForEspruino(ESPRUINO_ENTRY, { board, features: [...always, ...features] }));
+}
 
 /**
  * Bundles an entry to minified text that is a function body. Nothing may be exported: esbuild's helper for that keeps a
  * loop's variable in a function, and then every export is the last one on Espruino.
  */
-export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.board, features = [] } = {}) {
+export async function bundleForEspruino(entry, { board = SIMULATOR.board, features = [] } = {}) {
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -107,7 +127,7 @@ export async function bundleForEspruino(entry, { board = PORT_FILES.simulator.bo
 
 /** The core as a function body of `env` (and of what stands beside it in `compileAgent`), as the simulator runs it. */
 export function bundleAgent(features = SIMULATOR_FEATURES) {
-  return bundleForEspruino(PORT_FILES.simulator.entry, { board: PORT_FILES.simulator.board, features });
+  return bundleForEspruino(SIMULATOR.entry, { features });
 }
 
 /** What `main.ts` ends with is what `start` gives. */
@@ -119,13 +139,13 @@ function returning(body) {
 
 /** The agent with a port: a file that is a module on Espruino, or can stand in front of an app. */
 export async function bundlePort(port, features = []) {
-  const { entry, board } = PORT_FILES[port];
-  const body = await bundleForEspruino(entry, { board, features });
-  return `(typeof exports=="undefined"?global.boardlog={}:exports).start=function(options){${returning(body)}};\n`;
+  const body = await bundlePortBody(port, features);
+  return `(typeof exports=="undefined"?global.boardlog={}:exports).start=function(options){${body}};\n`;
 }
 
 const USAGE = {
   serial: `require("boardlog").start({ serial: Serial1, baud: 115200, src: "my-board" });`,
+  console: `require("boardlog").start({ src: "my-board" });`,
   mqtt: `require("boardlog").start({ server: "192.168.1.10", device: "my-board", mqtt: { username: "default", password: API_KEY } });`,
 };
 
@@ -156,8 +176,7 @@ function agentModule(agentBody) {
  * @throws {UnsupportedSyntax} or esbuild's BuildFailure, both with file and line.
  */
 export async function bundleApp(appFile, { port, features = [], minify = true }) {
-  const { entry, board } = PORT_FILES[port];
-  const body = returning(await bundleForEspruino(entry, { board, features }));
+  const body = await bundlePortBody(port, features);
   const { outputFiles, metafile } = await build({
     absWorkingDir: process.cwd(),
     entryPoints: [appFile],
@@ -178,7 +197,7 @@ export async function bundleApp(appFile, { port, features = [], minify = true })
 }
 
 /**
- * Writes `agent.js` (the core: a function body of `env`), `agent-demo.js` (the same with level leases), `espruino-serial.js` and `espruino-mqtt.js` to `outDir`.
+ * Writes `agent.js` (the core: a function body of `env`), `agent-demo.js` (the same with level leases) and `espruino-PORT.js` for each of `PORTS` to `outDir`.
  * @returns the bytes of each file, by name.
  * @throws {UnsupportedSyntax}
  */

@@ -79,6 +79,8 @@ export interface AgentSettings {
   readonly ack?: boolean;
   /** The link is the wire the console prints on (docs/protocol.md 7.7). Needs the build option `shared`. */
   readonly shared?: boolean;
+  /** What further lines may fill a frame up to, where that is less than a lone line may take. Needs `shared`. */
+  readonly batchBytesMax?: number;
   /** How long an ack may take before what was sent is sent again. */
   readonly ackTimeoutMs?: number;
   /** What that doubles up to. Needs the build option `lab`. */

@@ -68,7 +68,8 @@ export function passFrame(take: (frame: string, last: number) => unknown, isAll:
     (index === next ||
       (chunk.a >= at &&
         (WITH_CLOCK ? chunk.a - at < CLOCK_SET_MS : true) &&
-        frame.length + chunk.s.length + (WITH_PLAIN ? PLAIN_HEAD_BYTES : 40) < frameBytesMax))
+        frame.length + chunk.s.length + (WITH_PLAIN ? PLAIN_HEAD_BYTES : 40) <
+          ((WITH_SHARED && settings.batchBytesMax) || frameBytesMax)))
   ) {
     end += chunk.n;
     if (WITH_PLAIN) {

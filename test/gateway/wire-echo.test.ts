@@ -10,7 +10,7 @@ async function quietAt(heardEveryMs: number, speaksMs: number): Promise<number |
   time.after(speaksMs - 1, () => speech.cancel());
   echo.heard();
   let quietMs: number | undefined;
-  const waiting = echo.untilQuiet().then(() => {
+  const waiting = echo.untilFree().then(() => {
     quietMs = time.monotonicMs();
   });
   await time.advanceAsync(2_000);
