@@ -82,8 +82,8 @@ function addUp(program: Command): void {
     )
     .addOption(
       option(
-        "--serial <path[:baud]>",
-        "a serial port with a board on it (default baud 115200); may be repeated",
+        "--serial <path[:baud][:console]>",
+        "a serial port with a board on it (default baud 115200), or with the board's own console; may be repeated",
         "SERIAL",
       ).argParser((value: string, before: readonly string[] | undefined) => [
         ...(before ?? []),

@@ -49,7 +49,7 @@ export function shownLine(line: string): string {
 
 /** Whether what stands since the last LF is a line that somebody is typing at the prompt. */
 export function isHalfTyped(line: string): boolean {
-  const shown = shownLine(line);
+  const shown = shownLine(line).trimEnd(); // What was typed and taken back left blanks.
   return shown.startsWith(MORE_PROMPT) || (shown.startsWith(PROMPT) && shown.length > PROMPT.length);
 }
 

@@ -4,7 +4,7 @@ import { SourceMap } from "node:module";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
-import { featureConstants } from "./build-features.mjs";
+import { FEATURES, featureConstants } from "./build-features.mjs";
 import { hotNamesFirst, inlineConstants } from "./espruino-inline.mjs";
 import { inlineCalls } from "./espruino-inline-calls.mjs";
 import { findUnsupported } from "./espruino-syntax.mjs";

@@ -18,7 +18,7 @@ import { keep } from "./keep.ts";
 import { moduleOf } from "./levels.ts";
 import { METHODS } from "./limits.ts";
 import { bytes, droppedNewest, droppedOldest } from "./ring.ts";
-import { talking } from "./talk.ts";
+import { talk, talking } from "./talk.ts";
 
 /** The console's own methods, by level. */
 const originals: Print[] = WITH_LEVELS || WITH_STOP ? METHODS.map((name) => console[name]) : (0 as never);
@@ -76,6 +76,9 @@ if (WITH_LEVELS) {
 }
 if (WITH_WORDS) {
   agent.keep = keep;
+}
+if (WITH_SHARED) {
+  agent.mute = () => talk(false);
 }
 if (WITH_SHARED && !talking) {
   ask();

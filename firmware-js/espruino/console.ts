@@ -31,6 +31,8 @@ export const boot = options.boot ?? bootId();
 
 let waiting = false;
 let refused = false;
+/** The device that the console was on when a gateway was heard there. */
+let heardOn: string | null | undefined;
 
 function onSent(): void {
   waiting = false;
@@ -42,12 +44,17 @@ function onSent(): void {
 
 /**
  * A frame is one call of `print`, so that no echo, error or print of the app gets into it; the next waits until the wire
- * has taken it. Its mark says that what comes down is to be a call.
+ * has taken it. Its mark says that what comes down is to be a call. Where the console has moved away from the gateway, to a
+ * developer, nothing is sent.
  */
 export function send(frame: string): boolean {
   if (waiting) {
     refused = true;
     return false;
+  }
+  if (heardOn !== undefined && E.getConsole() !== heardOn) {
+    agent.mute();
+    throw 0;
   }
   const text = `["!${frame.substr(3)}`;
   waiting = true;
@@ -58,5 +65,6 @@ export function send(frame: string): boolean {
 
 /** What the gateway has evaluated at the prompt. The agent works once the prompt is back, so that it may print. */
 global.boardlogDown = (json, sum) => {
+  heardOn = E.getConsole();
   setTimeout(agent.receive, 0, sum === E.CRC32(json) ? json : "");
 };

@@ -28,6 +28,8 @@ declare const E: {
   /** IEEE 802.3, as in zlib; native. */
   CRC32(text: string): number;
   hwRand(): number;
+  /** Name of the device that the console is on; null where it is on none. */
+  getConsole(): string | null;
   on(event: "errorFlag", action: (flags: readonly string[]) => void): void;
   /** Before reset, load, save and reboot; not where power is lost or a watchdog bites. */
   on(event: "kill", action: () => void): void;

@@ -47,6 +47,12 @@ describe("boardlog build", () => {
       transport: "mqtt",
       out: join(at, "mqtt.js"),
     });
+    await runBuild(example("espruino-console"), {
+      target: "espruino",
+      transport: "console",
+      with: "clock,words",
+      out: join(at, "console.js"),
+    });
     await runBuild(example("espruino-serial"), {
       target: "espruino",
       transport: "serial",
@@ -148,9 +154,12 @@ describe("boardlog build", () => {
       "--target: must be one of espruino, moddable",
     );
     expect(await problemOf("", { transport: "smoke" })).toMatch(
-      /--transport: on espruino .* one of serial, mqtt/,
+      /--transport: on espruino .* one of serial, console, mqtt/,
     );
     expect(await problemOf("", { with: "clock,wings" })).toContain("there is no option wings");
+    expect(await problemOf("", { transport: "console", with: "clock,plain" })).toMatch(
+      /--with: there is no option plain for espruino over console, only clock, .*words/,
+    );
   });
 });
 

@@ -8,6 +8,7 @@ import { runFlash } from "../../cli/flash-command.ts";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
 import { readlineParser, SerialportLink } from "../../gateway/serialport-link.ts";
 import { openPty, type Pty } from "../../host/pty.ts";
+import { shownLine } from "../../protocol/console-line.ts";
 import { bundleApp } from "../../scripts/build-firmware.mjs";
 import { realWorld, until } from "../support/gateway-world.ts";
 import { portAt } from "../support/serial-bench.ts";
@@ -73,12 +74,30 @@ class ConsoleWire {
     });
   }
 
-  /** Character by character, as people do. */
-  async type(text: string): Promise<void> {
-    for (const char of text) {
-      this.#board.stdin?.write(char);
+  /** Key by key, as people do, who look at what stands there and begin again where a key was lost to a call of the gateway. */
+  async type(line: string, pauseMs = 0): Promise<void> {
+    let typed = "";
+    while (typed !== line) {
+      if (typed.length === line.length - 1) await sleep(pauseMs);
+      typed += line.charAt(typed.length);
+      this.#board.stdin?.write(typed.slice(-1));
+      if (await this.#shows(`>${typed}`)) continue;
+      this.#board.stdin?.write("\x7f".repeat(line.length));
+      typed = "";
+      await this.#shows(">");
+    }
+  }
+
+  enter(): void {
+    this.#board.stdin?.write("\n");
+  }
+
+  async #shows(expected: string): Promise<boolean> {
+    for (let look = 0; look < 100; look++) {
+      if (shownLine(this.heard.slice(this.heard.lastIndexOf("\n") + 1)) === expected) return true;
       await sleep(20);
     }
+    return false;
   }
 
   async close(): Promise<void> {
@@ -163,27 +182,30 @@ describe.skipIf(!interpreter)(title, () => {
       Array.from({ length: count }, (_, i) => `run ${run} line ${i + 1} \u00e9 ${"x".repeat((i + 1) % 50)}`);
 
     await until("a hello", () => wire.calls.includes("hello"));
-    await wire.type("go(60)\n");
+    await wire.type("go(60)");
+    wire.enter();
     await until("lines", () => texts().length > 5);
     wire.framesToLose = 2;
     wire.callsToLose = 2;
     await until("losses", () => wire.framesToLose + wire.callsToLose === 0);
     wire.callsToDamage = 2;
-    await wire.type("6*");
-    await sleep(300);
-    await wire.type("7\n");
+    await wire.type("6*7", 300);
+    wire.enter();
     await until("what was typed is evaluated", () => wire.heard.includes("=42"));
     await until("all of the first run", () => texts().some((one) => one.startsWith("run 1 line 60")));
 
-    await wire.type("go(60)\n");
-    await until("some more", () => texts().length > 80);
+    await wire.type("go(60)");
+    wire.enter();
+    await until("some more, and damaged acks", () => texts().length > 80 && wire.callsToDamage === 0);
     wire.callsToLose = 1000;
-    await wire.type("load()\n");
+    await wire.type("load()");
+    wire.enter();
     await until("the app starts anew", () => wire.heard.includes("pump started, run 2"));
     wire.callsToLose = 0;
     wire.calls = "";
     await until("the gateway answers the new boot", () => /"boot":"2-\w+","ack":/.test(wire.calls));
-    await wire.type("go(30)\n");
+    await wire.type("go(30)");
+    wire.enter();
     await until(
       "all of the second run",
       () => texts().some((one) => one.startsWith("run 2 line 30")),

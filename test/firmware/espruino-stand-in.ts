@@ -5,6 +5,7 @@ import { VirtualTime } from "../../sim/virtual-time.ts";
 import { asciiJson } from "./agent-bench.ts";
 
 export const serialText = await bundlePort("serial", ["clock"]);
+export const consoleText = await bundlePort("console", ["clock"]);
 export const mqttText = await bundlePort("mqtt", ["clock"]);
 
 /** The bits of Espruino that the ports touch, in virtual time; what stays over a reset is given in. */
@@ -27,7 +28,8 @@ export class StandIn {
       Date: { now: () => this.getTime() * 1000 },
       getTime: () => this.getTime(),
       setTime: (seconds: number) => this.#setTime(seconds),
-      setTimeout: (action: () => void, ms: number) => this.time.after(ms, action),
+      setTimeout: (action: (...args: unknown[]) => void, ms: number, ...args: unknown[]) =>
+        this.time.after(ms, () => action(...args)),
       setInterval: (action: () => void, ms: number) => this.time.every(ms, action),
       clearTimeout: (timer: { cancel(): void }) => timer.cancel(),
       require(name: string) {

@@ -112,6 +112,10 @@ describe("settings that are wrong are said with the file, the line and the reaso
       /:7: serial\.1: usb:403:6001: must be usb:VENDOR/,
     ],
     [`${good}serial:\n  - path: /dev/ttyUSB0\n    flowControl: both\n`, /:6: serial\.0/],
+    [
+      `${good}serial:\n  - path: /dev/ttyACM0:console\n    halfDuplex: true\n`,
+      /:7: serial\.0\.halfDuplex: a board's console talks both ways/,
+    ],
     [`${good}brokers:\n  - http://x\n`, /:6: brokers\.0: must be mqtt:\/\//],
     [`${good}brokers:\n  - mqtt://x\n  - mqtt://x:1883\n`, /:7: brokers\.1: x:1883 is there twice/],
     [`${good}brokers:\n  - url: mqtt://x\n    caFile: KEY\n`, /:6: brokers\.0\.url: must be mqtts:/],

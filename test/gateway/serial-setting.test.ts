@@ -23,6 +23,18 @@ describe("PATH[:BAUD]", () => {
     });
   });
 
+  test("a board's console is said at the end, with or without a baud rate", () => {
+    const console = (text: string) => {
+      const parsed = parseSerialSetting(text);
+      return parsed.ok && [parsed.value.pattern, parsed.value.baud, parsed.value.isConsole];
+    };
+    const acm = { type: "path", text: "/dev/ttyACM0" };
+    expect(console("/dev/ttyACM0:console")).toEqual([acm, 115_200, true]);
+    expect(console("/dev/ttyACM0:9600:console")).toEqual([acm, 9_600, true]);
+    expect(console("/dev/console")).toEqual([{ type: "path", text: "/dev/console" }, 115_200, undefined]);
+    expect(console("usb:0403:6001:console")).toMatchObject([{ product: "6001" }, 115_200, true]);
+  });
+
   test("USB vendor and product, with a serial number or a baud rate where they matter", () => {
     const usb = { type: "usb", vendor: "0403", product: "6001" };
     expect(parseSerialSetting("usb:0403:6001")).toMatchObject({

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { encodeAck, encodeHello } from "../../protocol/ack.ts";
 import { type Answer, encodeAnswerFrame } from "../../protocol/answer.ts";
 import { decodeCbor } from "../../protocol/cbor.ts";
+import { decodeConsoleLine, encodeCall, isCallEcho } from "../../protocol/console-line.ts";
 import type { Decoded, Problem } from "../../protocol/decoded.ts";
 import type { Command, Frame } from "../../protocol/frame.ts";
 import { decodeArgs, decodeFrame } from "../../protocol/frame-decoder.ts";
@@ -153,6 +155,32 @@ each<{ readonly json: string; readonly hasChecksum: boolean }, { readonly text: 
     expect(expected.text).toMatch(/^[\x20-\x7e]+\n$/);
   },
 );
+
+each<Bytes, { readonly items: readonly object[] }>("console-lines.json", ({ input, expected }) => {
+  const items = decodeConsoleLine(Buffer.from(bytesOf(input)).toString("latin1")).map((item) =>
+    item.type === "frame"
+      ? {
+          type: "frame",
+          commands: item.frame.commands.length,
+          ...(item.frame.isCalled && { isCalled: true }),
+        }
+      : item.type === "discarded"
+        ? { type: "discarded", reason: item.reason }
+        : item,
+  );
+  expect(items).toEqual(expected.items);
+});
+
+each<{ readonly json: string }, { readonly text: string }>("console-calls.json", ({ input, expected }) => {
+  const line = encodeCall(input.json);
+  expect(line).toBe(expected.text);
+  expect(isCallEcho(`>${line.slice(5, -1)}`)).toBe(true);
+  // What the board's prompt makes of it.
+  const code = line.slice(5).replace("global.boardlogDown&&", "");
+  const [json, sum] = new Function(`const boardlogDown = (...all) => all; return ${code}`)();
+  expect(JSON.parse(json)).toEqual(JSON.parse(input.json));
+  expect(sum).toBe(crc32(json));
+});
 
 test("7.7: a hello, with the time where it is known", () => {
   expect(encodeHello(1_700_000_000_000.5)).toBe('{"v":1,"hello":1,"now":1700000000000}');
