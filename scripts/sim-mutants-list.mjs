@@ -1,5 +1,6 @@
-// Ways in which our own code could be wrong: each a small change of one source file. `find` must occur exactly once.
-const mutant = (file, name, find, replace) => ({ file, name, find, replace });
+// Ways in which our own code could be wrong: each a small change of one source file. `find` must occur exactly once. `needs` names
+// faults without which the changed place is not come to, or does no harm: seeds without them need not be run.
+const mutant = (file, name, find, replace, needs = []) => ({ file, name, find, replace, needs });
 const committer = (...rest) => mutant("service/store/committer.ts", ...rest);
 const recovery = (...rest) => mutant("service/store/recovery.ts", ...rest);
 const sealer = (...rest) => mutant("service/store/sealer.ts", ...rest);
@@ -8,6 +9,10 @@ const gatewayCommitter = (...rest) => mutant("gateway/committer.ts", ...rest);
 const sequencing = (...rest) => mutant("protocol/sequencing.ts", ...rest);
 const serial = (...rest) => mutant("gateway/serial-input.ts", ...rest);
 const mqtt = (...rest) => mutant("gateway/mqtt-input.ts", ...rest);
+const spool = (...rest) => mutant("gateway/spool/spool.ts", ...rest);
+const spoolRecovery = (...rest) => mutant("gateway/spool/spool-recovery.ts", ...rest);
+const forwarder = (...rest) => mutant("gateway/forwarder.ts", ...rest);
+const ingest = (...rest) => mutant("service/ingest/ingest-handlers.ts", ...rest);
 const agent = (file, ...rest) => mutant(`firmware-js/agent/${file}.ts`, ...rest);
 
 export const MUTANTS = [
@@ -20,6 +25,7 @@ export const MUTANTS = [
     "store: a loss record moves no mark",
     "if (lost !== undefined) closed += mark.accept(lost.first, lost.last);\n    if (seq",
     "if (lost !== undefined && seq === undefined) return true;\n    if (seq",
+    ["smallSpool", "uplinkOutage"],
   ),
   committer(
     "store: goes on after a failed sync",
@@ -50,6 +56,7 @@ export const MUTANTS = [
     "recovery: loss records are not replayed into marks",
     "if (view.lost !== undefined) mark.accept(view.lost.first, view.lost.last);",
     "",
+    ["smallRing", "serviceCrash"],
   ),
   recovery(
     "recovery: the first batch of a log is skipped",
@@ -60,6 +67,7 @@ export const MUTANTS = [
     "recovery: what was sealed is replayed too",
     "if (firstPosition <= core.sealedPosition) continue;",
     "",
+    ["serviceCrash"],
   ),
   recovery(
     "recovery: the log is thrown away",
@@ -75,28 +83,33 @@ export const MUTANTS = [
     "recovery: marks read from the log are not written to the head",
     "source.markChanged(boot, mark);",
     "",
+    ["serviceCrash"],
   ),
   recovery(
     "recovery: an unfinished seal stays",
     "if (state.sealing) await removeUnfinishedSeal(core, state);",
     "",
+    ["serviceCrash"],
   ),
   sealer("seal: marks and totals are not written", "await this.#writeSources(table);", ""),
   sealer(
     "seal: the change-over comes before the chunks are durable",
     "await writer.finish();",
     "void writer.finish();",
+    ["serviceCrash"],
   ),
   sealer(
     "seal: the state never says that a seal began",
-    "await core.head.commit([this.#stateChange(true)]);",
+    "await core.head.commit([stateChange(core, { sealing: true })]);",
     "",
+    ["serviceCrash"],
   ),
   mutant(
     "service/store/checked-value.ts",
     "store: checksums are not looked at",
     "return bytes.readUInt32BE(0) === crc32(bytes.subarray(4)) ? bytes : undefined;",
     "return bytes;",
+    ["bitFlip"],
   ),
   mutant(
     "service/store/boot-mark.ts",
@@ -109,18 +122,20 @@ export const MUTANTS = [
     "marks: never written with their gaps closed",
     "if (first === this.top + 1) {\n      this.top = last;",
     "if (first === this.top + 1) {\n      this.top = first;",
+    ["smallRing"],
   ),
   mutant(
     "service/store/source-state.ts",
     "marks: forgotten before they are written",
     "if (!mark.dirty) this.#marks.delete(boot);",
     "this.#marks.delete(boot);",
+    ["boardReset"],
   ),
   mutant(
     "service/store/lister.ts",
     "list: an entry is given to two pages",
-    "let cursor = page.after;\n    while (cursor < Math.min(sealed, last)) {\n      const found = reader.chunkAfter",
-    "let cursor = Math.max(0, page.after - 1);\n    while (cursor < Math.min(sealed, last)) {\n      const found = reader.chunkAfter",
+    "let cursor = Math.max(page.after, gone?.through ?? 0);",
+    "let cursor = Math.max(0, page.after - 1);",
   ),
   session(
     "gateway: acks before the commit",
@@ -131,6 +146,7 @@ export const MUTANTS = [
     "gateway: a duplicate is not acked again",
     "if (!wantsAck(frame) || outstanding !== lastAck) return NO_REPLY;",
     "if (!wantsAck(frame) || outstanding !== lastAck || outstanding.markAfter < this.#durableMark) return NO_REPLY;",
+    ["mqttLoss"],
   ),
   session(
     "gateway: repeats are silent",
@@ -143,24 +159,20 @@ export const MUTANTS = [
     "seq: this.#acceptedMark ?? 0, ...(resend",
   ),
   session(
-    "gateway: the mark moves before the committer has taken the entries",
-    "const order = this.#order++;",
-    "this.#acceptedMark = mark + (entries.length > 2 ? 1 : 0);\n    const order = this.#order++;",
+    "gateway: the mark moves one too far",
+    "const settle = (): void => {\n      this.#acceptedMark = mark;",
+    "const settle = (): void => {\n      this.#acceptedMark = mark + (verdicts.length > 2 ? 1 : 0);",
   ),
   session(
     "gateway: a drop of the board is not recorded",
-    "entries.push(lossEntry(src, lost, { where: LossPlace.Agent, why }, receipt.wallMs, id));",
-    "",
+    "if (entry !== undefined) entries.push(entry);",
+    'if (entry !== undefined && verdict.type !== "drop") entries.push(entry);',
   ),
   session(
     "gateway: takes the next frame before the one before has its place",
-    "const taken = this.#last.then(() => this.#take(frame, receipt, onReply));",
-    "const taken = this.#take(frame, receipt, onReply);",
-  ),
-  session(
-    "gateway: never asks to go back",
-    "if (resend) counters.add(",
-    "if (entries.length === 0 && resend) return;\n    if (resend) counters.add(",
+    "return this.#last === undefined && this.#acceptedMark !== undefined",
+    "return this.#acceptedMark !== undefined",
+    ["smallQueues"],
   ),
   session(
     "gateway: a boot's clock starts anew with each frame",
@@ -196,6 +208,7 @@ export const MUTANTS = [
     "gateway: projects are mixed up",
     "const entries = byProject.get(lane.project);",
     "const entries = byProject.values().next().value;",
+    ["slowCommit"],
   ),
   sequencing(
     "protocol: what comes after a gap is taken",
@@ -204,8 +217,8 @@ export const MUTANTS = [
   ),
   sequencing(
     "protocol: what is below the mark is stored again",
-    'if (id <= mark) {\n      verdicts.push({ type: "duplicate", id });\n      continue;\n    }',
-    "",
+    'if (id <= mark) {\n      verdicts.push({ type: "duplicate", id, ...',
+    'if (id < mark) {\n      verdicts.push({ type: "duplicate", id, ...',
   ),
   sequencing(
     "protocol: a drop notice covers its last seq only",
@@ -216,6 +229,7 @@ export const MUTANTS = [
     "protocol: what the board no longer holds is not recorded",
     "if (frame.first !== undefined) lose(frame.first - 1, WHY_BELOW_FIRST);",
     "if (frame.first !== undefined && frame.first - 1 > mark) mark = frame.first - 1;",
+    ["diskRestored"],
   ),
   sequencing(
     "protocol: the mark stays behind a drop",
@@ -227,6 +241,7 @@ export const MUTANTS = [
     "serial: checksums are not looked at",
     "if (digits !== undefined && crc32OfLatin1(json) !== Number.parseInt(digits, 16)) {",
     'if (digits === "never") {',
+    ["serialNoise"],
   ),
   mutant(
     "gateway/line-splitter.ts",
@@ -238,26 +253,17 @@ export const MUTANTS = [
     "serial: console text is thrown away behind a frame",
     "if (texts.length > 0) await this.#intake.text(",
     "if (texts.length > 0 && frame === undefined) await this.#intake.text(",
-  ),
-  serial(
-    "serial: never says hello",
-    "#hello(): void {\n",
-    "#hello(): void {\n    if (this.#helloCount >= 0) return;\n",
-  ),
-  serial(
-    "serial: the backlog is never read again after a pause",
-    "this.#paused = false;\n      this.#link.resume();",
-    "this.#link.pause();",
+    ["serialGlue"],
   ),
   mqtt(
     "mqtt: a PUBACK before the commit is taken for one, and the frame forgotten",
-    "await this.#intake.frame({ project, src: device }, frame, this.#intake.receipt(), onReply);",
-    "if (frame.commands.length > 3) {\n        done(TopicOutcome.Done);\n        return;\n      }\n      await this.#intake.frame({ project, src: device }, frame, this.#intake.receipt(), onReply);",
+    "const receipt = this.#intake.receipt();\n    const waits",
+    "const receipt = this.#intake.receipt();\n    if (frame.commands.length > 3) {\n      done(TopicOutcome.Done);\n      return undefined;\n    }\n    const waits",
   ),
   mqtt(
     "mqtt: the broker's next message waits for ever",
-    "    if (isAckedEarly) done(TopicOutcome.Done);\n  }\n",
-    "  }\n",
+    "if (waits !== undefined) return waits.then(() => done(TopicOutcome.Done));\n    done(TopicOutcome.Done);",
+    "if (waits !== undefined) return waits.then(() => done(TopicOutcome.Done));",
   ),
   mqtt(
     "mqtt: acks go to another project's topic",
@@ -274,8 +280,9 @@ export const MUTANTS = [
   mutant(
     "gateway/session-table.ts",
     "sessions: busy ones give way too",
-    "if (!session.isIdle) continue;",
-    "",
+    "this.#sessions.evict((session) => session.isIdle)",
+    "this.#sessions.evict(() => true)",
+    ["fewSessions"],
   ),
   mutant(
     "gateway/session-table.ts",
@@ -292,6 +299,147 @@ export const MUTANTS = [
     "gateway: starts every boot at 0 instead of asking the service",
     "const mark = await uplink.mark(project, src, boot.text, first);",
     "const mark = 0 * (await uplink.mark(project, src, boot.text, first));",
+    ["serviceCrash"],
+  ),
+  mutant(
+    "gateway/spool/segment.ts",
+    "spool: resolves before the disk has synced",
+    "await this.#file.sync();",
+    "void this.#file.sync().catch(() => {});",
+    ["gatewayCrash"],
+  ),
+  spool(
+    "spool: goes on in the same segment after a failed sync",
+    "const writer = this.#writer;\n    this.#writer = undefined;\n    const isFull",
+    "const writer = this.#writer;\n    const isFull",
+    ["diskWriteFails", "gatewayCrash"],
+  ),
+  spool(
+    "spool: a segment is removed before the cursor is written",
+    "if (this.#writtenCursor < lastPosition) await this.#writeCursor();",
+    "",
+  ),
+  spool(
+    "spool: a segment that went on after it was forwarded is removed",
+    "if (records.length > 0) segment.forwardedAtMs = undefined;",
+    "",
+    ["uplinkOutage"],
+  ),
+  spool(
+    "spool: a power cut while the tail is written anew takes some of it",
+    "await this.#world.disk.replace(segmentPath(SPOOL_FOLDER, number), content);\n      await this.#openWriter(number, header);",
+    "await this.#openWriter(number, header);\n      await this.#writer?.write(content);",
+    ["gatewayCrash", "uplinkOutage"],
+  ),
+  spool("spool: what a killed process wrote counts as synced", "await spool.#secureTail();", "", [
+    "gatewayCrash",
+    "diskSlow",
+  ]),
+  spool("spool: damage is not written down", "await spool.#noteDamage(recovered);", "", ["diskFlip"]),
+  spool(
+    "spool: evicts without a loss record",
+    "await this.#write(losses, true, range.last >= range.first ? [range] : []);",
+    "",
+    ["smallSpool", "uplinkOutage"],
+  ),
+  spool(
+    "spool: evicts what is on its way",
+    "each.header.firstPosition > sent,",
+    "each.header.firstPosition > this.#forwarded,",
+    ["smallSpool", "uplinkOutage"],
+  ),
+  spool(
+    "spool: positions are given again after an opening",
+    "this.#durable = Math.max(state.lastPosition, state.forwarded, state.outputs.highest);",
+    "this.#durable = Math.max(state.forwarded, state.outputs.highest);",
+  ),
+  spool(
+    "spool: does not notice that its disk is older than what the service has",
+    "if (servicePosition > sent) {",
+    "if (servicePosition > sent && sent < 0) {",
+    ["diskRestored"],
+  ),
+  spool(
+    "spool: does not go back for a service that lost something",
+    "await this.confirm(Math.max(servicePosition, oldest - 1));",
+    "await this.confirm(Math.max(servicePosition, oldest - 1, this.#forwarded));",
+    ["storeRestored"],
+  ),
+  spool("spool: has no limit", "if (!isReserved) await this.#makeRoom(HEADER_BYTES + entryBytes);", "", [
+    "smallSpool",
+    "uplinkOutage",
+  ]),
+  spool(
+    "spool: takes nothing more once the disk was full",
+    "const isFull = isDiskFull(cause);",
+    "const isFull = isDiskFull(cause);\n    this.#isClosed = isFull;",
+  ),
+  spool("spool: a failed commit counts", "throw await this.#failed(error);", "await this.#failed(error);"),
+  spoolRecovery(
+    "spool: marks of removed segments are forgotten",
+    "for (const record of wholeWrites(scanned.content)) {\n    if (record.kind === RecordKind.Marks) marks.decode(record.payload);",
+    "for (const record of wholeWrites(scanned.content)) {",
+    ["gatewayCrash"],
+  ),
+  spoolRecovery(
+    "spool: one failed read at the opening gives a segment up",
+    "if (triesLeft === 0) throw error;",
+    "throw error;",
+    ["diskReadFails", "gatewayCrash"],
+  ),
+  forwarder(
+    "forwarder: takes what it sent for stored",
+    "await spool.confirm(stored.position);",
+    "await spool.confirm(readThrough);",
+    ["serviceCrash"],
+  ),
+  forwarder(
+    "forwarder: does not go back when the service misses something",
+    "if (stored.isGap) {",
+    "if (stored.isGap && this.#isStopping) {",
+    ["commitFails"],
+  ),
+  forwarder(
+    "forwarder: goes on from where it was, whatever the service says on connect",
+    "let after = await this.#greet();\n    let readThrough = spool.position;",
+    "let readThrough = spool.position;\n    await this.#greet();\n    let after = readThrough;",
+    ["uplinkAnswerLost"],
+  ),
+  ingest(
+    "ingest: stores again what it has",
+    "entries.filter(({ position }) => position > stands)",
+    "entries.filter(({ position }) => position > 0 * stands)",
+    ["uplinkAnswerLost"],
+  ),
+  ingest(
+    "ingest: the position comes in a second transaction",
+    "await appender.append([batch], { project, gateway, epoch, position: last });",
+    "await appender.append([batch]);\n        await appender.append([], { project, gateway, epoch, position: last });",
+    ["serviceCrash"],
+  ),
+  ingest(
+    "ingest: takes a batch although the one before is missing",
+    "if (after > stands) {",
+    "if (after > stands && stands < 0) {",
+    ["commitFails"],
+  ),
+  ingest(
+    "ingest: lets in a key of another project",
+    "if (caller.project !== request.params.projectId)",
+    "if (caller.project === undefined)",
+    ["intruder"],
+  ),
+  ingest(
+    "ingest: does not ask for the right to log on behalf of others",
+    ' || !mayDo(caller, "on-behalf")',
+    "",
+    ["intruder"],
+  ),
+  sealer(
+    "seal: positions of spools go with the log",
+    "[...core.spools.changes(), stateChange(core, sealed)]",
+    "[stateChange(core, sealed)]",
+    ["serviceCrash"],
   ),
   agent(
     "ring",
@@ -314,3 +462,10 @@ export const MUTANTS = [
     "blocked = !send(frame) || blocked;",
   ),
 ];
+
+/** The file's text with the mistake in it. */
+export function plant({ file, name, find, replace }, text) {
+  const count = text.split(find).length - 1;
+  if (count !== 1) throw new Error(`${name}: found ${count} times in ${file}: ${find}`);
+  return text.replace(find, () => replace);
+}

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { build } from "esbuild";
 import { buildFirmware, bundleForEspruino, SIMULATOR_FEATURES } from "./build-firmware.mjs";
-import { MUTANTS } from "./sim-mutants-list.mjs";
+import { MUTANTS, plant } from "./sim-mutants-list.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const WORK = join(ROOT, "node_modules/.cache/sim-mutants");
@@ -27,12 +27,8 @@ const { values: options } = parseArgs({
   },
 });
 
-/** The file's text with the mistake in it. */
-async function mutated({ file, find, replace }) {
-  const text = await readFile(join(ROOT, file), "utf8");
-  const count = text.split(find).length - 1;
-  if (count !== 1) throw new Error(`${file}: found ${count} times: ${find}`);
-  return text.replace(find, () => replace);
+async function mutated(mutant) {
+  return plant(mutant, await readFile(join(ROOT, mutant.file), "utf8"));
 }
 
 async function bundleSim(outfile, mutant) {
@@ -84,11 +80,13 @@ async function judge(mutant, index) {
   }
   const timeout = Number(options.ms) + 30_000;
   try {
-    const { stdout } = await run(process.execPath, [simFile, agentFile, options.seeds, options.ms], {
-      timeout,
-    });
-    const { seed, invariants } = JSON.parse(stdout);
-    return { ...mutant, seed, invariants };
+    const { stdout } = await run(
+      process.execPath,
+      [simFile, agentFile, options.seeds, options.ms, mutant.needs.join(",")],
+      { timeout },
+    );
+    const { seed, runCount, invariants } = JSON.parse(stdout);
+    return { ...mutant, seed, runCount, invariants };
   } catch (error) {
     // A process that dies or hangs is found too.
     return { ...mutant, seed: 1, invariants: [error.killed ? "hangs" : "dies"] };

@@ -76,6 +76,7 @@ export class Chain {
   readonly #random: SeededRandom;
   #clockStepped = false;
   #isQuiet = false;
+  #quietMs = 0;
   #interruption: Interruption | undefined;
 
   /** @param world the time that the keys were made in. */
@@ -462,6 +463,7 @@ export class Chain {
   #stopFaults(): void {
     this.events.add("fault", "all faults stop");
     this.#isQuiet = true;
+    this.#quietMs = this.#time.wallMs();
     this.#interruption = undefined;
     this.#service.isQuiet = true;
     this.#service.space.faults = { commitFails: 0 };
@@ -516,6 +518,7 @@ export class Chain {
       isShared: this.#sites.some((site) => this.#twinsOf(site).length > 1),
       evicts: this.#sites.some(({ machine }) => machine?.evicts === true),
       gatewayClockStepped: this.#clockStepped,
+      quietMs: this.#quietMs,
       refusedTokens: this.#readers.refusedTokens,
       seen: this.#acks.violations,
     };

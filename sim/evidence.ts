@@ -63,6 +63,8 @@ export interface Evidence {
   /** A full spool turns the oldest lines into loss records. */
   readonly evicts: boolean;
   readonly gatewayClockStepped: boolean;
+  /** When faults stopped, UTC ms on the clock that is never wrong. */
+  readonly quietMs: number;
   readonly seen: readonly Violation[];
 }
 

@@ -66,10 +66,7 @@ export class ChunkedStore implements LogStore {
     options: Partial<ChunkedStoreOptions> = {},
   ): Promise<ChunkedStore> {
     const core = await openCore(deps, optionsOf(options));
-    const store = new ChunkedStore(core);
-    // What was found to be lost is on record before anybody asks for a mark.
-    await core.damages.settled();
-    return store;
+    return new ChunkedStore(core);
   }
 
   async append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly AppendResult[]> {

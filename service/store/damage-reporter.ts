@@ -1,14 +1,11 @@
-import { LossPlace, type NewEntry, type SeqRange, STREAM_LOSS } from "../../protocol/entry.ts";
+import { LossPlace, type NewEntry, STREAM_LOSS } from "../../protocol/entry.ts";
 import { lossEntry } from "../../protocol/entry-builder.ts";
-import type { DamagedRows } from "./batch-record.ts";
 import type { ChunkPlace } from "./chunk-place.ts";
 import type { Committer } from "./committer.ts";
-import type { StoreBatch } from "./log-store.ts";
 import type { StoreCore } from "./store-core.ts";
 
 /** A chunk that is not what was written. */
 export interface DamagedChunk {
-  readonly type: "chunk";
   readonly segmentNumber: number;
   readonly sourceNumber: number;
   readonly lastPosition: number;
@@ -16,41 +13,28 @@ export interface DamagedChunk {
   readonly place: ChunkPlace | undefined;
 }
 
-/** A batch of the log that is not what was written, met when the store was opened. */
-export interface DamagedBatch {
-  readonly type: "batch";
-  readonly firstPosition: number;
-  readonly sources: readonly DamagedRows[];
-}
-
-type Damage = DamagedChunk | DamagedBatch;
-
 /** Damages waiting to be reported; past it they are counted only, and reported when met again after a restart. */
 const WAITING_MAX = 1000;
 
 /** The name under which a report stands among the positions of spools, which makes it exactly once (`spool-positions.ts`). */
 const REPORTER = "store-damage";
 
-const WHY = "a stored value is damaged";
-
 /** Turns damaged values into loss records of their sources (docs/protocol.md 1.8), each once, however often it is met. */
 export class DamageReporter {
-  readonly #waiting: Damage[] = [];
+  readonly #waiting: DamagedChunk[] = [];
   #core: StoreCore | undefined;
   #committer: Committer | undefined;
   #running: Promise<void> | undefined;
 
-  /** What was met before is reported from now on. */
   start(core: StoreCore, committer: Committer): void {
     this.#core = core;
     this.#committer = committer;
-    if (this.#waiting.length > 0) this.#running ??= this.#run();
   }
 
-  add(damage: Damage): void {
+  add(damage: DamagedChunk): void {
     if (this.#waiting.length >= WAITING_MAX) return;
     this.#waiting.push(damage);
-    if (this.#core !== undefined) this.#running ??= this.#run();
+    this.#running ??= this.#run();
   }
 
   /** Resolves when nothing waits to be reported. */
@@ -64,8 +48,7 @@ export class DamageReporter {
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
         if (!this.#core?.health.usable) return;
-        if (next.type === "chunk") await this.#reportChunk(this.#core, next);
-        else await this.#reportBatch(this.#core, next);
+        await this.#report(this.#core, next);
       }
     } catch (error) {
       this.#waiting.length = 0;
@@ -75,68 +58,38 @@ export class DamageReporter {
     }
   }
 
-  async #reportChunk(
-    core: StoreCore,
-    { segmentNumber, sourceNumber, lastPosition, place }: DamagedChunk,
-  ): Promise<void> {
-    const source = core.sources.findByNumber(sourceNumber);
+  async #report(core: StoreCore, damage: DamagedChunk): Promise<void> {
+    const source = core.sources.findByNumber(damage.sourceNumber);
     if (source === undefined) return;
-    const losses = lossesOf(source.src, place?.seqRanges ?? [], core.deps.clock.wallMs());
-    const known = losses.reduce(
-      (sum, { lost }) => sum + (lost === undefined ? 0 : lost.last - lost.first + 1),
-      0,
-    );
-    // What they say is missing was stored once: the marks account for it.
-    const entries = losses.map(withoutLost);
-    const count = place === undefined ? 1 : place.entryCount - known;
-    if (count > 0) {
-      const why = place === undefined ? `${WHY}; at least one entry is missing` : WHY;
-      entries.push(countLoss(source.src, count, why, core.deps.clock.wallMs()));
-    }
-    const epoch = `${segmentNumber}-${sourceNumber}-${lastPosition}`;
-    await this.#append(core, [{ project: source.project.name, entries }], epoch);
-  }
-
-  /** The marks may or may not account for what a batch had: they were raised by it, and written at a seal if it came to that. */
-  async #reportBatch(core: StoreCore, { firstPosition, sources }: DamagedBatch): Promise<void> {
-    const batches = sources.map(({ source: named, ranges, otherCount }): StoreBatch => {
-      const project = named.project.name;
-      const source = core.sources.find(project, named.src);
-      const entries = lossesOf(named.src, ranges, core.deps.clock.wallMs()).map((entry) => {
-        const { lost } = entry;
-        const mark = source && lost && core.sources.findMark(source, lost.boot);
-        const isNew = lost !== undefined && (mark?.isNew(lost.first, lost.last) ?? true);
-        return isNew ? entry : withoutLost(entry);
-      });
-      if (otherCount > 0) entries.push(countLoss(named.src, otherCount, WHY, core.deps.clock.wallMs()));
-      return { project, entries };
-    });
-    await this.#append(core, batches, `log-${firstPosition}`);
-  }
-
-  async #append(core: StoreCore, batches: readonly StoreBatch[], epoch: string): Promise<void> {
-    const project = batches[0]?.project;
-    if (project === undefined || core.spools.get(project, REPORTER, epoch) > 0) return;
-    await this.#committer?.append(batches, { project, gateway: REPORTER, epoch, position: 1 });
+    const project = source.project.name;
+    const epoch = `${damage.segmentNumber}-${damage.sourceNumber}-${damage.lastPosition}`;
+    if (core.spools.get(project, REPORTER, epoch) > 0) return;
+    const entries = lossesOf(source.src, damage.place, core.deps.clock.wallMs());
+    await this.#committer?.append([{ project, entries }], { project, gateway: REPORTER, epoch, position: 1 });
   }
 }
 
-function lossesOf(src: string, ranges: readonly SeqRange[], receivedMs: number): NewEntry[] {
-  return ranges.map((range) => lossEntry(src, range, { where: LossPlace.Service, why: WHY }, receivedMs));
-}
-
-function withoutLost({ lost: _lost, ...entry }: NewEntry): NewEntry {
-  return entry;
-}
-
-function countLoss(src: string, count: number, why: string, receivedMs: number): NewEntry {
-  return {
+/** Without `lost`: what they say is missing was stored once, and its seqs are accounted for. */
+function lossesOf(src: string, place: ChunkPlace | undefined, receivedMs: number): NewEntry[] {
+  const why = "a stored value is damaged";
+  const entries: NewEntry[] = [];
+  let known = 0;
+  for (const range of place?.seqRanges ?? []) {
+    const { lost: _lost, ...entry } = lossEntry(src, range, { where: LossPlace.Service, why }, receivedMs);
+    entries.push(entry);
+    known += range.last - range.first + 1;
+  }
+  const count = place === undefined ? 1 : place.entryCount - known;
+  if (count < 1) return entries;
+  const words = place === undefined ? `${why}; at least one entry is missing` : why;
+  entries.push({
     src,
     stream: STREAM_LOSS,
-    msg: JSON.stringify({ count, where: LossPlace.Service, why }),
+    msg: JSON.stringify({ count, where: LossPlace.Service, why: words }),
     timestamp: receivedMs,
     level: "warn",
     received: receivedMs,
     clock: "server",
-  };
+  });
+  return entries;
 }

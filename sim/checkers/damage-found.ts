@@ -1,7 +1,8 @@
+import { STREAM_LOSS } from "../../protocol/entry.ts";
 import type { Checker } from "../evidence.ts";
 
-/** Counters that say damage was found, in the store or in a spool. */
-const FOUND = /^store_corrupt_|^spool_(damaged|torn|unreadable)_/;
+/** Counters that say damage was found, in the store or at the end of a spool. */
+const FOUND = /^store_corrupt_|^spool_(damaged_cursors|torn|unreadable)_/;
 
 /** Invariant 12: what is listed in spite of flipped bits is judged by invariants 1 and 2; here, that losses are counted. */
 export const damageFound: Checker = {
@@ -13,6 +14,12 @@ export const damageFound: Checker = {
     if (plan.has("diskRestored") || plan.has("storeRestored")) return [];
     const isFound = Object.entries(counters).some(([name, value]) => FOUND.test(name) && value > 0);
     if (isFound) return [];
+    // A damage inside a spool is written down, by seqs or by their number.
+    let countedCount = 0;
+    for (const { stream, lost, msg } of [...evidence.listed.values()].flat()) {
+      if (stream === STREAM_LOSS && lost === undefined)
+        countedCount += (JSON.parse(msg) as { count?: number }).count ?? 0;
+    }
     const problems: string[] = [];
     for (const truth of evidence.boots) {
       const seqs = new Set<number>();
@@ -21,7 +28,8 @@ export const damageFound: Checker = {
         for (let at = lost?.first ?? seq ?? 1; at <= (lost?.last ?? seq ?? 0); at++) seqs.add(at);
       }
       for (let seq = 1; seq <= truth.acked; seq++) {
-        if (!seqs.has(seq)) problems.push(`${truth.boot} seq ${seq} is gone and nothing counted it`);
+        if (!seqs.has(seq) && countedCount-- <= 0)
+          problems.push(`${truth.boot} seq ${seq} is gone and nothing counted it`);
       }
     }
     return problems;

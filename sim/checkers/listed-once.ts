@@ -18,8 +18,10 @@ export const listedOnce: Checker = {
       for (const [seq, count] of counts) {
         if (count > 1) problems.push(`${truth.boot} seq ${seq} is listed ${count} times`);
       }
-      if (evidence.plan.isDestructive) continue;
+      if (evidence.plan.damagesStore) continue;
       for (let seq = 1; seq <= truth.acked; seq++) {
+        // What was durable may be lost by some faults, and nothing of what came after them.
+        if (evidence.plan.isDestructive && (truth.line(seq)?.trueMs ?? 0) < evidence.quietMs) continue;
         if (!counts.has(seq) && !covered.has(seq))
           problems.push(`${truth.boot} seq ${seq} was acked and is not listed`);
       }

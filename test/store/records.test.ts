@@ -171,8 +171,7 @@ describe("batches and chunks", () => {
       fc.property(fc.array(anEntry, { minLength: 1, maxLength: 20 }), (entries) => {
         for (const entry of entries) builder.add(source, entry);
         const { value } = builder.finish(100);
-        const read = readBatch(100, value, (named) => named);
-        const batch = read.type === "batch" ? read.batch : undefined;
+        const batch = readBatch(100, value, (named) => named);
         expect(batch?.sources).toEqual([source]);
         if (batch === undefined) return;
         const row = new RowView();
