@@ -87,6 +87,7 @@ async function start(
     throw new UserError(`http: cannot listen on ${http.host}:${http.port}: ${(error as Error).message}`, 1);
   }
   closers.push(() => service.stop());
+  opened.onDoubt(() => service.greetGatewaysAgain());
   await disk.replace(ADDRESS_FILE, Buffer.from(`${service.url}\n`));
   closers.push(() => disk.remove(ADDRESS_FILE));
   let settledCount = -1;

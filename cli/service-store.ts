@@ -22,6 +22,8 @@ const world = { clock: systemClock, timers: systemTimers, random: systemRandom }
 export interface ServiceStore {
   readonly store: LogStore;
   readonly keys: KeyStore;
+  /** Calls `listener` where the store may have less than it acked. */
+  onDoubt(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -49,7 +51,7 @@ export async function openServiceStore(
     await store.close();
     throw error;
   }
-  return { store, keys, close: () => store.close() };
+  return { store, keys, onDoubt: () => {}, close: () => store.close() };
 }
 
 async function openOnCluster(
@@ -80,7 +82,7 @@ async function openOnCluster(
       watch.close();
       await store.close();
     };
-    return { store, keys, close };
+    return { store, keys, onDoubt: (listener) => store.onDoubt(listener), close };
   } catch (error) {
     await store.close();
     throw error;
@@ -88,7 +90,10 @@ async function openOnCluster(
 }
 
 /** The keys of the service that the settings describe, to be changed beside it. @throws UserError */
-export async function openKeysOf({ data, cluster }: ServiceSettings): Promise<Omit<ServiceStore, "store">> {
+export async function openKeysOf({
+  data,
+  cluster,
+}: ServiceSettings): Promise<Pick<ServiceStore, "keys" | "close">> {
   if (cluster === undefined) return { keys: await readKeys(data), close: async () => {} };
   let engine: NatsEngine | undefined;
   try {

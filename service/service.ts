@@ -118,6 +118,11 @@ export class LogService {
     return await this.#appender.append(batches);
   }
 
+  /** The store may have less than it answered for: gateways ask, and send again what it lacks. */
+  greetGatewaysAgain(): void {
+    this.#server?.greetAgain();
+  }
+
   /** What waits for the store and what it has answered: for a watchdog. */
   get progress(): Pick<EntryAppender, "waitingCount" | "settledCount"> {
     return this.#appender;

@@ -22,7 +22,7 @@ export interface MessageSocket {
 }
 
 /** Close codes that a client may see (RFC 6455 7.4.1). 1009 comes from the library, for a message too big. */
-export const CloseCode = { GoingAway: 1001, Policy: 1008, Failure: 1011 } as const;
+export const CloseCode = { GoingAway: 1001, Policy: 1008, Failure: 1011, AskAgain: 1012 } as const;
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
 /** @param connection that the socket speaks over. Without compression the library writes each message at once, so order holds. */

@@ -124,6 +124,8 @@ export class HttpServer {
   readonly #underway = new Set<AbortController>();
   /** What was decided before an upgrade, for the handler after it. */
   readonly #frameCallers = new WeakMap<object, Caller>();
+  /** Bounded by the open connections. */
+  readonly #gatewaySockets = new Set<MessageSocket>();
   readonly #gateways = new WeakMap<object, Extract<Admitted, { ok: true }>>();
   readonly #liveRequests = new WeakMap<object, LiveRequest>();
 
@@ -166,6 +168,11 @@ export class HttpServer {
     this.#credentials.start();
     const address = this.#app.server.address();
     return typeof address === "object" && address !== null ? address.port : port;
+  }
+
+  /** Has all gateways ask where they are (docs/protocol.md 13.8): what was answered may not hold any more. */
+  greetAgain(): void {
+    for (const socket of this.#gatewaySockets) socket.close(CloseCode.AskAgain, "ask for the position again");
   }
 
   /** Ends waiting requests and closes every connection. */
@@ -306,6 +313,8 @@ export class HttpServer {
         if (admitted === undefined) return;
         const { caller, gateway } = admitted;
         this.#endWith(caller, socket);
+        this.#gatewaySockets.add(socket);
+        socket.onClose(() => this.#gatewaySockets.delete(socket));
         new GatewaySocket({ socket, ingest, levels, timers, counters }, requestOf(request), {
           project: caller.project,
           gatewayId: gateway,

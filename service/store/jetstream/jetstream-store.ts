@@ -72,6 +72,7 @@ export class JetStreamStore implements LogStore {
   readonly #appender: ClusterAppender;
   readonly #retention: ClusterRetention;
   readonly #timer: Timer;
+  readonly #doubtListeners: (() => void)[] = [];
   #retaining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #counted: { readonly entryCount: number; readonly atMs: number } | undefined;
@@ -208,6 +209,11 @@ export class JetStreamStore implements LogStore {
     };
   }
 
+  /** Calls `listener` when the cluster may be another one than before, with less in it than was acked. */
+  onDoubt(listener: () => void): void {
+    this.#doubtListeners.push(listener);
+  }
+
   /** One round of retention, which otherwise comes by itself. @throws StoreUnavailable */
   maintain(): Promise<void> {
     if (!this.#retention.isNeeded || this.#closing !== undefined) return Promise.resolve();
@@ -317,6 +323,7 @@ export class JetStreamStore implements LogStore {
       log.forget();
       catalogue.forget();
     }
+    for (const listener of this.#doubtListeners) listener();
   }
 
   #assertOpen(): void {

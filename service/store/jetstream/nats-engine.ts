@@ -382,7 +382,7 @@ export class NatsEngine implements MessageEngine {
 
   async #watch(): Promise<void> {
     for await (const status of this.#connection.status()) {
-      if (status.type !== "reconnect" && status.type !== "disconnect") continue;
+      if (status.type !== "reconnect") continue;
       for (const listener of this.#reconnectListeners) listener();
     }
   }

@@ -1,0 +1,274 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { systemClock, systemTimers } from "../../host/system-clock.ts";
+import { NatsEngine } from "../../service/store/jetstream/nats-engine.ts";
+import { compileAgent, type SimulatedBoard } from "../../sim/board.ts";
+import { startMqttBoard } from "../../sim/mqtt-board.ts";
+import type { SeededRandom } from "../store/store-drivers.ts";
+import { pause, until } from "./boardlog-process.ts";
+import { ClusterService } from "./cluster-service.ts";
+import { GatewayProcess } from "./gateway-process.ts";
+import { listAll } from "./list-client.ts";
+import { freePort } from "./mosquitto.ts";
+import { NatsCluster, NODES } from "./nats-cluster.ts";
+import { ServiceBalancer } from "./service-balancer.ts";
+
+const AGENT_FILE = fileURLToPath(new URL("../../dist/firmware/agent.js", import.meta.url));
+const SERVICES = 2;
+const GATEWAYS = 2;
+const BOARDS_PER_GATEWAY = 4;
+/** Boards without a seq: each line is a plain payload on a topic of its own. */
+const PREFIX = "proof";
+const SETTLE_MS_MAX = 120_000;
+
+/** What is done to the chain in a round. */
+export const FAULTS = [
+  "node",
+  "leader",
+  "stalled leader",
+  "all nodes",
+  "service",
+  "gateway",
+  "put back",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+interface Gateway {
+  readonly process: GatewayProcess;
+  readonly mqttPort: number;
+}
+
+/** Three nodes, two services behind one address, two gateways and boards that run the real agent; all of them real processes. */
+export class ClusterProof {
+  readonly #cluster: NatsCluster;
+  readonly #random: SeededRandom;
+  readonly #services: ClusterService[] = [];
+  readonly #gateways: Gateway[] = [];
+  readonly #boards: SimulatedBoard[] = [];
+  readonly #ends: (() => unknown)[] = [];
+  #balancer: ServiceBalancer | undefined;
+  #key = "";
+  #isLoading = false;
+  #load: Promise<void> = Promise.resolve();
+  #lineCount = 0;
+  /** Writers' lines that were answered with 0, and those that may be there. */
+  readonly #acked: string[] = [];
+  #written = 0;
+
+  constructor(program: string, random: SeededRandom) {
+    this.#cluster = new NatsCluster(program);
+    this.#random = random;
+  }
+
+  async start(): Promise<void> {
+    await this.#cluster.start();
+    for (let index = 0; index < SERVICES; index++)
+      this.#services.push(await ClusterService.create(this.#cluster.urls, PREFIX));
+    await Promise.all(this.#services.map((service) => service.start()));
+    for (const service of this.#services) this.#key ||= (await service.key()) ?? "";
+    this.#balancer = new ServiceBalancer(this.#services.map(({ port }) => port));
+    await this.#balancer.start();
+    for (let index = 0; index < GATEWAYS; index++) await this.#startGateway(index);
+    const program = compileAgent(await readFile(AGENT_FILE, "utf8"));
+    for (let index = 0; index < GATEWAYS * BOARDS_PER_GATEWAY; index++) {
+      const { board, stop } = startMqttBoard({ clock: systemClock, timers: systemTimers }, program, {
+        brokerUrl: `mqtt://127.0.0.1:${this.#gateways[index % GATEWAYS]?.mqttPort}`,
+        username: "default",
+        password: this.#key,
+        project: "default",
+        device: `board-${index}`,
+        boot: `boot-${index}`,
+        knowsUtc: index % 2 === 0,
+        settings: { ringBytesMax: 4 << 20, ackTimeoutMsMax: 2000 },
+      });
+      this.#ends.push(stop);
+      this.#boards.push(board);
+    }
+  }
+
+  async dispose(): Promise<void> {
+    this.#isLoading = false;
+    await this.#load;
+    for (const end of this.#ends.reverse()) await end();
+    for (const { process } of this.#gateways) await process.end("SIGKILL");
+    await this.#balancer?.stop();
+    for (const service of this.#services) await service.dispose();
+    await this.#cluster.dispose();
+  }
+
+  /** One fault under load; then everything must be there, once and in order. Returns how many lines there were. */
+  async round(fault: Fault): Promise<number> {
+    this.#startLoad();
+    await this.#progress();
+    await this.#strike(fault);
+    await this.#progress();
+    await this.#stopLoad();
+    await this.#settled();
+    await this.#verify();
+    return this.#lineCount * this.#boards.length;
+  }
+
+  async #strike(fault: Fault): Promise<void> {
+    const node = this.#random.below(NODES);
+    if (fault === "node" || fault === "leader") {
+      const struck = fault === "node" ? node : await this.#leader();
+      await this.#cluster.killNode(struck);
+      await pause(this.#random.below(2000));
+      this.#cluster.startNode(struck);
+    } else if (fault === "stalled leader") {
+      // As a partition looks from the other side: it comes back and believes that it leads still.
+      const pid = this.#cluster.pidOf(await this.#leader());
+      if (pid === undefined) return;
+      process.kill(pid, "SIGSTOP");
+      await pause(6000 + this.#random.below(4000));
+      process.kill(pid, "SIGCONT");
+    } else if (fault === "all nodes") {
+      await this.#cluster.killAll();
+      await pause(this.#random.below(2000));
+      await this.#cluster.start();
+    } else if (fault === "service") {
+      const service = this.#services[this.#random.below(SERVICES)];
+      await service?.kill();
+      await pause(this.#random.below(1000));
+      await service?.start();
+    } else if (fault === "gateway") {
+      const gateway = this.#gateways[this.#random.below(GATEWAYS)];
+      await gateway?.process.end("SIGKILL");
+      await gateway?.process.start();
+    } else await this.#putBack();
+  }
+
+  /** What came after a moment is gone from every node, as after a power cut of them all; gateways fill it again. */
+  async #putBack(): Promise<void> {
+    await this.#cluster.killAll();
+    this.#cluster.copyFiles("copy");
+    await this.#cluster.start();
+    await this.#progress();
+    await pause(1000 + this.#random.below(3000));
+    // Who writes without a gateway has nobody that keeps what was acked: these lines are let go.
+    const keptCount = this.#acked.length;
+    await this.#cluster.killAll();
+    this.#cluster.restoreFiles("copy");
+    await this.#cluster.start();
+    this.#acked.splice(0, keptCount);
+  }
+
+  async #leader(): Promise<number> {
+    const engine = await NatsEngine.connect(
+      { servers: this.#cluster.urls, replicas: NODES },
+      { clock: systemClock, timers: systemTimers },
+    );
+    try {
+      const replicas = await engine.replicasOf(`${PREFIX}_log_default`);
+      return Number(replicas?.find(({ isLeader }) => isLeader)?.node.slice(1) ?? 0);
+    } finally {
+      await engine.close();
+    }
+  }
+
+  async #startGateway(index: number): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), "boardlog-proof-gateway-"));
+    this.#ends.push(() => rm(folder, { recursive: true, force: true }));
+    const keyFile = join(folder, "key");
+    await writeFile(keyFile, `${this.#key}\n`);
+    const [mqttPort, statusPort] = [await freePort(), await freePort()];
+    const settings = join(folder, "gateway.yaml");
+    await writeFile(
+      settings,
+      `id: gw-${index}\ndata: ${folder}/data\nservice: {url: "${this.#balancer?.url}", keyFile: ${keyFile}}\nmqtt: {listen: ${mqttPort}, keyFile: ${keyFile}}\nstatus: ${statusPort}\n`,
+    );
+    const process = new GatewayProcess(settings, statusPort);
+    await process.start();
+    this.#gateways.push({ process, mqttPort });
+  }
+
+  #startLoad(): void {
+    this.#isLoading = true;
+    this.#load = Promise.all([this.#logLines(), this.#write()]).then(() => {});
+  }
+
+  async #stopLoad(): Promise<void> {
+    this.#isLoading = false;
+    await this.#load;
+  }
+
+  async #logLines(): Promise<void> {
+    while (this.#isLoading) {
+      this.#lineCount += 1;
+      for (const board of this.#boards) board.console.info(`line ${this.#lineCount}`);
+      await pause(20);
+    }
+  }
+
+  /** A program that logs by itself, without seqs: a status of 0 is its ack. */
+  async #write(): Promise<void> {
+    while (this.#isLoading) {
+      const text = `post ${++this.#written}`;
+      const isAcked = await fetch(`${this.#balancer?.url}/v1/Log.Log`, {
+        method: "POST",
+        headers: { "x-api-key": this.#key, "content-type": "application/json", connection: "close" },
+        body: JSON.stringify({ src: "writer", msg: text }),
+        signal: AbortSignal.timeout(20_000),
+      }).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+      if (isAcked) this.#acked.push(text);
+      await pause(isAcked ? 5 : 100);
+    }
+  }
+
+  /** Every board has something new acked, and the log something new in it. */
+  async #progress(): Promise<void> {
+    const before = this.#boards.map(({ agent }) => agent.stats.acked);
+    const ackedCount = this.#acked.length;
+    await until(
+      "boards and writer go on",
+      () =>
+        this.#boards.every(({ agent }, index) => agent.stats.acked > (before[index] ?? 0) + 5) &&
+        this.#acked.length !== ackedCount,
+      SETTLE_MS_MAX,
+    );
+  }
+
+  async #settled(): Promise<void> {
+    await until(
+      "every line is acked",
+      () => this.#boards.every(({ agent }) => agent.stats.acked === agent.stats.seq),
+      SETTLE_MS_MAX,
+    );
+    await until(
+      "gateways have forwarded everything",
+      async () => {
+        const waiting = await Promise.all(
+          this.#gateways.map(({ process }) => process.gauge("spool_waiting_entries")),
+        );
+        return waiting.every((count) => count === 0);
+      },
+      SETTLE_MS_MAX,
+    );
+  }
+
+  /** At both services: each board's lines are 1 to the last, once, in order, as it logged them. */
+  async #verify(): Promise<void> {
+    for (const { url } of this.#services) {
+      for (const [index, { agent }] of this.#boards.entries()) {
+        const { seq, droppedOldest, droppedNewest } = agent.stats;
+        expect(droppedOldest + droppedNewest).toBe(0);
+        const wanted = Array.from({ length: seq }, (_, at) => at + 1);
+        const entries = await listAll(url, this.#key, `board-${index}`);
+        expect(
+          entries.map((entry) => entry.seq),
+          `board-${index}`,
+        ).toEqual(wanted);
+        expect(entries.map(({ msg }) => msg)).toEqual(wanted.map((number) => `line ${number}`));
+      }
+      const posted = (await listAll(url, this.#key, "writer")).map(({ msg }) => String(msg));
+      expect(posted.filter((text) => this.#acked.includes(text))).toEqual(this.#acked);
+      expect(new Set(posted).size).toBe(posted.length);
+    }
+  }
+}
