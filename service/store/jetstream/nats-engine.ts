@@ -38,6 +38,9 @@ const ANSWER_MS_MAX = 5_000;
 /** A node that is gone is seen after two of these at most, ms. */
 const PING_MS = 5_000;
 const RECONNECT_MS = 250;
+/** How long a read waits for a leader, ms. */
+const LEADER_MS_MAX = 6_000;
+const ASK_AGAIN_MS = 150;
 /** Messages of one slice of a scan. */
 const SLICE_MAX = 500;
 /** How long a slice may take to come, ms. */
@@ -155,7 +158,7 @@ export class NatsEngine implements MessageEngine {
   }
 
   async streamNames(prefix: string): Promise<readonly string[]> {
-    return await answered(async () => {
+    return await this.#answered(async () => {
       const names: string[] = [];
       for await (const name of this.#manager.streams.names()) if (name.startsWith(prefix)) names.push(name);
       return names.sort();
@@ -225,8 +228,8 @@ export class NatsEngine implements MessageEngine {
           : await this.next(stream, subject, Math.max(lastSeq + 1, firstSeqOf(start)));
       if (next === undefined || next.seq > throughSeq) return;
       if (lastSeq === 0 && typeof start === "object" && "storedMs" in start) {
-        const last = await this.last(stream, subject);
-        if (last === undefined || last.storedMs < start.storedMs) return;
+        const bound = await this.at(stream, throughSeq);
+        if (bound === undefined || bound.storedMs < start.storedMs) return;
       } else if (lastSeq > 0) from = { seq: lastSeq + 1 };
       await this.#pause(PAUSE_MS);
     }
@@ -275,7 +278,7 @@ export class NatsEngine implements MessageEngine {
   }
 
   async purge(stream: string, belowSeq: number, subject?: string): Promise<void> {
-    await answered(() =>
+    await this.#answered(() =>
       this.#manager.streams.purge(stream, {
         seq: belowSeq,
         ...(subject !== undefined && { filter: subject }),
@@ -283,7 +286,7 @@ export class NatsEngine implements MessageEngine {
     );
     const untilMs = this.#world.clock.monotonicMs() + PURGE_MS_MAX;
     while (this.#world.clock.monotonicMs() < untilMs) {
-      const info = await answered(() => this.#manager.streams.info(stream));
+      const info = await this.#answered(() => this.#manager.streams.info(stream));
       const lagging = (info.cluster?.replicas ?? []).filter(
         ({ offline, lag }) => offline !== true && (lag ?? 0) > 0,
       );
@@ -325,11 +328,27 @@ export class NatsEngine implements MessageEngine {
   }
 
   async #orNoStream<T>(ask: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await ask();
-    } catch (error) {
-      if (error instanceof JetStreamApiError && error.code === Code.NoStream) return undefined;
-      throw unavailable(error);
+    return await this.#answered(async () => {
+      try {
+        return await ask();
+      } catch (error) {
+        if (error instanceof JetStreamApiError && error.code === Code.NoStream) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Asks again for a while: a new leader takes one to four seconds. Only for what may be asked twice. */
+  async #answered<T>(ask: () => Promise<T>): Promise<T> {
+    const untilMs = this.#world.clock.monotonicMs() + LEADER_MS_MAX;
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (this.#connection.isClosed() || this.#world.clock.monotonicMs() >= untilMs)
+          throw unavailable(error);
+        await this.#pause(ASK_AGAIN_MS);
+      }
     }
   }
 
@@ -340,7 +359,7 @@ export class NatsEngine implements MessageEngine {
     start: ScanStart,
     throughSeq: number,
   ): AsyncGenerator<readonly EngineMessage[]> {
-    const info = await answered(() =>
+    const info = await this.#answered(() =>
       this.#manager.consumers.add(stream, {
         ack_policy: AckPolicy.None,
         replay_policy: ReplayPolicy.Instant,
@@ -352,18 +371,19 @@ export class NatsEngine implements MessageEngine {
       }),
     );
     try {
-      const consumer = await answered(() => this.#client.consumers.get(stream, info.name));
+      const consumer = await this.#answered(() => this.#client.consumers.get(stream, info.name));
       let left = info.num_pending;
       while (left > 0) {
-        const slice = await answered(async () => {
-          const messages: JsMsg[] = [];
+        const slice: JsMsg[] = [];
+        try {
           const fetched = await consumer.fetch({
             max_messages: Math.min(SLICE_MAX, left),
             expires: SLICE_MS_MAX,
           });
-          for await (const message of fetched) messages.push(message);
-          return messages;
-        });
+          for await (const message of fetched) slice.push(message);
+        } catch {
+          // Its node has gone; who asked goes on with a reader elsewhere, behind what came.
+        }
         if (slice.length === 0) return;
         left -= slice.length;
         const wanted = slice.filter(({ seq }) => seq <= throughSeq).map(messageOf);
@@ -425,14 +445,6 @@ function messageOf(message: JsMsg): EngineMessage {
 
 function storedMessageOf({ subject, seq, data, time }: StoredMsg): EngineMessage {
   return { subject, seq, data, storedMs: time.getTime() };
-}
-
-async function answered<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    throw unavailable(error);
-  }
 }
 
 function unavailable(error: unknown): StoreUnavailable {
