@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { ApiClient, ServiceAway } from "./api-client.ts";
 import { type ApiOptions, DATA_FOLDERS, findApi, KEY_FILE } from "./api-options.ts";
 import { BrokerAnswer, tryBroker } from "./broker-probe.ts";
-import { checkGateway, readForDoctor } from "./doctor-gateway.ts";
+import { checkGateway, isGatewayFile, readForDoctor } from "./doctor-gateway.ts";
 import { checkOutputs } from "./doctor-outputs.ts";
-import { UplinkKind } from "./gateway-settings.ts";
+import { checkServiceStore } from "./doctor-service.ts";
+import { gatewaySettings, UplinkKind } from "./gateway-settings.ts";
 import { PROJECT_DEFAULT } from "./read-options.ts";
+import { serviceSettings } from "./service-settings.ts";
 import { agoText } from "./sources-command.ts";
 import { UserError } from "./user-error.ts";
 
@@ -23,7 +25,7 @@ export interface Finding {
 export interface CheckOptions extends ApiOptions {
   readonly project?: string;
   readonly broker?: string;
-  /** Settings file of a gateway: what it names is checked in place of the defaults. */
+  /** Settings file of a gateway or a service: what it names is checked in place of the defaults. */
   readonly settings?: string;
 }
 
@@ -40,8 +42,12 @@ const SERIAL_DEVICE = /^(ttyUSB|ttyACM|ttyAMA|tty\.usb|cu\.usb)/;
 /** Every check, in the order a person would look. */
 export async function* runChecks(options: CheckOptions): AsyncGenerator<Finding> {
   yield checkNode(process.versions.node);
+  if (options.settings !== undefined && !(await isGatewayFile(options.settings))) {
+    yield* checkServiceFile(options.settings);
+    return;
+  }
   if (options.settings !== undefined) {
-    const settings = await readForDoctor(options.settings);
+    const settings = await readForDoctor(options.settings, gatewaySettings, "gateway");
     if ("about" in settings) {
       yield settings;
       return;
@@ -61,6 +67,20 @@ export async function* runChecks(options: CheckOptions): AsyncGenerator<Finding>
   yield* checkClock(Date.now());
   yield* checkService(options);
   yield await checkBroker(options.broker);
+}
+
+/** What a service's settings name. */
+async function* checkServiceFile(path: string): AsyncGenerator<Finding> {
+  const settings = await readForDoctor(path, serviceSettings, "service");
+  if ("about" in settings) {
+    yield settings;
+    return;
+  }
+  yield { about: "settings", state: "good", text: path };
+  yield* checkData(settings.data);
+  yield* checkClock(Date.now());
+  yield* checkServiceStore(settings);
+  yield* checkService({ data: settings.data, project: settings.projects[0] ?? PROJECT_DEFAULT });
 }
 
 function checkNode(version: string): Finding {

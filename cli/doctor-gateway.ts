@@ -1,4 +1,5 @@
 import { accessSync, constants } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { shownBroker } from "../gateway/broker-setting.ts";
 import type { MqttTarget } from "../gateway/mqtt-connection.ts";
 import { PortFinder } from "../gateway/port-finder.ts";
@@ -6,20 +7,30 @@ import { explainOpenError } from "../gateway/serial-port-error.ts";
 import type { SerialSetting } from "../gateway/serial-setting.ts";
 import { BrokerAnswer, tryBroker } from "./broker-probe.ts";
 import type { Finding } from "./doctor-checks.ts";
-import { type GatewaySettings, gatewaySettings } from "./gateway-settings.ts";
+import type { GatewaySettings } from "./gateway-settings.ts";
 import { UserError } from "./user-error.ts";
 
-/** The settings of a gateway, or what is wrong with them. */
-export async function readForDoctor(path: string): Promise<GatewaySettings | Finding> {
+/** A gateway's settings name the service that it forwards to; a service's do not. */
+export async function isGatewayFile(path: string): Promise<boolean> {
+  const text = await readFile(path, "utf8").catch(() => "service:");
+  return /^["']?service["']?\s*:/m.test(text);
+}
+
+/** The settings of a command, or what is wrong with them. */
+export async function readForDoctor<Settings>(
+  path: string,
+  read: (path: string) => Promise<Settings>,
+  command: "gateway" | "service",
+): Promise<Settings | Finding> {
   try {
-    return await gatewaySettings(path);
+    return await read(path);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return {
       about: "settings",
       state: "bad",
       text: error.message,
-      advice: "put it right, then boardlog gateway --settings FILE --check",
+      advice: `put it right, then boardlog ${command} --settings FILE --check`,
     };
   }
 }

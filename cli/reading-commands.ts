@@ -208,7 +208,10 @@ export const READING_COMMANDS: readonly CommandDefinition[] = [
         description: "the MQTT broker to try (default: mqtt://127.0.0.1:1883)",
         variable: "BROKER",
       },
-      { flags: "--settings <file>", description: "check what these settings of a gateway name instead" },
+      {
+        flags: "--settings <file>",
+        description: "check what these settings of a gateway or a service name instead",
+      },
       COLOR,
       ...CONNECTION,
     ],

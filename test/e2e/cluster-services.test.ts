@@ -180,6 +180,20 @@ describe.skipIf(need.isMissing)(`two services over one cluster${need.note}`, () 
     expect(await Promise.all(sockets.map((socket) => socket.closed()))).toEqual([1008, 1008]);
   });
 
+  test("doctor says how the cluster is, and what it does not promise", async () => {
+    const settings = services[1]?.settings ?? "";
+    const good = await runBoardlog(["doctor", "--settings", settings]);
+    expect(good.stdout).toMatch(/ok store +nats:.*: nodes n\d, n\d, n\d have everything/);
+    expect(good.stdout).toMatch(/-- store +nats-server \S+ acks before it syncs/);
+    await cluster.killNode(2);
+    await until("the loss of a node is told", async () =>
+      /!! store .* n2 of .* is away or behind/.test(
+        (await runBoardlog(["doctor", "--settings", settings])).stdout,
+      ),
+    );
+    cluster.startNode(2);
+  });
+
   test("where one is killed, the other goes on, and it comes back to the same log", async () => {
     await services[0]?.kill();
     await log(1, "lamp", "while it was away");
