@@ -3,11 +3,13 @@ import type { Entry } from "./entry.ts";
 import { type Filter, passesHere, serviceQuery } from "./filter.ts";
 import { type Row, RowBuilder } from "./rows.ts";
 
-/** Entries kept in the page; beyond it the oldest go, and scrolling back fetches them again. */
-const ENTRIES_MAX = 200_000;
+/** Entries kept in the page; beyond it those furthest from view go, and scrolling there fetches them again. */
+const ENTRIES_MAX = 100_000;
 /** Dropped in one go, so that it happens seldom. */
 const DROP_COUNT = 20_000;
 const PAGE_LIMIT = 500;
+/** Of pages further back: each is put before all that is there. */
+const OLDER_LIMIT = 1000;
 /** Looked through for a regular expression before the reader is asked to scroll on. */
 const PAGES_UNSEEN_MAX = 20;
 const RETRY_MS_MIN = 250;
@@ -37,9 +39,14 @@ export class LogModel {
   #hasLiveMarker = false;
   #before: string | undefined;
   #isLoadingOlder = false;
-  /** Where what follows a linked line goes on; undefined once the log is live. */
+  #isLoadingNewer = false;
+  /** Where what follows the last line goes on; undefined where that is the live end. */
   #newerAfter: { readonly after: string | undefined } | undefined;
+  /** How far the live end was told. */
+  #toldUpTo: string | undefined;
   state: LogState = "loading";
+  /** Whether the live end is in view: then the oldest go first, else the newest. */
+  isFollowed = true;
   /** Nothing older passes the filter. */
   isAtStart = false;
 
@@ -51,6 +58,11 @@ export class LogModel {
 
   get rows(): readonly Row[] {
     return this.#builder.rows;
+  }
+
+  /** The last line is not the live end: it is further on. */
+  get isDetached(): boolean {
+    return this.#newerAfter !== undefined;
   }
 
   /** Older lines are being looked at now. */
@@ -74,13 +86,16 @@ export class LogModel {
     if (this.rows.length === 0) this.#handler.changed(0);
     try {
       const older = await this.#olderPages(this.#before);
-      const rowCount = this.rows.length;
+      const first = this.#entries[0];
+      const placeBefore = this.#rowOf(first);
       if (older.length > 0) {
-        this.#entries = [...older, ...this.#entries];
-        this.#rebuild();
+        this.#entries = older.concat(this.#entries);
+        const isFull = this.#entries.length > ENTRIES_MAX;
+        if (isFull) this.#dropNewest();
+        if (isFull || !this.#builder.prepend(older)) this.#rebuild();
       }
       this.#isLoadingOlder = false;
-      this.#handler.changed(this.rows.length - rowCount);
+      this.#handler.changed(first === undefined ? this.rows.length : this.#rowOf(first) - placeBefore);
     } catch (error) {
       this.#isLoadingOlder = false;
       this.#failed(error);
@@ -100,15 +115,10 @@ export class LogModel {
       }
     }
     if (signal.aborted) return;
-    const { until } = this.#filter;
-    if (until !== undefined && until < serviceNow()) {
+    if (line !== undefined || this.#isPast) {
       this.state = "history";
+      if (line !== undefined) this.#newerAfter = { after };
       this.#handler.changed(0);
-      return;
-    }
-    if (line !== undefined) {
-      this.state = "history";
-      this.#newerAfter = { after };
       await this.loadNewer();
       return;
     }
@@ -117,27 +127,31 @@ export class LogModel {
     await this.#follow(after);
   }
 
-  /** After a link to a line in history: a page of what follows it; at its end the log is live. */
+  /** A page of what follows the last line, where that is not the live end; at that it is live again. */
   async loadNewer(): Promise<void> {
     const from = this.#newerAfter;
-    if (from === undefined) return;
-    this.#newerAfter = undefined;
+    if (from === undefined || this.#isLoadingNewer) return;
+    this.#isLoadingNewer = true;
     const query = this.#query({ limit: String(PAGE_LIMIT), order: "ascending" });
     if (from.after !== undefined) query.set("after", from.after);
     try {
       const page = await getEntries(this.#access, query, this.#aborter.signal);
       const after = page.after ?? from.after;
-      this.#append(page.entries);
-      if (!page.end) this.#newerAfter = { after };
-      else {
+      // What came live while this page was read is on the next one.
+      const isEnd = page.end && (this.#toldUpTo === undefined || (after ?? "") >= this.#toldUpTo);
+      this.#newerAfter = isEnd ? undefined : { after };
+      this.#keep(page.entries.filter((entry) => passesHere(entry, this.#filter)));
+      if (this.#entries.length > ENTRIES_MAX) this.#dropOldest();
+      if (isEnd && this.state === "history" && !this.#isPast) {
         this.#liveAfter = after ?? "";
         this.state = "live";
         void this.#follow(after);
       }
       this.#handler.changed(0);
     } catch (error) {
-      this.#newerAfter = from;
       this.#failed(error);
+    } finally {
+      this.#isLoadingNewer = false;
     }
   }
 
@@ -159,7 +173,7 @@ export class LogModel {
   async #olderPages(start: string | undefined): Promise<Entry[]> {
     let before = start;
     for (let count = 0; count < PAGES_UNSEEN_MAX; count++) {
-      const query = this.#query({ limit: String(PAGE_LIMIT) });
+      const query = this.#query({ limit: String(OLDER_LIMIT) });
       if (before !== undefined) query.set("before", before);
       const page = await getEntries(this.#access, query, this.#aborter.signal);
       before = page.before ?? before;
@@ -185,6 +199,7 @@ export class LogModel {
         waitMs = RETRY_MS_MIN;
         this.state = "live";
         after = page.after ?? after;
+        this.#toldUpTo = after;
         this.#append(page.entries);
         this.#handler.changed(0);
       } catch (error) {
@@ -197,18 +212,50 @@ export class LogModel {
 
   #append(entries: readonly Entry[]): void {
     const added = entries.filter((entry) => passesHere(entry, this.#filter));
+    if (!this.isDetached) this.#keep(added);
+    if (added.length > 0) this.#handler.arrived(added);
+    if (this.#entries.length <= ENTRIES_MAX) return;
+    if (this.isFollowed) this.#dropOldest();
+    else {
+      this.#dropNewest();
+      this.#rebuild();
+    }
+  }
+
+  /** The range of time ends before now: nothing more comes. */
+  get #isPast(): boolean {
+    return (this.#filter.until ?? Number.POSITIVE_INFINITY) < serviceNow();
+  }
+
+  /** Puts entries behind those that are there. */
+  #keep(added: readonly Entry[]): void {
+    const last = this.#entries.at(-1)?.id ?? "";
     for (const entry of added) {
+      // Where the live end was just reached again, it tells some once more.
+      if (entry.id <= last) continue;
       this.#entries.push(entry);
       this.#addRow(entry);
     }
-    if (added.length > 0) this.#handler.arrived(added);
-    if (this.#entries.length <= ENTRIES_MAX) return;
+  }
+
+  #dropOldest(): void {
+    const first = this.#entries[DROP_COUNT];
+    const placeBefore = this.#rowOf(first);
     this.#entries = this.#entries.slice(DROP_COUNT);
-    this.#before = this.#entries[0]?.id;
+    this.#before = first?.id;
     this.isAtStart = false;
-    const rowCount = this.rows.length;
     this.#rebuild();
-    this.#handler.changed(this.rows.length - rowCount);
+    this.#handler.changed(this.#rowOf(first) - placeBefore);
+  }
+
+  #dropNewest(): void {
+    this.#entries.length -= DROP_COUNT;
+    this.#newerAfter = { after: this.#entries.at(-1)?.id };
+  }
+
+  /** The row that draws an entry. */
+  #rowOf(entry: Entry | undefined): number {
+    return this.rows.findIndex((row) => row.type === "entry" && row.entry === entry);
   }
 
   #addRow(entry: Entry): void {

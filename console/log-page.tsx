@@ -49,6 +49,7 @@ export function LogPage({
   }, []);
   const { model, prepended, refusal } = useLog(access, filter, line, onArrived);
   if (isFollowing) newCount.current = 0;
+  if (model !== undefined) model.isFollowed = isFollowing;
   const pattern = useMemo(() => {
     const found = patternOf(filter);
     return found === "wrong" ? undefined : found;
@@ -61,7 +62,7 @@ export function LogPage({
     setChosen(undefined);
   };
   const follow = (): void => {
-    if (model?.state === "history" && line !== undefined) choose(filter);
+    if (model?.isDetached) choose({ ...filter });
     else setIsFollowing(true);
   };
 
@@ -165,7 +166,7 @@ export function LogPage({
                 chosenId={chosen?.id}
                 linkedId={line}
                 onChoose={setChosen}
-                onFollowing={setIsFollowing}
+                onFollowing={(isAtEnd) => setIsFollowing(isAtEnd && !model?.isDetached)}
                 onNearStart={() => void model?.loadOlder()}
                 onNearEnd={() => void model?.loadNewer()}
               />

@@ -17,9 +17,15 @@ const RESET_WORDS = [
 
 /** Turns entries into rows as they come: a divider where a source begins a new boot. */
 export class RowBuilder {
-  readonly rows: Row[] = [];
+  #rows: Row[] = [];
+  /** The first entry of each source that tells its boot, and whether a reason stood before it. */
+  readonly #firsts = new Map<string, { readonly entry: Entry; readonly hasReason: boolean }>();
   readonly #boots = new Map<string, string>();
   readonly #reasons = new Map<string, string>();
+
+  get rows(): readonly Row[] {
+    return this.#rows;
+  }
 
   add(entry: Entry): void {
     if (entry.stream === STREAM_UART) {
@@ -27,21 +33,43 @@ export class RowBuilder {
       if (reason !== undefined) this.#reasons.set(entry.src, reason);
     }
     if (entry.boot !== undefined) {
+      if (!this.#firsts.has(entry.src))
+        this.#firsts.set(entry.src, { entry, hasReason: this.#reasons.has(entry.src) });
       const before = this.#boots.get(entry.src);
       if (before !== entry.boot) {
         this.#boots.set(entry.src, entry.boot);
         // The first boot that is in view began who knows when, unless its first line is here.
         if (before !== undefined || entry.seq === 1) {
-          this.rows.push({ type: "boot", entry, reason: this.#reasons.get(entry.src) });
+          this.#rows.push({ type: "boot", entry, reason: this.#reasons.get(entry.src) });
         }
         this.#reasons.delete(entry.src);
       }
     }
-    this.rows.push({ type: "entry", entry });
+    this.#rows.push({ type: "entry", entry });
   }
 
   addLiveMarker(): void {
-    this.rows.push({ type: "live" });
+    this.#rows.push({ type: "live" });
+  }
+
+  /**
+   * Puts older entries before all that are there, without building those rows again.
+   * @returns false where a divider at the seam changes by it: then all has to be built anew.
+   */
+  prepend(older: readonly Entry[]): boolean {
+    const before = new RowBuilder();
+    for (const entry of older) before.add(entry);
+    for (const [src, { entry, hasReason }] of this.#firsts) {
+      const known = before.#boots.get(src);
+      if (before.#reasons.has(src)) return false;
+      if (known === undefined) continue;
+      if ((entry.seq === 1) !== (known !== entry.boot) || (hasReason && known === entry.boot)) return false;
+    }
+    this.#rows = before.#rows.concat(this.#rows);
+    for (const [src, first] of before.#firsts) this.#firsts.set(src, first);
+    for (const [src, boot] of before.#boots) if (!this.#boots.has(src)) this.#boots.set(src, boot);
+    for (const [src, reason] of before.#reasons) if (!this.#reasons.has(src)) this.#reasons.set(src, reason);
+    return true;
   }
 }
 
