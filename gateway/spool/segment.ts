@@ -1,5 +1,5 @@
 import type { AppendFile, Disk } from "../../host/disk.ts";
-import type { SegmentHeader, SpoolRecord } from "./spool-record.ts";
+import type { SegmentHeader } from "./spool-record.ts";
 
 /** One file of the spool, as it is known without being read. */
 export interface Segment {
@@ -13,11 +13,8 @@ export interface Segment {
   forwardedAtMs: number | undefined;
   /** How often it could not be read. */
   readFailureCount: number;
-}
-
-/** The segment that a reader reads, in memory: readers at different places do not push out each other's. */
-export interface SegmentSlot {
-  loaded?: { readonly number: number; readonly bytes: number; readonly records: readonly SpoolRecord[] };
+  /** It is being given up: what stands in it becomes loss records, and must not be read any more. */
+  isGoing?: boolean;
 }
 
 export function segmentPath(folder: string, number: number): string {

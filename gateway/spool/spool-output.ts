@@ -2,7 +2,7 @@ import type { Counters } from "../../host/counters.ts";
 import type { Disk } from "../../host/disk.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { type Cursor, CursorFile, outputOfSlot } from "./cursor.ts";
-import type { SegmentSlot } from "./segment.ts";
+import type { SegmentSlot } from "./segment-list.ts";
 import type { PositionRange } from "./spool-loss.ts";
 import type { ReadBounds, SpoolReader } from "./spool-reader.ts";
 import type { SpoolRecord } from "./spool-record.ts";
@@ -210,6 +210,6 @@ export class SpoolOutputs {
   }
 
   forget(segmentNumber: number): void {
-    for (const { slot } of this.#outputs) if (slot.loaded?.number === segmentNumber) delete slot.loaded;
+    for (const { slot } of this.#outputs) if (slot.scan?.segment.number === segmentNumber) delete slot.scan;
   }
 }

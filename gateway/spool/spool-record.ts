@@ -127,26 +127,51 @@ export function decodeSegment(
 }
 
 function scanRecords(file: Uint8Array, epoch: string): Omit<SegmentContent, "header"> {
-  const bytes = bufferOf(file);
-  const seed = seedOf(epoch);
+  const scanner = new RecordScanner(file, epoch);
   const records: SpoolRecord[] = [];
-  let badBytes = 0;
   let badBeforeLast = 0;
-  let at = HEADER_BYTES;
-  while (at < bytes.length) {
-    const record = recordAt(bytes, at, seed);
-    if (record === undefined) {
-      const next = bytes.indexOf(MARK, at + 1);
-      const end = next < 0 ? bytes.length : next;
-      badBytes += end - at;
-      at = end;
-      continue;
-    }
+  for (let record = scanner.next(); record !== undefined; record = scanner.next()) {
     records.push(record);
-    badBeforeLast = badBytes;
-    at += encodedBytes(record);
+    badBeforeLast = scanner.badBytes;
   }
-  return { records, badBytes, isDamagedInside: badBeforeLast > 0 };
+  return { records, badBytes: scanner.badBytes, isDamagedInside: badBeforeLast > 0 };
+}
+
+/** Goes through the records of a segment file, one at a time, past what is no good record. */
+export class RecordScanner {
+  readonly #bytes: Buffer;
+  readonly #seed: number;
+  #at: number;
+  /** That stood before the last record given, or at the end. */
+  badBytes = 0;
+  /** Where the last record given ends; another scanner may go on from there in a longer copy of the file. */
+  goodBytes: number;
+
+  /** @param at where a record begins, or the header ends. */
+  constructor(file: Uint8Array, epoch: string, at = HEADER_BYTES) {
+    this.#bytes = bufferOf(file);
+    this.#seed = seedOf(epoch);
+    this.#at = at;
+    this.goodBytes = at;
+  }
+
+  /** The next good record; undefined at the end. Its payload is a view of the file. */
+  next(): SpoolRecord | undefined {
+    const bytes = this.#bytes;
+    while (this.#at < bytes.length) {
+      const record = recordAt(bytes, this.#at, this.#seed);
+      if (record !== undefined) {
+        this.#at += encodedBytes(record);
+        this.goodBytes = this.#at;
+        return record;
+      }
+      const mark = bytes.indexOf(MARK, this.#at + 1);
+      const end = mark < 0 ? bytes.length : mark;
+      this.badBytes += end - this.#at;
+      this.#at = end;
+    }
+    return undefined;
+  }
 }
 
 function recordAt(bytes: Buffer, at: number, seed: number): SpoolRecord | undefined {

@@ -7,8 +7,8 @@ import type { NewEntry } from "../../protocol/entry.ts";
 import { decodeIngestEntry, encodeIngestEntry } from "../../protocol/ingest-entry.ts";
 import { type Cursor, CursorFile } from "./cursor.ts";
 import { MarkTable } from "./mark-table.ts";
-import { type Segment, type SegmentSlot, SegmentWriter, segmentPath } from "./segment.ts";
-import { SegmentList } from "./segment-list.ts";
+import { type Segment, SegmentWriter, segmentPath } from "./segment.ts";
+import { SegmentList, type SegmentPart, type SegmentSlot } from "./segment-list.ts";
 import { isDiskFull, SpoolFull, SpoolUnavailable } from "./spool-errors.ts";
 import { type LossEvent, lossesOf, lossOfCount, lossOfRange, type PositionRange } from "./spool-loss.ts";
 import { type SpoolAccess, type SpoolOutput, type SpoolOutputSetting, SpoolOutputs } from "./spool-output.ts";
@@ -129,7 +129,7 @@ export class Spool implements SpoolReader {
     this.#cursorFile = state.cursorFile;
     this.#marks = state.marks;
     this.#segments = state.segments;
-    this.#list = new SegmentList(world, SPOOL_FOLDER, state.segments);
+    this.#list = new SegmentList(world, SPOOL_FOLDER, state.segments, () => this.#exclusive(async () => {}));
     this.#knownGaps = state.knownGaps;
     this.#nextSegmentNumber = state.nextSegmentNumber;
     // After a restored or damaged disk the cursor may be ahead: positions are never given twice in an epoch.
@@ -253,8 +253,12 @@ export class Spool implements SpoolReader {
    */
   async read(after: number, bounds: ReadBounds): Promise<readonly SpoolRecord[]> {
     const given = await this.#read(after, bounds, this.#slot);
-    this.#attempted = Math.max(this.#attempted, given.at(-1)?.position ?? 0);
+    this.#noteAttempted(given);
     return given;
+  }
+
+  #noteAttempted(given: readonly SpoolRecord[]): void {
+    this.#attempted = Math.max(this.#attempted, given.at(-1)?.position ?? 0);
   }
 
   async #read(
@@ -262,16 +266,17 @@ export class Spool implements SpoolReader {
     { entriesMax, bytesMax }: ReadBounds,
     slot: SegmentSlot,
   ): Promise<readonly SpoolRecord[]> {
-    let found = this.#tail.from(after + 1, entriesMax);
-    if (found === undefined) found = await this.#exclusive(() => this.#readSegments(after, slot));
-    else delete slot.loaded;
+    const found = this.#tail.from(after + 1, entriesMax);
+    if (found === undefined) return this.#readSegments(after, { entriesMax, bytesMax }, slot);
+    delete slot.scan;
     const given: SpoolRecord[] = [];
     let bytes = 0;
     for (const record of found) {
       bytes += record.payload.length;
-      if (given.length > 0 && (given.length >= entriesMax || bytes > bytesMax)) break;
+      if (given.length > 0 && bytes > bytesMax) break;
       given.push(record);
     }
+    if (slot === this.#slot) this.#noteAttempted(given);
     return given;
   }
 
@@ -510,10 +515,23 @@ export class Spool implements SpoolReader {
     // Nobody knows what was on its way when the last life ended, until the service says so.
     const sent = Math.max(this.#attempted, this.#forwarded, this.#isGreeted ? 0 : this.#openedAt);
     const index = this.#segments.findIndex(
-      (each) => each !== this.#writer?.segment && each.header.firstPosition > sent,
+      (each) =>
+        each !== this.#writer?.segment &&
+        each !== this.#slot.scan?.segment &&
+        each.header.firstPosition > sent,
     );
     const segment = this.#segments[index];
     if (segment === undefined) return false;
+    segment.isGoing = true;
+    try {
+      await this.#evict(segment, index);
+    } finally {
+      segment.isGoing = false;
+    }
+    return true;
+  }
+
+  async #evict(segment: Segment, index: number): Promise<void> {
     const records = await this.#list.entriesOf(index);
     const entries = records.map(({ payload }) => decodeIngestEntry(payload)).filter((entry) => entry.ok);
     const range = { first: segment.header.firstPosition, last: this.#list.lastOf(index) };
@@ -528,7 +546,6 @@ export class Spool implements SpoolReader {
     await this.#remove(segment);
     this.#world.counters.add("spool_evicted_entries_total", entries.length);
     this.#world.log.warn({ entries: entries.length }, "the spool is full: the oldest entries were given up");
-    return true;
   }
 
   /**
@@ -572,7 +589,7 @@ export class Spool implements SpoolReader {
   async #remove(segment: Segment): Promise<void> {
     await this.#world.disk.remove(segmentPath(SPOOL_FOLDER, segment.number));
     this.#segments.splice(this.#segments.indexOf(segment), 1);
-    if (this.#slot.loaded?.number === segment.number) delete this.#slot.loaded;
+    if (this.#slot.scan?.segment === segment) delete this.#slot.scan;
     this.#outputs.forget(segment.number);
     this.#world.counters.add("spool_removed_segments_total");
   }
@@ -628,30 +645,20 @@ export class Spool implements SpoolReader {
     this.#noteForwarded();
   }
 
-  async #readSegments(after: number, slot: SegmentSlot): Promise<readonly SpoolRecord[]> {
-    for (const [index, segment] of this.#segments.entries()) {
-      if (this.#list.lastOf(index) <= after) continue;
-      const records = await this.#list.entriesOf(index, after, slot);
-      await this.#noteUnreadable(after, segment, records, this.#list.lastOf(index));
-      if (records.length > 0) return records;
+  /** Boards go on being acked meanwhile. */
+  async #readSegments(after: number, bounds: ReadBounds, slot: SegmentSlot): Promise<readonly SpoolRecord[]> {
+    for (let from = after; ; ) {
+      const part = await this.#list.read(from, bounds, slot);
+      if (part === undefined) return [];
+      const missing = missingIn(part, from);
+      if (missing.length > 0) await this.#exclusive(() => this.#noteUnreadable(missing));
+      if (part.records.length > 0) return part.records;
+      from = part.through;
     }
-    return [];
   }
 
   /** Entries that were there when the spool was opened, or were written since, and cannot be read now. */
-  async #noteUnreadable(
-    after: number,
-    segment: Segment,
-    records: readonly SpoolRecord[],
-    last: number,
-  ): Promise<void> {
-    const missing: PositionRange[] = [];
-    let next = Math.max(after + 1, segment.header.firstPosition);
-    for (const { position } of records) {
-      if (position > next) missing.push({ first: next, last: position - 1 });
-      next = position + 1;
-    }
-    if (next <= last) missing.push({ first: next, last });
+  async #noteUnreadable(missing: readonly PositionRange[]): Promise<void> {
     const unknown = missing.flatMap((range) => without(range, this.#knownGaps));
     if (unknown.length === 0) return;
     // What the service has is not lost, though an output will not get it.
@@ -760,6 +767,18 @@ export class Spool implements SpoolReader {
       this.#world.log.warn({ error: String(error) }, "the spool has no reserve on the disk");
     }
   }
+}
+
+/** Positions between a position and the end of what was read of a segment that have no entry. */
+function missingIn({ segment, records, through }: SegmentPart, after: number): readonly PositionRange[] {
+  const missing: PositionRange[] = [];
+  let next = Math.max(after + 1, segment.header.firstPosition);
+  for (const { position } of records) {
+    if (position > next) missing.push({ first: next, last: position - 1 });
+    next = position + 1;
+  }
+  if (next <= through) missing.push({ first: next, last: through });
+  return missing;
 }
 
 function countOf(ranges: readonly PositionRange[]): number {

@@ -1,8 +1,11 @@
-import type { NewEntry } from "../../protocol/entry.ts";
+import { crc32 } from "node:zlib";
+import type { NewEntry, SeqRange } from "../../protocol/entry.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
-import { skipRow, writeRow } from "./entry-record.ts";
+import { CHECKED_HEAD_BYTES, ValueKind } from "./checked-value.ts";
+import { RowView, skipRow, writeRow } from "./entry-record.ts";
+import { StoreUnavailable } from "./log-store.ts";
+import { SeqRanges } from "./seq-ranges.ts";
 
 /** A source as a batch names it: its numbers and its names, so that a log can be read without anything beside it. */
 export interface BatchSource {
@@ -33,9 +36,30 @@ export interface Batch<S> extends BatchValue {
   readonly rowStarts: Uint32Array;
 }
 
+/** What of a batch can still be told though some of it is damaged, of one source. */
+export interface DamagedRows {
+  readonly source: BatchSource;
+  readonly entryCount: number;
+  /** Seqs that are missing with them, as far as they are known. */
+  readonly ranges: readonly SeqRange[];
+  /** Entries that the ranges do not say. */
+  readonly otherCount: number;
+}
+
+export type BatchRead<S> =
+  | { readonly type: "batch"; readonly batch: Batch<S> }
+  | { readonly type: "damaged"; readonly sources: readonly DamagedRows[] };
+
+/** The checksum of the head, the kind of value, and the size of the head. */
+const VALUE_HEAD_BYTES = CHECKED_HEAD_BYTES + 4;
+/** Batches before there were checksums of the parts; they are not read any more. */
+const OLD_BATCH_KIND = 5;
+
 /**
- * Builds the value of one transaction: `[count][projects][sources][form and size of the messages][messages][rows]`, where a
- * row is `[index of its source][length][row]`. The messages are written in one go, which costs a third of one at a time.
+ * Builds the value of one transaction: `[checksum of the head][kind][size of the head][head][messages][rows]`. The head is
+ * `[count][projects][sources][form, size and checksum of the messages][size and checksum of the rows]` and says of each source how
+ * many entries it has; a row is `[index of its source][length][row]`. Each part has a checksum of its own, so that where one is
+ * damaged the others tell what is lost. The messages are written in one go, which costs a third of one at a time.
  */
 export class BatchBuilder<S extends BatchSource> {
   readonly #head = new ByteWriter(4096);
@@ -44,6 +68,8 @@ export class BatchBuilder<S extends BatchSource> {
   readonly #messages: string[] = [];
   #messageUnits = 0;
   #sources: S[] = [];
+  /** Entries, by index of the source. */
+  readonly #counts: number[] = [];
   #rowSources = new Uint32Array(1024);
   #rowStarts = new Uint32Array(1024);
   #entryCount = 0;
@@ -58,8 +84,10 @@ export class BatchBuilder<S extends BatchSource> {
     const isFirst = index === undefined;
     if (index === undefined) {
       index = this.#sources.push(source) - 1;
+      this.#counts.push(0);
       this.#indexes.set(source, index);
     }
+    this.#counts[index] = (this.#counts[index] ?? 0) + 1;
     const row = this.#entryCount++;
     if (row === this.#rowStarts.length) this.#grow();
     this.#rows.varint(index);
@@ -76,10 +104,17 @@ export class BatchBuilder<S extends BatchSource> {
     const text = this.#messages.join("");
     const isAscii = Buffer.byteLength(text) === text.length;
     const messages = Buffer.from(text, isAscii ? "latin1" : "utf16le");
-    const head = this.#writeHead(isAscii ? MessageForm.Ascii : MessageForm.Utf16, messages.length);
-    const value = sealValue(ValueKind.Batch, head, messages, this.#rows.view());
-    const messagesStart = CHECKED_HEAD_BYTES + head.length;
+    const rows = this.#rows.view();
+    const head = this.#writeHead(isAscii ? MessageForm.Ascii : MessageForm.Utf16, messages, rows);
+    const messagesStart = VALUE_HEAD_BYTES + head.length;
     const rowsStart = messagesStart + messages.length;
+    const value = Buffer.allocUnsafeSlow(rowsStart + rows.length);
+    value[CHECKED_HEAD_BYTES - 1] = ValueKind.Batch;
+    value.writeUInt32BE(head.length, CHECKED_HEAD_BYTES);
+    value.set(head, VALUE_HEAD_BYTES);
+    value.set(messages, messagesStart);
+    value.set(rows, rowsStart);
+    value.writeUInt32BE(crc32(value.subarray(4, messagesStart)), 0);
     const rowStarts = this.#rowStarts;
     for (let row = 0; row < this.#entryCount; row++) rowStarts[row] = (rowStarts[row] ?? 0) + rowsStart;
     const batch = {
@@ -93,6 +128,7 @@ export class BatchBuilder<S extends BatchSource> {
       rowStarts,
     };
     this.#sources = [];
+    this.#counts.length = 0;
     this.#indexes.clear();
     this.#messages.length = 0;
     this.#messageUnits = 0;
@@ -101,7 +137,7 @@ export class BatchBuilder<S extends BatchSource> {
     return batch;
   }
 
-  #writeHead(form: number, messagesBytes: number): Buffer {
+  #writeHead(form: number, messages: Buffer, rows: Buffer): Buffer {
     const head = this.#head;
     head.clear();
     head.varint(this.#entryCount);
@@ -115,13 +151,17 @@ export class BatchBuilder<S extends BatchSource> {
       head.text(project.name);
     }
     head.varint(this.#sources.length);
-    for (const source of this.#sources) {
+    for (const [index, source] of this.#sources.entries()) {
       head.varint(projects.get(source.project) ?? 0);
       head.varint(source.number);
+      head.varint(this.#counts[index] ?? 0);
       head.text(source.src);
     }
     head.u8(form);
-    head.varint(messagesBytes);
+    head.varint(messages.length);
+    head.u32(crc32(messages));
+    head.varint(rows.length);
+    head.u32(crc32(rows));
     return head.view();
   }
 
@@ -131,34 +171,32 @@ export class BatchBuilder<S extends BatchSource> {
   }
 }
 
+interface BatchHead {
+  readonly entryCount: number;
+  readonly sources: readonly { readonly source: BatchSource; readonly entryCount: number }[];
+  readonly unitBytes: number;
+  readonly messagesStart: number;
+  readonly rowsStart: number;
+  readonly areMessagesGood: boolean;
+  readonly areRowsGood: boolean;
+}
+
 /**
- * Reads a batch back. `resolve` gives the source for what the batch says of it. Undefined where the checksum fails.
- * @throws MalformedRecord
+ * Reads a batch back. `resolve` gives the source for what a good batch says of it.
+ * @throws StoreUnavailable for a batch in a form of before
  */
 export function readBatch<S>(
   firstPosition: number,
   stored: Uint8Array,
   resolve: (source: BatchSource) => S,
-): Batch<S> | undefined {
-  const value = openValue(ValueKind.Batch, stored);
-  if (value === undefined) return undefined;
-  const reader = new ByteReader(value, CHECKED_HEAD_BYTES);
-  const entryCount = reader.varint();
-  const projects: { number: number; name: string }[] = [];
-  for (let left = reader.varint(); left > 0; left--)
-    projects.push({ number: reader.varint(), name: reader.text() });
-  const sources: S[] = [];
-  for (let left = reader.varint(); left > 0; left--) {
-    const project = projects[reader.varint()];
-    const number = reader.varint();
-    const src = reader.text();
-    if (project === undefined) throw new RangeError("a batch names a project that it does not list");
-    sources.push(resolve({ number, src, project }));
-  }
-  const unitBytes = reader.u8() === MessageForm.Ascii ? 1 : 2;
-  const messagesBytes = reader.varint();
-  const messagesStart = reader.position;
-  reader.skip(messagesBytes);
+): BatchRead<S> {
+  const value = Buffer.from(stored.buffer, stored.byteOffset, stored.length);
+  const head = readHead(value);
+  if (head === undefined) return { type: "damaged", sources: [] };
+  if (!head.areMessagesGood || !head.areRowsGood)
+    return { type: "damaged", sources: damagedRows(value, head) };
+  const { entryCount, messagesStart, unitBytes } = head;
+  const reader = new ByteReader(value, head.rowsStart);
   const rowSources = new Uint32Array(entryCount);
   const rowStarts = new Uint32Array(entryCount);
   for (let row = 0; row < entryCount; row++) {
@@ -166,7 +204,95 @@ export function readBatch<S>(
     rowStarts[row] = reader.position;
     skipRow(reader);
   }
-  return { firstPosition, entryCount, value, messagesStart, unitBytes, sources, rowSources, rowStarts };
+  const sources = head.sources.map(({ source }) => resolve(source));
+  const batch = {
+    firstPosition,
+    entryCount,
+    value,
+    messagesStart,
+    unitBytes,
+    sources,
+    rowSources,
+    rowStarts,
+  };
+  return { type: "batch", batch };
+}
+
+/** Undefined where its checksum fails. */
+function readHead(value: Buffer): BatchHead | undefined {
+  if (value.length < VALUE_HEAD_BYTES) return undefined;
+  const kind = value[CHECKED_HEAD_BYTES - 1];
+  if (kind === OLD_BATCH_KIND && value.readUInt32BE(0) === crc32(value.subarray(4)))
+    throw new StoreUnavailable(
+      "an earlier version of boardlog wrote its log; move the folder away to begin anew",
+    );
+  const messagesStart = VALUE_HEAD_BYTES + value.readUInt32BE(CHECKED_HEAD_BYTES);
+  if (kind !== ValueKind.Batch || messagesStart > value.length) return undefined;
+  if (value.readUInt32BE(0) !== crc32(value.subarray(4, messagesStart))) return undefined;
+  const reader = new ByteReader(value, VALUE_HEAD_BYTES, messagesStart);
+  const entryCount = reader.varint();
+  const projects: { number: number; name: string }[] = [];
+  for (let left = reader.varint(); left > 0; left--)
+    projects.push({ number: reader.varint(), name: reader.text() });
+  const sources: BatchHead["sources"][number][] = [];
+  for (let left = reader.varint(); left > 0; left--) {
+    const project = projects[reader.varint()];
+    const number = reader.varint();
+    const count = reader.varint();
+    const src = reader.text();
+    if (project === undefined) throw new RangeError("a batch names a project that it does not list");
+    sources.push({ source: { number, src, project }, entryCount: count });
+  }
+  const unitBytes = reader.u8() === MessageForm.Ascii ? 1 : 2;
+  const rowsStart = messagesStart + reader.varint();
+  const messagesSum = reader.u32();
+  const end = rowsStart + reader.varint();
+  const rowsSum = reader.u32();
+  const isWhole = end === value.length;
+  return {
+    entryCount,
+    sources,
+    unitBytes,
+    messagesStart,
+    rowsStart,
+    areMessagesGood: isWhole && crc32(value.subarray(messagesStart, rowsStart)) === messagesSum,
+    areRowsGood: isWhole && crc32(value.subarray(rowsStart)) === rowsSum,
+  };
+}
+
+/** What the head tells, and the rows where they are good. */
+function damagedRows(value: Buffer, head: BatchHead): DamagedRows[] {
+  if (!head.areRowsGood) {
+    return head.sources.map(({ source, entryCount }) => {
+      return { source, entryCount, ranges: [], otherCount: entryCount };
+    });
+  }
+  const seqs = head.sources.map(() => new Map<string, SeqRanges>());
+  const otherCounts = head.sources.map(() => 0);
+  const reader = new ByteReader(value, head.rowsStart);
+  const view = new RowView();
+  for (let row = 0; row < head.entryCount; row++) {
+    const index = reader.varint();
+    view.read(reader);
+    const { boot, seq, lost } = view;
+    if (seq === undefined && lost === undefined) otherCounts[index] = (otherCounts[index] ?? 0) + 1;
+    const owner = lost?.boot ?? boot;
+    const ofSource = seqs[index];
+    if (owner === undefined || ofSource === undefined) continue;
+    const ranges = ofSource.get(owner) ?? new SeqRanges();
+    ofSource.set(owner, ranges);
+    if (seq !== undefined) ranges.add(seq);
+    // What it said is missing still is, and nothing else says so any more.
+    if (lost !== undefined) ranges.addRange(lost.first, lost.last);
+  }
+  return head.sources.map(({ source, entryCount }, index) => ({
+    source,
+    entryCount,
+    ranges: [...(seqs[index] ?? [])].flatMap(([boot, ranges]) =>
+      ranges.list().map((range) => ({ boot, ...range })),
+    ),
+    otherCount: otherCounts[index] ?? 0,
+  }));
 }
 
 /** The same numbers with room for as many again. */

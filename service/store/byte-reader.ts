@@ -29,6 +29,12 @@ export class ByteReader {
     return value;
   }
 
+  u32(): number {
+    const start = this.position;
+    this.skip(4);
+    return this.bytes.readUInt32BE(start);
+  }
+
   varint(): number {
     const first = this.u8();
     if (first < 128) return first;

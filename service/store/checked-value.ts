@@ -3,11 +3,10 @@ import { crc32 } from "node:zlib";
 /** Bytes before the content of every value: CRC-32 of the rest, then the kind of value and its version. */
 export const CHECKED_HEAD_BYTES = 5;
 
-/** What a value is, and in which form. A number is never used again for another form (1, 3 and 9 were). */
+/** What a value is, and in which form. A number is never used again for another form (1, 3, 5 and 9 were). */
 export const ValueKind = {
   Project: 2,
   Mark: 4,
-  Batch: 5,
   Chunk: 6,
   ProjectIndex: 7,
   Secret: 8,
@@ -18,6 +17,8 @@ export const ValueKind = {
   Deletion: 14,
   CompactChunk: 15,
   PositionFloor: 16,
+  /** Has checksums of its own (`batch-record.ts`). */
+  Batch: 17,
   ClusterBatch: 17,
   ClusterRegister: 18,
 } as const;

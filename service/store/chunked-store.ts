@@ -66,7 +66,10 @@ export class ChunkedStore implements LogStore {
     options: Partial<ChunkedStoreOptions> = {},
   ): Promise<ChunkedStore> {
     const core = await openCore(deps, optionsOf(options));
-    return new ChunkedStore(core);
+    const store = new ChunkedStore(core);
+    // What was found to be lost is on record before anybody asks for a mark.
+    await core.damages.settled();
+    return store;
   }
 
   async append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly AppendResult[]> {

@@ -1,11 +1,14 @@
-import { LossPlace, type NewEntry, STREAM_LOSS } from "../../protocol/entry.ts";
+import { LossPlace, type NewEntry, type SeqRange, STREAM_LOSS } from "../../protocol/entry.ts";
 import { lossEntry } from "../../protocol/entry-builder.ts";
+import type { DamagedRows } from "./batch-record.ts";
 import type { ChunkPlace } from "./chunk-place.ts";
 import type { Committer } from "./committer.ts";
+import type { StoreBatch } from "./log-store.ts";
 import type { StoreCore } from "./store-core.ts";
 
 /** A chunk that is not what was written. */
 export interface DamagedChunk {
+  readonly type: "chunk";
   readonly segmentNumber: number;
   readonly sourceNumber: number;
   readonly lastPosition: number;
@@ -13,28 +16,41 @@ export interface DamagedChunk {
   readonly place: ChunkPlace | undefined;
 }
 
+/** A batch of the log that is not what was written, met when the store was opened. */
+export interface DamagedBatch {
+  readonly type: "batch";
+  readonly firstPosition: number;
+  readonly sources: readonly DamagedRows[];
+}
+
+type Damage = DamagedChunk | DamagedBatch;
+
 /** Damages waiting to be reported; past it they are counted only, and reported when met again after a restart. */
 const WAITING_MAX = 1000;
 
 /** The name under which a report stands among the positions of spools, which makes it exactly once (`spool-positions.ts`). */
 const REPORTER = "store-damage";
 
+const WHY = "a stored value is damaged";
+
 /** Turns damaged values into loss records of their sources (docs/protocol.md 1.8), each once, however often it is met. */
 export class DamageReporter {
-  readonly #waiting: DamagedChunk[] = [];
+  readonly #waiting: Damage[] = [];
   #core: StoreCore | undefined;
   #committer: Committer | undefined;
   #running: Promise<void> | undefined;
 
+  /** What was met before is reported from now on. */
   start(core: StoreCore, committer: Committer): void {
     this.#core = core;
     this.#committer = committer;
+    if (this.#waiting.length > 0) this.#running ??= this.#run();
   }
 
-  add(damage: DamagedChunk): void {
+  add(damage: Damage): void {
     if (this.#waiting.length >= WAITING_MAX) return;
     this.#waiting.push(damage);
-    this.#running ??= this.#run();
+    if (this.#core !== undefined) this.#running ??= this.#run();
   }
 
   /** Resolves when nothing waits to be reported. */
@@ -48,7 +64,8 @@ export class DamageReporter {
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
         if (!this.#core?.health.usable) return;
-        await this.#report(this.#core, next);
+        if (next.type === "chunk") await this.#reportChunk(this.#core, next);
+        else await this.#reportBatch(this.#core, next);
       }
     } catch (error) {
       this.#waiting.length = 0;
@@ -58,38 +75,68 @@ export class DamageReporter {
     }
   }
 
-  async #report(core: StoreCore, damage: DamagedChunk): Promise<void> {
-    const source = core.sources.findByNumber(damage.sourceNumber);
+  async #reportChunk(
+    core: StoreCore,
+    { segmentNumber, sourceNumber, lastPosition, place }: DamagedChunk,
+  ): Promise<void> {
+    const source = core.sources.findByNumber(sourceNumber);
     if (source === undefined) return;
-    const project = source.project.name;
-    const epoch = `${damage.segmentNumber}-${damage.sourceNumber}-${damage.lastPosition}`;
-    if (core.spools.get(project, REPORTER, epoch) > 0) return;
-    const entries = lossesOf(source.src, damage.place, core.deps.clock.wallMs());
-    await this.#committer?.append([{ project, entries }], { project, gateway: REPORTER, epoch, position: 1 });
+    const losses = lossesOf(source.src, place?.seqRanges ?? [], core.deps.clock.wallMs());
+    const known = losses.reduce(
+      (sum, { lost }) => sum + (lost === undefined ? 0 : lost.last - lost.first + 1),
+      0,
+    );
+    // What they say is missing was stored once: the marks account for it.
+    const entries = losses.map(withoutLost);
+    const count = place === undefined ? 1 : place.entryCount - known;
+    if (count > 0) {
+      const why = place === undefined ? `${WHY}; at least one entry is missing` : WHY;
+      entries.push(countLoss(source.src, count, why, core.deps.clock.wallMs()));
+    }
+    const epoch = `${segmentNumber}-${sourceNumber}-${lastPosition}`;
+    await this.#append(core, [{ project: source.project.name, entries }], epoch);
+  }
+
+  /** The marks may or may not account for what a batch had: they were raised by it, and written at a seal if it came to that. */
+  async #reportBatch(core: StoreCore, { firstPosition, sources }: DamagedBatch): Promise<void> {
+    const batches = sources.map(({ source: named, ranges, otherCount }): StoreBatch => {
+      const project = named.project.name;
+      const source = core.sources.find(project, named.src);
+      const entries = lossesOf(named.src, ranges, core.deps.clock.wallMs()).map((entry) => {
+        const { lost } = entry;
+        const mark = source && lost && core.sources.findMark(source, lost.boot);
+        const isNew = lost !== undefined && (mark?.isNew(lost.first, lost.last) ?? true);
+        return isNew ? entry : withoutLost(entry);
+      });
+      if (otherCount > 0) entries.push(countLoss(named.src, otherCount, WHY, core.deps.clock.wallMs()));
+      return { project, entries };
+    });
+    await this.#append(core, batches, `log-${firstPosition}`);
+  }
+
+  async #append(core: StoreCore, batches: readonly StoreBatch[], epoch: string): Promise<void> {
+    const project = batches[0]?.project;
+    if (project === undefined || core.spools.get(project, REPORTER, epoch) > 0) return;
+    await this.#committer?.append(batches, { project, gateway: REPORTER, epoch, position: 1 });
   }
 }
 
-/** Without `lost`: what they say is missing was stored once, and its seqs are accounted for. */
-function lossesOf(src: string, place: ChunkPlace | undefined, receivedMs: number): NewEntry[] {
-  const why = "a stored value is damaged";
-  const entries: NewEntry[] = [];
-  let known = 0;
-  for (const range of place?.seqRanges ?? []) {
-    const { lost: _lost, ...entry } = lossEntry(src, range, { where: LossPlace.Service, why }, receivedMs);
-    entries.push(entry);
-    known += range.last - range.first + 1;
-  }
-  const count = place === undefined ? 1 : place.entryCount - known;
-  if (count < 1) return entries;
-  const words = place === undefined ? `${why}; at least one entry is missing` : why;
-  entries.push({
+function lossesOf(src: string, ranges: readonly SeqRange[], receivedMs: number): NewEntry[] {
+  return ranges.map((range) => lossEntry(src, range, { where: LossPlace.Service, why: WHY }, receivedMs));
+}
+
+function withoutLost({ lost: _lost, ...entry }: NewEntry): NewEntry {
+  return entry;
+}
+
+function countLoss(src: string, count: number, why: string, receivedMs: number): NewEntry {
+  return {
     src,
     stream: STREAM_LOSS,
-    msg: JSON.stringify({ count, where: LossPlace.Service, why: words }),
+    msg: JSON.stringify({ count, where: LossPlace.Service, why }),
     timestamp: receivedMs,
     level: "warn",
     received: receivedMs,
     clock: "server",
-  });
-  return entries;
+  };
 }

@@ -6,7 +6,7 @@ import { readSync } from "node:fs";
  *
  * page  [its own number: 8][transaction: 8][2][flags: 2][end of the pointers: 2][start of the nodes: 2] or [count of pages: 4]
  * meta  a page with [magic: 4][version: 4][16][tree of free pages: 48][tree of the values: 48][last page: 8][transaction: 8]
- * tree  [4][2][depth: 2][24][8][root: 8]
+ * tree  [4][flags: 2][depth: 2][24][8][root: 8]
  * node  [low: 2][high: 2][flags: 2][size of the key: 2][key][data, or number and count of its own pages]
  */
 const PAGE_HEAD = 24;
@@ -20,6 +20,7 @@ const NO_ROOT = 0xffffffffffffffffn;
 const DEPTH_MAX = 32;
 const PAGE_BYTES_SIZES = [4096, 8192, 16_384, 32_768];
 
+/** What a page is; any other bit makes LMDB read it in ways that ours are never written. */
 const PageFlag = { Branch: 1, Leaf: 2, Overflow: 4 } as const;
 const NODE_HEAD = 8;
 const NODE_IS_LARGE = 1;
@@ -28,6 +29,8 @@ interface Meta {
   readonly pageBytes: number;
   readonly transaction: bigint;
   readonly lastPage: number;
+  /** Of the tree of the values: the ways of LMDB that ours is not. */
+  readonly valueFlags: number;
   readonly trees: readonly { readonly root: bigint; readonly depth: number }[];
 }
 
@@ -45,7 +48,7 @@ export function pageProblem(file: number, sizeBytes: number): string | undefined
     (best, meta) => (best === undefined || meta.transaction > best.transaction ? meta : best),
     undefined,
   );
-  if (newest === undefined) return "its first pages are damaged";
+  if (newest === undefined || newest.valueFlags !== 0) return "its first pages are damaged";
   const walk = new PageWalk(file, sizeBytes, newest);
   // Keys of the tree of free pages are numbers, and do not stand in the order of their bytes.
   const [free, main] = newest.trees;
@@ -64,6 +67,7 @@ function readMeta(file: number, page: number, pageBytes: number): Meta[] {
     {
       pageBytes,
       trees,
+      valueFlags: bytes.readUInt16LE(TREES_AT + TREE_BYTES + 4),
       lastPage: Number(bytes.readBigUInt64LE(LAST_PAGE_AT)),
       transaction: bytes.readBigUInt64LE(LAST_PAGE_AT + 8),
     },
@@ -95,9 +99,7 @@ class PageWalk {
     const lower = bytes.readUInt16LE(20);
     const upper = bytes.readUInt16LE(22);
     const isLeaf = levelsLeft === 1;
-    const isOther =
-      (flags & (PageFlag.Branch | PageFlag.Leaf | PageFlag.Overflow)) !==
-      (isLeaf ? PageFlag.Leaf : PageFlag.Branch);
+    const isOther = flags !== (isLeaf ? PageFlag.Leaf : PageFlag.Branch);
     // Both ends are counted from behind the head.
     if (isOther || lower > upper || upper + PAGE_HEAD > pageBytes || lower % 2 !== 0) return wrong(number);
     let before: Buffer | undefined;
@@ -127,15 +129,16 @@ class PageWalk {
   #leafNode(bytes: Buffer, at: number, keyEnd: number, number: number): string | undefined {
     const { pageBytes } = this.#meta;
     const size = bytes.readUInt32LE(at);
-    const isLarge = (bytes.readUInt16LE(at + 4) & NODE_IS_LARGE) !== 0;
-    if (!isLarge) return keyEnd + size > pageBytes ? wrong(number) : undefined;
+    const flags = bytes.readUInt16LE(at + 4);
+    if (flags !== 0 && flags !== NODE_IS_LARGE) return wrong(number);
+    if (flags === 0) return keyEnd + size > pageBytes ? wrong(number) : undefined;
     if (keyEnd + 24 > pageBytes) return wrong(number);
     const first = Number(bytes.readBigUInt64LE(keyEnd));
     const count = Math.floor((PAGE_HEAD - 1 + size) / pageBytes) + 1;
     const head = this.#read(first, PAGE_HEAD);
     const isOther =
       head === undefined ||
-      (head.readUInt16LE(18) & PageFlag.Overflow) === 0 ||
+      head.readUInt16LE(18) !== PageFlag.Overflow ||
       head.readUInt32LE(20) < count ||
       (first + count - 1) * pageBytes + ((PAGE_HEAD + size - 1) % pageBytes) >= this.#sizeBytes;
     return isOther ? wrong(first) : undefined;

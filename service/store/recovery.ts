@@ -163,21 +163,23 @@ function replayLog(core: StoreCore, kv: OrderedKv): number {
     count++;
     core.lastPosition = firstPosition + entryCount - 1;
     core.active.lastPosition = core.lastPosition;
-    const batch = readBatch(firstPosition, value, (named: BatchSource) => {
+    const read = readBatch(firstPosition, value, (named: BatchSource) => {
       const source = core.sources.recover(named);
       // Not to be forgotten before the table holds it.
       source.pinCount++;
       return source;
     });
-    if (batch === undefined || batch.entryCount !== entryCount) {
+    if (read.type === "damaged") {
       core.deps.counters.add("store_corrupt_batches_total");
       core.deps.counters.add("store_corrupt_batch_entries_total", entryCount);
       core.deps.log.error(
         { firstPosition, entryCount },
         "a batch of the log is damaged; its entries are lost",
       );
+      core.damages.add({ type: "batch", firstPosition, sources: read.sources });
       continue;
     }
+    const { batch } = read;
     core.active.add(batch);
     for (const source of batch.sources) source.pinCount--;
     replayRows(core, batch);

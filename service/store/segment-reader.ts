@@ -284,7 +284,7 @@ export class SegmentReader {
   ): void {
     if (!this.#damaged("store_corrupt_chunks_total", { source: sourceNumber, lastPosition })) return;
     const segmentNumber = segment.state.number;
-    this.#deps.damages.add({ segmentNumber, sourceNumber, lastPosition, place });
+    this.#deps.damages.add({ type: "chunk", segmentNumber, sourceNumber, lastPosition, place });
   }
 
   /** Counts and logs a damaged value once, however often it is met; false where it was met before. */

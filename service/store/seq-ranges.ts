@@ -42,6 +42,25 @@ export class SeqRanges {
     return true;
   }
 
+  /** Ascending. */
+  list(): readonly Readonly<Range>[] {
+    return this.#ranges;
+  }
+
+  /** Adds all of them, whether or not they were there. */
+  addRange(first: number, last: number): void {
+    const start = this.#firstEndingFrom(first - 1);
+    let end = start;
+    let low = first;
+    let high = last;
+    for (let range = this.#ranges[end]; range !== undefined && range.first <= last + 1; ) {
+      low = Math.min(low, range.first);
+      high = Math.max(high, range.last);
+      range = this.#ranges[++end];
+    }
+    this.#ranges.splice(start, end - start, { first: low, last: high });
+  }
+
   /** The first seq of the set from `first` to `last`, if any. */
   firstWithin(first: number, last: number): number | undefined {
     const range = this.#ranges[this.#firstEndingFrom(first)];

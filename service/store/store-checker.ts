@@ -1,4 +1,4 @@
-import { type Batch, type BatchSource, readBatch } from "./batch-record.ts";
+import { type Batch, type BatchRead, type BatchSource, readBatch } from "./batch-record.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { type CheckReport, Findings } from "./check-report.ts";
 import { brotliCompressor } from "./compressor.ts";
@@ -93,21 +93,26 @@ function checkLog(log: NamedView, { head, findings, ledgerOf, sealedPosition, ne
       findings.problem(log.name, `two batches stand at one place (${firstPosition})`);
     expected = firstPosition + entryCount;
     findings.counts.unsealedEntryCount += entryCount;
-    const batch = readWhole(firstPosition, value);
-    if (batch === undefined || batch.entryCount !== entryCount) {
-      findings.problem(log.name, `a batch of ${entryCount} entries is damaged; they are lost`);
+    const read = readSafely(firstPosition, value);
+    if (read.type === "batch") {
+      checkRows(read.batch, log.name, { head, findings, ledgerOf });
       continue;
     }
-    checkRows(batch, log.name, { head, findings, ledgerOf });
+    if (read.sources.length === 0)
+      findings.problem(log.name, `a batch of ${entryCount} entries is damaged; they are lost`);
+    for (const { source, entryCount: count } of read.sources) {
+      const named = { project: source.project.name, src: source.src };
+      findings.problem(log.name, `a batch is damaged; ${count} entries of it are lost`, named);
+    }
   }
   return expected;
 }
 
-function readWhole(firstPosition: number, value: Uint8Array): Batch<BatchSource> | undefined {
+function readSafely(firstPosition: number, value: Uint8Array): BatchRead<BatchSource> {
   try {
     return readBatch(firstPosition, value, (source) => source);
   } catch {
-    return undefined;
+    return { type: "damaged", sources: [] };
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
-import type { StoredEntry } from "../../protocol/entry.ts";
+import type { MsgJson, StoredEntry } from "../../protocol/entry.ts";
 import { type LogStore, StoreUnavailable } from "../../service/store/log-store.ts";
 import type { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import { entry, listAll, lossOf } from "../conformance/store-driver.ts";
@@ -50,7 +50,7 @@ describe("a bit that turned over in a stored value", () => {
     let left = 0;
     let refused = 0;
     for (const { name, key, bytes } of values) {
-      for (let at = 0; at < bytes; at += 1 + random.below(bytes < 40 ? 8 : 60)) {
+      for (let at = 0; at < bytes; at += 1 + random.below(bytes < 40 ? 12 : 90)) {
         const bit = at * 8 + random.below(8);
         const damaged = space.copy();
         damaged.flipBit(name, key, bit);
@@ -77,7 +77,7 @@ describe("a bit that turned over in a stored value", () => {
     const again = await openMemoryStore(space, SEED);
     expect((await everything(again)).length).toBe(complete);
     await again.close();
-  });
+  }, 60_000);
 
   it("in a batch of the log takes no id away: later entries get later ones", async () => {
     const { space, stored } = await filledSpace();
@@ -91,5 +91,50 @@ describe("a bit that turned over in a stored value", () => {
     const newest = [...stored.keys()].sort().at(-1) ?? "";
     expect((result?.stored[0]?.id ?? "") > newest).toBe(true);
     await store.close();
+  });
+
+  it("in a batch of the log becomes loss records of its sources, as exact as what is left of it tells, once", async () => {
+    const space = memorySpace(SEED);
+    let store = await openMemoryStore(space, SEED, { options: { sealBytes: 1 << 20 } });
+    await store.append([{ project: "p", entries: [entry("a", 1)] }]);
+    const plain = { ...entry("c", 1), msg: '"no seq"' as MsgJson };
+    const { boot: _boot, seq: _seq, ...unnumbered } = plain;
+    const entries = [entry("a", 2), entry("a", 3), lossOf("b", "b1", 4, 6), entry("a", 7), unnumbered];
+    await store.append([{ project: "p", entries }]);
+    await store.append([{ project: "p", entries: [entry("a", 8)] }]);
+    await store.close();
+    const batch = space.values().filter(({ name }) => name.startsWith("log-"))[1];
+    if (batch === undefined) throw new Error("there is no batch");
+    const kinds = new Map<string, string[]>();
+    for (let at = 0; at < batch.bytes; at++) {
+      const damaged = space.copy();
+      damaged.flipBit(batch.name, batch.key, at * 8 + (at % 8));
+      const losses: string[] = [];
+      for (let opening = 0; opening < 2; opening++) {
+        store = await openMemoryStore(damaged, SEED, { options: { sealBytes: 1 << 20 } });
+        const listed = await listAll(store, { project: "p" }, 1000);
+        losses.splice(0);
+        for (const { src, stream, msg } of listed) {
+          if (stream !== "loss") continue;
+          const { boot, first, last, count, where } = JSON.parse(msg);
+          losses.push(`${where} ${src} ${boot === undefined ? count : `${boot} ${first}-${last}`}`);
+        }
+        if (losses.length === 0) break;
+        const isExact = losses.some((loss) => loss.includes("2-3"));
+        expect(await store.mark("p", "a", "b1"), `byte ${at}`).toBe(8);
+        const [again] = await store.append([{ project: "p", entries: [entry("a", 2)] }]);
+        expect(again?.duplicateCount, `byte ${at}`).toBe(isExact ? 1 : opening);
+        await store.close();
+      }
+      const kind = losses.join(", ");
+      kinds.set(kind, [...(kinds.get(kind) ?? []), String(at)]);
+    }
+    expect([...kinds.keys()].sort()).toEqual([
+      "",
+      "service a 3, service b 1, service c 1",
+      "service a b1 2-3, service a b1 7-7, service b b1 4-6, service c 1",
+    ]);
+    // The names of the sources are the smallest part.
+    expect(kinds.get("")?.length).toBeLessThan(batch.bytes / 3);
   });
 });

@@ -59,7 +59,7 @@ describe("the check of a store", () => {
     const space = await filledSpace();
     const random = new SeededRandom(SEED);
     for (const { name, key, bytes } of space.values()) {
-      for (let at = 0; at < bytes; at += 1 + random.below(bytes < 40 ? 8 : 60)) {
+      for (let at = 0; at < bytes; at += 1 + random.below(bytes < 40 ? 12 : 90)) {
         const damaged = space.copy();
         const bit = at * 8 + random.below(8);
         damaged.flipBit(name, key, bit);

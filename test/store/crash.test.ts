@@ -9,7 +9,7 @@ import { listAll } from "../conformance/store-driver.ts";
 import { checkOf, memorySpace, openMemoryStore, SeededRandom, TINY } from "./store-drivers.ts";
 import { StoreModel, withoutId } from "./store-model.ts";
 
-const RUNS = Number(process.env.STORE_RUNS ?? 150);
+const RUNS = Number(process.env.STORE_RUNS ?? 80);
 const PROJECTS = ["p", "q"];
 const SOURCES = ["a", "b", "c", "d", "e", "f"];
 const BOOTS = ["b1", "b2"];
@@ -317,7 +317,7 @@ describe("a chunked store", () => {
         { numRuns: RUNS },
       );
     },
-    10_000 + RUNS * 200,
+    20_000 + RUNS * 600,
   );
 
   it("opened twice, or opened, crashed and opened again, is the same", async () => {

@@ -190,6 +190,19 @@ describe("outputs beside the service", () => {
     expect(await take(again.output("slow"))).toEqual(range(1, 10));
   });
 
+  test("where the segments are gone, what comes next has positions behind those that an output had", async () => {
+    const disk = new FaultyDisk(new SeededRandom(1));
+    const spool = await Spool.open(worldOf(disk), TINY);
+    for (let number = 1; number <= 30; number++) await spool.commit([line(number)]);
+    await take(spool.output("slow"));
+    await spool.close();
+    for (const path of [...disk.files.keys()]) if (path.includes("seg-")) await disk.remove(path);
+    const again = await Spool.open(worldOf(disk), TINY);
+    await again.commit([line(31)]);
+    expect(await take(again.output("slow"))).toEqual([31]);
+    expect(await take(again)).toContain(31);
+  });
+
   test("damage in what the service has is no loss there: it is counted, and no loss record is written", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const world = worldOf(disk);

@@ -1,0 +1,170 @@
+import { describe, expect, test } from "vitest";
+import { Spool, type SpoolOptions } from "../../../gateway/spool/spool.ts";
+import { CounterTable } from "../../../host/counters.ts";
+import type { NewEntry } from "../../../protocol/entry.ts";
+import { decodeIngestEntry } from "../../../protocol/ingest-entry.ts";
+import { FaultyDisk } from "../../../sim/faulty-disk.ts";
+import { VirtualTime } from "../../../sim/virtual-time.ts";
+import { MemoryLog, SeededRandom } from "../../support/gateway-world.ts";
+
+const TINY: Partial<SpoolOptions> & { gatewaySrc: string } = {
+  gatewaySrc: "gateway",
+  bytesMax: 9_000,
+  reserveBytes: 1_000,
+  segmentBytes: 500,
+  replayHorizonMs: 1_000,
+  commitIntervalMs: 0,
+  tailBytesMax: 0,
+  cursorPeriodMs: 100,
+};
+
+/** Whole files are read as slowly as a test says. */
+class SlowDisk extends FaultyDisk {
+  gate: Promise<void> = Promise.resolve();
+  readCount = 0;
+
+  override async read(path: string): Promise<Uint8Array | undefined> {
+    if (path.includes("seg-")) {
+      this.readCount += 1;
+      await this.gate;
+    }
+    return super.read(path);
+  }
+}
+
+async function opened(options: Partial<SpoolOptions> = {}) {
+  const disk = new SlowDisk(new SeededRandom(1));
+  const time = new VirtualTime();
+  const world = {
+    disk,
+    clock: time,
+    timers: time,
+    random: new SeededRandom(1),
+    counters: new CounterTable(),
+    log: new MemoryLog(),
+  };
+  const spool = await Spool.open(world, { ...TINY, ...options });
+  await spool.greet(0);
+  return { disk, time, world, spool };
+}
+
+function line(number: number): NewEntry {
+  return {
+    src: "a",
+    stream: "console",
+    msg: JSON.stringify(`line ${number}`),
+    timestamp: 5,
+    received: 6,
+    clock: "server",
+    boot: "b",
+    seq: number,
+  };
+}
+
+const seqsOf = (records: readonly { readonly payload: Uint8Array }[]): (number | undefined)[] =>
+  records.map(({ payload }) => {
+    const entry = decodeIngestEntry(payload);
+    return entry.ok ? entry.value.seq : undefined;
+  });
+const range = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+function gate(): { readonly promise: Promise<void>; readonly open: () => void } {
+  let open = (): void => {};
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
+}
+
+describe("reading what stands in segments", () => {
+  test("does not hold up commits: boards are acked while a slow disk is read", async () => {
+    const { disk, spool } = await opened();
+    for (let number = 1; number <= 30; number++) await spool.commit([line(number)]);
+    const slow = gate();
+    disk.gate = slow.promise;
+    const reading = spool.read(0, { entriesMax: 100, bytesMax: 1e6 });
+    for (let number = 31; number <= 40; number++) await spool.commit([line(number)]);
+    expect(spool.durable).toBe(40);
+    slow.open();
+    const seqs = seqsOf(await reading);
+    expect(seqs).toEqual(range(1, seqs.length));
+  });
+
+  test("reads each segment's file once, however small the batches", async () => {
+    const { disk, spool } = await opened();
+    for (let number = 1; number <= 30; number++) await spool.commit([line(number)]);
+    const seqs: (number | undefined)[] = [];
+    while (spool.position < spool.durable) {
+      const records = await spool.read(spool.position, { entriesMax: 2, bytesMax: 1e6 });
+      seqs.push(...seqsOf(records));
+      await spool.confirm(records.at(-1)?.position ?? spool.durable);
+    }
+    expect(seqs).toEqual(range(1, 30));
+    expect(disk.readCount).toBeLessThanOrEqual(spool.segmentCount);
+  });
+
+  test("a reader at the end of the newest segment goes on where it stood when that has grown", async () => {
+    const { spool } = await opened({ segmentBytes: 1_500 });
+    const seqs: (number | undefined)[] = [];
+    for (let number = 1; number <= 60; number++) {
+      await spool.commit([line(number)]);
+      const records = await spool.read(spool.position, {
+        entriesMax: number % 3 === 0 ? 2 : 1,
+        bytesMax: 1e6,
+      });
+      seqs.push(...seqsOf(records));
+      if (number % 4 !== 0) await spool.confirm(records.at(-1)?.position ?? 0);
+      else seqs.splice(seqs.length - records.length, records.length);
+    }
+    for (;;) {
+      const records = await spool.read(spool.position, { entriesMax: 7, bytesMax: 1e6 });
+      if (records.length === 0) break;
+      seqs.push(...seqsOf(records));
+      await spool.confirm(records.at(-1)?.position ?? 0);
+    }
+    expect(seqs).toEqual(range(1, 60));
+  });
+
+  test.each(["before", "after"])(
+    "a segment that is given up %s it is begun to be read is sent or lost, never both",
+    async (order) => {
+      const { disk, spool } = await opened({ whenFull: "evict" });
+      let number = 0;
+      while (spool.bytes < 7_400) await spool.commit([line(++number)]);
+      const given: number[] = [];
+      const collect = (records: readonly { readonly payload: Uint8Array }[]): void => {
+        for (const { payload } of records) {
+          const entry = decodeIngestEntry(payload);
+          if (!entry.ok) continue;
+          const { seq, lost } = entry.value;
+          given.push(...range(lost?.first ?? seq ?? 0, lost?.last ?? seq ?? 0));
+        }
+      };
+      // The whole of the first segment; the second is next, for the reader and for who needs room.
+      collect(await spool.read(0, { entriesMax: 1_000, bytesMax: 1e6 }));
+      const slow = gate();
+      disk.gate = slow.promise;
+      const read = async (): Promise<void> => {
+        const records = await spool.read(given.length, { entriesMax: 1_000, bytesMax: 1e6 });
+        collect(records);
+        await spool.confirm(records.at(-1)?.position ?? 0);
+      };
+      const fill = async (): Promise<void> => {
+        for (let count = 0; count < 12; count++) await spool.commit([line(++number)]);
+      };
+      const steps = order === "before" ? [fill, read] : [read, fill];
+      const both = steps.map((step) => step());
+      for (let hop = 0; hop < 200; hop++) await undefined;
+      slow.open();
+      await Promise.all(both);
+      for (;;) {
+        const records = await spool.read(spool.position, { entriesMax: 4, bytesMax: 1e6 });
+        if (records.length === 0) break;
+        collect(records);
+        await spool.confirm(records.at(-1)?.position ?? 0);
+      }
+      expect(given.sort((a, b) => a - b)).toEqual(range(1, number));
+    },
+  );
+});
