@@ -1,5 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
+import { ARRIVALS, LOAD_FAULTS, type PlannedFault, parseFault } from "../sim/load/load-faults.ts";
+import { MESSAGE_MODELS } from "../sim/load/load-line.ts";
 import { BOARD_COMMANDS } from "./board-commands.ts";
 import type { CommandDefinition } from "./command-definition.ts";
 import type { ProgramModel } from "./command-model.ts";
@@ -171,13 +173,30 @@ function addSim(program: Command): void {
     .addOption(new Option("--virtual-seconds <s>", "length of the phase with faults").argParser(Number))
     .addOption(new Option("--trace", "print every event"))
     .addOption(
-      new Option("--devices <n>", "load: boards, each on an MQTT connection of its own").argParser(
-        wholeNumber(1),
-      ),
+      new Option("--devices <n>", "load: boards, each on a connection of its own").argParser(wholeNumber(1)),
+    )
+    .addOption(
+      new Option("--serial <n>", "load: so many of them on serial lines (ptys), the others on MQTT")
+        .argParser(wholeNumber(0))
+        .default(0),
     )
     .addOption(new Option("--rate <r>", "load: entries a second and board").argParser(Number).default(2))
     .addOption(
       new Option("--burst <n>", "load: lines that a board logs at once").argParser(wholeNumber(1)).default(1),
+    )
+    .addOption(
+      new Option("--arrival <pattern>", "load: how it comes").choices(ARRIVALS).default("steady" as const),
+    )
+    .addOption(
+      new Option("--messages <model>", "load: what boards log")
+        .choices(MESSAGE_MODELS)
+        .default("text" as const),
+    )
+    .addOption(
+      new Option("--replay <file>", "load: log what was recorded (JSON lines of export, tail or --record)"),
+    )
+    .addOption(
+      new Option("--record <file>", "record what the boards of a running service log, for --duration"),
     )
     .addOption(new Option("--duration <s>", "load: seconds").argParser(Number).default(60))
     .addOption(
@@ -194,6 +213,14 @@ function addSim(program: Command): void {
         .default(8192),
     )
     .addOption(
+      new Option(
+        "--fault <what@s[+s]>",
+        `load: what goes wrong, when, for how long; may be repeated: ${Object.keys(LOAD_FAULTS).join(", ")}`,
+      )
+        .argParser(plannedFault)
+        .default([]),
+    )
+    .addOption(
       new Option("--kill-every <s>", "load: kill -9 boardlog and start it again")
         .argParser(Number)
         .default(0),
@@ -204,14 +231,16 @@ function addSim(program: Command): void {
     .addOption(
       new Option("--drain <s>", "load: time for queues to drain afterwards").argParser(Number).default(60),
     )
+    .addOption(new Option("--no-live", "load: do not read everything from the live socket too"))
     .addOption(new Option("--html <file>", "load: a page with the figures and plots"))
     .addOption(new Option("--json", "one JSON object a run"))
     .addHelpText(
       "after",
-      "\nExamples:\n  $ boardlog sim --seed 1 --runs 2000\n  $ boardlog sim --seed 43 --trace\n  $ boardlog sim --devices 1000 --rate 2 --duration 30 --html run.html\n  $ boardlog sim --devices 10000 --rate 2 --burst 10 --broker mosquitto",
+      "\nExamples:\n  $ boardlog sim --seed 1 --runs 2000\n  $ boardlog sim --seed 43 --trace\n  $ boardlog sim --devices 1000 --rate 2 --duration 30 --html run.html\n  $ boardlog sim --devices 10000 --rate 2 --burst 10 --broker mosquitto\n  $ boardlog sim --devices 200 --serial 8 --messages mixed --fault kill@10 --fault loss@20+5\n  $ boardlog sim --record bench.jsonl --service http://127.0.0.1:7480\n  $ boardlog sim --devices 500 --replay bench.jsonl",
     )
     .action(async (options) => {
-      if (options.devices === undefined) await (await import("./sim-command.ts")).runSim(options);
+      if (options.record !== undefined) await (await import("./sim-record.ts")).runRecord(options);
+      else if (options.devices === undefined) await (await import("./sim-command.ts")).runSim(options);
       else await (await import("./sim-load.ts")).runSimLoad(options);
     });
 }
@@ -307,6 +336,12 @@ function wholeNumber(least: number): (text: string) => number {
     }
     return value;
   };
+}
+
+function plannedFault(text: string, before: readonly PlannedFault[]): readonly PlannedFault[] {
+  const fault = parseFault(text);
+  if (typeof fault === "string") throw new InvalidArgumentError(fault);
+  return [...before, fault];
 }
 
 function isCommanderExit(error: unknown): error is { readonly exitCode: number } {

@@ -1,9 +1,19 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import {
+  type Arrival,
+  faultsEvery,
+  faultsOfArrival,
+  type LoadFaultName,
+  type PlannedFault,
+} from "../sim/load/load-faults.ts";
+import type { MessageModel } from "../sim/load/load-line.ts";
 import type { LoadOptions } from "../sim/load/load-options.ts";
 import { loadPage, loadTable } from "../sim/load/load-report.ts";
 import { DevicesRefused, runLoad } from "../sim/load/load-run.ts";
+import type { LoadScript } from "../sim/load/load-script.ts";
+import { readRecording } from "../sim/load/recording.ts";
 import { openTarget, type TargetFlags } from "./sim-target.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { UserError } from "./user-error.ts";
@@ -14,44 +24,69 @@ const BAR_WIDTH = 24;
 /** Between lines of progress where there is no terminal. */
 const PLAIN_MS = 5000;
 
+/** Keys that make something go wrong while a load runs on a terminal. */
+const FAULT_KEYS: Readonly<Record<string, LoadFaultName>> = {
+  k: "kill",
+  b: "broker",
+  c: "cut",
+  o: "outage",
+  x: "crash",
+  l: "loss",
+  "2": "twice",
+  d: "delay",
+  t: "clock",
+  r: "reader",
+};
+
 export interface LoadFlags extends TargetFlags {
   readonly devices: number;
+  readonly serial: number;
   readonly rate: number;
   readonly burst: number;
+  readonly arrival: Arrival;
+  readonly messages: MessageModel;
+  readonly replay?: string;
   readonly duration: number;
   readonly workers?: number;
   readonly ring: number;
+  readonly fault: readonly PlannedFault[];
   readonly killEvery: number;
   readonly cutEvery: number;
   readonly drain: number;
+  readonly live: boolean;
   readonly json?: boolean;
   readonly html?: string;
 }
 
 /** `boardlog sim --devices N`: load on real processes. Exit status 1 when a promise was broken. */
 export async function runSimLoad(flags: LoadFlags): Promise<void> {
-  const options: LoadOptions = {
-    devices: flags.devices,
-    rate: flags.rate,
-    burst: flags.burst,
-    durationS: flags.duration,
-    workers: flags.workers ?? Math.min(flags.devices, availableParallelism()),
-    ringBytesMax: flags.ring,
-    connectsPerSecond: 1000,
-    drainS: flags.drain,
-    killEveryS: flags.killEvery,
-    cutEveryS: flags.cutEvery,
-  };
+  const options = optionsOf(flags);
+  const script = await scriptOf(flags);
+  checkPlan(options, flags);
   const agentText = await readFile(AGENT_FILE, "utf8");
-  const { target, end } = await openTarget(flags);
+  let end = async (): Promise<void> => {};
   const bar = progressBar();
   const { stopped } = stopSignal();
   const interrupted = stopped.then((): never => {
     throw new UserError("interrupted", 1);
   });
   interrupted.catch(() => {});
+  const keys = new FaultKeys();
   try {
-    const result = await Promise.race([runLoad(agentText, WORKER_FILE, target, options, bar), interrupted]);
+    const running = runLoad({
+      agentText,
+      workerFile: WORKER_FILE,
+      script,
+      options,
+      openTarget: async (ports) => {
+        const opened = await openTarget(flags, ports);
+        end = opened.end;
+        return opened.target;
+      },
+      progress: bar,
+      onStarted: (fault) => keys.start(fault),
+    });
+    const result = await Promise.race([running, interrupted]);
     bar.clear();
     if (flags.html !== undefined) await writeFile(flags.html, loadPage(result));
     const { orderMap: _, ...figures } = result;
@@ -61,8 +96,91 @@ export async function runSimLoad(flags: LoadFlags): Promise<void> {
     if (error instanceof DevicesRefused) throw new UserError(error.message, 1);
     throw error;
   } finally {
+    keys.stop();
     bar.clear();
     await end();
+  }
+}
+
+function optionsOf(flags: LoadFlags): LoadOptions {
+  const { devices, serial, rate, burst, duration, arrival, messages, replay } = flags;
+  if (serial > devices) {
+    throw new UserError(`--serial: ${serial} of ${devices} devices; --devices counts all of them`);
+  }
+  if (!(rate > 0)) throw new UserError("--rate: must be above 0");
+  if (!(duration > 0)) throw new UserError("--duration: must be above 0");
+  return {
+    devices,
+    serialDevices: serial,
+    rate,
+    burst,
+    arrival,
+    messages: replay === undefined ? `${messages} messages` : `recorded lines of ${replay}`,
+    durationS: duration,
+    workers: flags.workers ?? Math.min(devices, availableParallelism()),
+    ringBytesMax: flags.ring,
+    connectsPerSecond: 1000,
+    drainS: flags.drain,
+    plan: [
+      ...flags.fault,
+      ...faultsOfArrival(arrival, duration),
+      ...faultsEvery("kill", flags.killEvery, duration),
+      ...faultsEvery("cut", flags.cutEvery, duration),
+    ],
+    isWatchedLive: flags.live,
+  };
+}
+
+/** A fault that nobody can make is said before the load, not after it. */
+function checkPlan({ plan, durationS }: LoadOptions, { broker, service }: LoadFlags): void {
+  for (const { name, atS } of plan) {
+    if (atS >= durationS)
+      throw new UserError(`--fault: ${name}@${atS} is after the end of the load, ${durationS} s`);
+    if (name === "kill" && service !== undefined) {
+      throw new UserError("--fault: kill needs a boardlog that was started here (leave --service out)");
+    }
+    if (name === "broker" && broker !== "mosquitto") {
+      throw new UserError("--fault: broker needs --broker mosquitto; the one inside goes with kill");
+    }
+  }
+}
+
+async function scriptOf({ messages, replay }: LoadFlags): Promise<LoadScript> {
+  if (replay === undefined) return { type: "model", model: messages };
+  const text = await readFile(replay, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new UserError(
+      `--replay: ${replay}: ${error.code === "ENOENT" ? "there is no such file" : error.message}`,
+    );
+  });
+  const boards = readRecording(text);
+  if (typeof boards === "string") throw new UserError(`--replay: ${replay}: ${boards}`);
+  return { type: "recording", boards };
+}
+
+/** Listens to single keys where a person is there to press them. */
+class FaultKeys {
+  #isOn = false;
+
+  start(fault: (name: LoadFaultName) => void): void {
+    const { stdin, stderr } = process;
+    if (!stdin.isTTY || !stderr.isTTY) return;
+    this.#isOn = true;
+    const help = Object.entries(FAULT_KEYS).map(([key, name]) => `${key} ${name}`);
+    stderr.write(`\r\u001b[Kkeys: ${help.join(", ")}\n`);
+    stdin.setRawMode(true);
+    stdin.on("data", (bytes: Buffer) => {
+      const key = bytes.toString("latin1");
+      // In raw mode Ctrl-C is a key like any other.
+      if (key === "\u0003") process.kill(process.pid, "SIGINT");
+      const name = FAULT_KEYS[key];
+      if (name !== undefined) fault(name);
+    });
+  }
+
+  stop(): void {
+    if (!this.#isOn) return;
+    process.stdin.setRawMode(false);
+    process.stdin.pause();
   }
 }
 

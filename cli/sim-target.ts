@@ -22,12 +22,20 @@ export interface TargetFlags {
   readonly key?: string;
 }
 
-/** What the load runs against; `end` removes all that was started for it. */
+/**
+ * What the load runs against; `end` removes all that was started for it.
+ * @param ports serial ports that it is to open
+ */
 export async function openTarget(
   flags: TargetFlags,
+  ports: readonly string[],
 ): Promise<{ target: LoadTargetProcess; end(): Promise<void> }> {
-  if (flags.service !== undefined)
+  if (flags.service !== undefined) {
+    if (ports.length > 0) {
+      throw new UserError("--serial: needs a boardlog that is started here (leave --service out)");
+    }
     return { target: await runningTarget(flags, flags.service), end: async () => {} };
+  }
   const folder = await mkdtemp(join(tmpdir(), "boardlog-load-"));
   const children: ChildProcess[] = [];
   const end = async (): Promise<void> => {
@@ -35,9 +43,11 @@ export async function openTarget(
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const brokerUrl = flags.broker === "mosquitto" ? await startMosquitto(folder, children) : flags.broker;
+    const mosquitto = flags.broker === "mosquitto" ? await Mosquitto.start(folder, children) : undefined;
+    const brokerUrl = mosquitto?.url ?? flags.broker;
     const [http, mqtt] = [await freePort(), await freePort()];
     const args = ["up", "--data", join(folder, "data"), "--http", `${http}`, "--quiet"];
+    args.push(...ports.flatMap((path) => ["--serial", path]));
     args.push(...(brokerUrl === undefined ? ["--mqtt", `${mqtt}`] : ["--broker", brokerUrl]));
     const serviceUrl = `http://127.0.0.1:${http}`;
     let up = await startUp(args, serviceUrl, children);
@@ -55,6 +65,7 @@ export async function openTarget(
         await ended(up, "SIGKILL");
         up = await startUp(args, serviceUrl, children);
       },
+      ...(mosquitto !== undefined && { restartBroker: () => mosquitto.restart() }),
     };
     return { target, end };
   } catch (error) {
@@ -109,21 +120,45 @@ async function startUp(
   }
 }
 
-/** A Mosquitto for as many connections as there are descriptors, without a limit on what it queues. */
-async function startMosquitto(folder: string, children: ChildProcess[]): Promise<string> {
-  const port = await freePort();
-  const file = join(folder, "mosquitto.conf");
-  await writeFile(
-    file,
-    `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\n`,
-  );
-  const child = spawn("mosquitto", ["-c", file], { stdio: "ignore" });
-  children.push(child);
-  await new Promise<void>((resolve, reject) => {
-    child.on("error", () => reject(new UserError("mosquitto cannot be started: is it installed?", 1)));
-    setTimeout(resolve, 500);
-  });
-  return `mqtt://127.0.0.1:${port}`;
+/** A Mosquitto for as many connections as there are descriptors, without a limit on what it queues, which it keeps on disk. */
+class Mosquitto {
+  readonly url: string;
+  readonly #file: string;
+  readonly #children: ChildProcess[];
+  #child: ChildProcess | undefined;
+
+  private constructor(port: number, file: string, children: ChildProcess[]) {
+    this.url = `mqtt://127.0.0.1:${port}`;
+    this.#file = file;
+    this.#children = children;
+  }
+
+  static async start(folder: string, children: ChildProcess[]): Promise<Mosquitto> {
+    const port = await freePort();
+    const file = join(folder, "mosquitto.conf");
+    await writeFile(
+      file,
+      `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\npersistence true\npersistence_location ${folder}/\nuser root\n`,
+    );
+    const broker = new Mosquitto(port, file, children);
+    await broker.#run();
+    return broker;
+  }
+
+  async restart(): Promise<void> {
+    if (this.#child !== undefined) await ended(this.#child, "SIGTERM");
+    await this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const child = spawn("mosquitto", ["-c", this.#file], { stdio: "ignore" });
+    this.#child = child;
+    this.#children.push(child);
+    await new Promise<void>((resolve, reject) => {
+      child.on("error", () => reject(new UserError("mosquitto cannot be started: is it installed?", 1)));
+      setTimeout(resolve, 500);
+    });
+  }
 }
 
 async function freePort(): Promise<number> {

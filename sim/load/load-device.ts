@@ -1,172 +1,202 @@
-import { connect, type Socket } from "node:net";
 import type { Clock, Timers } from "../../host/clock.ts";
-import { commandTopic, logTopic } from "../../protocol/mqtt-topics.ts";
 import { type AgentProgram, SimulatedBoard } from "../board.ts";
+import type { DeviceWire, WireEvents } from "./device-wire.ts";
 import type { LatencyTable } from "./latency-table.ts";
-import { loadLine } from "./load-line.ts";
-import {
-  connectPacket,
-  type PacketEvents,
-  PING_MS,
-  PING_PACKET,
-  publishPacket,
-  readPackets,
-  subscribePacket,
-  topicBytes,
-} from "./mqtt-wire.ts";
+import type { LoadFaultName } from "./load-faults.ts";
 
-export interface LoadTarget {
-  readonly host: string;
-  readonly port: number;
-  readonly username?: string;
-  readonly password?: string;
-  readonly project: string;
-}
-
-/** Bytes that may wait in a socket; beyond it the board's link takes nothing. */
-const SOCKET_BYTES_MAX = 32 * 1024;
-const RECONNECT_MS = 1000;
 /** Logging times kept, for the latency; more lines than that without an ack are not measured. */
 const TIMES_MAX = 512;
+/** Shares and times of the faults (`load-faults.ts`). */
+const LOST_SHARE = 0.2;
+const LATE_MS = 500;
+const CLOCK_STEP_MS_MAX = 3_600_000;
 
-/** One board of the load mode: the real agent over an MQTT connection of its own. */
+export type ConsoleLevel = "log" | "debug" | "info" | "warn" | "error";
+
+export interface LoadWorld {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly latency: LatencyTable;
+}
+
+export interface DeviceOptions {
+  readonly index: number;
+  /** Of the run; each start of the board adds its number. */
+  readonly boot: string;
+  readonly ringBytesMax: number;
+  /** Where the wire does not say who the board is. */
+  readonly src?: string;
+  /** What it logs as a seq: text for the console, an object for a direct call. */
+  readonly message: (seq: number, utcMs: number) => string | object;
+  readonly level: (seq: number) => ConsoleLevel;
+  readonly openWire: (events: WireEvents) => DeviceWire;
+}
+
+/** What one start of a board says of itself. */
+export interface DeviceLife {
+  readonly boot: string;
+  readonly seq: number;
+  readonly acked: number;
+  readonly dropped: number;
+}
+
+/** One board of the load mode: the real agent over a wire of its own. */
 export class LoadDevice {
   readonly index: number;
-  readonly #target: LoadTarget;
-  readonly #world: { readonly clock: Clock; readonly timers: Timers; readonly latency: LatencyTable };
-  readonly #board: SimulatedBoard;
-  readonly #topic: Buffer;
-  readonly #events: PacketEvents;
+  readonly #options: DeviceOptions;
+  readonly #world: LoadWorld;
+  readonly #program: AgentProgram;
+  readonly #wire: DeviceWire;
+  /** Starts of the board that ended, with their memory. */
+  readonly #over: DeviceLife[] = [];
+  #life = 0;
+  #board: SimulatedBoard;
   /** When the seqs behind the acked one were logged, monotonic ms. */
   #loggedMs: number[] = [];
   #ackedSeq = 0;
-  #socket: Socket | undefined;
-  #isReady = false;
-  #left: Buffer | undefined;
-  #packetId = 0;
-  #ended = false;
-  #lastSentMs = 0;
   /** The board's UTC while it logs, so that a line can say what its timestamp must be. */
   #logMs: number | undefined;
-  connectCount = 0;
+  #clockOffsetMs = 0;
+  readonly #untilMs: Partial<Record<LoadFaultName, number>> = {};
+  #lateCount = 0;
 
-  constructor(
-    world: { readonly clock: Clock; readonly timers: Timers; readonly latency: LatencyTable },
-    program: AgentProgram,
-    target: LoadTarget,
-    options: { readonly index: number; readonly boot: string; readonly ringBytesMax: number },
-  ) {
+  constructor(world: LoadWorld, program: AgentProgram, options: DeviceOptions) {
     this.index = options.index;
+    this.#options = options;
     this.#world = world;
-    this.#target = target;
-    this.#topic = topicBytes(logTopic(target.project, this.name));
-    const { boot, ringBytesMax } = options;
-    const clock: Clock = {
-      wallMs: () => this.#logMs ?? world.clock.wallMs(),
-      monotonicMs: () => world.clock.monotonicMs(),
-    };
-    this.#board = new SimulatedBoard(
-      { clock, timers: world.timers },
-      program,
-      { send: (frame) => this.#send(frame), print: () => {} },
-      { boot, knowsUtc: true, settings: { ringBytesMax } },
-    );
-    this.#events = {
-      onConnack: (code) => this.#connack(code),
-      onSuback: () => this.#subscribed(),
-      onPuback: () => {},
-      onPublish: (payload) => this.#board.agent.receive(payload),
-    };
-  }
-
-  get name(): string {
-    return deviceName(this.index);
+    this.#program = program;
+    this.#wire = options.openWire({
+      onUp: () => {
+        this.#board.agent.restart();
+        this.#board.agent.ready();
+      },
+      onReady: () => this.#board.agent.ready(),
+      onCommand: (json) => this.#board.agent.receive(json),
+      onHeard: () => this.#measure(),
+    });
+    this.#board = this.#start();
   }
 
   get isConnected(): boolean {
-    return this.#isReady;
+    return this.#wire.isUp;
   }
 
-  /** Last seq given out, seqs acked and lines dropped. */
-  get stats(): { readonly seq: number; readonly acked: number; readonly dropped: number } {
-    return this.#board.stats;
+  get connectCount(): number {
+    return this.#wire.connectCount;
+  }
+
+  /** Every start of the board, the present one last. */
+  get lives(): readonly DeviceLife[] {
+    return [...this.#over, this.#lifeNow()];
+  }
+
+  /** Lines logged so far, and those that no ack came for and may still come. */
+  get counts(): {
+    readonly logged: number;
+    readonly acked: number;
+    readonly dropped: number;
+    readonly waiting: number;
+  } {
+    const now = this.#lifeNow();
+    const sum = (name: "seq" | "acked" | "dropped"): number =>
+      this.#over.reduce((total, life) => total + life[name], now[name]);
+    return { logged: sum("seq"), acked: sum("acked"), dropped: sum("dropped"), waiting: now.seq - now.acked };
   }
 
   connect(): void {
-    if (this.#ended) return;
-    const { host, port } = this.#target;
-    const socket = connect({ host, port, noDelay: true });
-    this.#socket = socket;
-    this.#left = undefined;
-    socket.on("connect", () => socket.write(connectPacket({ ...this.#target, clientId: this.name })));
-    socket.on("data", (bytes) => {
-      const all = this.#left === undefined ? bytes : Buffer.concat([this.#left, bytes]);
-      this.#left = readPackets(all, this.#events);
-      if (this.#isReady) this.#measure();
-    });
-    socket.on("drain", () => this.#board.agent.ready());
-    socket.on("error", () => {});
-    socket.on("close", () => {
-      if (this.#socket !== socket) return;
-      this.#isReady = false;
-      this.#socket = undefined;
-      if (!this.#ended) this.#world.timers.after(RECONNECT_MS * (0.5 + Math.random()), () => this.connect());
-    });
+    this.#wire.start();
   }
 
   /** The app logs some lines at once. */
   log(count: number): void {
     const { clock } = this.#world;
-    this.#logMs = clock.wallMs();
+    const utcMs = clock.wallMs() + this.#clockOffsetMs;
+    this.#logMs = utcMs;
     for (let left = count; left > 0; left--) {
       const seq = this.#board.stats.seq + 1;
-      this.#board.console.log(loadLine(this.index, seq, this.#logMs));
+      const message = this.#options.message(seq, utcMs);
+      const level = this.#options.level(seq);
+      if (typeof message === "string") this.#board.console[level](message);
+      else this.#board.agent[level](message);
       if (this.#loggedMs.length < TIMES_MAX) this.#loggedMs.push(clock.monotonicMs());
     }
     this.#logMs = undefined;
   }
 
-  /** The connection breaks without a word. */
-  cut(): void {
-    this.#socket?.destroy();
+  /** The board falls over and starts again: what it had in memory is gone. */
+  #crash(): void {
+    this.#over.push(this.#lifeNow());
+    this.#board.agent.stop();
+    this.#life++;
+    this.#loggedMs = [];
+    this.#ackedSeq = 0;
+    this.#board = this.#start();
+    this.#wire.cut();
   }
 
-  /** To be called now and then: an idle connection is kept, and latencies are read. */
+  /** @param forMs how long, where the fault lasts */
+  fault(name: LoadFaultName, forMs: number): void {
+    if (name === "cut") this.#wire.cut();
+    else if (name === "outage") this.#wire.cut(forMs);
+    else if (name === "crash") this.#crash();
+    else if (name === "clock") this.#clockOffsetMs = Math.round((Math.random() * 2 - 1) * CLOCK_STEP_MS_MAX);
+    else this.#untilMs[name] = this.#world.clock.monotonicMs() + forMs;
+  }
+
   keepAlive(): void {
-    const nowMs = this.#world.clock.monotonicMs();
-    if (this.#isReady && nowMs - this.#lastSentMs > PING_MS) {
-      this.#lastSentMs = nowMs;
-      this.#socket?.write(PING_PACKET);
-    }
+    this.#wire.keepAlive();
   }
 
   end(): void {
-    this.#ended = true;
-    this.#socket?.destroy();
+    this.#wire.end();
   }
 
-  #connack(code: number): void {
-    if (code !== 0) {
-      this.#socket?.destroy();
-      return;
-    }
-    this.#socket?.write(subscribePacket(commandTopic(this.#target.project, this.name)));
+  #lifeNow(): DeviceLife {
+    const { seq, acked, dropped } = this.#board.stats;
+    return { boot: this.#boot, seq, acked, dropped };
   }
 
-  #subscribed(): void {
-    this.#isReady = true;
-    this.connectCount++;
-    this.#board.agent.restart();
-    this.#board.agent.ready();
+  get #boot(): string {
+    return `${this.#options.boot}-${this.#life}`;
+  }
+
+  #start(): SimulatedBoard {
+    const { clock, timers } = this.#world;
+    const { ringBytesMax, src } = this.#options;
+    const life = this.#life;
+    return new SimulatedBoard(
+      {
+        clock: {
+          wallMs: () => this.#logMs ?? clock.wallMs() + this.#clockOffsetMs,
+          monotonicMs: () => clock.monotonicMs(),
+        },
+        timers,
+      },
+      this.#program,
+      { send: (frame) => life === this.#life && this.#send(frame), print: () => {} },
+      { boot: this.#boot, knowsUtc: true, settings: { ringBytesMax }, ...(src !== undefined && { src }) },
+    );
   }
 
   #send(frame: string): boolean {
-    const socket = this.#socket;
-    if (socket === undefined || !this.#isReady || socket.writableLength > SOCKET_BYTES_MAX) return false;
-    this.#packetId = (this.#packetId % 0xffff) + 1;
-    this.#lastSentMs = this.#world.clock.monotonicMs();
-    socket.write(publishPacket(this.#topic, this.#packetId, frame));
+    if (this.#has("loss") && Math.random() < LOST_SHARE) return true;
+    if (this.#lateCount > 0 || this.#has("delay")) {
+      // All go the long way until the last of them is out: a line keeps its order.
+      this.#lateCount++;
+      this.#world.timers.after(LATE_MS, () => {
+        this.#lateCount--;
+        this.#wire.send(frame);
+      });
+      return true;
+    }
+    if (!this.#wire.send(frame)) return false;
+    if (this.#has("twice")) this.#wire.send(frame);
     return true;
+  }
+
+  #has(name: LoadFaultName): boolean {
+    const untilMs = this.#untilMs[name];
+    return untilMs !== undefined && this.#world.clock.monotonicMs() < untilMs;
   }
 
   /** From the call to `console.log` to the ack that says it is durable. */

@@ -1,6 +1,11 @@
+import type { LiveSeen } from "./live-witness.ts";
+import type { Arrival, LoadFaultName, PlannedFault } from "./load-faults.ts";
+
 /** What a load run is asked to do. */
 export interface LoadOptions {
   readonly devices: number;
+  /** Of these, how many are on serial lines (ptys); the others are on MQTT. */
+  readonly serialDevices: number;
   /** Entries a second and device, on average. */
   readonly rate: number;
   /** Lines that a device logs at once. */
@@ -11,10 +16,13 @@ export interface LoadOptions {
   readonly connectsPerSecond: number;
   /** How long queues may take to drain once the load ends. */
   readonly drainS: number;
-  /** kill -9 of the gateway's process so often; 0 never. */
-  readonly killEveryS: number;
-  /** Cuts a tenth of the connections so often; 0 never. */
-  readonly cutEveryS: number;
+  readonly arrival: Arrival;
+  /** In words: what the devices log. */
+  readonly messages: string;
+  /** Those of the arrival pattern among them. */
+  readonly plan: readonly PlannedFault[];
+  /** Also read everything from the live socket while it runs. */
+  readonly isWatchedLive: boolean;
 }
 
 /** What is under test, as the run sees it. */
@@ -32,6 +40,8 @@ export interface LoadTargetProcess {
   cpuSeconds(): number | undefined;
   /** kill -9 and started again; undefined where the process is not ours. */
   readonly kill?: () => Promise<void>;
+  /** Stops the broker and starts it again; undefined where it is not ours, or the one inside. */
+  readonly restartBroker?: () => Promise<void>;
 }
 
 /** One moment of a run, for the plots. */
@@ -41,6 +51,8 @@ export interface LoadSample {
   readonly logged: number;
   readonly acked: number;
   readonly dropped: number;
+  /** Logged, and an ack may still come. */
+  readonly waiting: number;
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
   /** Event loops of the generator, the busiest one, 0 to 1. */
@@ -49,6 +61,7 @@ export interface LoadSample {
 
 export interface LoadFault {
   readonly atS: number;
+  readonly name: LoadFaultName;
   readonly what: string;
 }
 
@@ -67,6 +80,8 @@ export interface LoadVerdict {
   readonly unaccountedDrops: number;
   /** Lines that no ack came for in the time there was. */
   readonly undrained: number;
+  /** Lines not acked yet when their board fell over: gone with its memory, unless they had arrived. */
+  readonly goneWithBoards: number;
   /** The first few, in words. */
   readonly examples: readonly string[];
 }
@@ -76,6 +91,8 @@ export interface LoadResult {
   readonly agentHash: string;
   readonly isClean: boolean;
   readonly verdict: LoadVerdict;
+  /** `missing`: listed, and neither seen live nor told to be skipped. */
+  readonly live: (LiveSeen & { readonly missing: number }) | undefined;
   /** From `console.log` to the ack at the board, ms. */
   readonly ackLatencyMs: Readonly<Record<"p50" | "p90" | "p99" | "p999", number | undefined>>;
   /** From the board's timestamp to the gateway's receipt, ms; both clocks are this machine's. */

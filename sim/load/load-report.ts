@@ -5,11 +5,8 @@ export function loadTable(result: LoadResult): string {
   const { verdict, options } = result;
   const rows: readonly (readonly [string, string])[] = [
     ["verdict", result.isClean ? "clean: every promise kept" : "A PROMISE WAS BROKEN"],
-    ["devices", `${options.devices} over MQTT, real agent ${result.agentHash}, ${options.workers} threads`],
-    [
-      "load",
-      `${options.rate} entries/s and device in bursts of ${options.burst}, ${result.loadS.toFixed(1)} s`,
-    ],
+    ["devices", `${devicesOf(result)}, real agent ${result.agentHash}, ${options.workers} threads`],
+    ["load", loadOf(result)],
     ["entries logged", `${verdict.logged} (${Math.round(result.entriesPerSecond)}/s)`],
     [
       "entries acked",
@@ -22,6 +19,10 @@ export function loadTable(result: LoadResult): string {
     ["altered", `${verdict.altered}`],
     ["wrongly dated", `${verdict.wronglyDated}`],
     ["dropped by boards", `${verdict.droppedByAgents}, unaccounted ${verdict.unaccountedDrops}`],
+    ...(verdict.goneWithBoards === 0
+      ? []
+      : [["gone with boards", `${verdict.goneWithBoards} not acked when their board fell over`] as const]),
+    ["seen live", liveOf(result)],
     ["log to ack", latencies(result.ackLatencyMs)],
     ["log to receipt", latencies(result.receiptLatencyMs)],
     [
@@ -34,9 +35,29 @@ export function loadTable(result: LoadResult): string {
     ],
     ["reconnects", `${result.reconnects}`],
     ...result.faults.map(({ atS, what }) => [`fault ${atS.toFixed(1)} s`, what] as const),
-    ...verdict.examples.map((text) => ["found", text] as const),
+    ...[...verdict.examples, ...(result.live?.examples ?? [])].map((text) => ["found", text] as const),
   ];
   return `${rows.map(([name, value]) => `  ${name.padEnd(18)} ${value}`).join("\n")}\n`;
+}
+
+function devicesOf({ options: { devices, serialDevices } }: LoadResult): string {
+  if (serialDevices === 0) return `${devices} over MQTT`;
+  if (serialDevices === devices) return `${devices} on serial lines`;
+  return `${devices - serialDevices} over MQTT, ${serialDevices} on serial lines`;
+}
+
+function loadOf({ options, loadS }: LoadResult): string {
+  const { rate, burst, arrival, messages } = options;
+  const pace = messages.startsWith("recorded")
+    ? "at the pace of the recording"
+    : `${rate} entries/s and device in bursts of ${burst}`;
+  return `${messages}, ${pace}, ${arrival}, ${loadS.toFixed(1)} s`;
+}
+
+function liveOf({ live }: LoadResult): string {
+  if (live === undefined) return "not watched";
+  const { entries, missing, twice, outOfOrder, skipped, reconnects } = live;
+  return `${entries}, missing ${missing}, twice ${twice}, out of order ${outOfOrder}; told to be skipped ${skipped}; ${reconnects} reconnects`;
 }
 
 function latencies({ p50, p90, p99, p999 }: LoadResult["ackLatencyMs"]): string {
@@ -62,7 +83,7 @@ const TOP = 12;
 
 /** One page, without anything from outside, that shows a run. */
 export function loadPage(result: LoadResult): string {
-  const { samples, verdict, options } = result;
+  const { samples, verdict } = result;
   const between = (name: "logged" | "acked"): (readonly [number, number])[] =>
     samples.slice(1).map((sample, index) => {
       const before = samples[index] ?? sample;
@@ -73,7 +94,7 @@ export function loadPage(result: LoadResult): string {
       const y = value(sample);
       return y === undefined ? [] : [[sample.atS, y] as const];
     });
-  const faults = result.faults.map(({ atS }) => atS);
+  const { faults } = result;
   const tiles: readonly (readonly [string, string])[] = [
     ["entries a second", Math.round(result.entriesPerSecond).toLocaleString("en")],
     ["entries listed", verdict.listed.toLocaleString("en")],
@@ -83,6 +104,7 @@ export function loadPage(result: LoadResult): string {
     ["altered", `${verdict.altered}`],
     ["wrongly dated", `${verdict.wronglyDated}`],
     ["unaccounted drops", `${verdict.unaccountedDrops}`],
+    ["missing live", `${result.live?.missing ?? "–"}`],
     ["log to ack, p50", duration(result.ackLatencyMs.p50)],
     ["log to ack, p99", duration(result.ackLatencyMs.p99)],
   ];
@@ -99,7 +121,7 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1rem;margin:1.6rem 0 .3rem}
 pre{background:#fff;border:1px solid #dde3ea;border-radius:.5rem;padding:1rem;overflow:auto;font-size:.85rem}
 </style></head><body>
 <h1>boardlog load run <span class="verdict">${result.isClean ? "clean" : "a promise was broken"}</span></h1>
-<p>${options.devices.toLocaleString("en")} boards with the real agent (${result.agentHash}), each with an MQTT connection of its own; ${options.rate} entries a second each in bursts of ${options.burst}, for ${result.loadS.toFixed(0)} s.</p>
+<p>${escaped(devicesOf(result))}, each with the real agent (${result.agentHash}) and a connection of its own; ${escaped(loadOf(result))}.</p>
 <div class="tiles">${tiles.map(([name, value]) => `<div class="tile"><b>${escaped(value)}</b><span>${escaped(name)}</span></div>`).join("")}</div>
 ${plot(
   "Throughput, entries a second",
@@ -119,7 +141,7 @@ ${plot(
 )}
 ${plot(
   "Backlog, entries logged and not acked",
-  [{ name: "backlog", color: "#6a4bbc", points: points((sample) => sample.logged - sample.acked) }],
+  [{ name: "backlog", color: "#6a4bbc", points: points((sample) => sample.waiting) }],
   faults,
 )}
 ${plot("Boards connected", [{ name: "connected", color: "#2a6fb0", points: points((sample) => sample.connected) }], faults)}
@@ -132,7 +154,7 @@ ${result.faults.length === 0 ? "" : `<h2>Faults (dashed lines above)</h2><ul>${r
 `;
 }
 
-function plot(title: string, series: readonly Series[], faults: readonly number[]): string {
+function plot(title: string, series: readonly Series[], faults: LoadResult["faults"]): string {
   const all = series.flatMap(({ points }) => points);
   const xMax = Math.max(1, ...all.map(([x]) => x));
   const yMax = niceMax(Math.max(1e-9, ...all.map(([, y]) => y)));
@@ -151,8 +173,8 @@ function plot(title: string, series: readonly Series[], faults: readonly number[
       `<text x="${x(xMax * share)}" y="${HEIGHT - 8}" text-anchor="middle" font-size="12" fill="#5b6b7b">${(xMax * share).toFixed(0)} s</text>`,
   );
   const marks = faults.map(
-    (at) =>
-      `<line x1="${x(at)}" x2="${x(at)}" y1="${TOP}" y2="${HEIGHT - BOTTOM}" stroke="#c0262d" stroke-dasharray="4 3"/>`,
+    ({ atS, name }, index) =>
+      `<line x1="${x(atS)}" x2="${x(atS)}" y1="${TOP}" y2="${HEIGHT - BOTTOM}" stroke="#c0262d" stroke-dasharray="4 3"/><text x="${x(atS) + 4}" y="${TOP + 10 + 12 * (index % 3)}" font-size="11" fill="#c0262d">${name}</text>`,
   );
   const key = series.map(({ name, color }) => `<i style="background:${color}"></i>${escaped(name)}`).join("");
   return `<h2>${escaped(title)} <span class="key">${key}</span></h2><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(title)}">${grid.join("")}${marks.join("")}${lines.join("")}${ticks.join("")}</svg>`;

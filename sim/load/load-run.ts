@@ -1,12 +1,22 @@
 import { createHash, randomBytes } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import { LatencyTable } from "./latency-table.ts";
+import { LiveWitness, stalledReader } from "./live-witness.ts";
+import type { DeviceLife } from "./load-device.ts";
+import { faultNow, LOAD_FAULTS, type LoadFaultName, type PlannedFault } from "./load-faults.ts";
 import type { LoadFault, LoadOptions, LoadResult, LoadSample, LoadTargetProcess } from "./load-options.ts";
+import type { LoadScript } from "./load-script.ts";
 import type { FromWorker, LoadWorkerData, ToWorker, WorkerState, WorkerTotals } from "./load-worker.ts";
-import { type DeviceTotals, readBack } from "./read-back.ts";
+import { readBack } from "./read-back.ts";
 
-const CUT_SHARE = 0.1;
+/** Of the devices, for faults that meet some of them. */
+const SOME = 0.1;
 const CONNECT_S_MAX = 120;
+const PORTS_S_MAX = 30;
+/** The live reader may be so far behind when the boards have their acks. */
+const LIVE_MS_MAX = 30_000;
+/** Ends of the run's time: clocks are read a moment apart. */
+const SLACK_MS = 1000;
 
 /** The broker does not take as many connections as there are devices. */
 export class DevicesRefused extends Error {
@@ -18,47 +28,67 @@ export interface LoadProgress {
   show(text: string, share: number): void;
 }
 
+export interface LoadPlan {
+  readonly agentText: string;
+  readonly workerFile: URL;
+  readonly script: LoadScript;
+  readonly options: LoadOptions;
+  /** Starts what is under test, or finds it; with these serial ports. */
+  readonly openTarget: (ports: readonly string[]) => Promise<LoadTargetProcess>;
+  readonly progress: LoadProgress;
+  /** Given a function that makes a fault happen now; a person's keys may call it. */
+  readonly onStarted?: (fault: (name: LoadFaultName) => void) => void;
+}
+
 interface Group {
   readonly worker: Worker;
-  readonly deviceCount: number;
+  ports: readonly string[] | undefined;
   state: WorkerState | undefined;
   totals: WorkerTotals | undefined;
 }
 
 /** Puts load on what is there, breaks things on demand, waits for the queues to drain, reads everything back and judges. */
-export async function runLoad(
-  agentText: string,
-  workerFile: URL,
-  target: LoadTargetProcess,
-  options: LoadOptions,
-  progress: LoadProgress,
-): Promise<LoadResult> {
+export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
+  const { agentText, options, script, progress } = plan;
   const boot = `load-${randomBytes(6).toString("hex")}`;
   const memoryBefore = process.memoryUsage().rss;
-  const run = new LoadRun(target, options, progress);
-  run.startWorkers(agentText, workerFile, boot);
+  const run = new LoadRun(plan, boot);
   try {
+    const target = await run.start();
     await run.connected();
     const deviceBytes = (process.memoryUsage().rss - memoryBefore) / options.devices;
+    const service = { url: target.serviceUrl, key: target.key, project: target.project };
+    const witness = options.isWatchedLive ? new LiveWitness(service, boot) : undefined;
+    await witness?.start();
+    plan.onStarted?.((name) => run.fault(name));
+    const startWallMs = Date.now();
     const loadS = await run.load();
     const drainS = await run.drain();
     const generatorCpuS = run.generatorCpuS();
     const targetCpuS = run.targetCpuS();
-    const totals = await run.totals();
+    const devices = await run.totals();
+    const isClockTrue = !run.faults.some(({ name }) => name === "clock");
+    const between = [startWallMs - SLACK_MS, Date.now() + SLACK_MS] as const;
     const readStartMs = performance.now();
-    const read = await readBack({ url: target.serviceUrl, key: target.key }, boot, totals, (done) =>
-      progress.show(`reading back ${done}/${options.devices} devices`, done / options.devices),
+    const read = await readBack(
+      service,
+      { devices, script, between: isClockTrue ? between : undefined },
+      (done) => progress.show(`reading back ${done}/${options.devices} devices`, done / options.devices),
     );
     const { verdict, receipt, orderMap } = read;
+    await witness?.settled(verdict.listed, LIVE_MS_MAX);
+    witness?.end();
+    const live = witness?.seen;
+    const liveMissing = live === undefined ? 0 : verdict.listed - live.entries - live.skipped;
     const { lost, twice, outOfOrder, altered, wronglyDated, unaccountedDrops, undrained } = verdict;
+    const wrongs = [lost, twice, outOfOrder, altered, wronglyDated, unaccountedDrops, undrained];
+    wrongs.push(live?.twice ?? 0, live?.outOfOrder ?? 0, Math.max(0, liveMissing));
     return {
       options,
       agentHash: createHash("sha256").update(agentText).digest("hex").slice(0, 16),
-      isClean:
-        [lost, twice, outOfOrder, altered, wronglyDated, unaccountedDrops, undrained].every(
-          (count) => count === 0,
-        ) && verdict.listed > 0,
+      isClean: wrongs.every((count) => count === 0) && verdict.listed > 0,
       verdict,
+      live: live && { ...live, missing: Math.max(0, liveMissing) },
       ackLatencyMs: percentiles(run.latency),
       receiptLatencyMs: percentiles(receipt),
       entriesPerSecond: verdict.logged / loadS,
@@ -83,59 +113,79 @@ class LoadRun {
   readonly samples: LoadSample[] = [];
   readonly faults: LoadFault[] = [];
   reconnects = 0;
-  #restarted: Promise<unknown> = Promise.resolve();
-  readonly #target: LoadTargetProcess;
+  readonly #plan: LoadPlan;
   readonly #options: LoadOptions;
-  readonly #progress: LoadProgress;
+  readonly #boot: string;
   readonly #groups: Group[] = [];
+  /** Faults under way that the run waits for. */
+  readonly #mending = new Set<Promise<void>>();
+  #target: LoadTargetProcess | undefined;
   #recent = new LatencyTable();
   #startMs = performance.now();
   #cpuStart = process.cpuUsage();
   #targetCpuStart: number | undefined;
   #last = { atMs: performance.now(), logged: 0, acked: 0 };
 
-  constructor(target: LoadTargetProcess, options: LoadOptions, progress: LoadProgress) {
-    this.#target = target;
-    this.#options = options;
-    this.#progress = progress;
+  constructor(plan: LoadPlan, boot: string) {
+    this.#plan = plan;
+    this.#options = plan.options;
+    this.#boot = boot;
   }
 
-  startWorkers(agentText: string, workerFile: URL, boot: string): void {
-    const { devices, workers, rate, burst, ringBytesMax, connectsPerSecond } = this.#options;
-    const { mqtt, project } = this.#target;
-    for (let index = 0; index < workers; index++) {
-      const firstIndex = Math.floor((devices * index) / workers);
-      const deviceCount = Math.floor((devices * (index + 1)) / workers) - firstIndex;
-      const data: LoadWorkerData = {
-        agentText,
-        target: { ...mqtt, project },
-        boot,
-        firstIndex,
-        deviceCount,
-        ringBytesMax,
-        burstLines: burst,
-        periodMs: (1000 * burst) / rate,
-        connectsPerSecond: connectsPerSecond / workers,
-      };
-      const group: Group = {
-        worker: new Worker(workerFile, { workerData: data }),
-        deviceCount,
-        state: undefined,
-        totals: undefined,
-      };
-      group.worker.on("message", (message: FromWorker) => {
-        if (message.type === "totals") group.totals = message.totals;
-        else {
-          group.state = message.state;
-          this.latency.addAll(message.state.latency);
-          this.#recent.addAll(message.state.latency);
-        }
-      });
-      group.worker.on("error", (error) => {
-        throw error;
-      });
-      this.#groups.push(group);
+  /** Boards on serial lines first: what is under test opens their ports when it starts. */
+  async start(): Promise<LoadTargetProcess> {
+    const { devices, serialDevices, workers } = this.#options;
+    const mqttDevices = devices - serialDevices;
+    if (serialDevices > 0) this.#startWorker(mqttDevices, serialDevices, undefined);
+    const endMs = performance.now() + PORTS_S_MAX * 1000;
+    while (serialDevices > 0 && this.#groups[0]?.ports === undefined) {
+      if (performance.now() > endMs) throw new DevicesRefused("the serial lines (ptys) cannot be had");
+      await pause(20);
     }
+    const target = await this.#plan.openTarget(this.#groups[0]?.ports ?? []);
+    this.#target = target;
+    for (let index = 0; index < workers; index++) {
+      const first = Math.floor((mqttDevices * index) / workers);
+      const count = Math.floor((mqttDevices * (index + 1)) / workers) - first;
+      if (count > 0) this.#startWorker(first, count, target);
+    }
+    return target;
+  }
+
+  #startWorker(firstIndex: number, deviceCount: number, target: LoadTargetProcess | undefined): void {
+    const { workers, rate, burst, ringBytesMax, connectsPerSecond, arrival } = this.#options;
+    const data: LoadWorkerData = {
+      agentText: this.#plan.agentText,
+      ...(target !== undefined && { target: { ...target.mqtt, project: target.project } }),
+      boot: this.#boot,
+      firstIndex,
+      deviceCount,
+      ringBytesMax,
+      script: this.#plan.script,
+      burstLines: burst,
+      periodMs: (1000 * burst) / rate,
+      isTogether: arrival === "together",
+      connectsPerSecond: connectsPerSecond / workers,
+    };
+    const group: Group = {
+      worker: new Worker(this.#plan.workerFile, { workerData: data }),
+      ports: undefined,
+      state: undefined,
+      totals: undefined,
+    };
+    group.worker.on("message", (message: FromWorker) => {
+      if (message.type === "totals") group.totals = message.totals;
+      else if (message.type === "ports") group.ports = message.paths;
+      else {
+        group.state = message.state;
+        this.latency.addAll(message.state.latency);
+        this.#recent.addAll(message.state.latency);
+      }
+    });
+    group.worker.on("error", (error) => {
+      throw error;
+    });
+    this.#groups.push(group);
   }
 
   /** @throws when too few devices get a connection. */
@@ -143,42 +193,68 @@ class LoadRun {
     const endMs = performance.now() + CONNECT_S_MAX * 1000;
     for (;;) {
       const count = this.#sum("connected");
-      this.#progress.show(`connecting ${count}/${this.#options.devices}`, count / this.#options.devices);
+      this.#plan.progress.show(`connecting ${count}/${this.#options.devices}`, count / this.#options.devices);
       if (count === this.#options.devices) return;
-      if (performance.now() > endMs)
-        throw new DevicesRefused(`only ${count} of ${this.#options.devices} devices got a connection`);
+      if (performance.now() > endMs) {
+        throw new DevicesRefused(
+          `only ${count} of ${this.#options.devices} devices got a connection to the broker; does it want a user name and password (mqtt://user:password@host), or has it a limit of connections?`,
+        );
+      }
       await pause(250);
     }
   }
 
   async load(): Promise<number> {
-    const { durationS, killEveryS, cutEveryS } = this.#options;
+    const { durationS, plan } = this.#options;
     this.#startMs = performance.now();
     this.#cpuStart = process.cpuUsage();
-    this.#targetCpuStart = this.#target.cpuSeconds();
+    this.#targetCpuStart = this.#target?.cpuSeconds();
     this.#tell({ type: "load", on: true });
-    let nextKillS = killEveryS > 0 ? killEveryS : Number.POSITIVE_INFINITY;
-    let nextCutS = cutEveryS > 0 ? cutEveryS : Number.POSITIVE_INFINITY;
+    const ahead = [...plan].sort((left, right) => left.atS - right.atS);
     for (let atS = 0; atS < durationS; atS = this.#atS) {
-      await pause(500);
+      await pause(Math.max(10, Math.min(500, ((ahead[0]?.atS ?? durationS) - atS) * 1000)));
       this.#sample(`load, ${Math.round(durationS - atS)} s left`, atS / durationS);
-      if (this.#atS >= nextCutS) {
-        this.#fault(`a tenth of the connections cut`);
-        this.#tell({ type: "cut", share: CUT_SHARE });
-        nextCutS += cutEveryS;
-      }
-      if (this.#atS >= nextKillS && this.#target.kill !== undefined) {
-        this.#fault("kill -9 of the gateway's process");
-        nextKillS += killEveryS;
-        const again = this.#target.kill().then(() => this.#fault("started again"));
-        // Samples go on meanwhile; the load does not end before it is back.
-        this.#restarted = Promise.all([this.#restarted, again]);
+      while (ahead[0] !== undefined && ahead[0].atS <= this.#atS) {
+        const next = ahead.shift();
+        if (next !== undefined) this.#make(next);
       }
     }
     this.#tell({ type: "load", on: false });
     const loadS = this.#atS;
-    await this.#restarted;
+    // Samples went on meanwhile; the load does not end before all is back.
+    await Promise.all(this.#mending);
     return loadS;
+  }
+
+  /** Makes a fault happen now. */
+  fault(name: LoadFaultName): void {
+    this.#make(faultNow(name, this.#atS));
+  }
+
+  #make({ name, forS }: PlannedFault): void {
+    const repair = this.#repairOf(name, forS);
+    const length = forS > 0 ? `, for ${Math.round(forS * 10) / 10} s` : "";
+    this.faults.push({ atS: this.#atS, name, what: LOAD_FAULTS[name] + length });
+    if (repair === undefined) {
+      const share = name === "cut" || name === "crash" ? SOME : 1;
+      this.#tell({ type: "fault", name, share, forMs: forS * 1000 });
+      return;
+    }
+    // One at a time: what is being started again cannot be killed.
+    const mended = Promise.all(this.#mending).then(repair);
+    this.#mending.add(mended);
+    void mended.finally(() => this.#mending.delete(mended));
+  }
+
+  /** What the run itself does for a fault; undefined where the boards do it. */
+  #repairOf(name: LoadFaultName, forS: number): (() => Promise<void>) | undefined {
+    const target = this.#target;
+    if (target === undefined) return undefined;
+    const { serviceUrl: url, key, project } = target;
+    if (name === "kill") return target.kill ?? (async () => {});
+    if (name === "broker") return target.restartBroker ?? (async () => {});
+    if (name === "reader") return () => stalledReader({ url, key, project }, forS * 1000);
+    return undefined;
   }
 
   /** Until every line is acked, or the time is up. @returns s. */
@@ -187,7 +263,7 @@ class LoadRun {
     const endMs = startMs + this.#options.drainS * 1000;
     // Two reports old enough to hold the last lines.
     await pause(1200);
-    while (performance.now() < endMs && this.#sum("acked") < this.#sum("logged")) {
+    while (performance.now() < endMs && this.#sum("waiting") > 0) {
       this.#sample("draining", 1);
       await pause(250);
     }
@@ -201,24 +277,20 @@ class LoadRun {
   }
 
   targetCpuS(): number | undefined {
-    const now = this.#target.cpuSeconds();
-    return now === undefined ||
-      this.#targetCpuStart === undefined ||
-      this.faults.some(({ what }) => what.startsWith("kill"))
-      ? undefined
-      : now - this.#targetCpuStart;
+    const now = this.#target?.cpuSeconds();
+    const before = this.#targetCpuStart;
+    const isOneProcess = !this.faults.some(({ name }) => name === "kill");
+    return now === undefined || before === undefined || !isOneProcess ? undefined : now - before;
   }
 
-  async totals(): Promise<readonly DeviceTotals[]> {
+  /** Every device's starts, by its index. */
+  async totals(): Promise<readonly (readonly DeviceLife[])[]> {
     this.#tell({ type: "report" });
     while (this.#groups.some(({ totals }) => totals === undefined)) await pause(20);
-    return this.#groups.flatMap(({ totals }) =>
-      (totals?.seqs ?? []).map((seq, index) => ({
-        seq,
-        acked: totals?.acked[index] ?? 0,
-        dropped: totals?.dropped[index] ?? 0,
-      })),
-    );
+    const [first, ...others] = this.#groups.map(({ totals }) => totals ?? []);
+    // The worker of the serial lines, where there is one, was started first and has the last devices.
+    const inOrder = this.#options.serialDevices > 0 ? [...others, first ?? []] : [first ?? [], ...others];
+    return inOrder.flat();
   }
 
   async end(): Promise<void> {
@@ -229,15 +301,11 @@ class LoadRun {
     return (performance.now() - this.#startMs) / 1000;
   }
 
-  #fault(what: string): void {
-    this.faults.push({ atS: this.#atS, what });
-  }
-
   #tell(message: ToWorker): void {
     for (const { worker } of this.#groups) worker.postMessage(message);
   }
 
-  #sum(name: "connected" | "logged" | "acked" | "dropped" | "reconnects"): number {
+  #sum(name: Exclude<keyof WorkerState, "latency" | "busyShare">): number {
     return this.#groups.reduce((sum, { state }) => sum + (state?.[name] ?? 0), 0);
   }
 
@@ -252,6 +320,7 @@ class LoadRun {
       logged,
       acked,
       dropped: this.#sum("dropped"),
+      waiting: this.#sum("waiting"),
       p50Ms: this.#recent.percentile(0.5),
       p99Ms: this.#recent.percentile(0.99),
       busyShare: Math.max(0, ...this.#groups.map(({ state }) => state?.busyShare ?? 0)),
@@ -259,8 +328,8 @@ class LoadRun {
     this.#recent = new LatencyTable();
     const seconds = (nowMs - this.#last.atMs) / 1000;
     const rate = (now: number, before: number): string => `${Math.round((now - before) / seconds)}/s`;
-    this.#progress.show(
-      `${what}: logged ${rate(logged, this.#last.logged)}, acked ${rate(acked, this.#last.acked)}, ${logged - acked} on the way, ${this.#sum("connected")} connected`,
+    this.#plan.progress.show(
+      `${what}: logged ${rate(logged, this.#last.logged)}, acked ${rate(acked, this.#last.acked)}, ${this.#sum("waiting")} on the way, ${this.#sum("connected")} connected`,
       share,
     );
     this.#last = { atMs: nowMs, logged, acked };

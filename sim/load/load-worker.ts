@@ -1,29 +1,42 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { openPty } from "../../host/pty.ts";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { compileAgent } from "../board.ts";
+import { MqttDeviceWire, type MqttTarget, PtyDeviceWire } from "./device-wire.ts";
 import { LatencyTable } from "./latency-table.ts";
-import { LoadDevice, type LoadTarget } from "./load-device.ts";
+import { type DeviceLife, deviceName, LoadDevice } from "./load-device.ts";
+import type { LoadFaultName } from "./load-faults.ts";
+import { type LoadScript, levelOf, messageOf, recordedDue } from "./load-script.ts";
 
 export interface LoadWorkerData {
   readonly agentText: string;
-  readonly target: LoadTarget;
+  /** Over MQTT; absent: a pty each, whose path the worker tells. */
+  readonly target?: MqttTarget;
   readonly boot: string;
   /** Devices of this worker: indexes from `firstIndex` on. */
   readonly firstIndex: number;
   readonly deviceCount: number;
   readonly ringBytesMax: number;
+  readonly script: LoadScript;
   /** Lines that one device logs at once, and how long until it does so again. */
   readonly burstLines: number;
   readonly periodMs: number;
+  /** All of them at the same moment. */
+  readonly isTogether: boolean;
   /** New connections a second. */
   readonly connectsPerSecond: number;
 }
 
 export type ToWorker =
   | { readonly type: "load"; readonly on: boolean }
-  | { readonly type: "cut"; readonly share: number }
-  | { readonly type: "report" }
-  | { readonly type: "end" };
+  | {
+      readonly type: "fault";
+      readonly name: LoadFaultName;
+      /** Of the devices, 0 to 1. */
+      readonly share: number;
+      readonly forMs: number;
+    }
+  | { readonly type: "report" };
 
 /** What a worker says every half second. */
 export interface WorkerState {
@@ -31,6 +44,8 @@ export interface WorkerState {
   readonly logged: number;
   readonly acked: number;
   readonly dropped: number;
+  /** Lines that no ack came for and may still come. */
+  readonly waiting: number;
   readonly reconnects: number;
   /** Counts of `LatencyTable` since the last report. */
   readonly latency: readonly number[];
@@ -38,14 +53,11 @@ export interface WorkerState {
   readonly busyShare: number;
 }
 
-/** Each device's own seqs, for the verdict. */
-export interface WorkerTotals {
-  readonly seqs: readonly number[];
-  readonly acked: readonly number[];
-  readonly dropped: readonly number[];
-}
+/** Each device's own seqs, for the verdict, by start of the board. */
+export type WorkerTotals = readonly (readonly DeviceLife[])[];
 
 export type FromWorker =
+  | { readonly type: "ports"; readonly paths: readonly string[] }
   | { readonly type: "state"; readonly state: WorkerState }
   | { readonly type: "totals"; readonly totals: WorkerTotals };
 
@@ -55,17 +67,29 @@ const TICK_MS = 20;
 const port = parentPort;
 if (port === null) throw new Error("this file runs as a worker");
 const data = workerData as LoadWorkerData;
+const { target, script } = data;
 const program = compileAgent(data.agentText);
 const world = { clock: systemClock, timers: systemTimers, latency: new LatencyTable() };
-const devices = Array.from(
-  { length: data.deviceCount },
-  (_, offset) =>
-    new LoadDevice(world, program, data.target, {
-      index: data.firstIndex + offset,
-      boot: data.boot,
-      ringBytesMax: data.ringBytesMax,
-    }),
-);
+const paths: string[] = [];
+const devices = Array.from({ length: data.deviceCount }, (_, offset) => {
+  const index = data.firstIndex + offset;
+  const name = deviceName(index);
+  return new LoadDevice(world, program, {
+    index,
+    boot: data.boot,
+    ringBytesMax: data.ringBytesMax,
+    message: (seq, utcMs) => messageOf(script, index, seq, utcMs),
+    level: (seq) => levelOf(script, index, seq),
+    ...(target === undefined && { src: name }),
+    openWire: (events) => {
+      if (target !== undefined) return new MqttDeviceWire(world, target, name, events);
+      const pty = openPty();
+      paths.push(pty.path);
+      return new PtyDeviceWire(world, pty, events);
+    },
+  });
+});
+if (target === undefined) port.postMessage({ type: "ports", paths } satisfies FromWorker);
 
 let connectedUpTo = 0;
 const connecting = setInterval(() => {
@@ -78,10 +102,23 @@ const connecting = setInterval(() => {
 let isLoading = false;
 let loadStartMs = 0;
 let burstsDone = 0;
-/** Devices take turns, spread evenly over the period. */
+/** Lines of a recording that each device has logged. */
+const linesDone = new Uint32Array(devices.length);
+
 setInterval(() => {
   if (!isLoading) return;
-  const due = Math.floor(((performance.now() - loadStartMs) / data.periodMs) * devices.length);
+  const elapsedMs = performance.now() - loadStartMs;
+  if (script.type === "recording") {
+    for (const [offset, device] of devices.entries()) {
+      const due = recordedDue(script.boards, device.index, elapsedMs);
+      device.log(due - (linesDone[offset] ?? 0));
+      linesDone[offset] = due;
+    }
+    return;
+  }
+  // Devices take turns, spread evenly over the period, or all at its start.
+  const turns = elapsedMs / data.periodMs;
+  const due = data.isTogether ? Math.ceil(turns) * devices.length : Math.floor(turns * devices.length);
   for (; burstsDone < due; burstsDone++) devices[burstsDone % devices.length]?.log(data.burstLines);
 }, TICK_MS);
 
@@ -90,14 +127,15 @@ setInterval(() => {
   const now = performance.eventLoopUtilization();
   const busyShare = performance.eventLoopUtilization(now, utilization).utilization;
   utilization = now;
-  const state = { connected: 0, logged: 0, acked: 0, dropped: 0, reconnects: 0 };
+  const state = { connected: 0, logged: 0, acked: 0, dropped: 0, waiting: 0, reconnects: 0 };
   for (const device of devices) {
     device.keepAlive();
-    const { seq, acked, dropped } = device.stats;
+    const { logged, acked, dropped, waiting } = device.counts;
     state.connected += device.isConnected ? 1 : 0;
-    state.logged += seq;
+    state.logged += logged;
     state.acked += acked;
     state.dropped += dropped;
+    state.waiting += waiting;
     state.reconnects += Math.max(0, device.connectCount - 1);
   }
   const message: FromWorker = {
@@ -112,18 +150,13 @@ port.on("message", (message: ToWorker) => {
     isLoading = message.on;
     loadStartMs = performance.now();
     burstsDone = 0;
-  } else if (message.type === "cut") {
-    for (const device of devices) if (Math.random() < message.share) device.cut();
-  } else if (message.type === "report") {
-    const stats = devices.map((device) => device.stats);
-    const totals: WorkerTotals = {
-      seqs: stats.map(({ seq }) => seq),
-      acked: stats.map(({ acked }) => acked),
-      dropped: stats.map(({ dropped }) => dropped),
-    };
-    port.postMessage({ type: "totals", totals } satisfies FromWorker);
+  } else if (message.type === "fault") {
+    const { name, share, forMs } = message;
+    for (const device of devices) if (Math.random() < share) device.fault(name, forMs);
   } else {
-    for (const device of devices) device.end();
-    process.exit(0);
+    port.postMessage({
+      type: "totals",
+      totals: devices.map((device) => device.lives),
+    } satisfies FromWorker);
   }
 });
