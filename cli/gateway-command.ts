@@ -2,6 +2,9 @@ import { CommitProgress } from "../gateway/commit-progress.ts";
 import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedded-broker.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { Spool } from "../gateway/spool/spool.ts";
+import { UnsetSpans } from "../gateway/spool/unset-spans.ts";
+import { WallClock } from "../gateway/wall-clock.ts";
+import { askSynchronised, machineBootId } from "../host/clock-sync.ts";
 import { CounterTable } from "../host/counters.ts";
 import { createProcessLog } from "../host/process-log.ts";
 import { feedWatchdog, systemdManager } from "../host/sd-notify.ts";
@@ -111,12 +114,19 @@ async function start(
   const world = { clock: systemClock, timers: systemTimers, random: systemRandom, counters, log };
   const { id, project } = settings;
   const disk = new SystemDisk(settings.data);
+  const wallClock = new WallClock(world, askSynchronised);
+  await wallClock.start();
+  closers.push(async () => wallClock.stop());
+  const waitMs = settings.clockWaitMs;
+  const dating = await UnsetSpans.open({ ...world, disk, wallClock }, { bootId: machineBootId(), waitMs });
+  closers.push(async () => dating.stop());
   const gatewaySrc = `gateway-${id}`;
   const spool = await Spool.open(
-    { ...world, disk },
+    { ...world, disk, dating },
     { ...settings.spool, gatewaySrc, outputs: spooledOutputs(settings.outputs) },
   );
   closers.push(() => spool.close());
+  await dating.begin(() => spool.durable);
   spool.start();
   const service = await startServiceLink({ ...world, spool }, settings);
   const outputs = startOutputs(world, spool, settings.outputs, gatewaySrc);
@@ -133,7 +143,7 @@ async function start(
     closers.push(async () => brokerAuth?.stop());
   }
   const gateway = new Gateway(
-    { ...world, disk, uplink, ...(brokerAuth !== undefined && { brokerAuth }) },
+    { ...world, disk, uplink, wallClock, ...(brokerAuth !== undefined && { brokerAuth }) },
     {
       project,
       sourceRate: settings.sourceRate,

@@ -84,6 +84,7 @@ export const GatewaySettingsSchema = Type.Object(
       ),
     ),
     sourceRate: Type.Optional(SourceRateSchema),
+    clockWaitMinutes: Type.Optional(Type.Number({ minimum: 0, maximum: 1_440 })),
     status: Type.Optional(Type.Union([Text, Type.Integer()])),
     log: Type.Optional(
       Type.Object(
@@ -131,10 +132,13 @@ export interface GatewaySettings {
   };
   readonly spool: Pick<SpoolOptions, "bytesMax" | "whenFull" | "replayHorizonMs">;
   readonly sourceRate: SourceRate;
+  /** Longest wait for the machine's clock to be set. */
+  readonly clockWaitMs: number;
   readonly status: HostPort;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error"; readonly form: "json" | "pretty" };
 }
 
+const CLOCK_WAIT_MINUTES = 10;
 const STATUS_PORT_DEFAULT = 7481;
 const MQTT_PORT_DEFAULT = 1883;
 
@@ -181,6 +185,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
         spool.replayMinutes === undefined ? SPOOL_DEFAULTS.replayHorizonMs : spool.replayMinutes * 60_000,
     },
     sourceRate: sourceRate(file.sourceRate),
+    clockWaitMs: (file.clockWaitMinutes ?? CLOCK_WAIT_MINUTES) * 60_000,
     status: hostPortOf(file.status, STATUS_PORT_DEFAULT, (text) => wrong(["status"], text)),
     log: { level: log.level ?? "info", form: log.form ?? "json" },
   };

@@ -20,6 +20,7 @@ import { SessionTable } from "./session-table.ts";
 import { type GivenUp, SourceHistories } from "./source-histories.ts";
 import { type SourceRate, Throttle } from "./throttle.ts";
 import type { Uplink } from "./uplink.ts";
+import { WallClock } from "./wall-clock.ts";
 
 export interface GatewayWorld {
   readonly clock: Clock;
@@ -30,6 +31,8 @@ export interface GatewayWorld {
   readonly log: ProcessLog;
   /** Where names of boots that the gateway gave are kept; without it they are good for one run. */
   readonly disk?: Disk;
+  /** The gateway's own clock, started; without it one that is taken as set where it shows a plausible time. */
+  readonly wallClock?: WallClock;
 }
 
 export interface GatewayCoreOptions extends CommitterOptions {
@@ -50,6 +53,7 @@ export class GatewayCore {
   readonly #pauses: Pauses;
   readonly #committer: Committer;
   readonly #intake: Intake;
+  readonly #wallClock: WallClock;
   readonly #sessions: SessionTable;
   readonly #histories: SourceHistories;
   readonly #throttle: Throttle | undefined;
@@ -66,23 +70,25 @@ export class GatewayCore {
     this.#pauses = new Pauses(world.timers);
     this.#committer = new Committer(world, options);
     this.#boards = new BoardLinks(world);
-    const { random, uplink, counters, clock } = world;
+    const { random, uplink, counters } = world;
+    const wallClock = world.wallClock ?? new WallClock(world);
+    this.#wallClock = wallClock;
     const committer = this.#committer;
     this.#histories = new SourceHistories(world, (given) => void this.#giveUp(given));
     this.#sessions = new SessionTable(
-      { pauses: this.#pauses, random, uplink, counters, committer, histories: this.#histories },
+      { pauses: this.#pauses, random, uplink, counters, committer, histories: this.#histories, wallClock },
       options.sessionsMax === undefined ? {} : { sessionsMax: options.sessionsMax },
     );
     const { sourceRate } = options;
     this.#throttle = sourceRate === undefined ? undefined : new Throttle(world, sourceRate);
     this.#intake = new Intake({
-      clock,
+      wallClock,
       committer,
       sessions: this.#sessions,
       counters,
       ...(this.#throttle !== undefined && { throttle: this.#throttle }),
     });
-    this.#lines = new LineSessions({ intake: this.#intake, boots: new LineBoots(world), uplink });
+    this.#lines = new LineSessions({ intake: this.#intake, wallClock, boots: new LineBoots(world), uplink });
   }
 
   get seldomLog(): SeldomLog {
@@ -102,7 +108,15 @@ export class GatewayCore {
   /** Reads a serial wire from now on. */
   addSerial(link: ByteLink, lines: LineParserFactory, options: SerialInputOptions): void {
     const input = new SerialInput(
-      { ...this.#world, link, lines, intake: this.#intake, boards: this.#boards, seldomLog: this.#seldomLog },
+      {
+        ...this.#world,
+        link,
+        lines,
+        intake: this.#intake,
+        wallClock: this.#wallClock,
+        boards: this.#boards,
+        seldomLog: this.#seldomLog,
+      },
       options,
     );
     this.#serial.push(input);
@@ -119,6 +133,7 @@ export class GatewayCore {
         ...this.#world,
         link,
         intake: this.#intake,
+        wallClock: this.#wallClock,
         lines: this.#lines,
         boards: this.#boards,
         presence: this.presence,
@@ -149,7 +164,7 @@ export class GatewayCore {
     try {
       await this.#sessions
         .get(identity)
-        ?.giveUp(last, { where: LossPlace.Link, why }, this.#intake.receipt());
+        ?.giveUp(last, { where: LossPlace.Link, why }, this.#wallClock.receipt());
     } catch (error) {
       if (!(error instanceof GatewayStopping)) throw error;
     }

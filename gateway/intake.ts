@@ -1,4 +1,3 @@
-import type { Clock } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Decoded, Status } from "../protocol/decoded.ts";
@@ -12,10 +11,11 @@ import type { Committer } from "./committer.ts";
 import { GatewayStopping } from "./pauses.ts";
 import { NO_REPLY, type OnReply } from "./reply.ts";
 import type { SessionTable } from "./session-table.ts";
-import type { Receipt } from "./source-session.ts";
 import { lossOfCount } from "./spool/spool-loss.ts";
 import type { LostOverRate, Throttle } from "./throttle.ts";
 import type { ThrottleLane } from "./throttle-lane.ts";
+import { asReceived } from "./unset-clock.ts";
+import type { Receipt, WallClock } from "./wall-clock.ts";
 
 /** Whose entries these are, as the link says it: never the payload alone. */
 export interface Origin {
@@ -32,7 +32,7 @@ export interface Arrival {
 
 /** Where every input hands in what it read. */
 export class Intake {
-  readonly #clock: Clock;
+  readonly #wallClock: WallClock;
   readonly #committer: Committer;
   readonly #sessions: SessionTable;
   readonly #counters: Counters;
@@ -40,22 +40,18 @@ export class Intake {
 
   /** @param world.throttle without one, sources bring as much as they like. */
   constructor(world: {
-    readonly clock: Clock;
+    readonly wallClock: WallClock;
     readonly committer: Committer;
     readonly sessions: SessionTable;
     readonly counters: Counters;
     readonly throttle?: Throttle;
   }) {
-    this.#clock = world.clock;
+    this.#wallClock = world.wallClock;
     this.#committer = world.committer;
     this.#sessions = world.sessions;
     this.#counters = world.counters;
     this.#throttle = world.throttle;
     if (world.throttle !== undefined) world.throttle.onLost = (lost) => this.#tellLost(lost);
-  }
-
-  receipt(): Receipt {
-    return { wallMs: this.#clock.wallMs(), monotonicMs: this.#clock.monotonicMs() };
   }
 
   /**
@@ -108,15 +104,8 @@ export class Intake {
       this.#lose(lane, lines.length);
       return undefined;
     }
-    const entries = lines.map(
-      ({ text, wallMs }): NewEntry => ({
-        src: origin.src,
-        stream: STREAM_UART,
-        msg: JSON.stringify(text),
-        timestamp: wallMs,
-        received: wallMs,
-        clock: "server",
-      }),
+    const entries = lines.flatMap(({ text, receipt }) =>
+      asReceived([textEntry(origin.src, STREAM_UART, text, receipt)], receipt),
     );
     return this.#committer.accept(origin.project, origin.src, entries, () => {});
   }
@@ -143,16 +132,9 @@ export class Intake {
   }
 
   #takeNote(origin: Origin, stream: string, text: string, onDurable: () => void): Promise<void> | undefined {
-    const wallMs = this.#clock.wallMs();
-    const entry: NewEntry = {
-      src: origin.src,
-      stream,
-      msg: JSON.stringify(text),
-      timestamp: wallMs,
-      received: wallMs,
-      clock: "server",
-    };
-    return this.#committer.accept(origin.project, origin.src, [entry], onDurable);
+    const receipt = this.#wallClock.receipt();
+    const entries = asReceived([textEntry(origin.src, stream, text, receipt)], receipt);
+    return this.#committer.accept(origin.project, origin.src, entries, onDurable);
   }
 
   #takeFrame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
@@ -223,14 +205,14 @@ export class Intake {
   /** Clause 5.7: a record of what came too fast. */
   #tellLost({ project, src, count, upTo }: LostOverRate): void {
     const why = this.#throttle?.why ?? "";
-    const receipt = this.receipt();
+    const receipt = this.#wallClock.receipt();
     const ignoreStop = (error: unknown): void => {
       if (!(error instanceof GatewayStopping)) throw error;
     };
     try {
       if (count > 0) {
-        const entry = lossOfCount(src, count, { why, receivedMs: receipt.wallMs });
-        this.#committer.accept(project, src, [entry], () => {})?.catch(ignoreStop);
+        const entries = asReceived([lossOfCount(src, count, { why, receivedMs: receipt.wallMs })], receipt);
+        this.#committer.accept(project, src, entries, () => {})?.catch(ignoreStop);
       }
       if (upTo === undefined) return;
       const session = this.#sessions.get({ project, src, boot: upTo.boot });
@@ -262,14 +244,26 @@ export class Intake {
     }
     const reply =
       frame.ack === false || answers.length === 0 ? NO_REPLY : ({ type: "answers", answers } as const);
-    return this.#committer.accept(origin.project, origin.src, entries, () => onReply(reply));
+    const received = asReceived(entries, receipt);
+    return this.#committer.accept(origin.project, origin.src, received, () => onReply(reply));
   }
 }
 
-/** One line of console text and when it came, UTC ms. */
+/** One line of console text and when it came. */
 export interface TextLine {
   readonly text: string;
-  readonly wallMs: number;
+  readonly receipt: Receipt;
+}
+
+function textEntry(src: string, stream: string, text: string, { wallMs }: Receipt): NewEntry {
+  return {
+    src,
+    stream,
+    msg: JSON.stringify(text),
+    timestamp: wallMs,
+    received: wallMs,
+    clock: "server",
+  };
 }
 
 function answerOf(id: number | undefined, status: Status, text?: string): Answer {

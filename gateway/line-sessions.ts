@@ -5,6 +5,7 @@ import type { Arrival, Intake, Origin } from "./intake.ts";
 import type { LineBoots } from "./line-boots.ts";
 import type { LogLine } from "./log-line.ts";
 import { type Uplink, UplinkUnavailable } from "./uplink.ts";
+import type { WallClock } from "./wall-clock.ts";
 
 /** Sources followed at once; beyond it the one not heard for longest is asked for again. */
 const SOURCES_MAX = 10_000;
@@ -22,14 +23,21 @@ interface Followed {
 /** Gives log lines without an agent what the model wants: a boot, a seq and a time (docs/protocol.md 8.10). */
 export class LineSessions {
   readonly #intake: Intake;
+  readonly #wallClock: WallClock;
   readonly #boots: LineBoots;
   readonly #uplink: Uplink;
   readonly #followed = new Map<string, Followed>();
   /** Lines of one source go one after the other. */
   readonly #turns = new Map<string, Promise<void>>();
 
-  constructor(world: { readonly intake: Intake; readonly boots: LineBoots; readonly uplink: Uplink }) {
+  constructor(world: {
+    readonly intake: Intake;
+    readonly wallClock: WallClock;
+    readonly boots: LineBoots;
+    readonly uplink: Uplink;
+  }) {
     this.#intake = world.intake;
+    this.#wallClock = world.wallClock;
     this.#boots = world.boots;
     this.#uplink = world.uplink;
   }
@@ -40,7 +48,7 @@ export class LineSessions {
    */
   async line(origin: Origin, line: LogLine, arrival: LineArrival, onDurable: () => void): Promise<void> {
     const key = `${origin.project} ${origin.src}`;
-    const receipt = this.#intake.receipt();
+    const receipt = this.#wallClock.receipt();
     const taken = (this.#turns.get(key) ?? Promise.resolve()).then(async () => {
       const { boot, joins } = await this.#bootOf(key, origin, line, arrival.isRepeat);
       await this.#intake.frame(origin, frameOf(line, boot, joins), receipt, arrival, onDurable);

@@ -1,4 +1,3 @@
-import type { Clock } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import { STREAM_DEFAULT, STREAM_PRESENCE } from "../protocol/entry.ts";
 import type { Frame } from "../protocol/frame.ts";
@@ -15,6 +14,7 @@ import { type Presence, parsePresence } from "./presence.ts";
 import { encodeReply, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
 import { BOARD_ROUTES, TopicKind, type TopicRoute } from "./topic-route.ts";
+import type { WallClock } from "./wall-clock.ts";
 
 export interface MqttInputOptions {
   /** Only topics of this project are taken; without it, of any (the link has checked whose they are). */
@@ -47,7 +47,7 @@ export class MqttInput {
   readonly #lines: LineSessions;
   readonly #presence: Presence;
   readonly #boards: BoardLinks;
-  readonly #clock: Clock;
+  readonly #wallClock: WallClock;
   readonly #counters: Counters;
   readonly #seldomLog: SeldomLog;
   readonly #project: string | undefined;
@@ -62,7 +62,7 @@ export class MqttInput {
       readonly lines: LineSessions;
       readonly presence: Presence;
       readonly boards: BoardLinks;
-      readonly clock: Clock;
+      readonly wallClock: WallClock;
       readonly counters: Counters;
       readonly seldomLog: SeldomLog;
     },
@@ -73,7 +73,7 @@ export class MqttInput {
     this.#lines = world.lines;
     this.#presence = world.presence;
     this.#boards = world.boards;
-    this.#clock = world.clock;
+    this.#wallClock = world.wallClock;
     this.#counters = world.counters;
     this.#seldomLog = world.seldomLog;
     this.#project = options.project;
@@ -190,7 +190,7 @@ export class MqttInput {
       wire: this.#link,
       send: (json) => this.#sendDown(route, { project, src: device }, encodeUtf8(json)),
     });
-    const receipt = this.#intake.receipt();
+    const receipt = this.#wallClock.receipt();
     const waits = this.#intake.frame(
       { project, src: device },
       frame,
@@ -211,7 +211,7 @@ export class MqttInput {
   }
 
   #answer(route: TopicRoute, { project, src }: Origin, frame: Frame, reply: Reply): void {
-    const bytes = encodeReply(reply, frame, this.#clock.wallMs());
+    const bytes = encodeReply(reply, frame, this.#wallClock.utcMs());
     if (bytes !== undefined && !this.#sendDown(route, { project, src }, bytes))
       this.#counters.add("mqtt_unanswerable_frames_total");
   }

@@ -15,17 +15,12 @@ export const NO_REPLY: Reply = { type: "none" };
 /** `src` of an answer to a frame without `dst` (docs/protocol.md 3.4). */
 export const GATEWAY_ADDRESS = "//boardlog";
 
-/** Before this the wall clock was never set: boards are not told it (docs/protocol.md 5.1). 2020-01-01T00:00Z. */
-const WALL_MS_MIN = 1_577_836_800_000;
-
-/** The gateway's UTC for boards, or undefined while nobody has set its clock. */
-export function knownUtcMs(wallMs: number): number | undefined {
-  return wallMs >= WALL_MS_MIN ? wallMs : undefined;
-}
-
-/** Writes a reply in the form of the frame it answers (docs/protocol.md 9.1), or undefined where there is none. */
-export function encodeReply(reply: Reply, frame: Frame, wallMs: number): Uint8Array | undefined {
+/**
+ * Writes a reply in the form of the frame it answers (docs/protocol.md 9.1), or undefined where there is none.
+ * @param utcMs the gateway's, undefined while nobody has set its clock.
+ */
+export function encodeReply(reply: Reply, frame: Frame, utcMs: number | undefined): Uint8Array | undefined {
   if (reply.type === "none") return undefined;
   if (reply.type === "answers") return encodeAnswerFrame(frame, GATEWAY_ADDRESS, reply.answers);
-  return encodeAckFrame(reply.ack, knownUtcMs(wallMs), frame.form);
+  return encodeAckFrame(reply.ack, utcMs, frame.form);
 }

@@ -13,10 +13,10 @@ import type { Intake, TextLine } from "./intake.ts";
 import type { ByteLink, LineParser, LineParserFactory } from "./link.ts";
 import { GatewayStopping } from "./pauses.ts";
 import { PromptWatch } from "./prompt-watch.ts";
-import { encodeReply, knownUtcMs, type Reply } from "./reply.ts";
+import { encodeReply, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
 import { SerialDownlink } from "./serial-downlink.ts";
-import type { Receipt } from "./source-session.ts";
+import type { Receipt, WallClock } from "./wall-clock.ts";
 import { WireEcho } from "./wire-echo.ts";
 
 export interface SerialInputOptions {
@@ -55,7 +55,7 @@ export class SerialInput {
   readonly #lines: LineParserFactory;
   readonly #intake: Intake;
   readonly #boards: BoardLinks;
-  readonly #clock: Clock;
+  readonly #wallClock: WallClock;
   readonly #timers: Timers;
   readonly #counters: Counters;
   readonly #log: ProcessLog;
@@ -92,6 +92,7 @@ export class SerialInput {
       readonly intake: Intake;
       readonly boards: BoardLinks;
       readonly clock: Clock;
+      readonly wallClock: WallClock;
       readonly timers: Timers;
       readonly counters: Counters;
       readonly log: ProcessLog;
@@ -103,7 +104,7 @@ export class SerialInput {
     this.#lines = world.lines;
     this.#intake = world.intake;
     this.#boards = world.boards;
-    this.#clock = world.clock;
+    this.#wallClock = world.wallClock;
     this.#timers = world.timers;
     this.#counters = world.counters;
     this.#log = world.log;
@@ -190,7 +191,7 @@ export class SerialInput {
   }
 
   #sendHello(): void {
-    const json = encodeHello(knownUtcMs(this.#clock.wallMs()));
+    const json = encodeHello(this.#wallClock.utcMs());
     this.#downlink.send("hello", this.#prompt.isOn ? encodeCall(json) : encodeLine(json, this.#hasChecksum));
   }
 
@@ -199,7 +200,7 @@ export class SerialInput {
       this.#counters.add("serial_echo_lines_total");
       return;
     }
-    this.#backlog.push({ line, receipt: this.#intake.receipt() });
+    this.#backlog.push({ line, receipt: this.#wallClock.receipt() });
     this.#backlogBytes += line.length;
     if (this.#backlogBytes > BACKLOG_BYTES_MAX && !this.#paused) {
       this.#paused = true;
@@ -255,7 +256,7 @@ export class SerialInput {
       if (item.type === "frame") return item;
       if (item.type === "discarded") this.#counters.add(item.reason);
       else if (this.#prompt.isOn && isCallEcho(item.text)) this.#counters.add("serial_echo_lines_total");
-      else texts.push({ text: isCut ? item.text + CUT_MARK : item.text, wallMs: read.receipt.wallMs });
+      else texts.push({ text: isCut ? item.text + CUT_MARK : item.text, receipt: read.receipt });
     }
     return undefined;
   }
@@ -313,7 +314,7 @@ export class SerialInput {
   }
 
   #reply(reply: Reply, frame: Frame, hasChecksum: boolean): void {
-    const bytes = encodeReply(reply, frame, this.#clock.wallMs());
+    const bytes = encodeReply(reply, frame, this.#wallClock.utcMs());
     if (bytes === undefined) return;
     const line = encodeDown(decodeUtf8(bytes).text, frame, hasChecksum);
     // A later ack says all that an earlier one of the same boot said.

@@ -17,7 +17,9 @@ import type { Pauses } from "./pauses.ts";
 import { NO_REPLY, type OnReply, type Reply } from "./reply.ts";
 import type { SourceHistories } from "./source-histories.ts";
 import type { SourceHistory } from "./source-history.ts";
+import { asReceived } from "./unset-clock.ts";
 import { type Uplink, UplinkUnavailable } from "./uplink.ts";
+import type { Receipt, WallClock } from "./wall-clock.ts";
 
 export interface SessionWorld {
   readonly pauses: Pauses;
@@ -26,18 +28,13 @@ export interface SessionWorld {
   readonly committer: Committer;
   readonly counters: Counters;
   readonly histories: SourceHistories;
+  readonly wallClock: WallClock;
 }
 
 export interface SessionIdentity {
   readonly project: string;
   readonly src: string;
   readonly boot: Boot;
-}
-
-/** Where a frame came from and when: who sent it, the gateway's wall clock (UTC ms) and monotonic clock (ms). */
-export interface Receipt {
-  readonly wallMs: number;
-  readonly monotonicMs: number;
 }
 
 /** A frame whose entries are on their way to the store. */
@@ -152,7 +149,7 @@ export class SourceSession {
 
   #take(frame: Frame, receipt: Receipt, onReply: OnReply, acceptedMark: number): Promise<void> | undefined {
     if (frame.clock === "uptime" && frame.now !== undefined) {
-      this.#clockMap.observe(frame.now, receipt.monotonicMs);
+      this.#clockMap.observe(frame.now, receipt.monotonicMs, frame.first);
     }
     const sequenced = sequence(this.#identity.boot, frame, acceptedMark, this.#problemOf);
     return this.#store(sequenced, frame, receipt, onReply, acceptedMark);
@@ -183,7 +180,8 @@ export class SourceSession {
     if (resend) counters.add("gateway_resend_requests_total");
     const order = this.#order++;
     const outstanding: Outstanding = { order, frame, onReply, markAfter: mark, resend, answers };
-    const waits = committer.accept(project, src, entries, () => this.#becameDurable(outstanding));
+    const received = asReceived(entries, receipt);
+    const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding));
     const settle = (): void => {
       this.#acceptedMark = mark;
     };
@@ -194,15 +192,14 @@ export class SourceSession {
 
   #originOf(receipt: Receipt): VerdictOrigin {
     const { src, boot } = this.#identity;
+    const { wallMs, monotonicMs, isWallSet: isSet } = receipt;
+    const wall = { wallMinusMonotonicMs: wallMs - monotonicMs, isSet };
     return {
       src,
       boot: boot.text,
       place: LossPlace.Gateway,
-      received: receipt.wallMs,
-      estimate: (uptimeMs) => {
-        const timestamp = this.#clockMap.utcMs(uptimeMs, receipt.wallMs - receipt.monotonicMs);
-        return timestamp === undefined ? undefined : { timestamp };
-      },
+      received: wallMs,
+      estimate: (uptimeMs) => this.#clockMap.map(uptimeMs, wall),
     };
   }
 
@@ -289,7 +286,12 @@ export class SourceSession {
     const resend = durable.some(
       (outstanding) => outstanding.resend && outstanding.markAfter === this.#durableMark,
     );
-    for (const outstanding of durable) outstanding.onReply(this.#replyTo(outstanding, lastAck, resend));
+    const nowMs = this.#world.wallClock.monotonicMs();
+    for (const outstanding of durable) {
+      const reply = this.#replyTo(outstanding, lastAck, resend);
+      if (reply.type !== "none") this.#clockMap.acked(this.#durableMark, nowMs);
+      outstanding.onReply(reply);
+    }
   }
 
   #replyTo(outstanding: Outstanding, lastAck: Outstanding | undefined, resend: boolean): Reply {

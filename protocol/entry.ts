@@ -1,7 +1,8 @@
 import type { Level } from "./level.ts";
 
-/** Where an entry's timestamp came from (docs/protocol.md 1.7). */
-export type ClockQuality = "device" | "estimated" | "server";
+/** Where an entry's timestamp came from (docs/protocol.md 1.7). The place is what stands for it in 13.4 and in stores. */
+export const CLOCK_QUALITIES = ["device", "estimated", "server", "unset"] as const;
+export type ClockQuality = (typeof CLOCK_QUALITIES)[number];
 
 /** JSON text of a string, object or array, kept byte for byte (docs/protocol.md 1.2). Only decoders make one. */
 export type MsgJson = string & { readonly __brand?: "MsgJson" };

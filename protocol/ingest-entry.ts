@@ -1,11 +1,9 @@
 import { decodeCbor, decodeOwnCbor, encodeCbor } from "./cbor.ts";
 import { bad, type Decoded, good } from "./decoded.ts";
-import { type ClockQuality, type NewEntry, type SeqRange, STREAM_DEFAULT } from "./entry.ts";
+import { CLOCK_QUALITIES, type NewEntry, type SeqRange, STREAM_DEFAULT } from "./entry.ts";
 import { type JsonValue, parseVerbatim } from "./json-parser.ts";
 import { LEVELS, type Level } from "./level.ts";
 import { checkSrc, checkStream, isBoot } from "./names.ts";
-
-const CLOCKS: readonly ClockQuality[] = ["device", "estimated", "server"];
 
 /** One entry as a CBOR array (docs/protocol.md 13.4). */
 export function encodeIngestEntry(entry: NewEntry): Uint8Array {
@@ -16,7 +14,7 @@ export function encodeIngestEntry(entry: NewEntry): Uint8Array {
     entry.msg,
     entry.timestamp,
     entry.received,
-    CLOCKS.indexOf(entry.clock),
+    CLOCK_QUALITIES.indexOf(entry.clock),
     entry.level === undefined ? null : LEVELS.indexOf(entry.level),
     entry.boot ?? null,
     entry.seq ?? null,
@@ -60,7 +58,7 @@ export function ingestEntryOf(value: JsonValue): Decoded<NewEntry> {
   const msg = reader.text("msg");
   const timestamp = reader.integer("timestamp", 0);
   const received = reader.integer("received", 0);
-  const clock = reader.oneOf("clock", CLOCKS);
+  const clock = reader.oneOf("clock", CLOCK_QUALITIES);
   const level = reader.optional("level", (name) => reader.oneOf<Level>(name, LEVELS));
   const boot = reader.optionalText("boot");
   const seq = reader.optional("seq", (name) => reader.integer(name, 1));

@@ -366,6 +366,11 @@ export class Chain {
       this.events.add(name, `clock off by ${toMs} ms`);
       site.clock.setOffset(toMs);
     });
+    const { plan, faultyMs } = this.#options;
+    if (plan.has("gatewayClockUnset")) {
+      const atMs = this.#stream(`clock of ${name}`).fraction() * faultyMs;
+      this.#time.after(atMs, () => site.setClock());
+    }
     const { project } = site;
     if (machine === undefined || project === undefined) return;
     this.#at("uplinkOutage", name, (random) => link?.outage(random.between(100, 20_000)));

@@ -26,6 +26,7 @@ export const FAULTS = {
   clockDrift: { unit: "share", most: 1 },
   boardClockStep: { unit: "rate", most: 2 },
   gatewayClockStep: { unit: "rate", most: 2 },
+  gatewayClockUnset: { unit: "share", most: 1 },
   clonedSource: { unit: "share", most: 1 },
   gatewayCrash: { unit: "rate", most: 5 },
   gatewayStop: { unit: "rate", most: 3 },

@@ -1,7 +1,9 @@
 import { Forwarder } from "../gateway/forwarder.ts";
 import { SPOOL_DEFAULTS, Spool, type SpoolOptions } from "../gateway/spool/spool.ts";
+import { UnsetSpans } from "../gateway/spool/unset-spans.ts";
 import { SpooledUplink } from "../gateway/spooled-uplink.ts";
 import type { Uplink } from "../gateway/uplink.ts";
+import { WallClock } from "../gateway/wall-clock.ts";
 import type { Clock } from "../host/clock.ts";
 import type { CounterTable } from "../host/counters.ts";
 import { silentLog } from "../host/process-log.ts";
@@ -17,6 +19,7 @@ import type { VirtualTime } from "./virtual-time.ts";
 /** Where a gateway's entries go, in one life of it. */
 export interface Upstream {
   readonly uplink: Uplink;
+  readonly wallClock: WallClock;
   /** Entries that are durable here and not in the service. */
   readonly waitingEntries: number;
   close(): Promise<void>;
@@ -34,6 +37,8 @@ export interface GatewayMachineWorld {
 /** How long the batch under way may take when the gateway stops, as `boardlog gateway` has it. */
 const FORWARD_STOP_MS = 500;
 const RESERVE_BYTES = 1000;
+/** A fault ends sooner now and then, and later. */
+const CLOCK_WAIT_MS = 20_000;
 /** Room that the largest commit takes in a spool, about: it must fit beside the segment that is written to. */
 const COMMIT_BYTES = 3000;
 /** The same for the committer, which counts otherwise. */
@@ -51,6 +56,7 @@ export class GatewayMachine {
   /** Told when the power went in the middle of a step on the disk. */
   onCut: () => void = () => {};
   #isQuiet = false;
+  #bootCount = 1;
 
   constructor(world: GatewayMachineWorld, identity: { readonly name: string; readonly project: string }) {
     this.#world = world;
@@ -76,7 +82,12 @@ export class GatewayMachine {
     const { clock, random, counters, link } = this.#world;
     const world = { clock, timers: life, random, counters, log: silentLog };
     const disk = this.#diskOf(life);
-    const spool = await this.#openSpool({ ...world, disk });
+    const wallClock = new WallClock(world);
+    await wallClock.start();
+    const bootId = `boot ${this.#bootCount}`;
+    const dating = await UnsetSpans.open({ ...world, disk, wallClock }, { bootId, waitMs: CLOCK_WAIT_MS });
+    const spool = await this.#openSpool({ ...world, disk, dating });
+    await dating.begin(() => spool.durable);
     const client = link.open(life);
     const forwarder = new Forwarder({ ...world, spool, client }, { batchEntriesMax: 1 + random.below(40) });
     forwarder.start();
@@ -84,6 +95,7 @@ export class GatewayMachine {
     const uplink = new SpooledUplink({ ...world, spool, client, isConnected }, { project: this.#project });
     return {
       uplink,
+      wallClock,
       get waitingEntries() {
         return spool.waitingEntries;
       },
@@ -113,8 +125,10 @@ export class GatewayMachine {
 
   /** The process is gone: killed, or with the power of the whole machine. */
   crash(isPowerCut: boolean): void {
-    if (isPowerCut) this.disk.restart();
-    else this.disk.kill();
+    if (isPowerCut) {
+      this.#bootCount++;
+      this.disk.restart();
+    } else this.disk.kill();
     this.watch.processEnded();
     this.#world.link.cut();
   }

@@ -115,7 +115,7 @@ export class GatewayProcess {
     if (this.#life !== life) return;
     const uplink = new WatchedUplink(upstream.uplink, life, witness);
     const core = new GatewayCore(
-      { clock, timers: life, random, uplink, counters, log: silentLog },
+      { clock, timers: life, random, uplink, counters, log: silentLog, wallClock: upstream.wallClock },
       this.#options,
     );
     this.#core = core;

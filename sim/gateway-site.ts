@@ -1,4 +1,6 @@
+import { WallClock } from "../gateway/wall-clock.ts";
 import { CounterTable } from "../host/counters.ts";
+import { silentLog } from "../host/process-log.ts";
 import type { LogStore } from "../service/store/log-store.ts";
 import type { AckWatch } from "./ack-watch.ts";
 import { SteppedClock } from "./board-clock.ts";
@@ -21,6 +23,9 @@ const SMALL_QUEUES = {
   queueBytesMax: 16_000,
   laneBytesMax: 6000,
 };
+
+/** A machine without a battery starts in 1970. */
+const UNSET_OFFSET_MS = -1.7e12;
 
 export interface SiteWorld {
   readonly time: VirtualTime;
@@ -62,6 +67,7 @@ export class GatewaySite {
     this.#world = world;
     this.#random = stream(`site ${name}`);
     this.clock = new SteppedClock(time);
+    if (plan.has("gatewayClockUnset")) this.clock.setOffset(UNSET_OFFSET_MS);
     const { clock, counters } = this;
     if (project !== undefined) {
       this.link = new ServiceLink(
@@ -90,6 +96,7 @@ export class GatewaySite {
         openUpstream: async (life) =>
           this.machine?.open(life) ?? {
             uplink: new StoreUplink(store),
+            wallClock: new WallClock({ clock, timers: life, counters, log: silentLog }),
             waitingEntries: 0,
             close: async () => {},
           },
@@ -110,6 +117,11 @@ export class GatewaySite {
         }),
       },
     );
+  }
+
+  /** Somebody sets the machine's clock. */
+  setClock(): void {
+    this.clock.setOffset(0);
   }
 
   /** In one process with the service it waits for the store. */

@@ -9,6 +9,7 @@ import { type Cursor, CursorFile } from "./cursor.ts";
 import { MarkTable } from "./mark-table.ts";
 import { type Segment, SegmentWriter, segmentPath } from "./segment.ts";
 import { SegmentList, type SegmentPart, type SegmentSlot } from "./segment-list.ts";
+import type { SpoolDating } from "./spool-dating.ts";
 import { isDiskFull, SpoolFull, SpoolUnavailable } from "./spool-errors.ts";
 import { type LossEvent, lossesOf, lossOfCount, lossOfRange, type PositionRange } from "./spool-loss.ts";
 import { type SpoolAccess, type SpoolOutput, type SpoolOutputSetting, SpoolOutputs } from "./spool-output.ts";
@@ -67,6 +68,8 @@ export interface SpoolWorld {
   readonly random: Random;
   readonly counters: Counters;
   readonly log: ProcessLog;
+  /** Sees to entries that came while nobody had set the clock. */
+  readonly dating?: SpoolDating;
 }
 
 export const SPOOL_FOLDER = "spool";
@@ -143,6 +146,7 @@ export class Spool implements SpoolReader {
     this.#cursorAtMs = world.clock.monotonicMs();
     this.#tail = new SpoolTail(options.tailBytesMax);
     this.#outputs = state.outputs;
+    if (world.dating !== undefined) world.dating.onShown = () => this.#tellDurable();
   }
 
   /**
@@ -202,9 +206,10 @@ export class Spool implements SpoolReader {
     return this.#epoch;
   }
 
-  /** The last durable entry's position. */
+  /** The last durable entry's position; of those that may be read. */
   get durable(): number {
-    return this.#durable;
+    const { hiddenFrom = Number.POSITIVE_INFINITY } = this.#world.dating ?? {};
+    return Math.min(this.#durable, hiddenFrom - 1);
   }
 
   /** The service has everything up to here. */
@@ -261,23 +266,27 @@ export class Spool implements SpoolReader {
     this.#attempted = Math.max(this.#attempted, given.at(-1)?.position ?? 0);
   }
 
-  async #read(
-    after: number,
-    { entriesMax, bytesMax }: ReadBounds,
-    slot: SegmentSlot,
-  ): Promise<readonly SpoolRecord[]> {
-    const found = this.#tail.from(after + 1, entriesMax);
-    if (found === undefined) return this.#readSegments(after, { entriesMax, bytesMax }, slot);
-    delete slot.scan;
+  async #read(after: number, bounds: ReadBounds, slot: SegmentSlot): Promise<readonly SpoolRecord[]> {
+    const { dating } = this.#world;
+    if (after + 1 >= (dating?.hiddenFrom ?? Number.POSITIVE_INFINITY)) await dating?.untilShown();
+    const found = await this.#find(after, bounds, slot);
+    const hiddenFrom = dating?.hiddenFrom ?? Number.POSITIVE_INFINITY;
     const given: SpoolRecord[] = [];
     let bytes = 0;
     for (const record of found) {
       bytes += record.payload.length;
-      if (given.length > 0 && bytes > bytesMax) break;
-      given.push(record);
+      if (record.position >= hiddenFrom || (given.length > 0 && bytes > bounds.bytesMax)) break;
+      given.push(dating?.dated(record) ?? record);
     }
     if (slot === this.#slot) this.#noteAttempted(given);
     return given;
+  }
+
+  async #find(after: number, bounds: ReadBounds, slot: SegmentSlot): Promise<readonly SpoolRecord[]> {
+    const found = this.#tail.from(after + 1, bounds.entriesMax);
+    if (found === undefined) return this.#readSegments(after, bounds, slot);
+    delete slot.scan;
+    return found;
   }
 
   /** What the service does not get becomes loss records: there is nothing to tell it. */
@@ -302,7 +311,7 @@ export class Spool implements SpoolReader {
 
   get #access(): SpoolAccess {
     return {
-      durable: this.#durable,
+      durable: this.durable,
       read: (after, bounds, slot) => this.#read(after, bounds, slot),
       advanced: () => this.#advanced(),
     };
@@ -423,6 +432,10 @@ export class Spool implements SpoolReader {
     this.#tail.push(records);
     if (!this.#hasReserve && !isReserved) await this.#restoreReserve();
     if (records.length === 0) return;
+    this.#tellDurable();
+  }
+
+  #tellDurable(): void {
     this.onDurable();
     this.#outputs.tellDurable();
   }

@@ -1,5 +1,5 @@
 import type { ClockQuality, MsgJson, NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
-import { STREAM_DEFAULT } from "../../protocol/entry.ts";
+import { CLOCK_QUALITIES, STREAM_DEFAULT } from "../../protocol/entry.ts";
 import { LEVELS, type Level } from "../../protocol/level.ts";
 import { type ByteReader, MalformedRecord } from "./byte-reader.ts";
 import { type ByteWriter, prefixBytes, putPadded, putText, putVarint } from "./byte-writer.ts";
@@ -18,18 +18,21 @@ const HAS_CLOCK_ERROR = 0x04;
 const HAS_LOST = 0x08;
 const RECEIVED_BEFORE = 0x10;
 
-const CLOCKS: readonly ClockQuality[] = ["device", "estimated", "server"];
-
 /** Codes of a level: 0 is none. */
 export const LEVEL_CODE: Readonly<Record<Level, number>> = { debug: 1, info: 2, warn: 3, error: 4 };
-export const CLOCK_CODE: Readonly<Record<ClockQuality, number>> = { device: 0, estimated: 1, server: 2 };
+export const CLOCK_CODE: Readonly<Record<ClockQuality, number>> = {
+  device: 0,
+  estimated: 1,
+  server: 2,
+  unset: 3,
+};
 
 export function levelOfCode(code: number): Level | undefined {
   return code === 0 ? undefined : LEVELS[code - 1];
 }
 
 export function clockOfCode(code: number): ClockQuality {
-  return CLOCKS[code] ?? "server";
+  return CLOCK_QUALITIES[code] ?? "server";
 }
 
 /** Most bytes a row can take beside its texts: two of flags, ten numbers of eight, prefixes of the texts. */

@@ -2,9 +2,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ClockMap } from "../../gateway/clock-map.ts";
 
+/** The gateway's clocks are one. */
+const WALL = { wallMinusMonotonicMs: 0, isSet: true };
+
+function utcMs(map: ClockMap, uptimeMs: number, wallMinusMonotonicMs: number): number | undefined {
+  return map.map(uptimeMs, { wallMinusMonotonicMs, isSet: true })?.timestamp;
+}
+
 describe("the clock map of a boot", () => {
   test("knows nothing before the first frame", () => {
-    expect(new ClockMap().utcMs(5, 0)).toBeUndefined();
+    expect(utcMs(new ClockMap(), 5, 0)).toBeUndefined();
   });
 
   test("takes the quickest frame as the nearest to the truth", () => {
@@ -12,7 +19,7 @@ describe("the clock map of a boot", () => {
     map.observe(1_000, 11_900);
     map.observe(2_000, 12_010);
     map.observe(3_000, 13_500);
-    expect(map.utcMs(3_000, 1_000_000)).toBe(1_013_010);
+    expect(utcMs(map, 3_000, 1_000_000)).toBe(1_013_010);
   });
 
   test("follows a slow crystal: the quickest of ten minutes counts, not that of last week", () => {
@@ -23,22 +30,105 @@ describe("the clock map of a boot", () => {
       map.observe(Math.round(trueMs * (1 - 50e-6)), trueMs + 20);
     }
     const nowMs = hours * 3_600_000;
-    const errorMs = (map.utcMs(Math.round(nowMs * (1 - 50e-6)), 0) ?? 0) - nowMs;
+    const errorMs = (utcMs(map, Math.round(nowMs * (1 - 50e-6)), 0) ?? 0) - nowMs;
     expect(Math.abs(errorMs)).toBeLessThan(60);
   });
 
   test("a board that was silent for long keeps what was known", () => {
     const map = new ClockMap();
     map.observe(1_000, 5_000);
-    expect(map.utcMs(86_400_000, 0)).toBe(86_404_000);
+    expect(utcMs(map, 86_400_000, 0)).toBe(86_404_000);
   });
 
   test("a step of the wall clock moves later times with it but never backwards", () => {
     const map = new ClockMap();
     map.observe(0, 0);
-    expect(map.utcMs(1_000, 0)).toBe(1_000);
-    expect(map.utcMs(2_000, 1_700_000_000_000)).toBe(1_700_000_002_000);
-    expect(map.utcMs(3_000, 1_600_000_000_000)).toBe(1_700_000_002_000);
+    expect(utcMs(map, 1_000, 0)).toBe(1_000);
+    expect(utcMs(map, 2_000, 1_700_000_000_000)).toBe(1_700_000_002_000);
+    expect(utcMs(map, 3_000, 1_600_000_000_000)).toBe(1_700_000_002_000);
+  });
+
+  test("the first setting of the gateway's clock moves times either way", () => {
+    const map = new ClockMap();
+    map.observe(0, 0);
+    const unset = { wallMinusMonotonicMs: 1_800_000_000_000, isSet: false };
+    expect(map.map(1_000, unset)?.timestamp).toBe(1_800_000_001_000);
+    expect(utcMs(map, 2_000, 1_700_000_000_000)).toBe(1_700_000_002_000);
+  });
+
+  test("has no bound of its error before a frame tells of an ack", () => {
+    const map = new ClockMap();
+    map.observe(1_000, 5_000, 1);
+    map.acked(3, 5_010);
+    map.observe(2_000, 6_000, 1);
+    expect(map.map(2_000, WALL)).toEqual({ timestamp: 6_000 });
+    map.observe(2_500, 6_500, 4);
+    expect(map.map(2_500, WALL)?.clockError).toBeGreaterThan(1_000);
+  });
+
+  test("a frame sent at once when its ack came bounds the error by the round trip", () => {
+    const map = new ClockMap();
+    // The board started at 4000; each way takes 20 ms.
+    map.observe(1_000, 5_020, 1);
+    map.acked(3, 5_030);
+    map.observe(1_050, 5_070, 4);
+    const mapped = map.map(1_050, WALL);
+    expect(mapped?.timestamp).toBe(5_070);
+    expect(mapped?.clockError).toBeGreaterThanOrEqual(20);
+    expect(mapped?.clockError).toBeLessThanOrEqual(45);
+    // An hour ago it may have been off by what a clock may drift in an hour.
+    expect(map.map(3_600_000 + 1_050, WALL)?.clockError).toBeGreaterThan(3_600);
+  });
+
+  test("an ack that says nothing about this clock is not believed: the bound goes, the time stays", () => {
+    const map = new ClockMap();
+    map.observe(1_000, 5_000, 1);
+    map.acked(3, 9_000);
+    map.observe(1_100, 5_100, 4);
+    expect(map.map(1_100, WALL)).toEqual({ timestamp: 5_100 });
+  });
+
+  test("the truth lies within the bound, whatever the latencies and the drift are", () => {
+    const step = fc.record({
+      stepMs: fc.integer({ min: 1, max: 120_000 }),
+      upMs: fc.nat(2_000),
+      downMs: fc.nat(2_000),
+      isAckLost: fc.boolean(),
+      lines: fc.integer({ min: 1, max: 5 }),
+      ageMs: fc.nat(5_000),
+    });
+    const runs = fc.record({
+      steps: fc.array(step, { minLength: 1, maxLength: 30 }),
+      drift: fc.double({ min: -9e-4, max: 9e-4, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(runs, ({ steps, drift }) => {
+        const map = new ClockMap();
+        const startMs = 1_000_000;
+        const uptimeAt = (trueMs: number): number => Math.floor((trueMs - startMs) * (1 + drift));
+        let trueMs = startMs + 10_000;
+        let seq = 0;
+        let first = 1;
+        let boundCount = 0;
+        for (const { stepMs, upMs, downMs, isAckLost, lines, ageMs } of steps) {
+          trueMs += stepMs;
+          seq += lines;
+          const heardMs = trueMs + upMs;
+          map.observe(uptimeAt(trueMs), heardMs, first);
+          const loggedMs = trueMs - Math.min(ageMs, stepMs);
+          const mapped = map.map(uptimeAt(loggedMs), WALL);
+          const error = Math.abs((mapped?.timestamp ?? 0) - loggedMs);
+          if (mapped?.clockError !== undefined) {
+            boundCount += 1;
+            expect(error).toBeLessThanOrEqual(mapped.clockError);
+          }
+          map.acked(seq, heardMs + 1);
+          trueMs = heardMs + 1 + downMs;
+          if (!isAckLost) first = seq + 1;
+        }
+        if (steps.slice(0, -1).some(({ isAckLost }) => !isAckLost)) expect(boundCount).toBeGreaterThan(0);
+      }),
+    );
   });
 
   test("never falls, never leads the truth by more than the least latency, whatever the latencies are", () => {
@@ -55,10 +145,10 @@ describe("the clock map of a boot", () => {
           uptimeMs += stepMs;
           highestLatencyMs = Math.max(highestLatencyMs, latencyMs);
           map.observe(uptimeMs, 1_000_000 + uptimeMs + latencyMs);
-          const utcMs = map.utcMs(uptimeMs, 0) ?? 0;
-          expect(utcMs).toBeGreaterThanOrEqual(Math.max(lastMs, 1_000_000 + uptimeMs));
-          expect(utcMs).toBeLessThanOrEqual(1_000_000 + uptimeMs + highestLatencyMs);
-          lastMs = utcMs;
+          const mappedMs = utcMs(map, uptimeMs, 0) ?? 0;
+          expect(mappedMs).toBeGreaterThanOrEqual(Math.max(lastMs, 1_000_000 + uptimeMs));
+          expect(mappedMs).toBeLessThanOrEqual(1_000_000 + uptimeMs + highestLatencyMs);
+          lastMs = mappedMs;
         }
       }),
     );

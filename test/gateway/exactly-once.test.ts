@@ -6,6 +6,7 @@ import { Pauses } from "../../gateway/pauses.ts";
 import type { Reply } from "../../gateway/reply.ts";
 import { SessionTable } from "../../gateway/session-table.ts";
 import { SourceHistories } from "../../gateway/source-histories.ts";
+import { WallClock } from "../../gateway/wall-clock.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
 import type { MemoryUplink } from "../support/memory-uplink.ts";
@@ -19,9 +20,14 @@ function startGateway(world: ReturnType<typeof virtualWorld>) {
   const pauses = new Pauses(world.time);
   const committer = new Committer(world, { commitEntriesMax: 7, laneEntriesMax: 10, queueEntriesMax: 15 });
   const histories = new SourceHistories(world, () => {});
-  const sessions = new SessionTable({ ...world, pauses, committer, histories }, { sessionsMax: 3 });
+  const wallClock = new WallClock(world);
+  const sessions = new SessionTable(
+    { ...world, pauses, committer, histories, wallClock },
+    { sessionsMax: 3 },
+  );
   return {
-    intake: new Intake({ ...world, committer, sessions }),
+    wallClock,
+    intake: new Intake({ ...world, wallClock, committer, sessions }),
     stop: async () => {
       pauses.end();
       const stopped = committer.stop(50);
@@ -70,9 +76,9 @@ async function run(seed: number) {
         target?.onAck(seq, resend);
       }, isBad);
     };
-    const { intake } = gateway;
+    const { intake, wallClock } = gateway;
     const take = async (): Promise<void> =>
-      intake.frame({ project: "default", src }, decoded.value, intake.receipt(), ARRIVAL, onReply);
+      intake.frame({ project: "default", src }, decoded.value, wallClock.receipt(), ARRIVAL, onReply);
     throughAir(() => {
       take().catch((error: Error) => expect(error.message).toBe("the gateway is stopping"));
     }, isBad);

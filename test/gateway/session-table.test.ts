@@ -4,6 +4,7 @@ import { Pauses } from "../../gateway/pauses.ts";
 import { SeldomLog } from "../../gateway/seldom-log.ts";
 import { SessionTable } from "../../gateway/session-table.ts";
 import { SourceHistories } from "../../gateway/source-histories.ts";
+import { WallClock } from "../../gateway/wall-clock.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { logFrame } from "../support/frames.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
@@ -12,8 +13,9 @@ function setUp(sessionsMax: number) {
   const world = virtualWorld();
   const committer = new Committer(world);
   const histories = new SourceHistories(world, () => {});
+  const wallClock = new WallClock(world);
   const pauses = new Pauses(world.time);
-  const table = new SessionTable({ ...world, committer, pauses, histories }, { sessionsMax });
+  const table = new SessionTable({ ...world, committer, pauses, histories, wallClock }, { sessionsMax });
   const session = (src: string, boot = "b") =>
     table.get({ project: "default", src, boot: { text: boot, json: JSON.stringify(boot) } });
   return { ...world, table, session };
@@ -46,7 +48,7 @@ describe("the table of sessions", () => {
     const frame = decodeFrameText(logFrame({ boot: "b", ack: true }, [{ id: 1, msg: "x" }]));
     if (!frame.ok) throw new Error(frame.problem.text);
     const busy = [session("1"), session("2")];
-    for (const each of busy) void each?.receive(frame.value, { wallMs: 1, monotonicMs: 1 }, () => {});
+    for (const each of busy) void each?.receive(frame.value, { wallMs: 1, monotonicMs: 1, isWallSet: true }, () => {});
     await time.advanceAsync(0);
     expect(session("3")).toBeUndefined();
     expect(counters.values().gateway_sessions_full_frames_total).toBe(1);

@@ -4,6 +4,7 @@ import { GatewayStopping, Pauses } from "../../gateway/pauses.ts";
 import type { Reply } from "../../gateway/reply.ts";
 import { SourceHistories } from "../../gateway/source-histories.ts";
 import { SourceSession } from "../../gateway/source-session.ts";
+import { WallClock } from "../../gateway/wall-clock.ts";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { type FrameParts, type LogLine, logFrame } from "../support/frames.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
@@ -22,14 +23,15 @@ function setUp() {
   const committer = new Committer(world);
   const pauses = new Pauses(time);
   const histories = new SourceHistories(world, () => {});
+  const wallClock = new WallClock(world);
   const session = new SourceSession(
-    { pauses, random, uplink, counters, committer, histories },
+    { pauses, random, uplink, counters, committer, histories, wallClock },
     { project: "default", src: "kitchen", boot: BOOT },
   );
   const replies: Reply[] = [];
   const receive = (parts: FrameParts, ...lines: LogLine[]) => {
     const frame = frameOf(logFrame({ boot: "b1", ...parts }, lines));
-    const receipt = { wallMs: time.wallMs(), monotonicMs: time.monotonicMs() };
+    const receipt = wallClock.receipt();
     return session.receive(frame, receipt, (reply) => replies.push(reply));
   };
   return { ...world, session, pauses, replies, receive };
