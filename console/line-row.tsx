@@ -73,7 +73,7 @@ function LineCells({
   const { timestamp, received, clock, seq, src, stream, level, module } = entry;
   return (
     <>
-      <time class={clock === "estimated" ? "estimated" : ""} title={fullText(timestamp)}>
+      <time class={clock === "estimated" || clock === "unset" ? "estimated" : ""} title={fullText(timestamp)}>
         {clockText(timestamp)}
       </time>
       {columns.received && <span class="received">{received === undefined ? "" : clockText(received)}</span>}

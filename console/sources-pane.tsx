@@ -20,6 +20,7 @@ const CLOCK_WORDS: Readonly<Record<string, string>> = {
   device: "board's clock",
   estimated: "estimated time",
   server: "time of receipt",
+  unset: "gateway without a clock",
 };
 
 /** Who logs: a live pulse, last seen, the last hour, losses and clock; a click shows this source alone. */

@@ -139,8 +139,8 @@ export const MUTANTS = [
   ),
   session(
     "gateway: acks before the commit",
-    "const waits = committer.accept(project, src, entries, () => this.#becameDurable(outstanding));",
-    "this.#becameDurable(outstanding);\n    const waits = committer.accept(project, src, entries, () => {});",
+    "const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding));",
+    "this.#becameDurable(outstanding);\n    const waits = committer.accept(project, src, received, () => {});",
   ),
   session(
     "gateway: a duplicate is not acked again",
@@ -176,8 +176,8 @@ export const MUTANTS = [
   ),
   session(
     "gateway: a boot's clock starts anew with each frame",
-    "this.#clockMap.observe(frame.now, receipt.monotonicMs);",
-    "this.#clockMap.observe(frame.now + 500, receipt.monotonicMs);",
+    "this.#clockMap.observe(frame.now, receipt.monotonicMs, frame.first);",
+    "this.#clockMap.observe(frame.now + 500, receipt.monotonicMs, frame.first);",
   ),
   gatewayCommitter(
     "gateway: gives up after one failed commit",
@@ -257,8 +257,8 @@ export const MUTANTS = [
   ),
   mqtt(
     "mqtt: a PUBACK before the commit is taken for one, and the frame forgotten",
-    "const receipt = this.#intake.receipt();\n    const waits",
-    "const receipt = this.#intake.receipt();\n    if (frame.commands.length > 3) {\n      done(TopicOutcome.Done);\n      return undefined;\n    }\n    const waits",
+    "const receipt = this.#wallClock.receipt();\n    const waits",
+    "const receipt = this.#wallClock.receipt();\n    if (frame.commands.length > 3) {\n      done(TopicOutcome.Done);\n      return undefined;\n    }\n    const waits",
   ),
   mqtt(
     "mqtt: the broker's next message waits for ever",
@@ -270,12 +270,25 @@ export const MUTANTS = [
     "route.answers?.fill({ project, device: src",
     'route.answers?.fill({ project: "default", device: src',
   ),
-  mutant("gateway/clock-map.ts", "clock: estimates may fall", "return this.#lastMs;", "return utcMs;"),
+  mutant("gateway/clock-map.ts", "clock: estimates may fall", "Math.max(this.#lastMs, utcMs);", "utcMs;"),
   mutant(
     "gateway/clock-map.ts",
-    "clock: the slowest frame counts",
-    "newest.offsetMs = Math.min(newest.offsetMs, offsetMs);",
-    "newest.offsetMs = Math.max(newest.offsetMs, offsetMs);",
+    "clock: the error is called smaller than it may be",
+    "const spread = Math.max(upper - offsetMs, offsetMs - lower) + GRAIN_MS;",
+    "const spread = GRAIN_MS;",
+  ),
+  mutant(
+    "gateway/spool/unset-spans.ts",
+    "clock: lines of before it was set are dated a second late",
+    "span.shiftMs = Math.round(offsetMs - span.offsetMs);",
+    "span.shiftMs = 1_000 + Math.round(offsetMs - span.offsetMs);",
+    ["gatewayClockUnset"],
+  ),
+  mutant(
+    "gateway/conflict-finder.ts",
+    "gateway: every duplicate is another line",
+    "this.#lines.isOther(verdict.id, verdict.args, mark)",
+    "verdict.id <= mark",
   ),
   mutant(
     "gateway/session-table.ts",

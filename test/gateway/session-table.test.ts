@@ -48,7 +48,8 @@ describe("the table of sessions", () => {
     const frame = decodeFrameText(logFrame({ boot: "b", ack: true }, [{ id: 1, msg: "x" }]));
     if (!frame.ok) throw new Error(frame.problem.text);
     const busy = [session("1"), session("2")];
-    for (const each of busy) void each?.receive(frame.value, { wallMs: 1, monotonicMs: 1, isWallSet: true }, () => {});
+    for (const each of busy)
+      void each?.receive(frame.value, { wallMs: 1, monotonicMs: 1, isWallSet: true }, () => {});
     await time.advanceAsync(0);
     expect(session("3")).toBeUndefined();
     expect(counters.values().gateway_sessions_full_frames_total).toBe(1);
