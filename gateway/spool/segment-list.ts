@@ -78,7 +78,7 @@ export class SegmentList {
       const last = this.lastOf(index);
       let scan = slot.scan;
       if (scan === undefined || !scan.goesOn(segment, after)) {
-        scan = await this.#scanOf(segment, last, scan?.isAtOrBefore(segment, after) ? scan : undefined);
+        scan = await this.#scanOf(segment, last, scan?.segment === segment ? scan : undefined);
         // It may have gone while it was read, or be about to.
         if (!this.#segments.includes(segment) || segment.isGoing) continue;
         slot.scan = scan;
@@ -87,7 +87,7 @@ export class SegmentList {
     }
   }
 
-  /** @param before the one that the reader had of the same segment, at or before what it asks for now. */
+  /** @param before the one that the reader had of the same segment. */
   async #scanOf(segment: Segment, last: number, before: SegmentScan | undefined): Promise<SegmentScan> {
     try {
       const file = await this.#disk.read(segmentPath(this.#folder, segment.number));
@@ -102,63 +102,86 @@ export class SegmentList {
   }
 }
 
+/** Everything behind a position begins at a byte of the file, or after it. */
+interface Step {
+  readonly after: number;
+  readonly bytes: number;
+}
+
+/** A reader goes back a few batches, to those that were under way when a connection ended. */
+const STEPS_MAX = 16;
+
 /**
  * A segment's file in memory, gone through as far as it was asked for: decoding a whole one at once would keep boards waiting for
  * their acks.
  */
 export class SegmentScan {
   readonly segment: Segment;
+  readonly #file: Uint8Array;
   /** What was durable in it before it was read. */
   readonly #last: number;
-  readonly #scanner: RecordScanner;
-  /** What stands behind this position, and from this byte on, is still to be given. */
-  #after: number;
-  #doneBytes: number;
+  /** Where it began and where it stopped at last, the newest last. */
+  #steps: Step[];
+  #scanner: RecordScanner;
   /** Read and not given yet. */
   #held: SpoolRecord | undefined;
 
-  /** @param before of the same segment, which has grown since: what it gave is not gone through again. */
+  /** @param before of the same segment, which has grown since: its steps are good in the longer file too. */
   constructor(segment: Segment, file: Uint8Array, last: number, before: SegmentScan | undefined) {
     this.segment = segment;
+    this.#file = file;
     this.#last = last;
-    this.#after = before === undefined ? segment.header.firstPosition - 1 : before.#after;
-    this.#doneBytes = before === undefined ? HEADER_BYTES : before.#doneBytes;
-    this.#scanner = new RecordScanner(file, segment.header.epoch, this.#doneBytes);
-  }
-
-  /** Whether it has not yet given what stands behind a position. */
-  isAtOrBefore(segment: Segment, after: number): boolean {
-    return this.segment === segment && this.#after <= after;
+    const start = { after: segment.header.firstPosition - 1, bytes: HEADER_BYTES };
+    this.#steps = before === undefined ? [start] : [...before.#steps];
+    this.#scanner = this.#scannerAt(this.#steps.at(-1) ?? start);
   }
 
   /** Whether what stands behind a position can be had from it. */
   goesOn(segment: Segment, after: number): boolean {
-    return this.isAtOrBefore(segment, after) && after < this.#last;
+    return this.segment === segment && after < this.#last;
   }
 
-  /** Entries behind a position that it goes on from. */
   take(after: number, { entriesMax, bytesMax }: ReadBounds): Omit<SegmentPart, "segment"> {
+    this.#goBackTo(after);
     const records: SpoolRecord[] = [];
     const { firstPosition } = this.segment.header;
     let bytes = 0;
+    let { bytes: doneBytes = HEADER_BYTES } = this.#steps.at(-1) ?? {};
+    const gave = (through: number): Omit<SegmentPart, "segment"> => {
+      this.#steps.push({ after: through, bytes: doneBytes });
+      // The first stays: it is where all of it begins.
+      if (this.#steps.length > STEPS_MAX) this.#steps.splice(1, 1);
+      return { records, through };
+    };
     for (;;) {
       const record = this.#held ?? this.#scanner.next();
       this.#held = record;
-      if (record === undefined || record.position > this.#last) return this.#gave(records, this.#last);
+      if (record === undefined || record.position > this.#last) return gave(this.#last);
       const { kind, position, payload } = record;
       if (kind === RecordKind.Entry && position > after && position >= firstPosition) {
         bytes += payload.length;
         const isFull = records.length >= entriesMax || bytes > bytesMax;
-        if (isFull && records.length > 0) return this.#gave(records, records.at(-1)?.position ?? after);
+        if (isFull && records.length > 0) return gave(records.at(-1)?.position ?? after);
         records.push(record);
       }
       this.#held = undefined;
-      this.#doneBytes = this.#scanner.goodBytes;
+      doneBytes = this.#scanner.goodBytes;
     }
   }
 
-  #gave(records: readonly SpoolRecord[], through: number): Omit<SegmentPart, "segment"> {
-    this.#after = through;
-    return { records, through };
+  #goBackTo(after: number): void {
+    const index = Math.max(
+      0,
+      this.#steps.findLastIndex((step) => step.after <= after),
+    );
+    const step = this.#steps[index];
+    if (step === undefined || index === this.#steps.length - 1) return;
+    this.#steps = this.#steps.slice(0, index + 1);
+    this.#scanner = this.#scannerAt(step);
+    this.#held = undefined;
+  }
+
+  #scannerAt({ bytes }: Step): RecordScanner {
+    return new RecordScanner(this.#file, this.segment.header.epoch, bytes);
   }
 }

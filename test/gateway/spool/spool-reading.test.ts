@@ -104,6 +104,23 @@ describe("reading what stands in segments", () => {
     expect(disk.readCount).toBeLessThanOrEqual(spool.segmentCount);
   });
 
+  test("a reader that goes back in its segment gets the same again, and the file is not read again for it", async () => {
+    const { disk, spool } = await opened({ segmentBytes: 4_000, bytesMax: 40_000 });
+    for (let number = 1; number <= 60; number++) await spool.commit([line(number)]);
+    const random = new SeededRandom(3);
+    let after = 0;
+    for (let tries = 0; tries < 300; tries++) {
+      const entriesMax = 1 + Math.floor(random.fraction() * 4);
+      const records = await spool.read(after, { entriesMax, bytesMax: 1e6 });
+      expect(seqsOf(records)).toEqual(range(after + 1, after + records.length));
+      expect(records.length).toBeGreaterThan(0);
+      const isBack = random.fraction() < 0.4;
+      after = isBack ? Math.floor(random.fraction() * after) : (records.at(-1)?.position ?? 0);
+      if (after > 25) after = Math.floor(random.fraction() * 10);
+    }
+    expect(disk.readCount).toBe(1);
+  });
+
   test("a reader at the end of the newest segment goes on where it stood when that has grown", async () => {
     const { spool } = await opened({ segmentBytes: 1_500 });
     const seqs: (number | undefined)[] = [];
