@@ -5,20 +5,13 @@
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
-import {
-  connectPacket,
-  publishPacket,
-  readPackets,
-  subscribePacket,
-  topicBytes,
-} from "../../sim/load/mqtt-wire.ts";
 import { BoardlogProcess } from "../../test/support/boardlog-process.ts";
 import { LineProcess } from "../harness/line-process.ts";
+import { timedBoard } from "./timed-board.ts";
 
 const { values } = parseArgs({
   options: { boards: { type: "string", default: "50" }, seconds: { type: "string", default: "15" } },
@@ -83,7 +76,10 @@ async function measure(args: readonly string[], hasFlood: boolean) {
     };
     const boards = await Promise.all(
       Array.from({ length: boardCount }, (_, index) =>
-        quietBoard(boardlog.mqttPort, key, `quiet-${index}`, onLatency),
+        timedBoard(
+          { port: boardlog.mqttPort, key, src: `quiet-${index}`, periodMs: LINE_PERIOD_MS },
+          onLatency,
+        ),
       ),
     );
     await pause(SETTLE_MS);
@@ -91,7 +87,7 @@ async function measure(args: readonly string[], hasFlood: boolean) {
     isMeasuring = true;
     await pause(runMs);
     const stored = (await floodEntries(boardlog.url, key)) - storedBefore;
-    for (const stop of boards) stop();
+    for (const board of boards) board.stop();
     latencies.sort((a, b) => a - b);
     const at = (fraction: number): number => latencies[Math.floor(latencies.length * fraction)] ?? Number.NaN;
     return { p50: at(0.5), p99: at(0.99), floodPerSecond: (stored * 1000) / runMs };
@@ -100,61 +96,6 @@ async function measure(args: readonly string[], hasFlood: boolean) {
     await boardlog.end("SIGTERM");
     await boardlog.remove();
   }
-}
-
-/** A board that logs a line at a time; each ack tells how long its line took. */
-function quietBoard(
-  port: number,
-  key: string,
-  src: string,
-  onLatency: (ms: number) => void,
-): Promise<() => void> {
-  const topic = topicBytes(`boardlog/default/${src}/log`);
-  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  const sentMs = new Map<number, number>();
-  let seq = 0;
-  let timer: NodeJS.Timeout | undefined;
-  const log = (): void => {
-    seq += 1;
-    sentMs.set(seq, performance.now());
-    socket.write(
-      publishPacket(
-        topic,
-        (seq % 65_535) + 1,
-        `["@q",${seq},0,${Math.floor(performance.now())},0,"quiet line ${seq}"]`,
-      ),
-    );
-  };
-  socket.write(connectPacket({ clientId: src, username: "default", password: key }));
-  return new Promise((resolve, reject) => {
-    socket.on("error", reject);
-    let rest: Buffer | undefined;
-    socket.on("data", (chunk) => {
-      rest = readPackets(rest === undefined ? chunk : Buffer.concat([rest, chunk]), {
-        onConnack: (code) => {
-          if (code !== 0) reject(new Error(`CONNACK ${code}`));
-          socket.write(subscribePacket(`boardlog/default/${src}/cmd`));
-        },
-        onSuback: () => {
-          // Spread over the period.
-          setTimeout(() => {
-            timer = setInterval(log, LINE_PERIOD_MS);
-          }, Math.random() * LINE_PERIOD_MS);
-          resolve(() => {
-            clearInterval(timer);
-            socket.destroy();
-          });
-        },
-        onPuback: () => {},
-        onPublish: (payload) => {
-          const { ack = 0 } = JSON.parse(payload) as { ack?: number };
-          const startMs = sentMs.get(ack);
-          for (const known of sentMs.keys()) if (known <= ack) sentMs.delete(known);
-          if (startMs !== undefined) onLatency(performance.now() - startMs);
-        },
-      });
-    });
-  });
 }
 
 async function floodEntries(url: string, key: string): Promise<number> {

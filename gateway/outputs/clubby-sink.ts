@@ -46,7 +46,7 @@ export class ClubbySink implements Sink {
   async send(entries: readonly SpooledEntry[], taken: (position: number) => void): Promise<void> {
     const batch = new Batch(entries, this.#taken, taken);
     const lanes = lanesOf(batch.rest).values();
-    const failures: SinkUnavailable[] = [];
+    const failures: unknown[] = [];
     let isAway = false;
     const work = async (): Promise<void> => {
       for (const lane of lanes) {
@@ -54,7 +54,7 @@ export class ClubbySink implements Sink {
           const problem = await this.#sendLane(lane, batch);
           if (problem !== undefined) failures.push(problem);
         } catch (error) {
-          if (!(error instanceof SinkUnavailable)) throw error;
+          // All lanes end before this does: what is sent again must not overtake what is still under way.
           isAway = true;
           failures.push(error);
         }

@@ -130,6 +130,21 @@ describe.each(["http", "ws"])("a service written from the seed alone, over %s", 
   });
 });
 
+test("a frame that is slow while another fails is over before anything is sent again: the order is kept", async () => {
+  const { service, spool } = await started("http");
+  let calls = 0;
+  // b fails at once, a is answered late: its next line must not come before that.
+  service.fault = ({ src }) => {
+    calls += 1;
+    if (src === "b" && calls < 20) return SeedFault.CloseBefore;
+    return src === "a" ? SeedFault.OutOfOrder : SeedFault.None;
+  };
+  for (let number = 1; number <= 30; number++) await spool.commit([line("a", number), line("b", number)]);
+  await until("all is sent", () => spool.waitingEntries === 0);
+  expect(rewindsIn(service.texts("a"), 30)).toBe(0);
+  expect(rewindsIn(service.texts("b"), 30)).toBe(0);
+});
+
 test("a source that is no address gets the prefix that the service wants", async () => {
   const { service, spool } = await started("http", { srcPrefix: "//api.cesanta.com/" });
   await spool.commit([line("device_123", 1), line("//other/b", 1)]);
