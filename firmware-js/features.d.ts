@@ -9,6 +9,7 @@ declare const WITH_FOLD: boolean;
 declare const WITH_LEVELS: boolean;
 declare const WITH_RESERVE: boolean;
 declare const WITH_WORDS: boolean;
+declare const WITH_PARTS: boolean;
 declare const WITH_DIRECT: boolean;
 declare const WITH_STOP: boolean;
 declare const WITH_UNACKED: boolean;

@@ -7,6 +7,7 @@ import { lossEntry, noticeEntry } from "../protocol/entry-builder.ts";
 import type { Boot, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
+import { PartJoiner } from "../protocol/part-joiner.ts";
 import { type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
 import { answerOfVerdict, entryOfVerdict, type VerdictOrigin } from "../protocol/verdict-entry.ts";
 import { Backoff } from "./backoff.ts";
@@ -62,6 +63,7 @@ export class SourceSession {
   readonly #history: SourceHistory;
   readonly #clockMap = new ClockMap();
   readonly #conflicts = new ConflictFinder();
+  readonly #parts: PartJoiner;
   /** Seqs up to here were given to the committer; undefined until the service was asked. */
   #acceptedMark: number | undefined;
   /** Seqs up to here are durable: what an ack says. */
@@ -78,6 +80,7 @@ export class SourceSession {
     this.#world = world;
     this.#identity = identity;
     this.#history = world.histories.of(identity.project, identity.src);
+    this.#parts = new PartJoiner({ onCut: () => world.counters.add("gateway_cut_entries_total") });
   }
 
   /** Nothing waits here: the session can be forgotten, for all it knows is stored. */
@@ -151,8 +154,9 @@ export class SourceSession {
     if (frame.clock === "uptime" && frame.now !== undefined) {
       this.#clockMap.observe(frame.now, receipt.monotonicMs, frame.first);
     }
-    const sequenced = sequence(this.#identity.boot, frame, acceptedMark, this.#problemOf);
-    return this.#store(sequenced, frame, receipt, onReply, acceptedMark);
+    const joined = this.#parts.join(frame);
+    const sequenced = sequence(this.#identity.boot, joined, acceptedMark, this.#problemOf);
+    return this.#store(sequenced, joined, receipt, onReply, acceptedMark);
   }
 
   #store(

@@ -1,6 +1,6 @@
 import { bad, type Decoded, good } from "./decoded.ts";
 import { type Building, STREAM_LOSS } from "./entry.ts";
-import { COMMANDS_MAX, type Command, type Frame, NO_ARGS } from "./frame.ts";
+import { COMMANDS_MAX, type Command, type Frame, type LinePart, NO_ARGS } from "./frame.ts";
 import { type JsonObject, parseJson, Verbatim } from "./json-parser.ts";
 import { LEVELS, type Level } from "./level.ts";
 import type { LogArgs } from "./methods.ts";
@@ -17,14 +17,15 @@ export const UTC_MS_MIN = 1e12;
 /** Level numbers of docs/protocol.md 12.5, by place; 0 is an entry without level. */
 const LEVEL_NAMES: readonly (Level | undefined)[] = [undefined, ...LEVELS];
 
-/** One element of the array: a number, a string or other text of `msg`, null or true. */
+/** One element of the array: a number, a string or other text of `msg`, null, true or false. */
 export type CompactElement =
   | { readonly type: "number"; readonly value: number }
   /** Most strings are a `msg`, whose JSON is all that is wanted: `value` is made where it is asked for. */
   | { readonly type: "string"; readonly value: string; readonly json: string }
   | { readonly type: "json"; readonly json: string }
   | { readonly type: "null" }
-  | { readonly type: "true" };
+  | { readonly type: "true" }
+  | { readonly type: "false" };
 
 /** The frame that the elements stand for (docs/protocol.md 12), as a plain frame would have said it. */
 export function frameFromElements(elements: readonly CompactElement[]): Decoded<Frame> {
@@ -70,7 +71,7 @@ function numberAt(elements: readonly CompactElement[], index: number): number | 
   return element.type === "number" ? element.value : Number.NaN;
 }
 
-/** Clauses 12.5 to 12.8. */
+/** Clauses 12.5 to 12.8, and 12.13. */
 function readCommands(
   elements: readonly CompactElement[],
   start: number,
@@ -86,7 +87,7 @@ function readCommands(
   for (let index = start; index < elements.length; index++) {
     const element = elements[index];
     if (element === undefined) break;
-    if (isJsonNext && element.type !== "string")
+    if (isJsonNext && element.type !== "string" && element.type !== "false")
       return bad("compact frame: true must be followed by JSON text");
     if (element.type === "number") {
       const { value } = element;
@@ -101,6 +102,16 @@ function readCommands(
       if (!isCount(time) || !isCount(seq)) return bad("compact frame: a time or seq beyond 2^53-1");
     } else if (element.type === "true") {
       isJsonNext = true;
+    } else if (element.type === "false") {
+      const piece = partAt(elements, index + 1, isJsonNext);
+      if (piece === undefined)
+        return bad("compact frame: false must be followed by a part's number and text");
+      index += 2;
+      const { part, json } = piece;
+      commands.push({ ...entryCommand(seq, json, time, LEVEL_NAMES[level], module), part });
+      if (part.isLast) seq += 1;
+      module = undefined;
+      isJsonNext = false;
     } else if (element.type === "null") {
       index += 1;
       const name = elements[index];
@@ -121,8 +132,23 @@ function readCommands(
   return isJsonNext ? bad("compact frame: true must be followed by JSON text") : good(commands);
 }
 
+/** Number and text behind `false`; below 0 it is the last part. */
+function partAt(
+  elements: readonly CompactElement[],
+  index: number,
+  isJson: boolean,
+): { readonly part: LinePart; readonly json: string } | undefined {
+  const number = elements[index];
+  const text = elements[index + 1];
+  if (number?.type !== "number" || number.value === 0 || !Number.isSafeInteger(number.value))
+    return undefined;
+  if (text?.type !== "string") return undefined;
+  const isLast = number.value < 0;
+  return { part: { number: Math.abs(number.value), isLast, text: text.value, isJson }, json: text.json };
+}
+
 /** Clause 12.7: what an engine printed and is no JSON, or is nested too deep, is kept as its text. */
-function msgOfText(text: string): string {
+export function msgOfText(text: string): string {
   const parsed = parseJson(`{"msg":${text}}`, { verbatim: () => true });
   const msg = parsed.ok ? (parsed.value as JsonObject).msg : undefined;
   const isMsg = msg instanceof Verbatim && (msg.type === "object" || msg.type === "array");

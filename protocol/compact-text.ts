@@ -42,7 +42,8 @@ export function decodeCompactValue(values: readonly JsonValue[]): Decoded<Frame>
   for (const value of values) {
     if (typeof value === "number") elements.push({ type: "number", value });
     else if (typeof value === "string") elements.push({ type: "string", value, json: JSON.stringify(value) });
-    else if (value === null || value === true) elements.push({ type: value === null ? "null" : "true" });
+    else if (value === null) elements.push({ type: "null" });
+    else if (typeof value === "boolean") elements.push({ type: value ? "true" : "false" });
     else return bad(`compact frame: element ${elements.length} is of no known kind`);
   }
   return frameFromElements(elements);
@@ -69,7 +70,7 @@ function elementOf(text: string): CompactElement | undefined {
   const char = text[0];
   if (char === '"') return stringOf(text);
   if (char === "{" || char === "[") return { type: "json", json: text };
-  if (text === "null" || text === "true") return { type: text };
+  if (text === "null" || text === "true" || text === "false") return { type: text };
   return INTEGER.test(text) ? { type: "number", value: Number(text) } : undefined;
 }
 

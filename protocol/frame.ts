@@ -53,4 +53,17 @@ export interface Command {
   /** Args of a `Log.Log` that its form has checked already, in place of `args`. */
   readonly log?: LogArgs;
   readonly problem?: Problem;
+  /** It is a part of a line, to be put together before anything else is done with it (docs/protocol.md 12.13). */
+  readonly part?: LinePart;
+  /** The last part of a line whose other parts did not all come: as if it were behind a gap. */
+  readonly isTorn?: true;
+}
+
+export interface LinePart {
+  /** From 1 up. */
+  readonly number: number;
+  readonly isLast: boolean;
+  readonly text: string;
+  /** The parts together are the JSON text of an object or array. Said with the last one. */
+  readonly isJson: boolean;
 }

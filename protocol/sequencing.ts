@@ -38,7 +38,7 @@ export const WHY_BELOW_FIRST = "the board no longer held these when it was heard
 export const WHY_NO_ACKS = "did not arrive over a link without acks";
 
 /**
- * Orders the `Log.Log` commands of a frame with `boot` against the mark that stands. Pure: the caller stores what it says in one
+ * Orders the `Log.Log` commands of a frame with `boot`, its parts put together (`PartJoiner`), against the mark that stands. Pure: the caller stores what it says in one
  * transaction, then moves its mark, then answers.
  * @param problemOf what is wrong with args that are good as such: a source or stream that this sender may not use.
  */
@@ -75,11 +75,12 @@ export function sequence(
     idHighest = id;
     const drop = args.ok ? dropNotice(args.value, id) : undefined;
     if (id <= mark) {
-      verdicts.push({ type: "duplicate", id, ...(args.ok && drop === undefined && { args: args.value }) });
+      const isLine = args.ok && drop === undefined && !command.isTorn;
+      verdicts.push({ type: "duplicate", id, ...(isLine && { args: args.value }) });
       continue;
     }
     const start = drop?.first ?? id;
-    if (start > mark + 1) {
+    if (start > mark + 1 || command.isTorn) {
       if (frame.ack === false) lose(start - 1, WHY_NO_ACKS);
       else {
         verdicts.push({ type: "gap", id, expected: mark + 1 });

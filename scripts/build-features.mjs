@@ -7,6 +7,7 @@ export const FEATURES = [
   "levels",
   "reserve",
   "words",
+  "parts",
   "direct",
   "stop",
   "unacked",
@@ -17,7 +18,7 @@ export const FEATURES = [
 export function featureConstants(features) {
   const unknown = features.find((one) => !FEATURES.includes(one));
   if (unknown !== undefined) throw new RangeError(`no build option is called ${unknown}`);
-  return Object.fromEntries(
-    FEATURES.map((one) => [`WITH_${one.toUpperCase()}`, String(features.includes(one))]),
-  );
+  // Plain frames have no parts.
+  const isOn = (one) => features.includes(one) && !(one === "parts" && features.includes("plain"));
+  return Object.fromEntries(FEATURES.map((one) => [`WITH_${one.toUpperCase()}`, String(isOn(one))]));
 }

@@ -119,7 +119,7 @@ export async function bundleForEspruino(entry, { board = SIMULATOR.board, featur
   const file = (end) => outputFiles.find((one) => one.path.endsWith(end)).text;
   const readable = file(".js");
   checkForEspruino(entry, readable, JSON.parse(file(".js.map")));
-  const { code } = await transform(inlineCalls(readable), { ...MINIFIED, minify: true });
+  const { code } = await transform(inlineConstants(inlineCalls(readable)), { ...MINIFIED, minify: true });
   const inlined = hotNamesFirst(inlineConstants(code.trim()));
   checkForEspruino(entry, inlined);
   return inlined;

@@ -137,7 +137,13 @@ function asStatement(text, call, ancestors) {
       ancestors.at(-2).type === "ExpressionStatement") ||
     (statement.type === "VariableDeclarator" && ancestors.at(-2).declarations.length === 1);
   if (!isKept || !Array.isArray(ancestors.at(-3)?.body)) return undefined;
-  return { statement: ancestors.at(-2), isInList: true, needsResult: true, put: around(ancestors.at(-2)) };
+  return {
+    statement: ancestors.at(-2),
+    isInList: true,
+    needsResult: true,
+    put: around(ancestors.at(-2)),
+    newName: statement.type === "VariableDeclarator" ? statement.id.name : undefined,
+  };
 }
 
 /** Names that may change while a function runs: those of the program, and what an inner function writes. */
@@ -154,9 +160,13 @@ function changeableNames(program) {
   return names;
 }
 
-/** The statements of a function and what it gives; locals get a mark that makes them unique, parameters what the call gives. */
-function moved(text, declaration, { locals, uses, written, result }, args, changeable, mark) {
+/**
+ * The statements of a function and what it gives; locals get a mark that makes them unique, parameters what the call gives.
+ * `keptAs` names the variable that the result goes to, where that does not exist yet.
+ */
+function moved(text, declaration, { locals, uses, written, result }, args, changeable, mark, keptAs) {
   const given = new Map();
+  if (keptAs) given.set(result.argument.name, keptAs);
   let bindings = "";
   declaration.params.forEach(({ name }, index) => {
     const arg = args[index];
@@ -185,6 +195,17 @@ function moved(text, declaration, { locals, uses, written, result }, args, chang
   };
 }
 
+/** Whether a function's result is a variable of its outermost block, alone in its declaration. */
+function givesOwnVariable(declaration, result) {
+  return declaration.body.body.some(
+    (one) =>
+      one.type === "VariableDeclaration" &&
+      one.declarations.length === 1 &&
+      result?.argument.type === "Identifier" &&
+      one.declarations[0].id.name === result.argument.name,
+  );
+}
+
 function inlineOne(text, mark) {
   const program = parsed(text);
   const changeable = changeableNames(program);
@@ -196,6 +217,8 @@ function inlineOne(text, mark) {
     if (uses?.length !== 1 || !use.isCall || use.ancestors.includes(declaration)) continue;
     const body = movable(declaration);
     if (!body || (body.hasInner && use.ancestors.some((one) => LOOPS.has(one.type)))) continue;
+    const place = asStatement(text, use.parent, use.ancestors.slice(0, -1));
+    const keptAs = givesOwnVariable(declaration, body.result) ? place?.newName : undefined;
     const { bindings, statements, value } = moved(
       text,
       declaration,
@@ -203,11 +226,12 @@ function inlineOne(text, mark) {
       use.parent.arguments,
       changeable,
       mark,
+      keptAs,
     );
-    const place = asStatement(text, use.parent, use.ancestors.slice(0, -1));
     let edit;
     if (place && (value ?? !place.needsResult)) {
-      const raw = statements + (place.needsResult ? place.put(`(${value})`) : value ? `${value};` : "");
+      const end = place.needsResult ? place.put(`(${value})`) : value ? `${value};` : "";
+      const raw = statements + (keptAs ? "" : end);
       edit = { ...place.statement, raw: place.isInList ? raw : `{${raw}}` };
     } else if (body.isResultAll && bindings === "") {
       edit = { ...use.parent, raw: `(${value})` };

@@ -70,6 +70,9 @@ export function hotNamesFirst(text) {
     if (node.type === "Identifier") useCounts.set(node.name, (useCounts.get(node.name) ?? 0) + 1);
   });
   const slice = (node) => text.slice(node.start, node.end);
+  const own = new Set(
+    program.body.flatMap((one) => [one, ...(one.declarations ?? [])]).map((one) => one.id?.name),
+  );
   const hot = [];
   const functions = [];
   const others = [];
@@ -79,7 +82,8 @@ export function hotNamesFirst(text) {
     if (statement.type === "FunctionDeclaration") functions.push(slice(statement));
     else if (statement.type === "VariableDeclaration") {
       for (const one of statement.declarations) {
-        const isHot = one.init === null || isConstant(one.init) || isEmptyArray(one.init);
+        const isHot =
+          one.init === null || isConstant(one.init) || isEmptyArray(one.init) || isNative(one.init, own);
         // A number that nothing reads is what an option left behind.
         if (isHot && useCounts.get(one.id.name) === 1) continue;
         if (isHot) hot.push(one);
@@ -96,6 +100,14 @@ export function hotNamesFirst(text) {
   const first = hot.length > 0 ? `var ${hot.map(slice).join(",")};` : "";
   return first + functions.join("") + others.join("");
 }
+
+/** A global that is not of the bundle, or a member of one. */
+const isNative = (node, own) =>
+  node.type === "Identifier"
+    ? /^(set|clear)Timeout$/.test(node.name) && !own.has(node.name)
+    : node.type === "MemberExpression" &&
+      /^(JSON|Math)$/.test(node.object.name) &&
+      !own.has(node.object.name);
 
 const isEmptyArray = (node) => node.type === "ArrayExpression" && node.elements.length === 0;
 

@@ -7,6 +7,7 @@ import { LossPlace, type NewEntry, STREAM_DEFAULT } from "../protocol/entry.ts";
 import { type EstimatedTime, entryFromLog } from "../protocol/entry-builder.ts";
 import type { Boot, Command, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
+import { PartJoiner } from "../protocol/part-joiner.ts";
 import { logArgsOf, type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
 import { answerOfVerdict, entryOfVerdict } from "../protocol/verdict-entry.ts";
 import type { Caller } from "./auth/caller.ts";
@@ -72,8 +73,10 @@ export class LogWriter {
    * The commands of a frame with `boot`, against the mark that stands; frames of one boot wait for each other.
    * @throws StoreUnavailable
    */
-  async writeBoot(frame: Frame, boot: Boot, src: string, caller: Caller): Promise<BootWritten> {
+  async writeBoot(received: Frame, boot: Boot, src: string, caller: Caller): Promise<BootWritten> {
     const { project } = caller;
+    // Frames stand alone here: a line whose parts are not all in one is refused, and its loss recorded.
+    const frame = new PartJoiner({ tornMax: 0 }).join(received);
     return await this.#bootQueue.run(`${project}\n${boot.text}\n${src}`, async () => {
       const mark = await this.#store.mark(project, src, boot.text);
       const sequenced = sequence(boot, frame, mark, (args) => this.#problemOf(args, frame, src, caller));

@@ -13,10 +13,11 @@ import { badDownlinks, receive } from "./downlink.ts";
 import { cut } from "./format.ts";
 import { frames, resentFrames } from "./frames.ts";
 import { agent } from "./handle.ts";
-import { flushTimer, lastSeq, log, onFlushTimer, type Print, reentrant, sendErrors, text } from "./hook.ts";
+import { flushTimer, lastSeq, log, type Print, reentrant, sendErrors, text } from "./hook.ts";
 import { keep } from "./keep.ts";
 import { moduleOf } from "./levels.ts";
 import { METHODS } from "./limits.ts";
+import { cancel } from "./natives.ts";
 import { bytes, droppedNewest, droppedOldest } from "./ring.ts";
 import { talk, talking } from "./talk.ts";
 
@@ -28,7 +29,9 @@ agent.ready = ready;
 if (WITH_STOP) {
   agent.stop = (): void => {
     stopDelivery();
-    clearTimeout(flushTimer || setTimeout(onFlushTimer, 0));
+    if (flushTimer) {
+      cancel(flushTimer);
+    }
     METHODS.forEach((name, index) => {
       console[name] = originals[index] as Print;
     });

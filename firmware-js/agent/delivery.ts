@@ -1,8 +1,9 @@
 /** What is sent when, and again when no ack comes (docs/protocol.md 5). */
 import { ackTimeoutMsMin, settings } from "board";
-import { passFrame, question } from "./frames.ts";
+import { passFrame, question, startOver } from "./frames.ts";
 import { blocked, busy, count, deliver, unblock } from "./hook.ts";
-import { chunks, flying, forget, nextSeq, rewind } from "./ring.ts";
+import { after, cancel } from "./natives.ts";
+import { chunks, flying, forget, nextSeq } from "./ring.ts";
 import { old } from "./tail.ts";
 import { talk, talking } from "./talk.ts";
 
@@ -24,19 +25,19 @@ let stopped = false;
 
 export function disarm(): void {
   if (ackTimer) {
-    clearTimeout(ackTimer);
+    cancel(ackTimer);
     ackTimer = 0;
   }
 }
 
 function arm(): void {
   disarm();
-  ackTimer = setTimeout(onTimeout, ackTimeoutMs);
+  ackTimer = after(onTimeout, ackTimeoutMs);
 }
 
 export function goBack(): void {
   disarm();
-  rewind();
+  startOver();
 }
 
 /** False when nothing waits, or the link takes nothing. */
@@ -46,7 +47,7 @@ function sendFrame(): boolean {
     if (WITH_UNACKED && settings.ack === false) {
       acked = nextSeq - 1;
       forget(acked);
-    } else if (!ackTimer) {
+    } else if (!ackTimer || (WITH_PARTS && !flying.length)) {
       arm();
     }
   }
@@ -74,7 +75,7 @@ export function ask(): void {
   if (!stopped && (questions-- > 0 || count || chunks.length || (WITH_WORDS && old[0]))) {
     deliver(question());
     unblock();
-    ackTimer = setTimeout(ask, ackTimeoutMs);
+    ackTimer = after(ask, ackTimeoutMs);
   }
 }
 
@@ -92,7 +93,7 @@ function onTimeout(): void {
   }
   ackTimeoutMs = Math.min(ackTimeoutMs * 2, (WITH_LAB && settings.ackTimeoutMsMax) || ACK_TIMEOUT_MS_MAX);
   if (WITH_SHARED && !talking) {
-    ackTimer = setTimeout(ask, ackTimeoutMs);
+    ackTimer = after(ask, ackTimeoutMs);
   }
   transmit();
 }

@@ -5,6 +5,7 @@ import { takeClock } from "./frames.ts";
 import { busy } from "./hook.ts";
 import { lease } from "./leases.ts";
 import { UTC_MS_MIN } from "./limits.ts";
+import { parse } from "./natives.ts";
 import { sentSeq } from "./ring.ts";
 import { forgetOld, old } from "./tail.ts";
 
@@ -23,7 +24,7 @@ export let badDownlinks = 0;
 
 export function receive(json: string): void {
   try {
-    const down = JSON.parse(json) as Downlink;
+    const down = parse(json) as Downlink;
     const mark = down.ack;
     const isMine = typeof mark === "number" && mark <= sentSeq && down.boot === boot;
     if (WITH_LEVELS && !busy && typeof down.level === "number") {
@@ -31,9 +32,9 @@ export function receive(json: string): void {
       if (!isGood) {
         badDownlinks++;
       }
-    } else if (WITH_WORDS && !busy && old[0] && typeof mark === "number" && down.boot === old[0]) {
+    } else if (WITH_WORDS && !busy && old[0] && down.boot === old[0]) {
       hear();
-      forgetOld(mark);
+      forgetOld(mark as number);
       disarm();
       transmit();
     } else if (busy || !(isMine || down.hello)) {

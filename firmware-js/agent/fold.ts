@@ -1,6 +1,7 @@
 /** The build option `fold`: a line that comes again is counted instead of sent. */
 import { settings } from "board";
 import { UTC_MS_MIN } from "./limits.ts";
+import { after, cancel } from "./natives.ts";
 
 /** Longest line that is compared with the one before it: that one is kept beside the ring. */
 const FOLD_BYTES_MAX = 200;
@@ -20,7 +21,7 @@ export function isRepeat(line: string, kind: number, time: number, tell: () => v
   if (isSame) {
     if (!repeats++) {
       repeatedFrom = time;
-      timer = setTimeout(tell, settings.foldMs ?? FOLD_MS);
+      timer = after(tell, settings.foldMs ?? FOLD_MS);
     }
     repeatedTo = time;
   }
@@ -42,7 +43,7 @@ export function takeRepeats(): string {
   if (repeats) {
     told = `last line repeated ${repeats > 1 ? `${repeats} times` : "once"}, ${showTime(repeatedFrom)}${repeats > 1 ? ` to ${showTime(repeatedTo)}` : ""}`;
     repeats = 0;
-    clearTimeout(timer);
+    cancel(timer);
   }
   json = "";
   return told;

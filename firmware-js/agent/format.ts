@@ -1,5 +1,6 @@
 /** From what an app logs to the JSON text of one `msg`. */
-import { lineBytesMax } from "./limits.ts";
+import { framedBytesMax, lineBytesMax } from "./limits.ts";
+import { stringify } from "./natives.ts";
 import { isPlainMsg } from "./plain.ts";
 
 /** Room left for the mark at the end of a cut line. */
@@ -14,8 +15,8 @@ export function shorten(message: string, json: string): string {
   let short = json;
   cut++;
   while (short.length > lineBytesMax && kept) {
-    kept = Math.floor((kept * (lineBytesMax - CUT_BYTES)) / short.length);
-    short = JSON.stringify(`${message.substr(0, kept)} [cut: ${message.length - kept} more]`);
+    kept = ((kept * (lineBytesMax - CUT_BYTES)) / short.length) | 0;
+    short = stringify(`${message.substr(0, kept)} [cut: ${message.length - kept} more]`);
   }
   return short;
 }
@@ -25,7 +26,7 @@ export function show(value: unknown): string {
   let shown: unknown;
   try {
     if (typeof value === "object" && value && !(value as { stack?: unknown }).stack) {
-      shown = JSON.stringify(value);
+      shown = stringify(value);
     }
     return typeof shown === "string" ? shown : String(value);
   } catch (_) {
@@ -41,8 +42,9 @@ export function format(values: unknown[], direct: unknown): string {
       message.length <= lineBytesMax &&
       (WITH_PLAIN ? isPlainMsg(message) : "{[".indexOf(message.charAt(0)) >= 0)
     ) {
-      return message;
+      // As text it can be taken apart.
+      return WITH_PARTS && message.length > framedBytesMax ? `true,${stringify(message)}` : message;
     }
   }
-  return JSON.stringify(values.map(show).join(" "));
+  return stringify(values.map(show).join(" "));
 }

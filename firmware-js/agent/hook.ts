@@ -7,7 +7,8 @@ import { foldKind, isRepeat, remember, takeRepeats } from "./fold.ts";
 import { format, shorten, show } from "./format.ts";
 import { agent } from "./handle.ts";
 import { leastOf, modules } from "./levels.ts";
-import { CHUNK_BYTES, CHUNK_TEXT_BYTES, LINE_BYTES, lineBytesMax, METHODS } from "./limits.ts";
+import { CHUNK_BYTES, chunkBytesMax, LINE_BYTES, lineBytesMax, METHODS } from "./limits.ts";
+import { after, stringify } from "./natives.ts";
 import { plainCommand } from "./plain.ts";
 import { chunks, gone, makeRoom, push } from "./ring.ts";
 import { talking } from "./talk.ts";
@@ -57,7 +58,7 @@ function begin(newLevel: number, json: string, time: number): void {
   closeChunk();
   const room = makeRoom(json.length + CHUNK_BYTES + LINE_BYTES, newLevel, time);
   if (room >= 0) {
-    space = Math.min(CHUNK_TEXT_BYTES - json.length, room);
+    space = Math.min(chunkBytesMax - json.length, room);
     text = WITH_PLAIN ? json : `${newLevel},${json}`;
     from = time;
     count = 1;
@@ -105,7 +106,7 @@ export function log(this: unknown, newLevel: number, print: Print, value: unknow
     ) {
       let json =
         args.length < 4 && typeof value === "string"
-          ? JSON.stringify(value)
+          ? stringify(value)
           : format(rest(args), WITH_DIRECT && newLevel % 10 > 4 && value);
       if (json.length > lineBytesMax) {
         json = shorten(rest(args).map(show).join(" "), json);
@@ -150,7 +151,7 @@ export function log(this: unknown, newLevel: number, print: Print, value: unknow
       last = time;
       level = newLevel;
       if (!flushTimer) {
-        flushTimer = setTimeout(onFlushTimer, FLUSH_DELAY_MS);
+        flushTimer = after(onFlushTimer, FLUSH_DELAY_MS);
       }
     }
   } catch (_) {}

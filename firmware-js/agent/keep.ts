@@ -4,6 +4,7 @@ import { goBack } from "./delivery.ts";
 import { passFrame } from "./frames.ts";
 import { busy, tell, unfold } from "./hook.ts";
 import { ringBytesMax } from "./limits.ts";
+import { nextSeq } from "./ring.ts";
 import { giveUpOld, old } from "./tail.ts";
 import { talking } from "./talk.ts";
 
@@ -15,12 +16,13 @@ export function keep(): void {
     unfold();
   }
   if (old.join().length > ringBytesMax) {
-    tell(WARN_KIND, `what boot ${old[0]} left is given up`);
+    tell(WARN_KIND, `the rest of boot ${old[0]} given up`);
     giveUpOld();
   }
   const kept: unknown[] = [];
   goBack();
-  const collect = (frame: string, last: number): unknown => kept.push(boot, last, frame);
+  const collect = (frame: string, last: number): unknown =>
+    kept.push(boot, WITH_PARTS && last < nextSeq ? "" : last, frame);
   if (!busy && (WITH_SHARED ? talking : true)) {
     while (passFrame(collect, true)) {}
   }

@@ -1,9 +1,11 @@
 /** The build option `levels`: a level from the gateway, for a time (docs/protocol.md 14). */
 import { tell } from "./hook.ts";
 import { leases, moduleOf } from "./levels.ts";
+import { METHODS } from "./limits.ts";
+import { after, cancel } from "./natives.ts";
 
 /** Words for the least level of a lease (docs/protocol.md 14.1). */
-const LEAST = WITH_LEVELS ? ["all", "debug", "info", "warn", "error", "none"] : (0 as never);
+const LEAST = WITH_LEVELS ? ["all"].concat(METHODS.slice(1), "none") : (0 as never);
 const LEASE_MS_MAX = 86400000;
 /** Of module `boardlog`, level info, and printed where the wire is not the agent's. */
 const OWN_KIND = 17;
@@ -20,10 +22,10 @@ export function lease(level: number, forMs: number, name: string | undefined): b
       tell(OWN_KIND, `${whose} as set`);
     };
     if (before) {
-      clearTimeout(before.t);
+      cancel(before.t);
     }
     if (forMs > 0) {
-      leases[index] = { l: level, t: setTimeout(end, forMs) };
+      leases[index] = { l: level, t: after(end, forMs) };
       tell(OWN_KIND, `${whose} ${LEAST[level]} for ${Math.ceil(forMs / 1000)} s`);
     } else {
       end();

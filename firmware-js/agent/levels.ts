@@ -1,6 +1,7 @@
 /** The build option `levels`: which modules there are, and the least level that goes (docs/protocol.md 14). */
 import { settings } from "board";
 import { MODULE_BYTES } from "./limits.ts";
+import { stringify } from "./natives.ts";
 
 /** Modules that a board knows at most: the app's own, and those that a lease names. */
 const MODULES_MAX = 24;
@@ -24,10 +25,10 @@ export function leastOf(module: number): number {
 
 /** The place of a module's name among all; -1 where it is one too many. */
 export function moduleOf(name: string): number {
-  let json = JSON.stringify(name);
+  let json = stringify(name);
   while (json.length > MODULE_BYTES - 6) {
     name = name.substr(0, name.length - 1);
-    json = JSON.stringify(name);
+    json = stringify(name);
   }
   let index = modules.indexOf(json);
   if (index < 0 && modules.length < MODULES_MAX) {

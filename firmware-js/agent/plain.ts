@@ -1,5 +1,7 @@
 /** Plain frames (docs/protocol.md 3), for the build option `plain`. */
 
+import { parse, stringify } from "./natives.ts";
+
 /** Nesting of `msg` at most: the frame and the answer of a list around it must stay within 16 (docs/protocol.md 2.1). */
 const DEPTH_MAX = 10;
 const UTC_MS_MIN = 1e12;
@@ -11,7 +13,7 @@ export function plainHead(
   first: number,
   sentAt: number,
 ): string {
-  return `{"v":1,${src ? `"src":${src},` : ""}"boot":${JSON.stringify(boot)},"ack":${hasAcks},"first":${first}${
+  return `{"v":1,${src && `"src":${src}`}"boot":${stringify(boot)},"ack":${hasAcks},"first":${first}${
     sentAt < UTC_MS_MIN ? ',"clock":"uptime"' : ""
   },"now":${sentAt},"cmds":[`;
 }
@@ -41,7 +43,7 @@ function shallow(value: unknown, depth: number): boolean {
 /** Whether a text is JSON of an object or array that may go as it is. Espruino writes `...` for a circular value. */
 export function isPlainMsg(text: string): boolean {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parse(text);
     return typeof value === "object" && !!value && shallow(value, DEPTH_MAX);
   } catch (_) {
     return false;

@@ -3,15 +3,16 @@
  * text that frames will carry, so that fewer words run on a board; one without text is a drop notice.
  */
 import { settings } from "board";
-import { CHUNK_BYTES, ringBytesMax } from "./limits.ts";
+import { CHUNK_BYTES, commonBytesMax, ringBytesMax } from "./limits.ts";
+import { parse } from "./natives.ts";
 
 export interface Chunk {
   /** Time of the first and of the last line. */
   readonly a: number;
-  readonly z: number;
+  z: number;
   /** How many seqs it stands for. */
   n: number;
-  readonly s: string;
+  s: string;
   /** Holds warnings or errors; with the option `reserve` only. */
   readonly e?: boolean;
 }
@@ -30,9 +31,10 @@ export let next = 0;
 export let nextSeq = 1;
 /** Last seqs of the frames in flight. */
 export let flying: number[] = [];
+type LevelNumber = 0 | 1 | 2 | 3 | 4;
 /** By level. */
-export const droppedOldest = [0, 0, 0, 0, 0];
-export const droppedNewest = [0, 0, 0, 0, 0];
+export const droppedOldest: [number, number, number, number, number] = [0, 0, 0, 0, 0];
+export const droppedNewest: [number, number, number, number, number] = [0, 0, 0, 0, 0];
 
 export function push(from: number, to: number, count: number, text: string, isUrgent: boolean): void {
   bytes += text.length + CHUNK_BYTES;
@@ -43,18 +45,18 @@ export function push(from: number, to: number, count: number, text: string, isUr
 
 /** Counts the lines of a chunk that goes. */
 function countDropped(chunk: Chunk): void {
-  let level = 0;
+  let level: LevelNumber = 0;
   if (WITH_PLAIN) {
-    droppedOldest[0] = (droppedOldest[0] as number) + chunk.n;
+    droppedOldest[0] += chunk.n;
   } else {
-    for (const one of JSON.parse(`[${chunk.s}]`) as unknown[]) {
+    for (const one of parse(`[${chunk.s}]`) as unknown[]) {
       if (typeof one === "number") {
-        level = one % 5;
+        level = (one % 5) as LevelNumber;
       } else if (WITH_LEVELS && one === null) {
         // A module is no line: it takes one off in advance.
-        droppedOldest[level] = (droppedOldest[level] as number) - 1;
-      } else {
-        droppedOldest[level] = (droppedOldest[level] as number) + 1;
+        droppedOldest[level]--;
+      } else if (!(WITH_PARTS && one === true)) {
+        droppedOldest[level]++;
       }
     }
   }
@@ -72,7 +74,9 @@ function dropOldest(more: number): void {
       countDropped(chunk);
       bytes -= chunk.s.length;
       if (before.s || before === chunk) {
-        chunks.splice(index++, 1, { a: chunk.a, z: chunk.a, n: chunk.n, s: "" });
+        chunk.s = "";
+        chunk.z = chunk.a;
+        index++;
       } else {
         before.n += chunk.n;
         chunks.splice(index, 1);
@@ -84,13 +88,13 @@ function dropOldest(more: number): void {
 
 /** @returns what is free beside `more` bytes; below 0: the line is dropped by the rule, and a notice stands for it. */
 export function makeRoom(more: number, level: number, time: number): number {
-  const limit = WITH_RESERVE && level < 3 ? ringBytesMax * 0.75 : ringBytesMax;
+  const limit = WITH_RESERVE && level < 3 ? commonBytesMax : ringBytesMax;
   if (bytes + more > limit && settings.drop !== "newest" && sentBytes + CHUNK_BYTES + more <= limit) {
     dropOldest(more + ringBytesMax - limit);
   }
   const room = limit - bytes - more;
   if (room < 0) {
-    droppedNewest[level] = (droppedNewest[level] as number) + 1;
+    droppedNewest[level as LevelNumber]++;
     const tail = chunks[chunks.length - 1];
     if (tail && chunks.length > fresh && !tail.s) {
       tail.n++;
@@ -115,7 +119,9 @@ export function markSent(index: number, upTo: number): void {
   }
   next = index;
   nextSeq = upTo + 1;
-  sentSeq = Math.max(sentSeq, upTo);
+  if (upTo > sentSeq) {
+    sentSeq = upTo;
+  }
   flying.push(upTo);
 }
 

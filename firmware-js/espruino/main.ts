@@ -10,7 +10,7 @@ declare let started: Agent;
 if (WITH_WORDS) {
   // The interpreter no longer prints what somebody listens for, so that the console does (docs/agent.md, "Last words").
   process.on("uncaughtException", (error) => {
-    console.error(`Uncaught ${error}`, error?.stack ?? "");
+    console.error(`Uncaught ${error}`, error ? (error.stack ?? "") : "");
   });
   E.on("errorFlag", (flags) => {
     console.error(`Interpreter error: ${flags.join()}`);

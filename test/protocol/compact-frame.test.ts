@@ -32,7 +32,7 @@ function shown(frame: Frame): { frame: object; entries: object[] } {
     entries: commands.map((command) => {
       const decoded = logArgsOf(command);
       if (!decoded.ok) throw new Error(decoded.problem.text);
-      return { id: command.id, ...decoded.value };
+      return { id: command.id, ...decoded.value, ...(command.part && { part: command.part }) };
     }),
   };
 }
