@@ -241,11 +241,49 @@ function inlineOne(text, mark) {
   return undefined;
 }
 
+/** Longest text of a function, as in the sources, that is put into several places. */
+const SETTER_CHARS_MAX = 30;
+
+/** Puts a short function that does one thing into every place where nobody looks at what it gives. */
+function inlineSetter(text) {
+  const program = parsed(text);
+  const usesOf = usesByName(program);
+  for (const declaration of program.body) {
+    const [only, ...others] = declaration.type === "FunctionDeclaration" ? declaration.body.body : [];
+    if (others.length > 0 || only?.type !== "ExpressionStatement") continue;
+    const { expression } = only;
+    if (expression.end - expression.start > SETTER_CHARS_MAX) continue;
+    const params = declaration.params.map((one) => one.name);
+    const inner = usesByName(only);
+    if (params.some((name) => inner.get(name)?.length !== 1)) continue;
+    const uses = usesOf.get(declaration.id.name) ?? [];
+    const isPlain = ({ isCall, parent, ancestors }) =>
+      isCall &&
+      parent.arguments.length === params.length &&
+      (ancestors.at(-2).type === "ExpressionStatement" ||
+        (ancestors.at(-2).type === "ArrowFunctionExpression" && ancestors.at(-2).body === parent));
+    if (uses.length === 0 || !uses.every(isPlain)) continue;
+    const edits = uses.map(({ parent }) => {
+      const given = [];
+      walk(only, (node, ancestors) => {
+        const index = node.type === "Identifier" ? params.indexOf(node.name) : -1;
+        if (index < 0 || !isReference(node, ancestors.at(-1))) return;
+        const arg = parent.arguments[index];
+        given.push({ start: node.start, end: node.end, raw: `(${text.slice(arg.start, arg.end)})` });
+      });
+      const raw = `(${edited(text, given, expression.start, expression.end)})`;
+      return { start: parent.start, end: parent.end, raw };
+    });
+    return edited(text, [{ start: declaration.start, end: declaration.end, raw: "" }, ...edits]);
+  }
+  return undefined;
+}
+
 /** @param text a function body with the names of its sources, not minified. */
 export function inlineCalls(text) {
   let result = withoutConst(text);
   for (let turn = 1; ; turn++) {
-    const next = withoutOneParameter(result) ?? inlineOne(result, `$${turn}`);
+    const next = withoutOneParameter(result) ?? inlineSetter(result) ?? inlineOne(result, `$${turn}`);
     if (next === undefined) return result;
     result = next;
   }

@@ -11,11 +11,22 @@ function bothWays(text: string): { readonly inlined: string; readonly result: un
 
 test("a function called once stands where it was called, and one called twice stays", () => {
   const { inlined, result } = bothWays(
-    "var result = []; function twice(x) { result.push(x); } function once(x) { twice(x); twice(x + 1); } once(5);",
+    "var result = []; function twice(x) { let y = x; result.push(y); } function once(x) { twice(x); twice(x + 1); } once(5);",
   );
   expect(result).toEqual([5, 6]);
   expect(inlined).not.toContain("once");
   expect(inlined).toContain("function twice");
+});
+
+test("a function that does one short thing stands in every place, unless its value is looked at", () => {
+  const { inlined, result } = bothWays(
+    "var a = 1; function set(x) { a = x; } var later = () => set(3); set(2); later(); var result = [a]; set(!a); result.push(a);",
+  );
+  expect(result).toEqual([3, false]);
+  expect(inlined).not.toContain("set(");
+  expect(
+    bothWays("var a = 1; function set(x) { a = x; } var result = [set(2), set(3), a];").inlined,
+  ).toContain("function set");
 });
 
 test.each([
