@@ -14,8 +14,9 @@ import { memory } from "./memory/memory.ts";
 import { ingest } from "./mqtt/ingest.ts";
 import { serial } from "./serial/serial.ts";
 import { service } from "./service/service.ts";
+import { simulator } from "./sim/sim.ts";
 
-const BENCHES: readonly Bench[] = [ingest, serial, live, memory, service];
+const BENCHES: readonly Bench[] = [ingest, serial, live, memory, service, simulator];
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the figures depend on. */
 const PACKAGES = ["aedes", "mqtt", "lmdb", "cbor-x", "serialport", "fastify", "ws"];
