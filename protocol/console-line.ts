@@ -6,6 +6,8 @@ import { decodeLine, type LineItem } from "./serial-line.ts";
 const PROMPT = ">";
 /** And before the further lines of one that has open brackets. */
 const MORE_PROMPT = ":";
+/** A prompt takes itself and what is half typed away before anything is printed, but not while a call is coming in. */
+const TAKEN_AWAY = "\r\x1b[J";
 /** XON and XOFF of a board's console: no part of any line. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 const FLOW_CONTROL = /[\x11\x13]/g;
@@ -21,7 +23,9 @@ const CALL_ECHO = /^>?(?:global\.boardlogDown&&)?boardlogDown\('.*',\d+\)$/;
  * @param line its bytes as Latin-1, one code unit a byte.
  */
 export function decodeConsoleLine(line: string): readonly LineItem[] {
-  return decodeLine(shownLine(line)).filter((item) => item.type !== "text" || item.text !== PROMPT);
+  const isAfterPrompt = line.startsWith(PROMPT) && !line.includes(TAKEN_AWAY);
+  const items = decodeLine(shownLine(isAfterPrompt ? line.slice(PROMPT.length) : line));
+  return items.filter((item) => item.type !== "text" || item.text !== PROMPT);
 }
 
 /** What a terminal would show of a line. */

@@ -10,15 +10,16 @@ export const mqttText = await bundlePort("mqtt", ["clock"]);
 
 /** The bits of Espruino that the ports touch, in virtual time; what stays over a reset is given in. */
 export class StandIn {
-  readonly time = new VirtualTime();
+  readonly time: VirtualTime;
   readonly printed: string[] = [];
   readonly storage: Map<string, string>;
   /** Seconds; 0 at power-up, as on a board without a battery. */
   #clockOffset = 0;
   readonly globals: Record<string, unknown>;
 
-  constructor(storage = new Map<string, string>()) {
+  constructor(storage = new Map<string, string>(), time = new VirtualTime()) {
     this.storage = storage;
+    this.time = time;
     const print = (...args: unknown[]) => void this.printed.push(args.join(" "));
     const self = this;
     this.globals = {

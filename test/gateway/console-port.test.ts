@@ -84,7 +84,7 @@ describe("a port whose other end is a board's console", () => {
       port.say(wire.slice(at));
       await port.pass(100);
       expect(port.lines()).toEqual(["one", "two"]);
-      expect(port.text()).toEqual(["tick", ":x", ">ab1+1", "=2"]);
+      expect(port.text()).toEqual(["tick", ":x", "ab1+1", "=2"]);
     }
   });
 
@@ -114,7 +114,7 @@ describe("a port whose other end is a board's console", () => {
     port.say('t("x")\r\nx\r\n=undefined\r\n>');
     await port.pass(100);
     expect(port.calls()).toMatchObject([{ ack: 1 }]);
-    expect(port.text()).toEqual(['>print("x")', "x", "=undefined"]);
+    expect(port.text()).toEqual(['print("x")', "x", "=undefined"]);
   });
 
   test("a line of open brackets is half typed too; one that was taken back is none", async () => {
