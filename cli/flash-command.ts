@@ -9,6 +9,7 @@ import { systemTimers } from "../host/system-clock.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { decodeConsoleLine } from "../protocol/console-line.ts";
 import { Verbatim } from "../protocol/json-parser.ts";
+import type { LineItem } from "../protocol/serial-line.ts";
 import { FlashRefused, greet, writeStorage } from "./espruino-flasher.ts";
 import { EspruinoPrompt, NoAnswer, readable } from "./espruino-prompt.ts";
 import { writeOut } from "./output.ts";
@@ -50,7 +51,7 @@ export async function runFlash(file: string, options: FlashOptions): Promise<voi
     await bar.end(
       `${file}: ${text.length.toLocaleString("en")} bytes in ${name === ".bootcde" ? "flash, run at every start" : `Storage as ${name}`}; verified by CRC-32`,
     );
-    await showFirstLines(prompt, Number(options.show ?? SHOW_SECONDS));
+    await showFirstLines(prompt, path, Number(options.show ?? SHOW_SECONDS));
   } catch (error) {
     if (error instanceof NoAnswer)
       throw new UserError(
@@ -92,39 +93,42 @@ async function onlyPort(): Promise<string> {
 }
 
 /** The app starts as at power-up; what it prints is the proof that it runs. */
-async function showFirstLines(prompt: EspruinoPrompt, seconds: number): Promise<void> {
+async function showFirstLines(prompt: EspruinoPrompt, path: string, seconds: number): Promise<void> {
   if (seconds <= 0) return;
   let rest = "";
   let lineCount = 0;
+  let isConsolePort = false;
   prompt.onText = (text) => {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
-    for (const line of lines.flatMap(linesSaid)) {
-      lineCount++;
-      void writeOut(`| ${line}\n`);
+    for (const item of lines.flatMap((line) => decodeConsoleLine(line.replace(/\r$/, "")))) {
+      isConsolePort ||= item.type === "frame" && item.frame.isCalled === true;
+      for (const line of linesSaid(item)) {
+        lineCount++;
+        void writeOut(`| ${line}\n`);
+      }
     }
   };
   await prompt.tell("load()");
   await writeOut(`The board starts; its first ${seconds} s on this port:\n`);
   await sleep(seconds * 1000);
   prompt.onText = () => {};
-  if (lineCount === 0)
+  if (isConsolePort) await writeOut(`The agent is on this port: boardlog up --serial ${path}:console\n`);
+  else if (lineCount === 0)
     await writeOut(
       "Nothing was printed here in that time. Where the agent has a port of its own, watch that one: boardlog up --serial PORT\n",
     );
 }
 
-/** A line of the console, or what the entries of a frame say; a frame without any is the agent asking for a gateway. */
-function linesSaid(line: string): readonly string[] {
-  return decodeConsoleLine(line.replace(/\r$/, "")).flatMap((item) => {
-    if (item.type === "text") return [readable(item.text)].filter((text) => text !== "");
-    if (item.type === "discarded") return [];
-    const { boot, commands } = item.frame;
-    if (commands.length === 0) return [`(the agent asks for a gateway, boot ${boot?.text})`];
-    return commands.flatMap(({ args, log }) => {
-      const msg = log?.msg ?? (args.msg instanceof Verbatim ? args.msg.text : "");
-      return [msg.startsWith('"') ? readable(JSON.parse(msg)) : msg];
-    });
+/** Console text, or what the entries of a frame say; a frame without any is the agent asking for a gateway. */
+function linesSaid(item: LineItem): readonly string[] {
+  if (item.type === "text") return [readable(item.text)].filter((text) => text !== "");
+  if (item.type === "discarded") return [];
+  const { boot, commands } = item.frame;
+  if (commands.length === 0) return [`(the agent asks for a gateway, boot ${boot?.text})`];
+  return commands.flatMap(({ args, log }) => {
+    const msg = log?.msg ?? (args.msg instanceof Verbatim ? args.msg.text : "");
+    return [msg.startsWith('"') ? readable(JSON.parse(msg)) : msg];
   });
 }
 

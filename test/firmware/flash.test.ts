@@ -43,6 +43,8 @@ class PromptStandIn {
   stored = "";
   refusesAt = Number.POSITIVE_INFINITY;
   flipsBit = false;
+  /** What the board says a moment after its start. */
+  afterStart = "";
   readonly #pty: Pty;
   #input = "";
 
@@ -59,7 +61,9 @@ class PromptStandIn {
     this.asked.push(line);
     const mark = /":(BL\d+)"\)$/.exec(line)?.[1];
     if (line === "\x10load()")
-      this.#say("\x1b[J ____                 _\r\n 2v29 (c) 2025 G.Williams\r\npump started\r\n>");
+      this.#say(
+        `\x1b[J ____                 _\r\n 2v29 (c) 2025 G.Williams\r\npump started\r\n>${this.afterStart}`,
+      );
     if (mark === undefined) return;
     this.#say(`\r\n\x1b[J${mark}:${JSON.stringify(this.#value(line))}:${mark}\r\n>\r\x1b[J`);
   }
@@ -99,6 +103,18 @@ describe("boardlog flash, against a stand-in for the prompt", () => {
     expect(printed).toContain("| pump started\n");
     expect(board.stored).toBe(text);
     for (const line of board.asked) expect(line.length).toBeLessThan(512);
+  });
+
+  test("an agent on the same port is shown too: its question, and what the entries of a frame say", async () => {
+    const { pty, board } = prompt();
+    const frame = (json: string) => `\r\x1b[J${json}${crc32(json).toString(16).padStart(8, "0")}\r\n>`;
+    board.afterStart =
+      frame('["!1-c0ffee",1,0,10,0]') + frame('["!1-c0ffee",1,0,10,0,"tank: 5 l",10,{"rpm":900}]');
+    const printed = await flash(pty.path, "var a=1;");
+    expect(printed).toContain(
+      '| pump started\n| (the agent asks for a gateway, boot 1-c0ffee)\n| tank: 5 l\n| {"rpm":900}\n',
+    );
+    expect(printed).toContain(`The agent is on this port: boardlog up --serial ${pty.path}:console\n`);
   });
 
   test("a board without room, and one that holds something else, are told in words", async () => {
