@@ -53,7 +53,7 @@ async function open(servers: readonly string[]): Promise<JetStreamStore> {
 async function appendFor(store: JetStreamStore, service: number, seconds: number, firstFill: boolean) {
   const lines = readLines(undefined);
   const batch = Number(values.batch);
-  const own = Math.max(1, Math.floor(sourceCount / Number(values.services)));
+  const own = sourceCount;
   const untilMs = performance.now() + seconds * 1000;
   let next = 0;
   let stored = 0;
@@ -116,8 +116,9 @@ if (values.child !== undefined) {
     const rates = (await Promise.all(results)).map(({ stored, seconds }) => stored / seconds);
     const total = Math.round(rates.reduce((sum, rate) => sum + rate, 0));
     const { entryCount, diskBytes, details } = await store.status();
+    const messages = Math.round(((details.messages ?? 0) - sourceCount) / Number(values.seconds));
     console.log(
-      `${values.services} services, ${sourceCount} sources, batches of ${values.batch}: ${total} entries/s`,
+      `${values.services} services, ${sourceCount} sources, batches of ${values.batch}: ${total} entries/s in ${messages} messages/s`,
     );
     console.log(
       `${entryCount} entries in ${details.messages} messages, ${(diskBytes / entryCount).toFixed(0)} bytes an entry and replica`,

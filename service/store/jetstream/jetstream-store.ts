@@ -33,8 +33,8 @@ import { keptStream, keptSubjects, logStreamPrefix, secretSubject, textOfToken }
 import { TimeScan } from "./time-scan.ts";
 
 const SECRET_BYTES = 32;
-/** Messages of this process under way at once. */
-const PUBLISHES_MAX = 256;
+/** Sources that this process writes at once. */
+const WRITES_MAX = 256;
 /** How often retention is looked after, ms. */
 const RETENTION_MS = 60_000;
 /** What `status` tells of entries may be so old, ms: counting them takes a look at every source. */
@@ -89,7 +89,8 @@ export class JetStreamStore implements LogStore {
       counters,
       newStamp: () => `${name}${(++count).toString(36)}`,
       pause: (ms) => new Promise((resolve) => timers.after(ms, resolve)),
-      inTurn: turnstile(PUBLISHES_MAX),
+      inTurn: turnstile(WRITES_MAX),
+      patience: { gaveUpMs: Number.NEGATIVE_INFINITY },
       projectOf: (project) => this.#open(project).log,
       onStored: (project, seq) => this.#projects.get(project)?.tail.stored(seq),
       onLoss: (project, src) => this.#clusterLost(project, src),

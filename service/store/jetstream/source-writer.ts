@@ -47,8 +47,10 @@ export interface WriterWorld {
   /** Of this process: no two messages have the same. */
   readonly newStamp: () => string;
   readonly pause: (ms: number) => Promise<void>;
-  /** Lets only so many messages be under way at once. */
+  /** Lets only so many sources be written at once. */
   readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
+  /** When some writer of this process last gave up, on the monotonic clock: those that waited meanwhile try once. */
+  readonly patience: { gaveUpMs: number };
   /** Told of each message that is durable. */
   readonly onStored: (seq: number) => void;
   /** The cluster has fewer entries of a source than were acked. */
@@ -135,10 +137,12 @@ export class SourceWriter {
   async #run(): Promise<void> {
     // Calls of the same turn go into the same message.
     await undefined;
+    const startMs = this.#world.clock.monotonicMs();
     try {
-      while (this.#queue.length > 0) await this.#writeNext();
+      while (this.#queue.length > 0) await this.#world.inTurn(() => this.#writeNext(startMs));
     } catch (error) {
       this.forget();
+      this.#world.patience.gaveUpMs = this.#world.clock.monotonicMs();
       const reason =
         error instanceof StoreUnavailable
           ? error
@@ -149,8 +153,9 @@ export class SourceWriter {
     }
   }
 
-  async #writeNext(): Promise<void> {
-    const untilMs = this.#world.clock.monotonicMs() + WRITE_MS_MAX;
+  async #writeNext(startMs: number): Promise<void> {
+    const { clock, patience } = this.#world;
+    const untilMs = clock.monotonicMs() + (patience.gaveUpMs > startMs ? 0 : WRITE_MS_MAX);
     await this.#whileAway(untilMs, () => this.#log.ensure());
     let isFresh = this.#standing === undefined;
     for (;;) {
@@ -190,7 +195,7 @@ export class SourceWriter {
     const data = encodeValue(head, body, this.#log.compressor);
     const subject = names.source(this.#src);
     for (;;) {
-      const outcome = await this.#world.inTurn(() => engine.publish(subject, data, standing.seq));
+      const outcome = await engine.publish(subject, data, standing.seq);
       if (outcome.type === "stored") return outcome.seq;
       // Whoever came first after what was expected has won; it may be ourselves, when the answer was lost.
       const next = await this.#whileAway(untilMs, () => engine.next(stream, subject, standing.seq + 1));
