@@ -1,6 +1,7 @@
 import type { BackupOptions } from "./backup-command.ts";
 import type { CommandDefinition } from "./command-definition.ts";
 import type { StoreCheckOptions } from "./store-command.ts";
+import type { StoreCopyOptions } from "./store-copy-command.ts";
 
 const DATA = {
   flags: "--data <folder>",
@@ -29,13 +30,23 @@ export const STORE_COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: "store",
-    summary: "check the log's files: every value, count, mark and index",
+    summary: "check the log's files, or copy the log to a cluster",
     description:
-      "Reads every value of the log and holds all of it against the rest. A service may have it open meanwhile. Exit status 1 when something is damaged.",
-    args: [{ syntax: "<what>", description: "check", choices: ["check"] }],
-    options: [DATA, { flags: "--json", description: "one JSON object" }],
-    examples: ["boardlog store check", "boardlog store check --data /var/lib/boardlog --json"],
-    run: async (_args, options) =>
-      (await import("./store-command.ts")).runStoreCheck(options as StoreCheckOptions),
+      "check reads every value of the log and holds all of it against the rest; a service may have it open meanwhile; exit status 1 when something is damaged. copy brings the log and keys of a folder, whose service is stopped, to the cluster that the settings of a service name; cut off, it goes on where it was.",
+    args: [{ syntax: "<what>", description: "check or copy", choices: ["check", "copy"] }],
+    options: [
+      DATA,
+      { flags: "--settings <file>", description: "copy: settings of a service whose store is a cluster" },
+      { flags: "--json", description: "one JSON object" },
+    ],
+    examples: [
+      "boardlog store check",
+      "boardlog store check --data /var/lib/boardlog --json",
+      "sudo boardlog store copy --data /var/lib/boardlog --settings /etc/boardlog/cluster.yaml",
+    ],
+    run: async ([what], options) =>
+      what === "copy"
+        ? (await import("./store-copy-command.ts")).runStoreCopy(options as StoreCopyOptions)
+        : (await import("./store-command.ts")).runStoreCheck(options as StoreCheckOptions),
   },
 ];

@@ -84,6 +84,11 @@ export class IdMaker {
   }
 }
 
+/** The position in an id that some store made; whether this one did, only its maker can say. */
+export function positionOfId(id: string): number {
+  return Number.parseInt(id.slice(0, POSITION_DIGITS), DIGITS.length);
+}
+
 /** The first nine digits of an id: all but the last ten bits of its position. */
 function positionDigits(high: number): string {
   let text = "";

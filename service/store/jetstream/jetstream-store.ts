@@ -3,6 +3,7 @@ import type { Counters } from "../../../host/counters.ts";
 import type { ProcessLog } from "../../../host/log.ts";
 import type { Random } from "../../../host/random.ts";
 import type { StoredEntry } from "../../../protocol/entry.ts";
+import type { BootMark } from "../boot-mark.ts";
 import type { Compressor } from "../compressor.ts";
 import {
   type AppendResult,
@@ -150,6 +151,12 @@ export class JetStreamStore implements LogStore {
     if (known !== undefined) return known.top;
     const found = await new BootPages(log, src).find(new Set([boot]), head.pageCount);
     return found.get(boot)?.top ?? 0;
+  }
+
+  /** Takes over what another store knows of the seqs of a source's boots. @throws StoreUnavailable */
+  async takeMarks(project: string, src: string, marks: ReadonlyMap<string, BootMark>): Promise<void> {
+    this.#assertOpen();
+    await this.#appender.writerOf(this.#open(project).log, src).writeMarks(marks);
   }
 
   async sources(project: string): Promise<readonly SourceSummary[]> {

@@ -98,6 +98,17 @@ export class SourceHead {
     return true;
   }
 
+  /** Takes over what another store knows of a boot's seqs; false where that is nothing new. */
+  takeMark(boot: string, mark: BootMark): boolean {
+    const ranges = coveredRanges(mark);
+    const known = this.marks.get(boot);
+    if (!ranges.some(({ first, last }) => known === undefined || known.isNew(first, last))) return false;
+    if (known === undefined) this.totals.bootCount++;
+    const own = this.#obtainMark(boot, known);
+    for (const { first, last } of ranges) own.accept(first, last);
+    return true;
+  }
+
   /** The seq of the message that this one was the head of, for the next. */
   follow(seq: number): void {
     if (seq > 0) this.recentSeqs = [seq, ...this.recentSeqs].slice(0, RECENT_SEQS_MAX);
@@ -194,6 +205,18 @@ export function decodeMarks(from: ByteReader, into: Map<string, BootMark>): void
     into.delete(boot);
     into.set(boot, BootMark.decode(from));
   }
+}
+
+/** What lies between the gaps. */
+function coveredRanges({ gaps, top }: BootMark): { readonly first: number; readonly last: number }[] {
+  const ranges: { first: number; last: number }[] = [];
+  let first = 1;
+  for (const gap of gaps) {
+    if (gap.first > first) ranges.push({ first, last: gap.first - 1 });
+    first = gap.last + 1;
+  }
+  if (top >= first) ranges.push({ first, last: top });
+  return ranges;
 }
 
 function copyOf(mark: BootMark): BootMark {

@@ -2,6 +2,7 @@ import type { Clock } from "../../../host/clock.ts";
 import type { Counters } from "../../../host/counters.ts";
 import { LossPlace, type NewEntry, STREAM_LOSS } from "../../../protocol/entry.ts";
 import { lossEntry } from "../../../protocol/entry-builder.ts";
+import type { BootMark } from "../boot-mark.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import { BootPages } from "./boot-pages.ts";
 import { BATCH_ENTRIES_MAX, BatchBody, encodeValue } from "./cluster-value.ts";
@@ -57,9 +58,12 @@ export interface WriterWorld {
   readonly onLoss: (src: string) => void;
 }
 
-/** What waits for its message: entries, or the word that everything before is deleted. */
+/** Marks that another store has of boots of the source, at most `BOOTS_CHANGED_MAX`. */
+type MarksPart = { readonly marks: ReadonlyMap<string, BootMark> };
+
+/** What waits for its message: entries, marks, or the word that everything before is deleted. */
 interface Waiting {
-  readonly part: WritePart | "deletion";
+  readonly part: WritePart | MarksPart | "deletion";
   readonly pieces: WrittenPiece[];
   /** Entries before this one are in messages that are durable, or were repeats. */
   next: number;
@@ -82,6 +86,8 @@ interface Draft {
   readonly head: SourceHead;
   readonly body: BatchBody;
   readonly takes: Take[];
+  /** There is nothing to write: all are repeats. */
+  isEmpty: boolean;
 }
 
 /** The one writer that this process has for a source: messages one after the other, each with all that waits. */
@@ -111,6 +117,13 @@ export class SourceWriter {
   /** @throws StoreUnavailable; some may be stored all the same. */
   write(part: WritePart): Promise<WrittenPart> {
     return this.#enqueue(part);
+  }
+
+  /** Takes over marks of another store. @throws StoreUnavailable */
+  async writeMarks(marks: ReadonlyMap<string, BootMark>): Promise<void> {
+    const all = [...marks];
+    for (let start = 0; start < all.length; start += BOOTS_CHANGED_MAX)
+      await this.#enqueue({ marks: new Map(all.slice(start, start + BOOTS_CHANGED_MAX)) });
   }
 
   /**
@@ -161,7 +174,7 @@ export class SourceWriter {
     for (;;) {
       const standing = await this.#whileAway(untilMs, () => this.#obtainStanding());
       const draft = await this.#whileAway(untilMs, () => this.#draft(standing));
-      if (draft.body.entryCount === 0 && this.#queue[0]?.part !== "deletion") {
+      if (draft.isEmpty) {
         // Nothing is written that the cluster could refuse: that all are repeats must hold of what it has now.
         if (isFresh) return this.#settle(draft, 0);
         this.forget();
@@ -229,21 +242,29 @@ export class SourceWriter {
 
   async #draft({ seq, head: standing }: SourceStanding): Promise<Draft> {
     const head = standing.draft();
-    const draft: Draft = { head, body: new BatchBody(), takes: [] };
+    const draft: Draft = { head, body: new BatchBody(), takes: [], isEmpty: false };
     const [first] = this.#queue;
-    if (first?.part === "deletion") {
+    if (first === undefined) return draft;
+    if (first.part === "deletion") {
       head.baseSeq = seq + 1;
       head.baseCount = head.totals.entryCount;
-      draft.takes.push({ waiting: first, firstIndex: 0, entries: [], next: 0, duplicateCount: 0 });
+      draft.takes.push(wholeTake(first));
       return draft;
     }
-    const boots = this.#nextBoots();
+    const boots = "marks" in first.part ? new Set(first.part.marks.keys()) : this.#nextBoots();
     const unknown = new Set([...boots].filter((boot) => !head.marks.has(boot)));
     if (unknown.size > 0 && head.pageCount > 0) {
       for (const [boot, mark] of await this.#pages.find(unknown, head.pageCount)) head.marks.set(boot, mark);
     }
-    this.#fill(draft, boots);
-    if (draft.body.entryCount > 0) {
+    if ("marks" in first.part) {
+      const news = [...first.part.marks].filter(([boot, mark]) => head.takeMark(boot, mark));
+      draft.takes.push(wholeTake(first));
+      draft.isEmpty = news.length === 0;
+    } else {
+      this.#fill(draft, boots);
+      draft.isEmpty = draft.body.entryCount === 0;
+    }
+    if (!draft.isEmpty) {
       await this.#pages.relieve(head);
       await this.#log.raiseAhead(draft.body.latestMs - this.#world.clock.wallMs());
     }
@@ -254,7 +275,7 @@ export class SourceWriter {
   #nextBoots(): Set<string> {
     const boots = new Set<string>();
     for (const { part, next } of this.#queue) {
-      if (part === "deletion") break;
+      if (!isEntries(part)) break;
       for (let index = next; index < part.entries.length; index++) {
         const boot = bootOf(part.entries[index]);
         if (boot !== undefined) boots.add(boot);
@@ -270,7 +291,7 @@ export class SourceWriter {
     const onGapsClosed = (count: number) => this.#world.counters.add("store_gaps_closed_total", count);
     for (const waiting of this.#queue) {
       const { part } = waiting;
-      if (part === "deletion") return;
+      if (!isEntries(part)) return;
       const take: Take = {
         waiting,
         firstIndex: body.entryCount,
@@ -319,7 +340,7 @@ export class SourceWriter {
       if (entries.length > 0 || part === "deletion") pieces.push({ seq, firstIndex, entries });
       waiting.next = next;
       waiting.duplicateCount += duplicateCount;
-      if (part !== "deletion" && next < part.entries.length) return;
+      if (isEntries(part) && next < part.entries.length) return;
       this.#queue.shift();
       waiting.resolve({ pieces, duplicateCount: waiting.duplicateCount });
     }
@@ -336,6 +357,14 @@ export class SourceWriter {
       }
     }
   }
+}
+
+function isEntries(part: Waiting["part"]): part is WritePart {
+  return part !== "deletion" && "entries" in part;
+}
+
+function wholeTake(waiting: Waiting): Take {
+  return { waiting, firstIndex: 0, entries: [], next: 0, duplicateCount: 0 };
 }
 
 function bootOf(entry: NewEntry | undefined): string | undefined {
