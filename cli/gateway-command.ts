@@ -157,6 +157,7 @@ async function start(
     ...(service.isConnected() ? [] : [service.problem()]),
     ...Object.values(outputs).flatMap(({ problem }: Output) => problem() ?? []),
     ...gateway.problems,
+    ...(wallClock.isSet ? [] : ["the clock of this machine is not set; lines are dated once it is"]),
   ];
   const status = await startStatusServer(settings.status, {
     counters,

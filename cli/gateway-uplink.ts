@@ -64,6 +64,10 @@ function startBoardlog(
     problem: () => `the log service at ${new URL(service.url).host} does not answer`,
     attach: (gateway) => {
       client.onLevel = (src, lease) => gateway.setLevel(project, src, lease);
+      client.onBadLease = (problem) => {
+        world.counters.add("uplink_bad_leases_total");
+        world.log.warn({ problem }, "the log service sent a lease that is none; do the versions fit?");
+      };
     },
     stop: async () => {
       await forwarder.stop(STOP_MS);

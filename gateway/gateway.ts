@@ -35,6 +35,7 @@ export class Gateway {
   readonly #core: GatewayCore;
   #embedded: EmbeddedBroker | undefined;
   readonly #links: MqttBrokerLink[] = [];
+  readonly #serial: { readonly link: SerialportLink; readonly isNamed: boolean }[] = [];
   readonly #ports: SerialPorts;
 
   constructor(world: FullGatewayWorld, options: GatewayOptions) {
@@ -56,9 +57,9 @@ export class Gateway {
 
   /** What is wrong with the inputs now, in words. */
   get problems(): readonly string[] {
-    return this.#links
-      .filter((link) => !link.isConnected)
-      .map((link) => `the broker ${link.name} is not connected`);
+    // What a pattern finds may be unplugged; what the settings name must be there.
+    const ports = this.#serial.filter(({ link, isNamed }) => isNamed || !link.isAbsent);
+    return [...this.#links, ...ports.map(({ link }) => link)].flatMap(({ problem }) => problem ?? []);
   }
 
   /** Boards that said they are there, or gone. */
@@ -112,7 +113,9 @@ export class Gateway {
   #openPort({ name, setting, locate }: PortToOpen): void {
     const { baud, flowControl, source, isHalfDuplex = false, isConsole = false } = setting;
     const options = { name, locate, baud, ...(flowControl !== undefined && { flowControl }) };
-    this.#core.addSerial(new SerialportLink(this.#world, options), readlineParser, {
+    const link = new SerialportLink(this.#world, options);
+    this.#serial.push({ link, isNamed: setting.pattern.type === "path" });
+    this.#core.addSerial(link, readlineParser, {
       project: this.#options.project,
       isHalfDuplex,
       isConsole,

@@ -51,8 +51,11 @@ export class MqttBrokerLink implements TopicLink {
     return shownBroker(this.#options.target);
   }
 
-  get isConnected(): boolean {
-    return this.#connection?.isUp ?? false;
+  /** Why it is of no use now, or not of all; undefined while all is well. */
+  get problem(): string | undefined {
+    const isConnected = this.#connection?.isUp ?? false;
+    if (isConnected && this.#lastComplaint === "") return undefined;
+    return `broker ${this.name}: ${this.#lastComplaint === "" ? "not connected yet" : this.#lastComplaint}`;
   }
 
   /** Resolves at once: the broker may come later. */

@@ -50,6 +50,7 @@ export class SerialportLink implements ByteLink {
   #deviceNumber: number | undefined;
   #presenceTimer: Timer | undefined;
   #lastComplaint = "";
+  #isAbsent = false;
   /** Writes under way, to be told when the device goes. */
   readonly #writes = new Set<(isTaken: boolean) => void>();
 
@@ -65,6 +66,17 @@ export class SerialportLink implements ByteLink {
 
   get name(): string {
     return this.#options.name;
+  }
+
+  /** Why it is closed; undefined while it is open. */
+  get problem(): string | undefined {
+    if (this.#port !== undefined) return undefined;
+    return `serial port ${this.#lastComplaint === "" ? `${this.name}: not open yet` : this.#lastComplaint}`;
+  }
+
+  /** Nothing stood where it was looked for last. */
+  get isAbsent(): boolean {
+    return this.#isAbsent;
   }
 
   start(events: ByteLinkEvents): void {
@@ -133,6 +145,7 @@ export class SerialportLink implements ByteLink {
   async #tryOpen(): Promise<void> {
     const { locate, baud, flowControl } = this.#options;
     const path = await locate();
+    this.#isAbsent = path === undefined;
     if (path === undefined) {
       this.#complain(`${this.name}: no such device; is the board plugged in?`);
       this.#reopenLater();

@@ -2,7 +2,7 @@ import { WebSocket } from "ws";
 import type { Timer, Timers } from "../host/clock.ts";
 import { decodeSocketText, SOCKET_MESSAGE_BYTES_MAX } from "../protocol/gateway-socket.ts";
 import type { JsonObject } from "../protocol/json-parser.ts";
-import type { LevelLease } from "../protocol/level-lease.ts";
+import { decodeLevelLease, type LevelLease } from "../protocol/level-lease.ts";
 import {
   BatchRefused,
   HttpServiceClient,
@@ -37,6 +37,8 @@ export class SocketServiceClient implements ServiceClient {
   #lastBatch: Promise<unknown> = Promise.resolve();
   #isClosed = false;
   onDown: () => void = () => {};
+  /** Told of a lease that is none; the service hears that no board is known. */
+  onBadLease: (problem: string) => void = () => {};
   /** A lease for a board; the answer goes back to the service. */
   onLevel: (src: string, lease: LevelLease) => { readonly isReached: boolean } | undefined = () => undefined;
 
@@ -171,7 +173,9 @@ export class SocketServiceClient implements ServiceClient {
       this.#questions.get(message.answer)?.resolve(message);
       this.#questions.delete(message.answer);
     } else if (typeof message.ask === "number" && typeof message.src === "string") {
-      const reached = this.onLevel(message.src, Object(message.lease) as LevelLease);
+      const lease = decodeLevelLease(message.lease);
+      if (!lease.ok) this.onBadLease(lease.problem.text);
+      const reached = lease.ok ? this.onLevel(message.src, lease.value) : undefined;
       const isReached = reached?.isReached === true;
       socket.send(JSON.stringify({ answer: message.ask, isKnown: reached !== undefined, isReached }));
     }

@@ -1,5 +1,9 @@
+import Type from "typebox";
 import { asciiJson } from "./ack.ts";
+import type { Decoded } from "./decoded.ts";
 import { LEVEL_RANK, type Level } from "./level.ts";
+import { checkStream } from "./names.ts";
+import { schemaDecoder } from "./schema-check.ts";
 
 /** Longest lease (docs/protocol.md 14.1): a day. */
 export const LEASE_MS_MAX = 86_400_000;
@@ -16,6 +20,24 @@ export interface LevelLease {
   readonly module?: string;
   /** 0 ends the lease that stands. */
   readonly forMs: number;
+}
+
+const decodeForm = schemaDecoder(
+  Type.Object({
+    level: Type.Enum(["debug", "info", "warn", "error", "all", "none"]),
+    module: Type.Optional(Type.String()),
+    forMs: Type.Integer({ minimum: 0, maximum: LEASE_MS_MAX }),
+  }),
+);
+
+/** A lease as it is asked for over HTTP and travels to a gateway (docs/protocol.md 13.9, 14.5). */
+export function decodeLevelLease(value: unknown): Decoded<LevelLease> {
+  const decoded = decodeForm(value);
+  if (!decoded.ok) return decoded;
+  const { level, module, forMs } = decoded.value;
+  const checked = module === undefined ? undefined : checkStream(module, "module");
+  if (checked?.ok === false) return checked;
+  return { ok: true, value: { level, forMs, ...(module !== undefined && { module }) } };
 }
 
 /** What goes down to the board. */

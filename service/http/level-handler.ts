@@ -1,8 +1,6 @@
-import Type from "typebox";
 import { decodeArgs } from "../../protocol/frame-decoder.ts";
-import { LEASE_MS_MAX } from "../../protocol/level-lease.ts";
-import { checkSrc, checkStream } from "../../protocol/names.ts";
-import { schemaDecoder } from "../../protocol/schema-check.ts";
+import { decodeLevelLease } from "../../protocol/level-lease.ts";
+import { checkSrc } from "../../protocol/names.ts";
 import { callerOf, mayDo } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
 import type { LevelControl } from "../level-control.ts";
@@ -15,14 +13,6 @@ import {
   refusalAnswer,
 } from "./exchange.ts";
 import type { Gate } from "./live-request.ts";
-
-const decodeLease = schemaDecoder(
-  Type.Object({
-    level: Type.Enum(["debug", "info", "warn", "error", "all", "none"]),
-    module: Type.Optional(Type.String()),
-    forMs: Type.Integer({ minimum: 0, maximum: LEASE_MS_MAX }),
-  }),
-);
 
 /** `POST /v1/projects/{projectId}/devices/{deviceId}/level` (docs/protocol.md 14.5): how much a board logs, for a time. */
 export async function postLevel(
@@ -50,16 +40,9 @@ export async function postLevel(
   if (!src.ok) return wrong(src.problem.text);
   const body = decodeArgs(request.body, "json");
   if (!body.ok) return wrong(body.problem.text);
-  const lease = decodeLease(body.value);
+  const lease = decodeLevelLease(body.value);
   if (!lease.ok) return wrong(lease.problem.text);
-  const { level, module, forMs } = lease.value;
-  const checked = module === undefined ? undefined : checkStream(module, "module");
-  if (checked?.ok === false) return wrong(checked.problem.text);
-  const gateways = await levels.setLevel(caller.project, deviceId, {
-    level,
-    forMs,
-    ...(module !== undefined && { module }),
-  });
+  const gateways = await levels.setLevel(caller.project, deviceId, lease.value);
   if (gateways.length === 0)
     return refusalAnswer(404, `no gateway that is connected knows the board ${deviceId}`);
   return jsonAnswer(200, { gateways });

@@ -4,6 +4,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { startStatusServer } from "../../cli/status-server.ts";
+import { CounterTable } from "../../host/counters.ts";
 import { openPty } from "../../host/pty.ts";
 import { runBoardlog } from "../support/boardlog-process.ts";
 import { freePort } from "../support/mosquitto.ts";
@@ -61,6 +63,36 @@ test("doctor checks the ports, brokers and service that a gateway's settings nam
     expect(wrong.stdout).toContain("settings");
   } finally {
     await pty.close();
+    await rm(folder, { recursive: true });
+  }
+}, 60_000);
+
+test("doctor asks the gateway that runs what it complains of, and what its counters tell of the boards", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "boardlog-doctor-"));
+  const counters = new CounterTable();
+  counters.add("gateway_cloned_sources_total", 2);
+  counters.add("gateway_over_rate_lost_entries_total", 7);
+  const status = await startStatusServer(
+    { host: "127.0.0.1", port: 0, isDefault: false },
+    { counters, gauges: () => ({}), problems: () => ["serial port /dev/ttyUSB0: busy"] },
+  );
+  try {
+    const file = join(folder, "gateway.yaml");
+    await writeFile(join(folder, "key"), "secret\n");
+    const settings = `data: ${folder}\nservice:\n  url: http://127.0.0.1:${await freePort()}\n  keyFile: ${folder}/key\n`;
+    await writeFile(file, `${settings}status: 127.0.0.1:${status.port}\n`);
+    const running = await runBoardlog(["doctor", "--settings", file, "--color", "never"]);
+    expect(running.stdout).toMatch(/XX gateway +says: serial port \/dev\/ttyUSB0: busy/);
+    expect(running.stdout).toMatch(
+      /!! gateway +two boards log under one name \(2 since it started\)\n +-> .*--stream notice/,
+    );
+    expect(running.stdout).toMatch(/!! gateway +lines of boards without acks .* \(7 since it started\)/);
+    expect(running.stdout).not.toContain("under seqs that other lines have");
+    await writeFile(file, `${settings}status: 127.0.0.1:${await freePort()}\n`);
+    const stopped = await runBoardlog(["doctor", "--settings", file, "--color", "never"]);
+    expect(stopped.stdout).toMatch(/-- gateway +does not run here/);
+  } finally {
+    await status.close();
     await rm(folder, { recursive: true });
   }
 }, 60_000);

@@ -1,10 +1,14 @@
 import mqtt, { type MqttClient } from "mqtt";
 import { afterEach, describe, expect, test } from "vitest";
 import type { BrokerAuth } from "../../gateway/broker-rules.ts";
+import { plainBroker } from "../../gateway/broker-setting.ts";
 import { Gateway, type GatewayOptions } from "../../gateway/gateway.ts";
+import { MqttProtocol } from "../../gateway/mqtt-connection.ts";
+import { parseSerialSetting, type SerialSetting } from "../../gateway/serial-setting.ts";
 import { openPty, type Pty } from "../../host/pty.ts";
 import { logFrame, logLine } from "../support/frames.ts";
 import { realWorld, until } from "../support/gateway-world.ts";
+import { freePort } from "../support/mosquitto.ts";
 
 const KEY = "key-of-default";
 const brokerAuth: BrokerAuth = {
@@ -12,6 +16,12 @@ const brokerAuth: BrokerAuth = {
     userName === "default" && password === KEY ? { project: "default" } : undefined,
   isStillGood: () => true,
 };
+
+function serialSetting(text: string): SerialSetting {
+  const parsed = parseSerialSetting(text);
+  if (!parsed.ok) throw new Error(parsed.problem.text);
+  return parsed.value;
+}
 
 describe("the gateway", () => {
   const ends: (() => Promise<unknown>)[] = [];
@@ -41,6 +51,32 @@ describe("the gateway", () => {
     ends.push(async () => void connected.end(true)); // MQTT.js may wait for ever for a stream that is closed.
     return connected;
   }
+
+  test("says which ports are closed and which brokers do not answer, and why, until they are well", async () => {
+    const pty = board();
+    const closedPort = await freePort();
+    const protocol = MqttProtocol.V3_1_1;
+    const target = { host: "127.0.0.1", port: closedPort, protocol, userName: "default", password: KEY };
+    const { gateway } = await started({
+      clientId: "gw",
+      serial: [
+        { pattern: { type: "path", text: pty.path }, baud: 115_200 },
+        { pattern: { type: "path", text: "/dev/no-such-port" }, baud: 115_200 },
+        serialSetting("/dev/no-such-ports-*"),
+      ],
+      brokers: [plainBroker(target)],
+    });
+    const ofBroker = (): string | undefined =>
+      gateway.problems.find((problem) => problem.startsWith("broker"));
+    await until("reasons", () => gateway.problems.length === 2 && ofBroker()?.includes("REFUSED") === true);
+    expect(gateway.problems).toEqual([
+      expect.stringMatching(new RegExp(`^broker mqtt://127\\.0\\.0\\.1:${closedPort}: .*ECONNREFUSED`)),
+      "serial port /dev/no-such-port: no such device; is the board plugged in?",
+    ]);
+    await started({ mqtt: { host: "127.0.0.1", port: closedPort } });
+    await until("the broker", () => ofBroker() === undefined);
+    expect(gateway.problems).toHaveLength(1);
+  });
 
   test("takes frames and console text from a serial port and acks down the wire", async () => {
     const pty = board();

@@ -52,7 +52,7 @@ describe.skipIf(need.isMissing).each([
       await core.stop();
     };
     ends.push(stop);
-    await until("connected", () => link.isConnected);
+    await until("connected", () => link.problem === undefined);
     return { ...world, world, core, link, stop };
   }
 

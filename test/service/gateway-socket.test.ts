@@ -1,4 +1,7 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { WebSocketServer } from "ws";
 import { Forwarder } from "../../gateway/forwarder.ts";
 import { SocketServiceClient } from "../../gateway/socket-service-client.ts";
 import { Spool } from "../../gateway/spool/spool.ts";
@@ -79,6 +82,50 @@ test("batches follow one another over a socket, a lease comes back over it, and 
     await forwarder.stop(100);
     client.close();
     await running.stop();
+  }
+});
+
+test("a lease that is none is not handed on, and the service hears that no board has it", async () => {
+  const leases: unknown[] = [
+    { level: "loud", forMs: 1 },
+    { level: "info" },
+    { level: "info", forMs: 1e12 },
+    { level: "info", forMs: 1, module: "\u0000" },
+    [],
+    null,
+    { level: "info", forMs: 5, module: "net", more: 1 },
+  ];
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  const answers: { answer: number; isKnown: boolean }[] = [];
+  server.on("connection", (socket) => {
+    socket.on("message", (data) => {
+      const message = JSON.parse(String(data)) as { ask?: number; answer: number; isKnown: boolean };
+      if (message.ask === undefined) answers.push(message);
+      else socket.send(JSON.stringify({ answer: message.ask, status: 200, position: 0 }));
+    });
+    for (const [ask, lease] of leases.entries()) socket.send(JSON.stringify({ ask, src: "pump", lease }));
+  });
+  const { port } = server.address() as AddressInfo;
+  const options = { url: `http://127.0.0.1:${port}`, project: "default", gatewayId: "shed", key: "k" };
+  const client = new SocketServiceClient({ timers: systemTimers }, options);
+  const taken: unknown[] = [];
+  const problems: string[] = [];
+  client.onLevel = (_src, lease) => {
+    taken.push(lease);
+    return { isReached: true };
+  };
+  client.onBadLease = (problem) => problems.push(problem);
+  try {
+    await client.position("0123456789abcdef");
+    await expect.poll(() => answers.length).toBe(leases.length);
+    expect(taken).toEqual([{ level: "info", forMs: 5, module: "net" }]);
+    expect(answers.map(({ isKnown }) => isKnown)).toEqual(leases.map((_, index) => index === 6));
+    expect(problems).toHaveLength(6);
+    expect(problems[1]).toBe("forMs: required");
+  } finally {
+    client.close();
+    server.close();
   }
 });
 
