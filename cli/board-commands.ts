@@ -20,13 +20,13 @@ export const BOARD_COMMANDS: readonly CommandDefinition[] = [
       },
       {
         flags: "--transport <link>",
-        description: "how the board reaches the gateway",
-        choices: ["serial", "mqtt"],
+        description: "how the board reaches the gateway: a UART, an Espruino's own console, MQTT",
+        choices: ["serial", "console", "mqtt"],
         default: "serial",
       },
       {
         flags: "--with <options>",
-        description: "plain,shared,clock,direct,reserve,unacked,stop: what the agent does beyond the least",
+        description: "clock,fold,levels,words,direct,...: what the agent does beyond the least",
       },
       { flags: "--no-minify", description: "leave the app readable" },
       {
@@ -37,6 +37,7 @@ export const BOARD_COMMANDS: readonly CommandDefinition[] = [
     examples: [
       "boardlog build --transport serial --out boardlog.js",
       "boardlog build pump.ts --with clock,direct",
+      "boardlog build pump.ts --transport console --with clock,words",
       "boardlog build pump.ts --transport mqtt --out pump.js",
       "boardlog build pump.ts --target moddable --transport mqtt",
     ],

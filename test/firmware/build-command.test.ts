@@ -3,9 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { BOARD_COMMANDS } from "../../cli/board-commands.ts";
 import { runBuild } from "../../cli/build-command.ts";
 import { findPorts } from "../../cli/ports-command.ts";
 import { UserError } from "../../cli/user-error.ts";
+import { PORTS } from "../../scripts/build-firmware.mjs";
+import { MODDABLE_PORTS } from "../../scripts/build-moddable.mjs";
 import { findUnsupported } from "../../scripts/espruino-syntax.mjs";
 import { frameOf } from "./agent-bench.ts";
 import { StandIn } from "./espruino-stand-in.ts";
@@ -147,6 +150,12 @@ describe("boardlog build", () => {
     const manifest = JSON.parse(await readFile(join(at, "pump.manifest.json"), "utf8"));
     expect(manifest.modules).toEqual({ main: "./pump" });
     expect(manifest.include.join()).toContain("manifest_mqttclient.json");
+  });
+
+  test("the command line takes every link that there is", () => {
+    const { options = [] } = BOARD_COMMANDS.find(({ name }) => name === "build") ?? {};
+    const { choices = [] } = options.find(({ flags }) => flags.startsWith("--transport")) ?? {};
+    expect([...choices].sort()).toEqual([...new Set([...PORTS, ...MODDABLE_PORTS])].sort());
   });
 
   test("refuses targets, links and options that are not there, in words", async () => {
