@@ -3,9 +3,18 @@ import { ClubbyHttp } from "../../gateway/outputs/clubby-http.ts";
 import { ClubbySink, type ClubbySinkOptions } from "../../gateway/outputs/clubby-sink.ts";
 import { ClubbySocket } from "../../gateway/outputs/clubby-socket.ts";
 import type { GiveUp } from "../../gateway/outputs/sink.ts";
+import type { Spool } from "../../gateway/spool/spool.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
-import { SeededRandom, until } from "../support/gateway-world.ts";
-import { line, type Opened, OutputBench, rewindsIn } from "../support/output-bench.ts";
+import { SeededRandom } from "../support/gateway-world.ts";
+import {
+  type BenchWorld,
+  type Haste,
+  line,
+  type Opened,
+  OutputBench,
+  rewindsIn,
+  until,
+} from "../support/output-bench.ts";
 import { SeedFault, SeedService } from "../support/seed-service.ts";
 
 const ends: (() => unknown)[] = [];
@@ -13,12 +22,12 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-async function started(scheme: string, options: Partial<ClubbySinkOptions> = {}) {
+async function started(scheme: string, options: Partial<ClubbySinkOptions> = {}, haste: Partial<Haste> = {}) {
   const service = new SeedService();
   await service.start();
   ends.push(() => service.stop());
   const refused: { entries: readonly NewEntry[]; reason: string }[] = [];
-  const bench = new OutputBench((world, spool) => {
+  const sinkOf = (world: BenchWorld, spool: () => Spool): ClubbySink => {
     const url = `${scheme}://127.0.0.1:${service.port}/`;
     const transport =
       scheme === "ws"
@@ -29,7 +38,8 @@ async function started(scheme: string, options: Partial<ClubbySinkOptions> = {})
       await spool().giveUp(entries, reason);
     };
     return new ClubbySink(transport, giveUp, { name: "seed", frameCommandsMax: 1, ...options });
-  });
+  };
+  const bench = new OutputBench(sinkOf, {}, haste);
   ends.push(() => bench.stop());
   return { service, bench, refused, counters: bench.world.counters, ...(await bench.open()) };
 }
@@ -57,17 +67,18 @@ describe.each(["http", "ws"])("a service written from the seed alone, over %s", 
   test.each(Object.values(SeedFault))(
     "that shows the fault %s loses nothing and keeps the order",
     async (fault) => {
-      const { service, spool, counters } = await started(scheme);
+      const isHang = fault === SeedFault.Hang;
+      const { service, spool, counters } = await started(scheme, {}, isHang ? { answerMs: 300 } : {});
       const random = new SeededRandom(7);
       let faults = 0;
       service.fault = () => {
-        if (faults >= 12 || random.fraction() > 0.2) return SeedFault.None;
+        if (faults >= (isHang ? 5 : 12) || random.fraction() > 0.2) return SeedFault.None;
         faults += 1;
         return fault;
       };
       for (let number = 1; number <= 60; number++)
         await spool.commit(["a", "b", "c"].map((src) => line(src, number)));
-      await until("all is sent", () => spool.waitingEntries === 0, 20_000);
+      await until("all is sent", () => spool.waitingEntries === 0);
       const rewinds = ["a", "b", "c"].reduce((sum, src) => sum + rewindsIn(service.texts(src), 60), 0);
       // Only an answer that is lost makes an entry twice.
       const loses = fault === SeedFault.CloseAfter || fault === SeedFault.CutAnswer;

@@ -2,8 +2,8 @@ import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { gunzipSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
 import { OtlpSink, type OtlpSinkOptions } from "../../gateway/outputs/otlp-sink.ts";
-import { until } from "../support/gateway-world.ts";
-import { line, OutputBench, rewindsIn } from "../support/output-bench.ts";
+import type { SpoolOptions } from "../../gateway/spool/spool.ts";
+import { type Haste, line, OutputBench, rewindsIn, until } from "../support/output-bench.ts";
 import { runService } from "../support/running-service.ts";
 
 interface LogRecord {
@@ -87,7 +87,14 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-async function started(url: (port: number) => string, options: Partial<OtlpSinkOptions> = {}, spool = {}) {
+async function started(
+  url: (port: number) => string,
+  options: Partial<OtlpSinkOptions> = {},
+  {
+    spool = {},
+    haste = {},
+  }: { readonly spool?: Partial<SpoolOptions>; readonly haste?: Partial<Haste> } = {},
+) {
   const receiver = new Receiver();
   await receiver.start();
   ends.push(() => receiver.stop());
@@ -105,6 +112,7 @@ async function started(url: (port: number) => string, options: Partial<OtlpSinkO
         ...options,
       }),
     { isOutput: true, ...spool },
+    haste,
   );
   ends.push(() => bench.stop());
   return { receiver, bench, rejected, ...(await bench.open()) };
@@ -212,7 +220,13 @@ test.each([
   ["a connection that ends", { fault: "close" }, 0],
   ["no answer", { fault: "hang" }, 0],
 ] as const)("after %s it is sent again, in order, and no sooner than asked", async (_, reply, waitMs) => {
-  const { receiver, spool, reader, sender, bench, rejected } = await started(plainUrl);
+  const { receiver, spool, reader, sender, bench, rejected } = await started(
+    plainUrl,
+    {},
+    {
+      haste: _ === "no answer" ? { answerMs: 300 } : {},
+    },
+  );
   let failures = 0;
   receiver.reply = () => (failures++ < 3 ? reply : {});
   for (let number = 1; number <= 20; number++) await spool.commit([line("a", number)]);
@@ -288,11 +302,13 @@ test("what left the spool before the output had it is told as a loss record, onc
     plainUrl,
     {},
     {
-      bytesMax: 9_000,
-      reserveBytes: 1_000,
-      segmentBytes: 500,
-      tailBytesMax: 400,
-      replayHorizonMs: 1_000,
+      spool: {
+        bytesMax: 9_000,
+        reserveBytes: 1_000,
+        segmentBytes: 500,
+        tailBytesMax: 400,
+        replayHorizonMs: 1_000,
+      },
     },
   );
   receiver.reply = () => ({ status: 503 });

@@ -8,14 +8,13 @@ import { encodeSyslog, type SyslogTextOptions } from "../../gateway/outputs/sysl
 import type { NewEntry } from "../../protocol/entry.ts";
 import { LEVELS } from "../../protocol/level.ts";
 import { Certificates } from "../support/certificates.ts";
-import { until } from "../support/gateway-world.ts";
-import { line, type Opened, OutputBench, rewindsIn } from "../support/output-bench.ts";
+import { type Haste, line, type Opened, OutputBench, rewindsIn, until } from "../support/output-bench.ts";
 import { requires } from "../support/requirements.ts";
 import { parseSyslog, SyslogReceiver } from "../support/syslog-receiver.ts";
 
 const TEXT: SyslogTextOptions = { facility: "local0", appName: "boardlog", bytesMax: 8_192 };
-/** An entry counts as taken after 3 s of virtual patience: here 150 ms, which a receiver in the same process reads within. */
-const HASTE = 20;
+/** An entry counts as taken after 3 s of patience: here 150 ms, which a receiver in the same process reads within. */
+const HASTE: Partial<Haste> = { factor: 20 };
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -200,7 +199,10 @@ describe("over TCP with octet counting", () => {
   test("a receiver that reads nothing is given up after a while, and told again what it may not have read", async () => {
     const receiver = await receiverAt();
     receiver.isStuck = true;
-    const bench = benchOf(() => ({ port: receiver.port, text: { ...TEXT, bytesMax: 100_000 } }), 8);
+    const bench = benchOf(() => ({ port: receiver.port, text: { ...TEXT, bytesMax: 100_000 } }), {
+      factor: 8,
+      answerMs: 3_000,
+    });
     const { spool, reader, sender } = await bench.open();
     const long = "x".repeat(60_000);
     // More than the kernel of both sides takes.

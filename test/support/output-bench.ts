@@ -7,7 +7,14 @@ import type { Timers } from "../../host/clock.ts";
 import { systemTimers } from "../../host/system-clock.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { FaultyDisk } from "../../sim/faulty-disk.ts";
-import { realWorld, SeededRandom } from "./gateway-world.ts";
+import { realWorld, SeededRandom, until as untilWithin } from "./gateway-world.ts";
+
+/** For a machine that is busy with much else; what is waited for comes within a second or two on one that is not. */
+const PATIENCE_MS = 60_000;
+
+export function until(what: string, condition: () => boolean): Promise<void> {
+  return untilWithin(what, condition, PATIENCE_MS);
+}
 
 /** What a numbered line says. */
 export function line(src: string, number: number, more: Partial<NewEntry> = {}): NewEntry {
@@ -24,26 +31,41 @@ export function line(src: string, number: number, more: Partial<NewEntry> = {}):
   };
 }
 
+export interface Haste {
+  /** How many times faster time passes. */
+  readonly factor: number;
+  /** What the longest waits for an answer become: long enough for a busy machine, unless answers are to be missed. */
+  readonly answerMs: number;
+}
+
+const HASTE: Haste = { factor: 100, answerMs: 10_000 };
+/** Longest waits for an answer, and for a connection. */
+const ANSWERS_MS: readonly number[] = [30_000, 10_000];
+
 /** Timers of which waits of seconds are waits of moments, and which remember what was asked for. */
-export class HastyTimers implements Timers {
-  readonly #factor: number;
+class HastyTimers implements Timers {
+  readonly #haste: Haste;
   readonly delaysMs: number[] = [];
 
-  constructor(factor: number) {
-    this.#factor = factor;
+  constructor(haste: Haste) {
+    this.#haste = haste;
   }
 
   after(delayMs: number, action: () => void) {
     this.delaysMs.push(delayMs);
-    return systemTimers.after(delayMs / this.#factor, action);
+    const { factor, answerMs } = this.#haste;
+    return systemTimers.after(ANSWERS_MS.includes(delayMs) ? answerMs : delayMs / factor, action);
   }
 
   every(periodMs: number, action: () => void) {
-    return systemTimers.every(periodMs / this.#factor, action);
+    return systemTimers.every(periodMs / this.#haste.factor, action);
   }
 }
 
-type BenchWorld = ReturnType<typeof realWorld> & { readonly timers: Timers; readonly disk: FaultyDisk };
+export type BenchWorld = ReturnType<typeof realWorld> & {
+  readonly timers: Timers;
+  readonly disk: FaultyDisk;
+};
 
 export interface Opened {
   readonly spool: Spool;
@@ -63,11 +85,11 @@ export class OutputBench {
   constructor(
     sinkOf: (world: BenchWorld, spool: () => Spool) => Sink,
     options: Partial<SpoolOptions> & { readonly isOutput?: boolean } = {},
-    hasteFactor = 100,
+    haste: Partial<Haste> = {},
   ) {
     this.#sinkOf = sinkOf;
     this.#options = options;
-    this.timers = new HastyTimers(hasteFactor);
+    this.timers = new HastyTimers({ ...HASTE, ...haste });
     const disk = new FaultyDisk(new SeededRandom(1));
     this.world = { ...realWorld(), timers: this.timers, disk };
   }
