@@ -83,6 +83,8 @@ export async function getRates(access: Access, query: URLSearchParams, signal?: 
   return (await get(access, `rates?${query}`, signal)) as unknown as Rates;
 }
 
+export const BOARD_TOLD = "The board was told.";
+
 /** Asks the gateways to tell a board its level; says what became of it. */
 export async function setLevel(
   access: Access,
@@ -94,7 +96,7 @@ export async function setLevel(
   const gateways = answer.gateways as unknown as readonly { readonly isReached: boolean }[];
   if (!gateways.some(({ isReached }) => isReached))
     return "The board is away; it is told when it comes back.";
-  return lease.forMs === 0 ? "The board logs as it is set." : "The board was told.";
+  return lease.forMs === 0 ? "The board logs as it is set." : BOARD_TOLD;
 }
 
 function get(access: Access, path: string, signal?: AbortSignal): Promise<JsonObject> {

@@ -19,7 +19,9 @@ export function EmptyState(props: {
     return (
       <div class="empty">
         <h2>The service refuses this view</h2>
-        <p>{refusal}</p>
+        <p>
+          {/continuation token/.test(refusal) ? "The link leads to a line that is not of this log." : refusal}
+        </p>
         <button type="button" onClick={props.onShowAll}>
           Show all
         </button>

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
-import { type Access, setLevel } from "./api.ts";
+import { type Access, BOARD_TOLD, serviceNow, setLevel } from "./api.ts";
 import { visible } from "./shown-text.ts";
+import { clockText } from "./time-text.ts";
 
 const LEVELS_OFFERED: readonly (readonly [string, string])[] = [
   ["debug", "debug and above"],
@@ -28,7 +29,9 @@ export function LevelControl({ access, src }: { readonly access: Access; readonl
     event.preventDefault();
     setWords("asking…");
     const lease = { level: isOwn ? "all" : level, forMs: isOwn ? 0 : forMs };
-    setWords(await setLevel(access, src, lease).catch((error: Error) => error.message));
+    const answer = await setLevel(access, src, lease).catch((error: Error) => error.message);
+    const until = clockText(serviceNow() + lease.forMs).slice(0, 8);
+    setWords(answer === BOARD_TOLD && !isOwn ? `${answer} It falls back by itself at ${until}.` : answer);
   };
   return (
     <form class="level-control" aria-label="Level of the board" onSubmit={send}>

@@ -9,6 +9,8 @@ const SOURCES_MS = 5_000;
 const RATES_MS = 15_000;
 const SPARK_BARS = 30;
 const PLOT_BARS = 60;
+/** Asking takes this part of the time at most. */
+const WORK_SHARE = 20;
 /** Between two answers of a count that goes on, so that the service has time for others. */
 const COUNT_PAUSE_MS = 100;
 
@@ -65,9 +67,12 @@ export function useRates(access: Access, filter: Filter): Rates | undefined {
   const [rates, setRates] = useState<Rates>();
   const counter = useMemo(() => new RateCounter(access, filter, PLOT_BARS), [access, filter]);
   useEvery(RATES_MS / 3, counter, async (signal) => {
+    const startMs = performance.now();
     const known = await counter.next(signal);
     setRates(known);
-    return known.complete ? undefined : COUNT_PAUSE_MS;
+    if (!known.complete) return COUNT_PAUSE_MS;
+    // A long range costs the service something each time.
+    return Math.max(RATES_MS / 3, (performance.now() - startMs) * WORK_SHARE);
   });
   return rates;
 }

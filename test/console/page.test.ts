@@ -266,6 +266,15 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await details.getByText("Link copied").waitFor();
     const link = new URL(await clipboardOf(page));
     expect(link.href).not.toContain(running.key);
+    const elsewhere = new URL(link);
+    elsewhere.searchParams.set("line", "nowhere");
+    await page.goto(elsewhere.href);
+    await page.getByText("The link leads to a line that is not of this log.").waitFor();
+    // The same under a range of time that has passed.
+    const past = new URL(link);
+    past.searchParams.set("until", String(Date.now() - 1));
+    await page.goto(past.href);
+    await page.locator(".line[aria-selected=true]").getByText("temp").waitFor();
     link.searchParams.delete("level");
     await page.goto(link.href);
     await details.getByText("sensor").waitFor();
@@ -437,10 +446,13 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await form.getByLabel("For how long").selectOption("1 hour");
     await form.getByRole("button", { name: "Set level" }).click();
     await form.getByText("The board is away; it is told when it comes back.").waitFor();
+    await form.getByRole("button", { name: "Set level" }).click();
+    await form.getByText(/^The board was told\. It falls back by itself at \d\d:\d\d:\d\d\.$/).waitFor();
     await form.getByLabel("Least level").selectOption("own");
     await form.getByRole("button", { name: "Set level" }).click();
     await form.getByText("The board logs as it is set.").waitFor();
     expect(leases).toEqual([
+      { src: "board", level: "warn", forMs: 3_600_000 },
       { src: "board", level: "warn", forMs: 3_600_000 },
       { src: "board", level: "all", forMs: 0 },
     ]);
