@@ -3,6 +3,7 @@ import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedd
 import { Gateway } from "../gateway/gateway.ts";
 import { Spool } from "../gateway/spool/spool.ts";
 import { UnsetSpans } from "../gateway/spool/unset-spans.ts";
+import { UdpListenError } from "../gateway/udp-link.ts";
 import { WallClock } from "../gateway/wall-clock.ts";
 import { askSynchronised, machineBootId } from "../host/clock-sync.ts";
 import { CounterTable } from "../host/counters.ts";
@@ -149,6 +150,7 @@ async function start(
       sourceRate: settings.sourceRate,
       serial: settings.serial,
       brokers: settings.brokers,
+      udp: settings.udp,
       clientId: `boardlog-${id}`,
       ...(mqtt !== undefined && { mqtt: embeddedBroker(mqtt) }),
     },
@@ -186,6 +188,7 @@ async function start(
     await gateway.start();
   } catch (error) {
     if (error instanceof BrokerListenError) throw new UserError(`mqtt.listen: ${error.message}`, 1);
+    if (error instanceof UdpListenError) throw new UserError(`udp: ${error.message}`, 1);
     throw error;
   }
   closers.push(() => gateway.stop());

@@ -1,12 +1,14 @@
 import { hostname } from "node:os";
 import Type, { type Static } from "typebox";
 import type { BrokerSetting } from "../gateway/broker-setting.ts";
+import type { UdpSetting } from "../gateway/gateway.ts";
 import type { ClubbySinkOptions } from "../gateway/outputs/clubby-sink.ts";
 import { FlowControl, parseSerialSetting, type SerialSetting } from "../gateway/serial-setting.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "../gateway/spool/spool.ts";
 import type { SourceRate } from "../gateway/throttle.ts";
 import type { TlsTrust } from "../gateway/tls-trust.ts";
-import type { TopicRoute } from "../gateway/topic-route.ts";
+import { TopicKind, type TopicRoute } from "../gateway/topic-route.ts";
+import { Senders } from "../gateway/udp-link.ts";
 import { isGatewayId } from "../protocol/ingest.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
 import { BrokerSchema, brokerOf, routesOf, TopicsSchema } from "./broker-settings.ts";
@@ -73,6 +75,18 @@ export const GatewaySettingsSchema = Type.Object(
         closed,
       ),
     ),
+    udp: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            listen: Type.Union([Text, Type.Integer()]),
+            kind: Type.Enum([TopicKind.Shelly, TopicKind.MongooseOs]),
+            from: Type.Array(Text, { minItems: 1 }),
+          },
+          closed,
+        ),
+      ),
+    ),
     spool: Type.Optional(
       Type.Object(
         {
@@ -130,6 +144,7 @@ export interface GatewaySettings {
     readonly connectionsMax?: number;
     readonly routes: readonly TopicRoute[];
   };
+  readonly udp: readonly UdpSetting[];
   readonly spool: Pick<SpoolOptions, "bytesMax" | "whenFull" | "replayHorizonMs">;
   readonly sourceRate: SourceRate;
   /** Longest wait for the machine's clock to be set. */
@@ -178,6 +193,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
     serial: (file.serial ?? []).map((each, index) => serialOf(each, ["serial", index], wrong)),
     brokers,
     ...(mqtt !== undefined && { mqtt }),
+    udp: (file.udp ?? []).map((each, index) => udpOf(each, ["udp", index], wrong)),
     spool: {
       bytesMax: spool.maxMb === undefined ? SPOOL_DEFAULTS.bytesMax : spool.maxMb * 1024 * 1024,
       whenFull: spool.whenFull ?? SPOOL_DEFAULTS.whenFull,
@@ -235,6 +251,17 @@ async function mqttOf(given: FileSettings["mqtt"], wrong: Wrong): Promise<Gatewa
     ...(connectionsMax !== undefined && { connectionsMax }),
     routes: routesOf(topics, ["mqtt", "topics"], wrong),
   };
+}
+
+function udpOf(
+  { listen, kind, from }: NonNullable<FileSettings["udp"]>[number],
+  at: SettingPath,
+  wrong: Wrong,
+): UdpSetting {
+  const { host, port } = hostPortOf(listen, 0, (text) => wrong([...at, "listen"], text));
+  const senders = Senders.parse(from);
+  if (!senders.ok) throw wrong([...at, "from"], senders.problem.text.replace(/^from: /, ""));
+  return { host, port, kind, senders: senders.value };
 }
 
 function serialOf(

@@ -7,10 +7,11 @@ import { LossPlace } from "../protocol/entry.ts";
 import type { LevelLease } from "../protocol/level-lease.ts";
 import { BoardLinks } from "./board-links.ts";
 import { Committer, type CommitterOptions } from "./committer.ts";
+import { DatagramInput, type DatagramInputOptions } from "./datagram-input.ts";
 import { Intake } from "./intake.ts";
 import { LineBoots } from "./line-boots.ts";
 import { LineSessions } from "./line-sessions.ts";
-import type { ByteLink, LineParserFactory, TopicLink } from "./link.ts";
+import type { ByteLink, DatagramLink, LineParserFactory, TopicLink } from "./link.ts";
 import { MqttInput, type MqttInputOptions } from "./mqtt-input.ts";
 import { GatewayStopping, Pauses } from "./pauses.ts";
 import { Presence } from "./presence.ts";
@@ -63,6 +64,7 @@ export class GatewayCore {
   readonly presence = new Presence();
   readonly #serial: SerialInput[] = [];
   readonly #topics: MqttInput[] = [];
+  readonly #datagrams: DatagramInput[] = [];
 
   constructor(world: GatewayWorld, options: GatewayCoreOptions = {}) {
     this.#world = world;
@@ -145,9 +147,21 @@ export class GatewayCore {
     this.#topics.push(input);
   }
 
+  /**
+   * Hears log lines as datagrams from now on.
+   * @throws what the link throws when it cannot start.
+   */
+  async addDatagrams(link: DatagramLink, options: DatagramInputOptions): Promise<void> {
+    const { counters } = this.#world;
+    const world = { link, lines: this.#lines, counters, seldomLog: this.#seldomLog };
+    const input = new DatagramInput(world, options);
+    await input.start();
+    this.#datagrams.push(input);
+  }
+
   /** Takes nothing more, and resolves within 2 s: everything that was taken is durable then, or was never acked. */
   async stop(): Promise<void> {
-    for (const input of this.#topics) input.drain();
+    for (const input of [...this.#topics, ...this.#datagrams]) input.drain();
     this.#histories.stop();
     this.#throttle?.stop();
     this.#pauses.end();
@@ -155,7 +169,7 @@ export class GatewayCore {
     await Promise.race([readOut, this.#wait(READ_OUT_MS)]);
     await this.#committer.stop(COMMIT_MS);
     await this.#wait(FLUSH_MS);
-    await Promise.all([...this.#serial, ...this.#topics].map((input) => input.close()));
+    await Promise.all([...this.#serial, ...this.#topics, ...this.#datagrams].map((input) => input.close()));
   }
 
   /** Lines that a board sent in part and will not send again. */

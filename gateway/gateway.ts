@@ -1,6 +1,7 @@
 import type { LevelLease } from "../protocol/level-lease.ts";
 import type { BrokerAuth } from "./broker-rules.ts";
 import type { BrokerSetting } from "./broker-setting.ts";
+import type { DatagramInputOptions } from "./datagram-input.ts";
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from "./embedded-broker.ts";
 import { GatewayCore, type GatewayCoreOptions, type GatewayWorld } from "./gateway-core.ts";
 import { MqttBrokerLink } from "./mqtt-broker-link.ts";
@@ -9,6 +10,7 @@ import { type PortToOpen, SerialPorts } from "./serial-ports.ts";
 import type { SerialSetting } from "./serial-setting.ts";
 import { readlineParser, SerialportLink } from "./serialport-link.ts";
 import { isAgentless, type TopicRoute } from "./topic-route.ts";
+import { UdpLink, type UdpOptions } from "./udp-link.ts";
 
 export interface GatewayOptions extends GatewayCoreOptions {
   /** Whose entries come in by serial lines and by an external broker. */
@@ -18,8 +20,14 @@ export interface GatewayOptions extends GatewayCoreOptions {
   readonly mqtt?: EmbeddedBrokerOptions;
   /** Brokers of somebody else. */
   readonly brokers?: readonly BrokerSetting[];
+  /** Ports that devices send their log lines to, one in each datagram. */
+  readonly udp?: readonly UdpSetting[];
   /** Client id towards brokers, the same at every start; needed where there are `brokers`. */
   readonly clientId?: string;
+}
+
+export interface UdpSetting extends UdpOptions {
+  readonly kind: DatagramInputOptions["kind"];
 }
 
 export interface FullGatewayWorld extends GatewayWorld {
@@ -79,10 +87,10 @@ export class Gateway {
 
   /**
    * Starts every input. Ports and external brokers that are not there yet are waited for.
-   * @throws BrokerListenError; what was started is stopped again then.
+   * @throws BrokerListenError, UdpListenError; what was started is stopped again then.
    */
   async start(): Promise<void> {
-    const { serial = [], mqtt, brokers = [], clientId } = this.#options;
+    const { serial = [], mqtt, brokers = [], udp = [], clientId } = this.#options;
     const { brokerAuth } = this.#world;
     try {
       if (mqtt !== undefined) {
@@ -102,6 +110,10 @@ export class Gateway {
           clientId,
         );
         await this.#addBroker(broker, broker.routes.filter(isLine), `${clientId}-lines`);
+      }
+      for (const { kind, ...options } of udp) {
+        const { project } = this.#options;
+        await this.#core.addDatagrams(new UdpLink(this.#world, options), { project, kind });
       }
       this.#ports.start(serial);
     } catch (error) {

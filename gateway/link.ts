@@ -1,5 +1,5 @@
 /**
- * The seams to the outside wires. Real ones stand in `serialport-link.ts`, `embedded-broker.ts` and `mqtt-broker-link.ts`; the
+ * The seams to the outside wires. Real ones stand in `serialport-link.ts`, `embedded-broker.ts`, `mqtt-broker-link.ts` and `udp-link.ts`; the
  * simulator puts its own here and runs everything behind them as it is.
  */
 
@@ -72,5 +72,14 @@ export interface TopicLink {
   start(listener: TopicListener): Promise<void>;
   /** Sends with QoS 0, not retained; dropped while there is no connection, as acks come again by docs/protocol.md 5.6. */
   publish(topic: string, payload: Uint8Array): void;
+  stop(): Promise<void>;
+}
+
+/** @param address of the sender, which anybody in its network may forge. */
+export type DatagramListener = (payload: Uint8Array, address: string) => void;
+
+/** Something that brings datagrams, each once, twice or never. */
+export interface DatagramLink {
+  start(listener: DatagramListener): Promise<void>;
   stop(): Promise<void>;
 }

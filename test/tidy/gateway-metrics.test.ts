@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const COUNTER =
-  /["'`]((?:gateway|forwarder|clubby|otlp|syslog|serial|mqtt|spool|uplink)_[a-z_]+_total)["'`]/g;
+  /["'`]((?:gateway|udp|forwarder|clubby|otlp|syslog|serial|mqtt|spool|uplink)_[a-z_]+_total)["'`]/g;
 const doc = readFileSync(join(ROOT, "docs/metrics.md"), "utf8");
 const documented = new Set(Array.from(doc.matchAll(/^\| `(\w+)` \|/gm), ([, name = ""]) => name));
 
