@@ -7,7 +7,8 @@ import { BOARDS_MAX, FAULTY_MS, runSeed, type SeedResult } from "../sim/seed-run
 import { shrink } from "../sim/shrink.ts";
 import { UserError } from "./user-error.ts";
 
-/** The agent's bundle, beside this program in dist/. */
+/** The agent's bundles, beside this program in dist/. */
+const FULL_AGENT_FILE = fileURLToPath(new URL("./firmware/agent-full.js", import.meta.url));
 const AGENT_FILE = fileURLToPath(new URL("./firmware/agent.js", import.meta.url));
 /** Failed seeds that are shrunk and shown; of more only the numbers. */
 const SHOWN_MAX = 3;
@@ -26,9 +27,11 @@ export interface SimFlags {
 /** `boardlog sim --seed N`: the whole chain in virtual time. Exit status 1 when a promise was broken. */
 export async function runSim(flags: SimFlags): Promise<void> {
   const program = compileAgent(await readFile(AGENT_FILE, "utf8"));
+  const fullProgram = compileAgent(await readFile(FULL_AGENT_FILE, "utf8"));
   const names = flags.faults === undefined ? undefined : faultNames(flags.faults);
   const options = {
     program,
+    fullProgram,
     boardsMax: flags.boards ?? BOARDS_MAX,
     faultyMs: flags.virtualSeconds === undefined ? FAULTY_MS : flags.virtualSeconds * 1000,
     keepsEvents: flags.trace ?? false,

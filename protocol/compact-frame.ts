@@ -143,8 +143,15 @@ function partAt(
   if (number?.type !== "number" || number.value === 0 || !Number.isSafeInteger(number.value))
     return undefined;
   if (text?.type !== "string") return undefined;
-  const isLast = number.value < 0;
-  return { part: { number: Math.abs(number.value), isLast, text: text.value, isJson }, json: text.json };
+  const { value, json } = text;
+  const part: LinePart = {
+    number: Math.abs(number.value),
+    isLast: number.value < 0,
+    text: isJson ? value : json.slice(1, -1),
+    length: value.length,
+    isJson,
+  };
+  return { part, json };
 }
 
 /** Clause 12.7: what an engine printed and is no JSON, or is nested too deep, is kept as its text. */

@@ -63,7 +63,10 @@ export interface LinePart {
   /** From 1 up. */
   readonly number: number;
   readonly isLast: boolean;
+  /** What stands between the quotes, escapes as they came; of JSON text, that text. */
   readonly text: string;
-  /** The parts together are the JSON text of an object or array. Said with the last one. */
+  /** Of `text`, in characters of the line. */
+  readonly length: number;
+  /** The parts together are the JSON text of an object or array. */
   readonly isJson: boolean;
 }

@@ -2,7 +2,7 @@ import { msgOfText } from "./compact-frame.ts";
 import { bad } from "./decoded.ts";
 import type { Command, Frame, LinePart } from "./frame.ts";
 
-/** Longest line that is put together, in characters; more is cut and said at its end. */
+/** Longest line that is put together, in characters as they came; the parts beyond are cut and said at its end. */
 export const JOINED_CHARS_MAX = 65_536;
 /** So often a board goes back and brings no part that is missing; then the line is given up. */
 const TORN_MAX = 20;
@@ -57,9 +57,9 @@ export class PartJoiner {
     }
     const isNext = part.number === this.#number + 1;
     if (isNext) {
-      const free = JOINED_CHARS_MAX - this.#text.length;
-      this.#text += part.text.slice(0, free);
-      this.#cutChars += Math.max(0, part.text.length - free);
+      const isRoom = this.#cutChars === 0 && this.#text.length + part.text.length <= JOINED_CHARS_MAX;
+      if (isRoom) this.#text += part.text;
+      else this.#cutChars += part.length;
       this.#number += 1;
       this.#tornCount = 0;
     }
@@ -69,10 +69,11 @@ export class PartJoiner {
   #joined(command: Command, { isJson }: LinePart): Command {
     const isCut = this.#cutChars > 0;
     if (isCut) this.#onCut();
-    const text = isCut ? `${this.#text} [cut: ${this.#cutChars} more]` : this.#text;
+    const inner = isJson && isCut ? JSON.stringify(this.#text).slice(1, -1) : this.#text;
+    const msg =
+      isJson && !isCut ? msgOfText(inner) : `"${inner}${isCut ? ` [cut: ${this.#cutChars} more]` : ""}"`;
     this.#seq = 0;
     this.#text = "";
-    const msg = isJson && !isCut ? msgOfText(text) : JSON.stringify(text);
     return { ...command, log: { ...command.log, msg } };
   }
 

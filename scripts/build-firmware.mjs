@@ -53,6 +53,9 @@ export function checkForEspruino(name, text, map, folder = root) {
  */
 export const SIMULATOR_FEATURES = ["shared", "clock", "direct", "stop", "unacked", "lab"];
 
+/** The same with what a firmware developer may switch on. */
+export const FULL_FEATURES = [...SIMULATOR_FEATURES, "fold", "levels", "reserve", "words", "parts"];
+
 /** Modules that the board has, or gets by its own loader. */
 const ESPRUINO_MODULES =
   "MQTT,Storage,Wifi,ESP8266,http,net,dgram,fs,heatshrink,crypto,Flash,neopixel,tls,tinyMQTT".split(",");
@@ -197,7 +200,7 @@ export async function bundleApp(appFile, { port, features = [], minify = true })
 }
 
 /**
- * Writes `agent.js` (the core: a function body of `env`), `agent-demo.js` (the same with level leases) and `espruino-PORT.js` for each of `PORTS` to `outDir`.
+ * Writes `agent.js` (the core: a function body of `env`), `agent-demo.js` (the same with level leases), `agent-full.js` (with all that a board may have) and `espruino-PORT.js` for each of `PORTS` to `outDir`.
  * @returns the bytes of each file, by name.
  * @throws {UnsupportedSyntax}
  */
@@ -205,6 +208,7 @@ export async function buildFirmware({ outDir }) {
   const files = {
     "agent.js": await bundleAgent(),
     "agent-demo.js": await bundleAgent([...SIMULATOR_FEATURES, "levels"]),
+    "agent-full.js": await bundleAgent(FULL_FEATURES),
   };
   for (const port of PORTS) files[`espruino-${port}.js`] = banner(port) + (await bundlePort(port, ["clock"]));
   await mkdir(outDir, { recursive: true });

@@ -34,6 +34,8 @@ export interface BoardOptions {
   readonly knowsUtc: boolean;
   /** Told the gateway's UTC, where the board's clock can be set. */
   readonly setClock?: (utcMs: number) => void;
+  /** What outlives a reset of the board. */
+  readonly storage?: NonNullable<AgentEnv["storage"]>;
 }
 
 /** What an agent says of itself. */
@@ -75,6 +77,7 @@ export class SimulatedBoard {
       clearTimeout: (timer) => (timer as ReturnType<Timers["after"]> | undefined)?.cancel(),
       send: (frame) => link.send(frame),
       setClock: options.setClock,
+      storage: options.storage,
     };
     program(env);
     if (env.agent === undefined) throw new Error("the agent's text did not leave an agent in env");

@@ -11,7 +11,11 @@ export interface LoggedLine {
   readonly uptimeMs: number;
   /** When it was logged, on a clock that is never wrong, UTC ms. */
   readonly trueMs: number;
+  /** The agent's own line, of which the simulator knows the kind alone. */
+  readonly isOwn?: true;
 }
+
+const OWN = /^(?:last line repeated |level |the rest of boot )/;
 
 /** What really happened in one boot of one board: the simulator's own account, which no code under test touches. */
 export class BootTruth {
@@ -39,6 +43,21 @@ export class BootTruth {
     this.hasAcks = identity.hasAcks;
   }
 
+  /** Seqs up to here that the app did not use are the agent's own lines. */
+  addOwn(seqLast: number): void {
+    while (this.lines.length < seqLast) {
+      this.lines.push({
+        text: "",
+        msg: "",
+        level: undefined,
+        utcMs: undefined,
+        uptimeMs: 0,
+        trueMs: 0,
+        isOwn: true,
+      });
+    }
+  }
+
   get seqLast(): number {
     return this.lines.length;
   }
@@ -51,6 +70,7 @@ export class BootTruth {
 /** Whether a listed `msg` is the line, whole or cut as the agent says it cuts. */
 export function isSameMsg(line: LoggedLine, listed: string): boolean {
   if (listed === line.msg) return true;
+  if (line.isOwn) return OWN.test(String(JSON.parse(listed)));
   if (!listed.includes(" [cut: ")) return false;
   const shown: unknown = JSON.parse(listed);
   if (typeof shown !== "string" || asciiStringify(shown) !== listed) return false;

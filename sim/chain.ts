@@ -23,6 +23,8 @@ export interface ChainOptions {
   readonly seed: number;
   readonly plan: FaultPlan;
   readonly program: AgentProgram;
+  /** The same with the options that a firmware developer may switch on; half of the boards run it. */
+  readonly fullProgram?: AgentProgram | undefined;
   readonly boardsMax: number;
   /** Length of the phase with faults. */
   readonly faultyMs: number;
@@ -171,7 +173,8 @@ export class Chain {
   }
 
   #addBoard(index: number, shape: SeededRandom): void {
-    const { plan, program } = this.#options;
+    const { plan, program, fullProgram } = this.#options;
+    const isFull = fullProgram !== undefined && this.#stream(`agent ${index}`).chance(0.5);
     const kind = shape.pick([
       BoardKind.Mqtt,
       BoardKind.Mqtt,
@@ -205,6 +208,7 @@ export class Chain {
       src: isClone ? first.options.src : kind === BoardKind.Mqtt ? name.replaceAll("/", "_") : name,
       kind,
       saysSrc: shape.chance(0.5) && kind !== BoardKind.Mqtt,
+      isFull,
       linesPerMinute: shape.between(10, 60),
       settings: {
         shared: kind === BoardKind.SharedWire,
@@ -220,7 +224,7 @@ export class Chain {
       random: this.#stream(`board ${index}`),
       plan,
       events: this.events,
-      program,
+      program: isFull ? fullProgram : program,
       boots: this.#boots,
       printed: this.#printed,
     };

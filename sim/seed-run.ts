@@ -11,6 +11,7 @@ import { VirtualTime } from "./virtual-time.ts";
 export interface SeedRunOptions {
   readonly seed: number;
   readonly program: AgentProgram;
+  readonly fullProgram?: AgentProgram | undefined;
   /** The seed's own swarm when absent. */
   readonly plan?: FaultPlan;
   readonly boardsMax?: number;
@@ -36,11 +37,21 @@ const SHOWN_MAX = 5;
 
 /** Runs one seed and judges it. */
 export async function runSeed(options: SeedRunOptions): Promise<SeedResult> {
-  const { seed, program, boardsMax = BOARDS_MAX, faultyMs = FAULTY_MS, keepsEvents = false } = options;
+  const {
+    seed,
+    program,
+    fullProgram,
+    boardsMax = BOARDS_MAX,
+    faultyMs = FAULTY_MS,
+    keepsEvents = false,
+  } = options;
   const plan = options.plan ?? FaultPlan.draw(seed);
   const time = new VirtualTime();
   const keys = await makeServiceKeys(time, SeededRandom.named(seed, "keys"));
-  const chain = new Chain({ time, keys }, { seed, plan, program, boardsMax, faultyMs, keepsEvents });
+  const chain = new Chain(
+    { time, keys },
+    { seed, plan, program, fullProgram, boardsMax, faultyMs, keepsEvents },
+  );
   const crash = watchCrashes();
   try {
     const evidence = await chain.run();

@@ -39,6 +39,8 @@ export interface VirtualBoardOptions {
   readonly linesPerMinute: number;
   /** Serial: whether frames name the source. */
   readonly saysSrc: boolean;
+  /** Its agent is built with `fold`, `levels`, `reserve`, `words` and `parts`. */
+  readonly isFull: boolean;
 }
 
 export interface VirtualBoardWorld {
@@ -68,6 +70,8 @@ export class VirtualBoard {
   #lineCount = 0;
   #downText = "";
   #isSilent = false;
+  /** What its agent keeps over a reset. */
+  #stored: string | undefined;
   isQuiet = false;
 
   constructor(
@@ -107,6 +111,8 @@ export class VirtualBoard {
   /** Power off and on: RAM is gone. */
   reset(): void {
     if (this.#board === undefined) return;
+    // In order, or by a power cut.
+    if (this.options.isFull && this.#world.random.chance(0.5)) this.#board.agent.keep();
     this.#off();
     this.#world.events.add(this.options.name, "reset");
     this.#world.time.after(this.#world.random.between(50, 800), () => this.#boot());
@@ -131,6 +137,7 @@ export class VirtualBoard {
     const stats = this.#board?.stats;
     const truth = this.#truth;
     if (stats === undefined || truth === undefined) return;
+    truth.addOwn(stats.seq);
     truth.acked = stats.acked;
     truth.dropped = stats.dropped;
   }
@@ -183,6 +190,12 @@ export class VirtualBoard {
       settings,
       ...(saysSrc && { src }),
       ...(canSetClock && { setClock: (utcMs) => clock.setWall(utcMs) }),
+      storage: {
+        read: () => this.#stored,
+        write: (text) => {
+          this.#stored = text || undefined;
+        },
+      },
     });
     this.#board = board;
     if (kind === BoardKind.Mqtt) this.#client = this.#connect(board, life);
@@ -232,6 +245,7 @@ export class VirtualBoard {
     life.after((random.fraction() * 2 * 60_000) / this.options.linesPerMinute, () => {
       if (this.#isSilent) return;
       const isBurst = !this.isQuiet && random.chance(plan.amount("burst"));
+      if (this.options.isFull && !this.isQuiet && random.chance(0.05)) this.#lease();
       for (let count = isBurst ? 5 + random.below(20) : 1 + random.below(3); count > 0; count--) {
         this.#log(console);
       }
@@ -239,7 +253,18 @@ export class VirtualBoard {
     });
   }
 
-  /** One line, with what it must be listed as. */
+  /** A gateway asks for another level for a while (docs/protocol.md 14.1). */
+  #lease(): void {
+    const { random } = this.#world;
+    const lease = {
+      v: 1,
+      level: random.below(6),
+      forMs: random.chance(0.2) ? 0 : random.between(1000, 15_000),
+    };
+    this.#board?.agent.receive(JSON.stringify(lease));
+  }
+
+  /** One line, with what it must be listed as; some come twice or more. */
   #log(console: AgentConsole): void {
     const { random, plan, time, events } = this.#world;
     const truth = this.#truth;
@@ -250,14 +275,16 @@ export class VirtualBoard {
     let text = `${this.options.name} line ${++this.#lineCount} ${random.pick(WORDS)}`;
     if (huge) text += random.pick(["x", "é", "𝄞", '"']).repeat(100 + random.below(1500));
     const value = !huge && random.chance(0.2) ? { n: this.#lineCount, text } : text;
-    const seqBefore = stats.seq;
+    truth.addOwn(stats.seq);
+    const target = typeof value === "string" ? console : (this.#board?.agent ?? console);
     const utcMs = this.#clock.wallMs();
     const uptimeMs = this.#board?.uptimeMs() ?? 0;
     // An object goes as an object by a direct call alone.
-    (typeof value === "string" ? console : (this.#board?.agent ?? console))[method](value);
-    // A line that is printed as text uses up no seq (docs/protocol.md 7.7).
+    target[method](value);
+    // A line that is printed as text uses up no seq (docs/protocol.md 7.7); repeats of the one before are told of first.
     const seq = this.#board?.stats.seq;
-    if (seq === undefined || seq === seqBefore) return;
+    if (seq === undefined || seq === truth.seqLast) return;
+    truth.addOwn(seq - 1);
     truth.lines.push({
       text: typeof value === "string" ? value : JSON.stringify(value),
       msg: asciiStringify(value) ?? "",
@@ -267,6 +294,9 @@ export class VirtualBoard {
       trueMs: time.wallMs(),
     });
     events.add(this.options.name, `logs ${truth.boot} ${seq}`);
+    if (!this.options.isFull || huge || !random.chance(0.1)) return;
+    // Counted by the agent, and told of later; on a shared wire perhaps printed.
+    for (let count = 1 + random.below(4); count > 0; count--) target[method](value);
   }
 
   #newClock(): BoardClock {

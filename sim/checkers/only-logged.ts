@@ -28,7 +28,8 @@ function wrongLine(evidence: Evidence, project: string, entry: StoredEntry): str
     return `${where} is listed under ${project} ${entry.src}`;
   if (entry.stream !== "console") return `${where} is listed in the stream ${entry.stream}`;
   if (!isSameMsg(line, entry.msg)) return `${where} was altered: ${entry.msg.slice(0, 200)}`;
-  if (entry.level !== line.level) return `${where} has the level ${entry.level}, not ${line.level}`;
+  if (!line.isOwn && entry.level !== line.level)
+    return `${where} has the level ${entry.level}, not ${line.level}`;
   return undefined;
 }
 

@@ -21,7 +21,7 @@ export const timestampsTrue: Checker = {
       let last = 0;
       for (const entry of entriesOfBoot(evidence, truth)) {
         const line = isLine(entry) ? truth.line(entry.seq ?? 0) : undefined;
-        if (line === undefined) continue;
+        if (line === undefined || line.isOwn) continue;
         const problem = wrongTime(evidence, truth, line, entry);
         if (problem !== undefined) problems.push(problem);
         if (entry.clock !== "estimated") continue;

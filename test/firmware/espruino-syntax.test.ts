@@ -162,6 +162,7 @@ test("the build writes its files, in ASCII, and says their sizes", async () => {
   expect(Object.keys(sizes)).toEqual([
     "agent.js",
     "agent-demo.js",
+    "agent-full.js",
     "espruino-serial.js",
     "espruino-console.js",
     "espruino-mqtt.js",

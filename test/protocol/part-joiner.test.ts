@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { decodeFrameText } from "../../protocol/frame-decoder.ts";
-import { JOINED_CHARS_MAX, PartJoiner } from "../../protocol/part-joiner.ts";
+import { PartJoiner } from "../../protocol/part-joiner.ts";
 import { sequence } from "../../protocol/sequencing.ts";
 
 /** One boot's frames through joiner and sequencing, from their bodies. */
@@ -37,6 +37,12 @@ describe("a line in parts", () => {
     expect(receiver.mark).toBe(1);
     expect(receiver.take('false,-3,"ef","behind"')).toEqual(["abcdef", "behind"]);
     expect(receiver.mark).toBe(3);
+  });
+
+  test("keeps its escapes as they came", () => {
+    const decoded = decodeFrameText('["@7",1,0,10,0,false,1,"\\u03a9\\/",false,-2,"\\"Ω"]');
+    const [command] = decoded.ok ? new PartJoiner().join(decoded.value).commands : [];
+    expect(command?.log?.msg).toBe('"\\u03a9\\/\\"Ω"');
   });
 
   test("of an object is an object, byte for byte; of what is no JSON its text", () => {
@@ -100,7 +106,7 @@ describe("a line in parts", () => {
     const part = "x".repeat(10_000);
     for (let number = 1; number <= 9; number++) receiver.take(`false,${number},"${part}"`);
     const [text] = receiver.take('false,-10,"end"') as string[];
-    expect(text).toBe(`${"x".repeat(JOINED_CHARS_MAX)} [cut: ${90_003 - JOINED_CHARS_MAX} more]`);
+    expect(text).toBe(`${"x".repeat(60_000)} [cut: 30003 more]`);
     expect(cuts).toBe(1);
   });
 });

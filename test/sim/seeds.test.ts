@@ -11,17 +11,19 @@ const SEED_COUNT = Number(process.env.SIM_SEEDS ?? 500);
 const MS_A_SEED = 300;
 
 let program: AgentProgram;
+let fullProgram: AgentProgram;
 beforeAll(async () => {
   program = await builtAgent();
+  fullProgram = await builtAgent("agent-full.js");
 });
 
 test(
   `no promise is broken by what seeds 1 to ${SEED_COUNT} let go wrong`,
   async () => {
     for (let seed = 1; seed <= SEED_COUNT; seed++) {
-      const result = await runSeed({ seed, program });
+      const result = await runSeed({ seed, program, fullProgram });
       if (result.violations.length === 0) continue;
-      expect.fail(failureReport(result, await shrink(result, { seed, program })));
+      expect.fail(failureReport(result, await shrink(result, { seed, program, fullProgram })));
     }
   },
   60_000 + SEED_COUNT * MS_A_SEED,
@@ -29,8 +31,8 @@ test(
 
 test("the same seed gives the same events, whether they are kept or not", async () => {
   for (let seed = 1; seed <= 20; seed++) {
-    const first = await runSeed({ seed, program });
-    const second = await runSeed({ seed, program, keepsEvents: true });
+    const first = await runSeed({ seed, program, fullProgram });
+    const second = await runSeed({ seed, program, fullProgram, keepsEvents: true });
     expect(second.hash).toBe(first.hash);
     expect(second.violations).toEqual(first.violations);
   }
@@ -38,7 +40,7 @@ test("the same seed gives the same events, whether they are kept or not", async 
 
 test("other seeds give other events", async () => {
   const hashes = new Set<string>();
-  for (let seed = 1; seed <= 20; seed++) hashes.add((await runSeed({ seed, program })).hash);
+  for (let seed = 1; seed <= 20; seed++) hashes.add((await runSeed({ seed, program, fullProgram })).hash);
   expect(hashes.size).toBe(20);
 });
 
@@ -61,7 +63,7 @@ test("every fault is drawn by some of the first 200 seeds, and missing from othe
 test("without faults every line that is logged is listed", async () => {
   const plan = FaultPlan.draw(1).only([]);
   for (let seed = 1; seed <= 10; seed++) {
-    const { violations, lineCount, listedCount } = await runSeed({ seed, program, plan });
+    const { violations, lineCount, listedCount } = await runSeed({ seed, program, fullProgram, plan });
     expect(violations).toEqual([]);
     expect(lineCount).toBeGreaterThan(0);
     expect(listedCount).toBeGreaterThanOrEqual(lineCount);
