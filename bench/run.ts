@@ -15,8 +15,9 @@ import { ingest } from "./mqtt/ingest.ts";
 import { serial } from "./serial/serial.ts";
 import { service } from "./service/service.ts";
 import { simulator } from "./sim/sim.ts";
+import { store } from "./store/store.ts";
 
-const BENCHES: readonly Bench[] = [ingest, serial, live, memory, service, simulator];
+const BENCHES: readonly Bench[] = [ingest, serial, live, memory, service, store, simulator];
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the figures depend on. */
 const PACKAGES = ["aedes", "mqtt", "lmdb", "cbor-x", "serialport", "fastify", "ws"];

@@ -1,28 +1,46 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 /** Beside the packages of the project, which does not need the peers, so that they are installed when they are first measured. */
 const FOLDER = fileURLToPath(new URL("../../node_modules/.cache/bench-peers", import.meta.url));
-const INSTALL_MS_MAX = 300_000;
+/** Where nothing prebuilt can be had, it is compiled. */
+const INSTALL_MS_MAX = 900_000;
 
 /**
  * Installs a package to compare with.
  * @returns where it can be imported from, or undefined where it cannot be had here.
  */
 export async function installPeer(name: string, version: string): Promise<string | undefined> {
-  const path = join(FOLDER, "node_modules", name);
-  if (existsSync(join(path, "package.json"))) return path;
-  await mkdir(FOLDER, { recursive: true });
-  await writeFile(join(FOLDER, "package.json"), '{ "private": true }\n');
+  const folder = join(FOLDER, `${name}-${version}`);
+  const path = join(folder, "node_modules", name);
+  const done = join(folder, "done");
+  if (existsSync(done)) return path;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await writeFile(
+    join(folder, "package.json"),
+    JSON.stringify({ private: true, allowScripts: { [name]: true } }),
+  );
   try {
-    const args = ["install", "--no-audit", "--no-fund", "--allow-scripts", name, `${name}@${version}`];
-    await promisify(execFile)("npm", args, { cwd: FOLDER, timeout: INSTALL_MS_MAX });
+    const args = ["install", "--no-audit", "--no-fund", `${name}@${version}`];
+    await promisify(execFile)("npm", args, {
+      cwd: folder,
+      timeout: INSTALL_MS_MAX,
+      env: { ...process.env, ...headers() },
+    });
+    await writeFile(done, "");
     return path;
   } catch {
     return undefined;
   }
+}
+
+/** Node's own headers where they are installed, so that they need not be fetched. */
+function headers(): NodeJS.ProcessEnv {
+  const root = dirname(dirname(process.execPath));
+  return existsSync(join(root, "include/node/node.h")) ? { npm_config_nodedir: root } : {};
 }

@@ -5,12 +5,14 @@ import { parseArgs } from "node:util";
 import { CounterTable } from "../../host/counters.ts";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { systemRandom } from "../../host/system-random.ts";
+import type { ChunkedStore } from "../../service/store/chunked-store.ts";
 import { openStore } from "../../service/store/open-store.ts";
+import type { ChunkedStoreOptions } from "../../service/store/store-core.ts";
 import { EntryPool, readLines } from "./corpus.ts";
 import { cpuMicroseconds, diskBytes } from "./measure.ts";
 
 /*
- * Bytes an entry before and after compaction, and what compaction costs.
+ * Bytes an entry before and after compaction of a segment that is full, and what compaction costs. The whole folder is counted.
  * node compact [--corpus FILE] [--entries N] [--sources N] [--dir DIR]
  */
 const { values } = parseArgs({
@@ -21,24 +23,12 @@ const { values } = parseArgs({
     dir: { type: "string", default: join(tmpdir(), "boardlog-bench-compact") },
   },
 });
-/** Small enough that all but the last of 1,000,000 entries' segments are full. */
-const SEGMENT_BYTES = 2 << 20;
 const BATCH_ENTRIES = 1000;
 
 const entryCount = Number(values.entries);
 const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 rmSync(values.dir, { recursive: true, force: true });
-const store = await openStore(
-  {
-    dir: values.dir,
-    clock: systemClock,
-    timers: systemTimers,
-    random: systemRandom,
-    counters: new CounterTable(),
-    log,
-  },
-  { maintenanceMs: 0, segmentBytesMax: SEGMENT_BYTES },
-);
+let store = await open({ maintenanceMs: 0 });
 const pool = new EntryPool(readLines(values.corpus), Number(values.sources), BATCH_ENTRIES);
 const appendCpu = process.cpuUsage();
 for (let from = 0; from < entryCount; from += BATCH_ENTRIES)
@@ -46,6 +36,11 @@ for (let from = 0; from < entryCount; from += BATCH_ENTRIES)
 await store.seal();
 const appendedUs = cpuMicroseconds(appendCpu);
 const sealed = diskBytes(values.dir);
+await store.close();
+// Its segment is old now: a few more entries begin another.
+store = await open({ maintenanceMs: 0, segmentMsMax: 0 });
+await store.append([{ project: "default", entries: pool.batch().slice(0, 1) }]);
+await store.seal();
 // The system's timers do not hold the process, and compaction rests on them.
 const hold = setInterval(() => {}, 1000);
 const compactCpu = process.cpuUsage();
@@ -68,3 +63,17 @@ console.log(
     bytesCompact: round(compact / entryCount),
   }),
 );
+
+function open(options: Partial<ChunkedStoreOptions>): Promise<ChunkedStore> {
+  return openStore(
+    {
+      dir: values.dir,
+      clock: systemClock,
+      timers: systemTimers,
+      random: systemRandom,
+      counters: new CounterTable(),
+      log,
+    },
+    options,
+  );
+}

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -6,12 +6,13 @@ import { CounterTable } from "../../host/counters.ts";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { systemRandom } from "../../host/system-random.ts";
 import { openStore } from "../../service/store/open-store.ts";
-import { makeEntries, readLines } from "./corpus.ts";
-import { cpuMicroseconds, percentile } from "./measure.ts";
+import { EntryPool, readLines } from "./corpus.ts";
+import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
 
 /*
- * Pages of 100 after random places, in process, of stores of growing size.
- * node page [--corpus FILE] [--sizes N,N] [--sources N] [--pages N] [--dir DIR]
+ * What a store costs as it grows: bytes an entry, time to open, pages of 100 after random places, in process.
+ * node page [--corpus FILE] [--sizes N,N] [--sources N] [--pages N] [--dir DIR] [--disk-gb N]
+ * For all sizes: --sizes 100000,1000000,10000000,100000000 takes an hour or so, and 2 GB of disk.
  */
 const { values } = parseArgs({
   options: {
@@ -20,11 +21,15 @@ const { values } = parseArgs({
     sources: { type: "string", default: "1000" },
     pages: { type: "string", default: "3000" },
     dir: { type: "string", default: join(tmpdir(), "boardlog-bench-page") },
+    "disk-gb": { type: "string", default: "20" },
   },
 });
+/** More than an entry takes before compaction. */
+const ENTRY_BYTES_MAX = 30;
+/** Left to the others on the disk. */
+const FREE_BYTES_MIN = 5e9;
 const sourceCount = Number(values.sources);
 const pageCount = Number(values.pages);
-const lines = readLines(values.corpus);
 const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 rmSync(values.dir, { recursive: true, force: true });
 const counters = new CounterTable();
@@ -38,11 +43,21 @@ let store = await openStore({
 });
 const project = "default";
 const ids: string[] = [];
+const pool = new EntryPool(readLines(values.corpus), sourceCount, 1000);
 let entryCount = 0;
 
 for (const size of values.sizes.split(",").map(Number)) {
+  if (!hasRoom((size - entryCount) * ENTRY_BYTES_MAX)) {
+    console.log(
+      JSON.stringify({
+        entries: size,
+        skipped: "there is too little room on the disk, or more than --disk-gb is needed",
+      }),
+    );
+    break;
+  }
   while (entryCount < size) {
-    const entries = makeEntries(lines, sourceCount, entryCount, 1000);
+    const entries = pool.batch();
     const [result] = await store.append([{ project, entries }]);
     ids.push(result?.stored[entryCount % 997]?.id ?? "");
     entryCount += 1000;
@@ -68,10 +83,22 @@ for (const size of values.sizes.split(",").map(Number)) {
     "project, random place": (): Promise<unknown> =>
       store.listProject({ project, after: randomId(), limit: 100 }),
   };
-  console.log(JSON.stringify({ entries: size, openMs: Math.round(openMs * 10) / 10 }));
+  console.log(
+    JSON.stringify({
+      entries: size,
+      bytesAnEntry: Math.round((diskBytes(values.dir) / size) * 100) / 100,
+      openMs: Math.round(openMs * 10) / 10,
+    }),
+  );
   for (const [name, page] of Object.entries(asPages)) await measure(name, page);
 }
 await store.close();
+rmSync(values.dir, { recursive: true, force: true });
+
+function hasRoom(bytes: number): boolean {
+  const { bavail, bsize } = statfsSync(values.dir);
+  return bytes <= Number(values["disk-gb"]) * 1e9 && bavail * bsize > bytes + FREE_BYTES_MIN;
+}
 
 async function measure(name: string, page: () => Promise<unknown>): Promise<void> {
   const count = name.startsWith("project") ? pageCount / 10 : pageCount;

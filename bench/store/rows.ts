@@ -1,6 +1,7 @@
 /*
  * The peer: better-sqlite3 with a row an entry, WAL, synchronous FULL, an index on what makes an entry unique, a transaction a batch.
- * node rows --module PATH [--corpus FILE] [--entries N] [--sources N] [--batch N] [--dir DIR]
+ * With --pages, then pages of 100 after random places, by an index that is made for them when all is stored, and not counted.
+ * node rows --module PATH [--corpus FILE] [--entries N] [--sources N] [--batch N] [--pages N] [--dir DIR]
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -13,7 +14,7 @@ import { cpuMicroseconds, diskBytes } from "./measure.ts";
 interface Database {
   pragma(text: string): unknown;
   exec(text: string): void;
-  prepare(text: string): { run(...values: unknown[]): unknown };
+  prepare(text: string): { run(...values: unknown[]): unknown; all(...values: unknown[]): unknown[] };
   transaction<Args extends unknown[]>(action: (...args: Args) => void): (...args: Args) => void;
   close(): void;
 }
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     entries: { type: "string", default: "300000" },
     sources: { type: "string", default: "1000" },
     batch: { type: "string", default: "1000" },
+    pages: { type: "string", default: "0" },
     dir: { type: "string", default: join(tmpdir(), "boardlog-bench-rows") },
   },
 });
@@ -59,12 +61,31 @@ for (let at = 0; at < entryCount; at += batchEntries) {
   cpu += cpuMicroseconds(before);
 }
 const before = process.cpuUsage();
-database.close();
+database.pragma("wal_checkpoint(TRUNCATE)");
 cpu += cpuMicroseconds(before);
+const bytes = diskBytes(values.dir);
+const cpuMicrosecondsPage = pageCost(Number(values.pages));
+database.close();
 console.log(
   JSON.stringify({
     cpuMicrosecondsSealed: cpu / entryCount,
-    bytesSealed: diskBytes(values.dir) / entryCount,
+    bytesSealed: bytes / entryCount,
+    cpuMicrosecondsPage,
   }),
 );
 rmSync(values.dir, { recursive: true, force: true });
+
+function pageCost(count: number): number | undefined {
+  if (count === 0) return undefined;
+  database.exec("CREATE INDEX page ON entry (src, id)");
+  const page = database.prepare("SELECT * FROM entry WHERE src = ? AND id > ? ORDER BY id LIMIT 100");
+  const sourceCount = Number(values.sources);
+  const next = (): unknown[] => {
+    const source = Math.floor(Math.random() * sourceCount);
+    return page.all(`dev-${String(source).padStart(4, "0")}`, Math.floor(Math.random() * entryCount * 0.9));
+  };
+  for (let index = 0; index < count / 3; index++) next();
+  const start = process.cpuUsage();
+  for (let index = 0; index < count; index++) next();
+  return cpuMicroseconds(start) / count;
+}

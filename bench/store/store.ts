@@ -1,0 +1,171 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
+import { LineProcess } from "../harness/line-process.ts";
+import { installPeer } from "../harness/peers.ts";
+
+const PEER = "better-sqlite3";
+const PEER_VERSION = "12.11.1";
+const ENTRIES = 1_000_000;
+/** In small batches there are a fsync for each: fewer say as much. */
+const SMALL_ENTRIES = 100_000;
+const PAGES = 2_000;
+const GROWTH = [100_000, 1_000_000];
+
+interface Appended {
+  readonly cpuMicrosecondsSealed: number;
+  readonly bytesSealed: number;
+}
+
+interface Compacted {
+  readonly bytesCompact: number;
+  readonly cpuMicrosecondsCompacted: number;
+}
+
+/** What `page.ts` says, one line after the other. */
+interface PageLine {
+  readonly entries: number;
+  readonly page?: string;
+  readonly cpuUs: number;
+  readonly openMs?: number;
+}
+
+/** The embedded store in process, beside a row an entry in SQLite, each in a process of its own. */
+export const store: Bench = {
+  name: "store",
+  title: "The store: durable append with sealing, bytes on disk, pages",
+  async run({ pairCount, scale, progress }: BenchOptions): Promise<BenchResult> {
+    progress(`installing ${PEER}, which may have to be compiled`);
+    const module = await installPeer(PEER, PEER_VERSION);
+    const pairs: Record<"large" | "small" | "sealed" | "compact" | "page", Pair[]> = {
+      large: [],
+      small: [],
+      sealed: [],
+      compact: [],
+      page: [],
+    };
+    const own: Record<"cpu" | "smallCpu" | "bytes" | "compact" | "compactCpu", number[]> = {
+      cpu: [],
+      smallCpu: [],
+      bytes: [],
+      compact: [],
+      compactCpu: [],
+    };
+    const entries = Math.max(50_000, Math.round(ENTRIES * scale));
+    const small = Math.max(5_000, Math.round(SMALL_ENTRIES * scale));
+    const growth = await grow(Math.max(100, Math.round(PAGES * scale)), scale);
+    const pageUs = growth.at(-1)?.cpuUs ?? Number.NaN;
+    for (let pair = 0; pair < pairCount; pair++) {
+      progress(`pair ${pair + 1} of ${pairCount}`);
+      const large = await ask<Appended>("append", ["--entries", `${entries}`]);
+      const little = await ask<Appended>("append", ["--entries", `${small}`, "--batch", "20"]);
+      const compacted = await ask<Compacted>("compact", ["--entries", `${entries}`]);
+      own.cpu.push(large.cpuMicrosecondsSealed);
+      own.smallCpu.push(little.cpuMicrosecondsSealed);
+      own.bytes.push(large.bytesSealed);
+      own.compact.push(compacted.bytesCompact);
+      own.compactCpu.push(compacted.cpuMicrosecondsCompacted);
+      if (module === undefined) continue;
+      const rows = (
+        count: number,
+        batch: number,
+        pages: number,
+      ): Promise<Appended & { cpuMicrosecondsPage: number }> =>
+        ask("rows", [
+          "--module",
+          module,
+          "--entries",
+          `${count}`,
+          "--batch",
+          `${batch}`,
+          "--pages",
+          `${pages}`,
+        ]);
+      const largeRows = await rows(entries, 1000, PAGES);
+      const smallRows = await rows(small, 20, 0);
+      pairs.large.push({ ours: large.cpuMicrosecondsSealed, other: largeRows.cpuMicrosecondsSealed });
+      pairs.small.push({ ours: little.cpuMicrosecondsSealed, other: smallRows.cpuMicrosecondsSealed });
+      pairs.sealed.push({ ours: large.bytesSealed, other: largeRows.bytesSealed });
+      pairs.compact.push({ ours: compacted.bytesCompact, other: largeRows.bytesSealed });
+      pairs.page.push({ ours: pageUs, other: largeRows.cpuMicrosecondsPage });
+    }
+    const against = `a row an entry in ${PEER} ${PEER_VERSION}, WAL, FULL, a unique index on (src, boot, seq)`;
+    const us = { against, unit: "us" };
+    const bytes = { against, unit: "bytes" };
+    return {
+      ...(module !== undefined && {
+        comparisons: [
+          {
+            what: "CPU of an entry, batches of 1,000, seal counted",
+            ...us,
+            pairs: pairs.large,
+            atMost: 1 / 8,
+          },
+          { what: "CPU of an entry, batches of 20, one caller", ...us, pairs: pairs.small, atMost: 1 / 2 },
+          { what: "disk of an entry, sealed", ...bytes, pairs: pairs.sealed, atMost: 1 / 4 },
+          { what: "disk of an entry, compacted", ...bytes, pairs: pairs.compact, atMost: 1 / 8 },
+          {
+            what: "CPU of a page of 100 of one source after a random place",
+            ...us,
+            against: `${against}; an index on (src, id) made for the pages afterwards`,
+            pairs: pairs.page,
+            atMost: 1,
+          },
+        ],
+      }),
+      figures: [
+        { what: "CPU of an entry, batches of 1,000, seal counted", unit: "us", values: own.cpu },
+        { what: "CPU of an entry, batches of 20, one caller", unit: "us", values: own.smallCpu },
+        { what: "disk of an entry, sealed", unit: "bytes", values: own.bytes },
+        { what: "disk of an entry, compacted", unit: "bytes", values: own.compact, atMost: 10.5 },
+        { what: "CPU of the compaction of an entry", unit: "us", values: own.compactCpu },
+      ],
+      growths: [
+        {
+          what: "CPU of a page of 100 after a random place",
+          unit: "us",
+          per: "page, by entries in the store",
+          points: growth.map(({ entries: size, cpuUs }) => ({ size, value: cpuUs })),
+        },
+      ],
+      ...(module === undefined && { notes: [`left out: ${PEER} cannot be installed here`] }),
+    };
+  },
+};
+
+async function grow(pages: number, scale: number): Promise<PageLine[]> {
+  const sizes = GROWTH.map((size) => Math.round((size * scale) / 1000) * 1000);
+  const points: PageLine[] = [];
+  await withProgram("page", ["--sizes", sizes.join(","), "--pages", `${pages}`], async (program) => {
+    while (points.length < sizes.length) {
+      const line = await program.next<PageLine>();
+      if (line.page === "source, random place") points.push(line);
+    }
+  });
+  return points;
+}
+
+async function ask<T>(name: string, args: readonly string[]): Promise<T> {
+  let answer: T | undefined;
+  await withProgram(name, args, async (program) => {
+    answer = await program.next<T>();
+  });
+  return answer as T;
+}
+
+/** A program of this folder, with a folder of its own for what it stores. */
+async function withProgram(
+  name: string,
+  args: readonly string[],
+  action: (program: LineProcess) => Promise<void>,
+): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
+  const program = await LineProcess.start(`bench/store/${name}.ts`, [...args, "--dir", join(dir, "data")]);
+  try {
+    await action(program);
+  } finally {
+    await program.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
