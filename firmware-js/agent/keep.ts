@@ -6,7 +6,6 @@ import { busy, tell, unfold } from "./hook.ts";
 import { ringBytesMax } from "./limits.ts";
 import { nextSeq } from "./ring.ts";
 import { giveUpOld, old } from "./tail.ts";
-import { talking } from "./talk.ts";
 
 /** Level warn, without module. */
 const WARN_KIND = 8;
@@ -23,7 +22,7 @@ export function keep(): void {
   goBack();
   const collect = (frame: string, last: number): unknown =>
     kept.push(boot, WITH_PARTS && last < nextSeq ? "" : last, frame);
-  if (!busy && (WITH_SHARED ? talking : true)) {
+  if (!busy) {
     while (passFrame(collect, true)) {}
   }
   goBack();

@@ -221,4 +221,19 @@ describe.each(["compact", "plain"] as const)("last words, in %s frames", (wire) 
     third.agent.keep();
     expect(state.writes).toBe(writes);
   });
+
+  test("on a shared wire on which nobody is heard any more, what was not acked is kept too", () => {
+    const { state, storage } = flash();
+    const before = board(wire, { boot: "1-a", storage, settings: { shared: true } });
+    before.agent.receive('{"v":1,"hello":1}');
+    before.console.log("waits");
+    before.time.advance(60_000);
+    before.console.log("printed");
+    expect(before.printed).toEqual(["printed"]);
+    before.agent.keep();
+    expect(state.text).toContain("waits");
+    const after = board(wire, { boot: "2-b", storage });
+    after.time.advance(100);
+    expect(after.takeFrames().map((one) => [one.boot, msgsOf(one)])).toEqual([["1-a", ["waits"]]]);
+  });
 });
