@@ -38,7 +38,7 @@ export interface SpoolOptions {
   readonly commitIntervalMs: number;
   /** What happens when the spool is full: boards wait for their acks, or the oldest unsent entries become loss records. */
   readonly whenFull: "wait" | "evict";
-  /** Entries kept in memory for the forwarder. */
+  /** Entries kept in memory for who reads them as they come, with what they weigh beside their payload. */
   readonly tailBytesMax: number;
   /** Longest time that the cursor on the disk is behind. */
   readonly cursorPeriodMs: number;
@@ -56,7 +56,7 @@ export const SPOOL_DEFAULTS: Omit<SpoolOptions, "gatewaySrc"> = {
   replayHorizonMs: 600_000,
   commitIntervalMs: 50,
   whenFull: "wait",
-  tailBytesMax: 8 << 20,
+  tailBytesMax: 4 << 20,
   cursorPeriodMs: 60_000,
   outputs: [],
 };
