@@ -55,7 +55,8 @@ async function appendFor(store: JetStreamStore, service: number, seconds: number
   const batch = Number(values.batch);
   const own = sourceCount;
   const untilMs = performance.now() + seconds * 1000;
-  let next = 0;
+  // The first entry of each source is there already.
+  let next = firstFill ? 0 : own;
   let stored = 0;
   const worker = async (): Promise<void> => {
     while (firstFill ? next < own : performance.now() < untilMs) {
@@ -97,8 +98,10 @@ if (values.child !== undefined) {
   await cluster.start();
   try {
     const store = await open(cluster.urls);
-    const fill = await appendFor(store, 0, 0, true);
-    console.log(`first of ${sourceCount} sources: ${Math.round(fill.stored / fill.seconds)} entries/s`);
+    for (let service = 0; service < Number(values.services); service++) {
+      const fill = await appendFor(store, service, 0, true);
+      console.log(`first of ${sourceCount} sources: ${Math.round(fill.stored / fill.seconds)} entries/s`);
+    }
     const children = Array.from({ length: Number(values.services) }, (_, index) =>
       fork(process.argv[1] ?? "", [
         ...process.argv.slice(2),
@@ -116,7 +119,9 @@ if (values.child !== undefined) {
     const rates = (await Promise.all(results)).map(({ stored, seconds }) => stored / seconds);
     const total = Math.round(rates.reduce((sum, rate) => sum + rate, 0));
     const { entryCount, diskBytes, details } = await store.status();
-    const messages = Math.round(((details.messages ?? 0) - sourceCount) / Number(values.seconds));
+    const messages = Math.round(
+      ((details.messages ?? 0) - sourceCount * Number(values.services)) / Number(values.seconds),
+    );
     console.log(
       `${values.services} services, ${sourceCount} sources, batches of ${values.batch}: ${total} entries/s in ${messages} messages/s`,
     );

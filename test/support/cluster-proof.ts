@@ -20,7 +20,6 @@ const AGENT_FILE = fileURLToPath(new URL("../../dist/firmware/agent.js", import.
 const SERVICES = 2;
 const GATEWAYS = 2;
 const BOARDS_PER_GATEWAY = 4;
-/** Boards without a seq: each line is a plain payload on a topic of its own. */
 const PREFIX = "proof";
 const SETTLE_MS_MAX = 120_000;
 
@@ -29,12 +28,16 @@ export const FAULTS = [
   "node",
   "leader",
   "stalled leader",
+  "cut off leader",
   "all nodes",
   "service",
   "gateway",
   "put back",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
+
+/** Those that a cluster without networks of its own can have. */
+export const FAULTS_PLAIN = FAULTS.filter((fault) => fault !== "cut off leader");
 
 interface Gateway {
   readonly process: GatewayProcess;
@@ -58,8 +61,8 @@ export class ClusterProof {
   readonly #acked: string[] = [];
   #written = 0;
 
-  constructor(program: string, random: SeededRandom) {
-    this.#cluster = new NatsCluster(program);
+  constructor(program: string, random: SeededRandom, options: { readonly hasNetworks?: boolean } = {}) {
+    this.#cluster = new NatsCluster(program, options);
     this.#random = random;
   }
 
@@ -125,6 +128,11 @@ export class ClusterProof {
       process.kill(pid, "SIGSTOP");
       await pause(6000 + this.#random.below(4000));
       process.kill(pid, "SIGCONT");
+    } else if (fault === "cut off leader") {
+      const leader = await this.#leader();
+      this.#cluster.network?.cut(leader);
+      await pause(6000 + this.#random.below(6000));
+      this.#cluster.network?.join(leader);
     } else if (fault === "all nodes") {
       await this.#cluster.killAll();
       await pause(this.#random.below(2000));
@@ -144,16 +152,36 @@ export class ClusterProof {
   /** What came after a moment is gone from every node, as after a power cut of them all; gateways fill it again. */
   async #putBack(): Promise<void> {
     await this.#cluster.killAll();
+    const copied = this.#boards.map(({ agent }) => agent.stats.acked);
     this.#cluster.copyFiles("copy");
     await this.#cluster.start();
     await this.#progress();
     await pause(1000 + this.#random.below(3000));
-    // Who writes without a gateway has nobody that keeps what was acked: these lines are let go.
-    const keptCount = this.#acked.length;
+    // What is lost then had been stored: lines that the copy cannot have.
+    await until(
+      "every board's newer lines are in the log",
+      async () => {
+        const stored = await Promise.all(this.#boards.map((_, index) => this.#lastStored(index)));
+        return stored.every((seq, index) => seq > (copied[index] ?? 0));
+      },
+      SETTLE_MS_MAX,
+    );
     await this.#cluster.killAll();
     this.#cluster.restoreFiles("copy");
+    // Who writes without a gateway has nobody that keeps what was acked: those lines are let go. Answers are all in by now.
+    await pause(1000);
+    this.#acked.length = 0;
     await this.#cluster.start();
-    this.#acked.splice(0, keptCount);
+  }
+
+  async #lastStored(board: number): Promise<number> {
+    const response = await fetch(`${this.#balancer?.url}/v1/Log.List`, {
+      method: "POST",
+      headers: { "x-api-key": this.#key, "content-type": "application/json" },
+      body: JSON.stringify({ src: `board-${board}`, last: 1, fields: ["seq"] }),
+    }).catch(() => undefined);
+    const { resp } = ((await response?.json()) ?? {}) as { resp?: readonly { seq?: number }[] };
+    return resp?.[0]?.seq ?? 0;
   }
 
   async #leader(): Promise<number> {

@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./mosquitto.ts";
+import { NodeNetwork } from "./node-network.ts";
 
 export const NODES = 3;
 
@@ -14,14 +15,21 @@ export class NatsCluster {
   readonly #processes: (ChildProcess | undefined)[] = [];
   #ports: number[] = [];
   #routePorts: number[] = [];
+  /** Where each node has a network of its own. */
+  readonly network: NodeNetwork | undefined;
 
   /** @param program its path, as `requires("nats-server")` found it. */
-  constructor(program: string) {
+  constructor(program: string, { hasNetworks = false }: { readonly hasNetworks?: boolean } = {}) {
     this.#program = program;
+    this.network = hasNetworks ? new NodeNetwork(NODES) : undefined;
   }
 
   get urls(): readonly string[] {
-    return this.#ports.map((port) => `nats://127.0.0.1:${port}`);
+    return this.#ports.map((port, node) => `nats://${this.#addressOf(node)}:${port}`);
+  }
+
+  #addressOf(node: number): string {
+    return this.network?.addressOf(node) ?? "127.0.0.1";
   }
 
   /** Starts all nodes, on the same ports every time. */
@@ -38,22 +46,24 @@ export class NatsCluster {
     const folder = join(this.#folder, `n${node}`);
     mkdirSync(folder, { recursive: true });
     const settings = join(this.#folder, `n${node}.conf`);
-    const routes = this.#routePorts.filter((_, other) => other !== node);
+    const routes = this.#routePorts
+      .map((port, other) => `"nats://${this.#addressOf(other)}:${port}"`)
+      .filter((_, other) => other !== node);
     writeFileSync(
       settings,
       `server_name: n${node}
-listen: "127.0.0.1:${this.#ports[node]}"
+listen: "${this.#addressOf(node)}:${this.#ports[node]}"
 jetstream { store_dir: "${folder}", max_file_store: 20GB, max_memory_store: 256MB }
 cluster {
   name: test
-  listen: "127.0.0.1:${this.#routePorts[node]}"
-  routes: [${routes.map((port) => `"nats://127.0.0.1:${port}"`).join(", ")}]
+  listen: "${this.#addressOf(node)}:${this.#routePorts[node]}"
+  routes: [${routes.join(", ")}]
 }
 `,
     );
-    const child = spawn(this.#program, ["-c", settings, "-l", join(this.#folder, `n${node}.log`)], {
-      stdio: "ignore",
-    });
+    const [program = "", ...args] = [...(this.network?.wrapperOf(node) ?? []), this.#program];
+    const log = join(this.#folder, `n${node}.log`);
+    const child = spawn(program, [...args, "-c", settings, "-l", log], { stdio: "ignore" });
     this.#processes[node] = child;
     // A test that ends badly must not leave it behind.
     const kill = (): void => void child.kill("SIGKILL");
@@ -96,6 +106,7 @@ cluster {
 
   async dispose(): Promise<void> {
     await this.killAll();
+    this.network?.dispose();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
