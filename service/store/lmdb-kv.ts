@@ -2,7 +2,7 @@ import { statfsSync } from "node:fs";
 import { mkdir, open as openFile, readdir, realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
-import { pageProblem } from "./lmdb-pages.ts";
+import { mayBeCutOff, pageProblem } from "./lmdb-pages.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { KvChange, KvPair, KvRange, KvSpace, KvView, KvViews, OrderedKv } from "./ordered-kv.ts";
 
@@ -133,7 +133,9 @@ export class LmdbSpace implements KvSpace {
   }
 
   async open(name: string): Promise<OrderedKv> {
-    const kv = new LmdbKv(join(this.#dir, name + DATA_SUFFIX));
+    const path = join(this.#dir, name + DATA_SUFFIX);
+    await assertWhole(path, mayBeCutOff);
+    const kv = new LmdbKv(path);
     // The file itself is synced by its first commit; its name in the folder is not.
     const folder = await openFile(this.#dir, "r");
     try {
@@ -223,8 +225,15 @@ export class LmdbViews implements KvViews {
   }
 }
 
-/** To be called while a view is held. @throws StoreUnavailable where reading the file by its map would end the process. */
-async function assertWhole(path: string): Promise<void> {
+/**
+ * To be called while a view is held, or while nobody writes.
+ * @param isSuspect which files are to be looked at page by page; all where absent
+ * @throws StoreUnavailable where reading the file by its map would end the process
+ */
+async function assertWhole(
+  path: string,
+  isSuspect: (file: number, sizeBytes: number) => boolean = () => true,
+): Promise<void> {
   // The layout that is looked at is that of 64-bit machines.
   if (ARCHITECTURES_32.includes(process.arch)) return;
   const file = await openFile(path, "r").catch((error: NodeJS.ErrnoException) => {
@@ -233,7 +242,8 @@ async function assertWhole(path: string): Promise<void> {
   });
   if (file === undefined) return;
   try {
-    const problem = pageProblem(file.fd, (await file.stat()).size);
+    const { size } = await file.stat();
+    const problem = isSuspect(file.fd, size) ? pageProblem(file.fd, size) : undefined;
     if (problem !== undefined) throw new StoreUnavailable(`${path}: ${problem}`);
   } finally {
     await file.close();

@@ -41,18 +41,31 @@ interface Meta {
  */
 export function pageProblem(file: number, sizeBytes: number): string | undefined {
   if (sizeBytes === 0) return undefined;
-  const metas = PAGE_BYTES_SIZES.flatMap((pageBytes) =>
-    [0, 1].flatMap((page) => readMeta(file, page, pageBytes)),
-  );
-  const newest = metas.reduce<Meta | undefined>(
-    (best, meta) => (best === undefined || meta.transaction > best.transaction ? meta : best),
-    undefined,
-  );
+  const newest = newestMeta(file);
   if (newest === undefined || newest.valueFlags !== 0) return "its first pages are damaged";
   const walk = new PageWalk(file, sizeBytes, newest);
   // Keys of the tree of free pages are numbers, and do not stand in the order of their bytes.
   const [free, main] = newest.trees;
   return (free && walk.tree(free, false)) ?? (main && walk.tree(main, true));
+}
+
+/**
+ * True where the file ends before the last page that LMDB has given out. It may, where that page is free again; else it was cut off,
+ * and reading it would end the process.
+ */
+export function mayBeCutOff(file: number, sizeBytes: number): boolean {
+  const newest = newestMeta(file);
+  return newest !== undefined && (newest.lastPage + 1) * newest.pageBytes > sizeBytes;
+}
+
+function newestMeta(file: number): Meta | undefined {
+  const metas = PAGE_BYTES_SIZES.flatMap((pageBytes) =>
+    [0, 1].flatMap((page) => readMeta(file, page, pageBytes)),
+  );
+  return metas.reduce<Meta | undefined>(
+    (best, meta) => (best === undefined || meta.transaction > best.transaction ? meta : best),
+    undefined,
+  );
 }
 
 function readMeta(file: number, page: number, pageBytes: number): Meta[] {
