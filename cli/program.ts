@@ -46,6 +46,10 @@ export async function runProgram(args: readonly string[]): Promise<number> {
       process.stderr.write(`boardlog: ${error.message}\n`);
       return error.exitStatus;
     }
+    if (isStoreUnavailable(error)) {
+      process.stderr.write(`boardlog: ${error.message}\n`);
+      return 1;
+    }
     if (isCommanderExit(error)) return error.exitCode === 0 ? 0 : 2;
     throw error;
   }
@@ -342,6 +346,11 @@ function plannedFault(text: string, before: readonly PlannedFault[]): readonly P
   const fault = parseFault(text);
   if (typeof fault === "string") throw new InvalidArgumentError(fault);
   return [...before, fault];
+}
+
+/** The store says what is the matter in words; its classes are loaded by the commands that open it alone. */
+function isStoreUnavailable(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("STORE_");
 }
 
 function isCommanderExit(error: unknown): error is { readonly exitCode: number } {
