@@ -36,10 +36,10 @@ const NS_PER_MS = 1_000_000;
 /** How long the cluster may take for one answer, ms. */
 const ANSWER_MS_MAX = 5_000;
 /** A node that is gone is seen after two of these at most, ms. */
-const PING_MS = 5_000;
+const PING_MS = 2_000;
 const RECONNECT_MS = 250;
-/** How long a read waits for a leader, ms. */
-const LEADER_MS_MAX = 6_000;
+/** How long a read waits for a new leader, or for this client to see that its node is cut off and to go to another, ms. */
+const LEADER_MS_MAX = 12_000;
 const ASK_AGAIN_MS = 150;
 /** Messages of one slice of a scan. */
 const SLICE_MAX = 500;
