@@ -62,7 +62,7 @@ export async function runSim(flags: SimFlags): Promise<void> {
     const perMinute = Math.round((flags.runs / seconds) * 60);
     const seeds = failed.length === 0 ? "" : `: ${failed.map(({ seed }) => seed).join(" ")}`;
     process.stdout.write(
-      `${flags.runs} runs, ${lineCount} lines logged, ${failed.length} failed${seeds}; ${seconds.toFixed(1)} s, ${perMinute} runs a minute\n`,
+      `${flags.runs} ${flags.runs === 1 ? "run" : "runs"}, ${lineCount} lines logged, ${failed.length} failed${seeds}; ${seconds.toFixed(1)} s, ${perMinute} runs a minute\n`,
     );
   }
   if (failed.length > 0) throw new UserError("a promise was broken", 1);

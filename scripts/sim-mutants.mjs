@@ -82,7 +82,14 @@ async function judge(mutant, index) {
   try {
     const { stdout } = await run(
       process.execPath,
-      [simFile, agentFile, options.seeds, options.ms, mutant.needs.join(",")],
+      [
+        simFile,
+        agentFile,
+        options.seeds,
+        options.ms,
+        mutant.needs.join(","),
+        isAgent ? "" : join(WORK, "agent-full.js"),
+      ],
       { timeout },
     );
     const { seed, runCount, invariants } = JSON.parse(stdout);

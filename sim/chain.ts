@@ -501,6 +501,8 @@ export class Chain {
     const recordings = this.#sites.flatMap(({ machine }) => machine?.watch.recording() ?? []);
     const reopenedSpools = isWell ? await this.#reopenSpools() : [];
     const reopened = isWell ? await this.#reopenStore() : [];
+    const isCheckable = isWell && !this.#options.plan.damagesStore;
+    const storeProblems = isCheckable ? await this.#service.check() : [];
     const counters: Record<string, number> = { ...this.#service.counters.values() };
     for (const site of this.#sites) {
       for (const [name, value] of Object.entries(site.counters.values()))
@@ -516,6 +518,7 @@ export class Chain {
       tails: this.#readers.tails,
       followers: this.#readers.followers,
       reopened,
+      storeProblems,
       reopenedSpools,
       spools: recordings,
       intrusions: this.#intrusions,

@@ -46,6 +46,8 @@ export interface Evidence {
   readonly refusedTokens: readonly string[];
   /** The listing after the store was opened again, twice. */
   readonly reopened: readonly ReadonlyMap<string, readonly StoredEntry[]>[];
+  /** What the check of the store found wrong in the end. */
+  readonly storeProblems: readonly string[];
   /** Of each spool, what it held when it was opened, and opened again after a crash while opening. */
   readonly reopenedSpools: readonly (readonly (readonly string[])[])[];
   readonly spools: readonly SpoolRecording[];

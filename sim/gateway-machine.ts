@@ -7,6 +7,7 @@ import { WallClock } from "../gateway/wall-clock.ts";
 import type { Clock } from "../host/clock.ts";
 import type { CounterTable } from "../host/counters.ts";
 import { silentLog } from "../host/process-log.ts";
+import type { EventLog } from "./event-log.ts";
 import type { FaultPlan } from "./fault-plan.ts";
 import { FaultyDisk } from "./faulty-disk.ts";
 import { ProcessDisk } from "./process-disk.ts";
@@ -31,6 +32,7 @@ export interface GatewayMachineWorld {
   readonly random: SeededRandom;
   readonly plan: FaultPlan;
   readonly counters: CounterTable;
+  readonly events: EventLog;
   readonly link: ServiceLink;
 }
 
@@ -126,6 +128,7 @@ export class GatewayMachine {
   /** The process is gone: killed, or with the power of the whole machine. */
   crash(isPowerCut: boolean): void {
     if (isPowerCut) {
+      this.#world.events.add(this.#name, "the power of its machine is cut");
       this.#bootCount++;
       this.disk.restart();
     } else this.disk.kill();
@@ -192,7 +195,10 @@ export class GatewayMachine {
 
   #diskOf(life: ProcessLife): ProcessDisk {
     return new ProcessDisk(this.disk, life, () => this.#delay(life), {
-      removing: (path) => this.watch.removing(path),
+      removing: (path) => {
+        this.#world.events.add(this.#name, `removes ${path}`);
+        this.watch.removing(path);
+      },
       synced: (path) => this.watch.synced(path),
       cut: () => this.onCut(),
     });

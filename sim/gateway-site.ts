@@ -75,7 +75,7 @@ export class GatewaySite {
         { project, gateway: name, key: keys.gatewayKeys[project] },
       );
       this.machine = new GatewayMachine(
-        { time, clock, random: stream(`machine ${name}`), plan, counters, link: this.link },
+        { time, clock, random: stream(`machine ${name}`), plan, counters, events, link: this.link },
         { name, project },
       );
       this.machine.onCut = () => this.crash(true);

@@ -24,32 +24,49 @@ export function failureReport(first: SeedResult, shrunk: Shrunk): string {
     "--trace",
   ].join(" ");
   return [
-    `seed ${first.seed} broke ${result.violations.length === 1 ? "a promise" : "promises"}:`,
-    ...result.violations.map(
-      ({ invariant, text }) => `  ${invariant}. ${promiseOf(invariant)}\n     ${text}`,
-    ),
+    `seed ${first.seed} broke ${new Set(result.violations.map(({ invariant }) => invariant)).size === 1 ? "a promise" : "promises"}:`,
+    ...brokenPromises(result.violations),
     `  drawn:  ${first.plan}`,
-    `  needed: ${result.plan} (${runCount} runs to find out)`,
+    `  needed: ${result.plan}, ${faultyMs / 1000} s (${runCount} runs to find out)`,
     ...trace(result),
     `  again:  ${replay}`,
     "",
   ].join("\n");
 }
 
-/** The end of the way there, of what names a board or boot that the failure names, and of what befell the processes. */
+/** Each promise once, with the ways it was broken. */
+function brokenPromises(violations: SeedResult["violations"]): string[] {
+  const lines: string[] = [];
+  let last: number | undefined;
+  for (const { invariant, text } of violations) {
+    if (invariant !== last) lines.push(`  ${invariant}. ${promiseOf(invariant)}`);
+    last = invariant;
+    lines.push(`     ${text}`);
+  }
+  return lines;
+}
+
+/** The end of the way there: what befell the entries that the failure names, and what befell the processes. */
 function trace({ events, violations }: SeedResult): string[] {
-  const words = new Set(violations.flatMap(({ text }) => text.split(/[^\w-]+/)));
-  const matters = events.filter(
-    ({ who, what }) =>
-      who === "fault" ||
-      who === "service" ||
-      who === "gateway" ||
-      words.has(who) ||
-      [...words].some((word) => word.length > 3 && what.includes(word)),
-  );
+  const entries = new Set<string>();
+  const words = new Set<string>();
+  for (const { text } of violations) {
+    for (const [, boot, seq] of text.matchAll(/(\S+) seq (\d+)/g)) entries.add(`${boot} ${seq}`);
+    for (const word of text.split(/[^\w/.-]+/)) if (word.length > 3) words.add(word.replace(/:$/, ""));
+  }
+  const isNamed = (what: string): boolean =>
+    entries.size > 0
+      ? [...entries].some((entry) => ` ${what} `.includes(` ${entry} `))
+      : [...words].some((word) => what.includes(word));
+  const matters = events.filter(({ who, what }) => who === "fault" || !isRoutine(what) || isNamed(what));
   const shown = matters.slice(-TRACE_MAX);
   const left = matters.length - shown.length;
   return [...(left > 0 ? [`  ... ${left} events before`] : []), ...shown.map(eventLine)];
+}
+
+/** What happens all the time; the rest befalls a process or a board as a whole. */
+function isRoutine(what: string): boolean {
+  return /^(logs|has|acks) /.test(what);
 }
 
 export function eventLine({ atMs, who, what }: SimEvent): string {

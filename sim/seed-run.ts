@@ -5,7 +5,7 @@ import type { SimEvent } from "./event-log.ts";
 import type { Violation } from "./evidence.ts";
 import { FaultPlan } from "./fault-plan.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { makeServiceKeys } from "./service-keys.ts";
+import { makeServiceKeys, type ServiceKeys } from "./service-keys.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 export interface SeedRunOptions {
@@ -32,6 +32,8 @@ export interface SeedResult {
 
 export const BOARDS_MAX = 3;
 export const FAULTY_MS = 20_000;
+/** The same in every run: no seed matters to them, and making them takes time. */
+let sharedKeys: Promise<ServiceKeys> | undefined;
 /** Of one promise; the rest are more of the same. */
 const SHOWN_MAX = 5;
 
@@ -47,7 +49,8 @@ export async function runSeed(options: SeedRunOptions): Promise<SeedResult> {
   } = options;
   const plan = options.plan ?? FaultPlan.draw(seed);
   const time = new VirtualTime();
-  const keys = await makeServiceKeys(time, SeededRandom.named(seed, "keys"));
+  sharedKeys ??= makeServiceKeys(time, new SeededRandom(1));
+  const keys = await sharedKeys;
   const chain = new Chain(
     { time, keys },
     { seed, plan, program, fullProgram, boardsMax, faultyMs, keepsEvents },

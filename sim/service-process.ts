@@ -13,7 +13,9 @@ import type { Compressor } from "../service/store/compressor.ts";
 import { type LogStore, StoreUnavailable } from "../service/store/log-store.ts";
 import { MemoryKvSpace } from "../service/store/memory-kv.ts";
 import type { OrderedKv } from "../service/store/ordered-kv.ts";
+import { checkStore } from "../service/store/store-checker.ts";
 import type { ChunkedStoreOptions } from "../service/store/store-core.ts";
+import { viewStore } from "../service/store/store-view.ts";
 import type { EventLog } from "./event-log.ts";
 import type { FaultPlan } from "./fault-plan.ts";
 import { ProcessLife } from "./process-life.ts";
@@ -191,6 +193,14 @@ export class ServiceProcess implements ServiceDoor {
   /** Opens the store once more, on whatever is there, to look at it; the process must be down. */
   openAgain(): Promise<ChunkedStore> {
     return this.#openStore(() => {});
+  }
+
+  /** What `boardlog store check` says of what is durable now; the process must be down. */
+  async check(): Promise<readonly string[]> {
+    const view = await viewStore(this.space);
+    const { problems } = await checkStore(view, async () => {}, noCompressor);
+    await view.close();
+    return problems.map(({ where, what, src }) => `${where}: ${what}${src === undefined ? "" : ` (${src})`}`);
   }
 
   async #open(life: ProcessLife): Promise<void> {

@@ -1,7 +1,7 @@
 import { type Batch, type BatchRead, type BatchSource, readBatch } from "./batch-record.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { type CheckReport, Findings } from "./check-report.ts";
-import { brotliCompressor } from "./compressor.ts";
+import { brotliCompressor, type Compressor } from "./compressor.ts";
 import { RowView } from "./entry-record.ts";
 import { type CheckedHead, checkHead, checkSpools } from "./head-check.ts";
 import { SegmentCheck } from "./segment-check.ts";
@@ -19,10 +19,12 @@ export interface CheckProgress {
  * Reads every value of a store and holds all of it against the rest: checksums of all values, what a chunk's place says against
  * the chunk, the project index against the chunks, marks and totals of the head against the entries; and that no seq is there twice.
  * @param turn called with the progress every few hundred values.
+ * @param compressor what the store's chunks were written with.
  */
 export async function checkStore(
   view: StoreView,
   turn: (progress: CheckProgress) => Promise<void>,
+  compressor: Compressor = brotliCompressor,
 ): Promise<CheckReport> {
   const findings = new Findings();
   const head = checkHead(view.head, findings);
@@ -39,7 +41,7 @@ export async function checkStore(
   let entryCount = 0;
   const { sealedPosition } = view.state;
   const deps = {
-    compressor: brotliCompressor,
+    compressor,
     head,
     findings,
     ledgerOf,

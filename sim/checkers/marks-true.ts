@@ -3,10 +3,10 @@ import { bootKey, type Checker, entriesOfBoot } from "../evidence.ts";
 /** Invariant 7. */
 export const marksTrue: Checker = {
   invariant: 7,
-  promise: "high-water marks recomputed from the entries are those the store keeps",
+  promise: "marks, gaps and totals recomputed from the entries are those the store keeps",
   check: (evidence) => {
     if (evidence.plan.damagesStore) return [];
-    const problems: string[] = [];
+    const problems = [...evidence.storeProblems];
     for (const truth of evidence.boots) {
       let top = 0;
       for (const { seq, lost } of entriesOfBoot(evidence, truth))

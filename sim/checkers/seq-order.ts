@@ -1,3 +1,4 @@
+import type { StoredEntry } from "../../protocol/entry.ts";
 import { type Checker, entriesOfBoot } from "../evidence.ts";
 
 /** Invariant 3, for one gateway at a time. */
@@ -11,7 +12,7 @@ export const seqOrder: Checker = {
       let last = 0;
       for (const entry of entriesOfBoot(evidence, truth)) {
         const seq = entry.lost?.last ?? entry.seq;
-        if (seq === undefined) continue;
+        if (seq === undefined || isFoundLater(entry)) continue;
         if (seq <= last) problems.push(`${truth.boot} seq ${seq} is listed behind ${last}`);
         last = Math.max(last, seq);
       }
@@ -19,3 +20,8 @@ export const seqOrder: Checker = {
     return problems;
   },
 };
+
+/** What a spool lost or gave up is written down behind what stands in it by then. */
+function isFoundLater({ lost, seq }: StoredEntry): boolean {
+  return lost !== undefined && seq === undefined;
+}

@@ -63,6 +63,7 @@ function evidenceOf(entries: readonly StoredEntry[], more: Partial<Evidence> = {
     followers: [{ project: "default", src: undefined, entries: [...entries] }],
     refusedTokens: [],
     reopened: [listed, listed],
+    storeProblems: [],
     reopenedSpools: [[["1 aa"], ["1 aa"]]],
     spools: [
       {
@@ -120,6 +121,11 @@ const BROKEN: readonly (readonly [invariant: number, what: string, evidence: Evi
   [6, "an ack exceeds what the store holds", evidenceOf(GOOD, { marks: new Map([[bootKey(truth()), 3]]) })],
   [6, "a board believes an ack that nobody sent", evidenceOf(GOOD, { ackedByGateway: new Map() })],
   [7, "the store's mark is ahead", evidenceOf(GOOD, { marks: new Map([[bootKey(truth()), 9]]) })],
+  [
+    7,
+    "the check of the store finds something",
+    evidenceOf(GOOD, { storeProblems: ["head: a count is wrong"] }),
+  ],
   [8, "a store opened again has less", evidenceOf(GOOD, { reopened: [new Map([["default", without(2)]])] })],
   [8, "a spool opened again has less", evidenceOf(GOOD, { reopenedSpools: [[["1 aa", "2 bb"], ["1 aa"]]] })],
   [
