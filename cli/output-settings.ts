@@ -1,5 +1,5 @@
 import Type, { type Static } from "typebox";
-import type { OtlpSetting } from "../gateway/outputs/otlp-sink.ts";
+import { OtlpEncoding, type OtlpSetting } from "../gateway/outputs/otlp-sink.ts";
 import {
   parseSyslogUrl,
   SYSLOG_URL_FORM,
@@ -24,6 +24,7 @@ export const OutputsSchema = Type.Object(
           headerName: Type.Optional(Type.String({ pattern: "^[A-Za-z0-9-]+$" })),
           headerFile: Type.Optional(Text),
           resource: Type.Optional(Type.Record(Text, Type.String())),
+          encoding: Type.Optional(Type.Enum(Object.values(OtlpEncoding))),
           compression: Type.Optional(Type.Enum(["none", "gzip"])),
           ...TLS_PROPERTIES,
         },
@@ -91,6 +92,7 @@ async function otlpOf(
     url,
     headers: secret === undefined ? {} : { [headerName]: secret },
     resource,
+    encoding: given.encoding ?? OtlpEncoding.Protobuf,
     compresses: compression === "gzip",
     tls,
   };

@@ -19,6 +19,8 @@ export interface HttpReply {
   readonly status: number;
   /** What the answerer asks to wait before the next try, ms. */
   readonly retryAfterMs: number | undefined;
+  /** Media type, without its parameters. */
+  readonly type: string;
   readonly body: Buffer;
 }
 
@@ -115,6 +117,7 @@ async function readReply(response: IncomingMessage): Promise<HttpReply> {
   return {
     status: response.statusCode ?? 0,
     retryAfterMs: retryAfterMs(response.headers["retry-after"], response.headers.date),
+    type: (response.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "",
     body: Buffer.concat(chunks),
   };
 }

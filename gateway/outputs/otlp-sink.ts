@@ -5,10 +5,14 @@ import { bad, type Decoded, good } from "../../protocol/decoded.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { type JsonObject, parseJson } from "../../protocol/json-parser.ts";
 import { type OtlpEntry, otlpLogs } from "../../protocol/otlp.ts";
+import { decodeOtlpProtobuf, encodeOtlpProtobuf, type OtlpMessage } from "../../protocol/otlp-protobuf.ts";
 import { HttpCaller, type HttpReply } from "../http-caller.ts";
 import type { TlsTrust } from "../tls-trust.ts";
 import { Refusals } from "./refusals.ts";
 import { type Sink, SinkUnavailable, type SpooledEntry } from "./sink.ts";
+
+export const OtlpEncoding = { Protobuf: "protobuf", Json: "json" } as const;
+export type OtlpEncoding = (typeof OtlpEncoding)[keyof typeof OtlpEncoding];
 
 export interface OtlpSetting {
   /** `http://host:4318` or `https://...`; `/v1/logs` is put behind it unless it stands there. */
@@ -17,6 +21,7 @@ export interface OtlpSetting {
   readonly headers: Readonly<Record<string, string>>;
   /** Attributes of every resource. */
   readonly resource: Readonly<Record<string, string>>;
+  readonly encoding: OtlpEncoding;
   readonly compresses: boolean;
   readonly tls?: TlsTrust | undefined;
 }
@@ -36,9 +41,14 @@ const RETRIED: readonly number[] = [429, 502, 503, 504];
 /** About what was sent, not about who sent it or where to. */
 const OF_CONTENT: readonly number[] = [400, 413, 422];
 
+const TYPES: Readonly<Record<OtlpEncoding, string>> = {
+  protobuf: "application/x-protobuf",
+  json: "application/json",
+};
+
 const compress = promisify(gzip);
 
-/** OpenTelemetry logs over OTLP/HTTP in JSON. What is refused whole is sent in halves, until the one that is refused stands alone. */
+/** OpenTelemetry logs over OTLP/HTTP. What is refused whole is sent in halves, until the one that is refused stands alone. */
 export class OtlpSink implements Sink {
   readonly #caller: HttpCaller;
   readonly #options: OtlpSinkOptions;
@@ -54,7 +64,7 @@ export class OtlpSink implements Sink {
       tls: options.tls,
       headers: {
         ...options.headers,
-        "content-type": "application/json",
+        "content-type": TYPES[options.encoding],
         ...(options.compresses && { "content-encoding": "gzip" }),
       },
       timeoutMs: TIMEOUT_MS,
@@ -97,15 +107,14 @@ export class OtlpSink implements Sink {
 
   /** @throws SinkUnavailable */
   async #post(entries: readonly SpooledEntry[]): Promise<HttpReply> {
-    const { resource, compresses } = this.#options;
-    const json = JSON.stringify(
-      otlpLogs(
-        entries.map(({ entry }) => otlpEntry(entry)),
-        resource,
-      ),
+    const { resource, encoding, compresses } = this.#options;
+    const logs = otlpLogs(
+      entries.map(({ entry }) => otlpEntry(entry)),
+      resource,
     );
+    const body = encoding === OtlpEncoding.Json ? JSON.stringify(logs) : encodeOtlpProtobuf("Request", logs);
     try {
-      return await this.#caller.call(this.#path, compresses ? await compress(json) : json);
+      return await this.#caller.call(this.#path, compresses ? await compress(body) : body);
     } catch (error) {
       throw new SinkUnavailable((error as Error).message, { cause: error });
     }
@@ -132,7 +141,7 @@ function otlpEntry(entry: NewEntry): OtlpEntry {
 }
 
 function partialSuccessOf(reply: HttpReply): { readonly count: number; readonly reason: string } {
-  const answer = objectIn(reply);
+  const answer = objectIn(reply, "Response");
   const partial = Object(answer.ok ? answer.value.partialSuccess : undefined) as JsonObject;
   const { rejectedLogRecords, errorMessage } = partial;
   // A 64-bit integer, which JSON has as a string.
@@ -142,7 +151,7 @@ function partialSuccessOf(reply: HttpReply): { readonly count: number; readonly 
 
 /** The message of a `google.rpc.Status`. */
 function reasonOf(reply: HttpReply): string {
-  const answer = objectIn(reply);
+  const answer = objectIn(reply, "Status");
   return wordsOf(answer.ok ? answer.value.message : undefined);
 }
 
@@ -150,7 +159,9 @@ function wordsOf(value: unknown): string {
   return typeof value === "string" && value !== "" ? value.slice(0, 300) : "no reason given";
 }
 
-function objectIn({ body }: HttpReply): Decoded<JsonObject> {
+/** In the form that it says, which need not be that of the request where something else answers. */
+function objectIn({ type, body }: HttpReply, message: OtlpMessage): Decoded<JsonObject> {
+  if (type === TYPES.protobuf) return decodeOtlpProtobuf(message, body);
   const parsed = parseJson(body.toString("utf8"));
   if (!parsed.ok) return bad(parsed.reason);
   const { value } = parsed;

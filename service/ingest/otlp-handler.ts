@@ -3,6 +3,7 @@ import type { Counters } from "../../host/counters.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { STREAM_DEFAULT } from "../../protocol/entry.ts";
 import { entryFromLog } from "../../protocol/entry-builder.ts";
+import { decodeOtlpProtobuf, encodeOtlpProtobuf } from "../../protocol/otlp-protobuf.ts";
 import { callerOf } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
 import type { EntryAppender } from "../entry-appender.ts";
@@ -11,7 +12,6 @@ import type { Gate } from "../http/live-request.ts";
 import { sourceOf } from "../log-source.ts";
 import type { NameQuota } from "../name-quota.ts";
 import { StoreBusy, StoreUnavailable } from "../store/log-store.ts";
-import { decodeOtlpProtobuf, encodeOtlpAnswer } from "./otlp-protobuf.ts";
 import { decodeOtlpJson, recordsOf } from "./otlp-records.ts";
 
 const TYPE_PROTOBUF = "application/x-protobuf";
@@ -45,7 +45,7 @@ async function answerOf(request: HttpRequest, dependencies: OtlpDependencies): P
   const body =
     type === TYPE_JSON
       ? decodeOtlpJson(Buffer.from(request.body).toString("utf8"))
-      : decodeOtlpProtobuf(request.body);
+      : decodeOtlpProtobuf("Request", request.body);
   const decoded = body.ok ? recordsOf(body.value) : body;
   if (!decoded.ok) {
     counters.add("service_bad_otlp_requests_total");
@@ -83,21 +83,8 @@ async function answerOf(request: HttpRequest, dependencies: OtlpDependencies): P
 
 /** The same answer in the form of the request. */
 function asProtobuf(answer: HttpAnswer): HttpAnswer {
-  const { code, message, partialSuccess } = JSON.parse(String(answer.body)) as {
-    readonly code?: number;
-    readonly message?: string;
-    readonly partialSuccess?: { readonly rejectedLogRecords: string; readonly errorMessage: string };
-  };
-  const body =
-    partialSuccess !== undefined
-      ? encodeOtlpAnswer({
-          partial: true,
-          count: Number(partialSuccess.rejectedLogRecords),
-          words: partialSuccess.errorMessage,
-        })
-      : code === undefined
-        ? new Uint8Array(0)
-        : encodeOtlpAnswer({ count: code, words: message ?? "" });
+  const message = JSON.parse(String(answer.body)) as object;
+  const body = encodeOtlpProtobuf("code" in message ? "Status" : "Response", message);
   return { ...answer, type: TYPE_PROTOBUF, body };
 }
 

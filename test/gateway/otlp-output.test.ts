@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { gunzipSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
-import { OtlpSink, type OtlpSinkOptions } from "../../gateway/outputs/otlp-sink.ts";
+import { OtlpEncoding, OtlpSink, type OtlpSinkOptions } from "../../gateway/outputs/otlp-sink.ts";
 import type { SpoolOptions } from "../../gateway/spool/spool.ts";
 import { type Haste, line, OutputBench, rewindsIn, until } from "../support/output-bench.ts";
 import { runService } from "../support/running-service.ts";
@@ -29,6 +29,8 @@ interface Reply {
   readonly status?: number;
   readonly headers?: Record<string, string>;
   readonly body?: string;
+  /** In its place, in hex. */
+  readonly bytes?: string;
   /** The connection ends instead, or nothing is said. */
   readonly fault?: "close" | "hang";
 }
@@ -56,11 +58,13 @@ class Receiver {
         const logs = JSON.parse(text.toString("utf8")) as LogsRequest;
         this.requests.push({ headers: request.headers, path: request.url ?? "", logs });
         const records = recordsOf(logs);
-        const { status = 200, headers = {}, body = "{}", fault } = this.reply(records);
+        const { status = 200, headers = {}, body = "{}", bytes: hex, fault } = this.reply(records);
         if (fault === "close") request.socket.destroy();
         if (fault !== undefined) return;
         if (status === 200) for (const record of records) this.texts.push(textOf(record));
-        response.writeHead(status, { "content-type": "application/json", ...headers }).end(body);
+        response
+          .writeHead(status, { "content-type": "application/json", ...headers })
+          .end(hex === undefined ? body : Buffer.from(hex, "hex"));
       });
     });
     this.#server = server;
@@ -105,6 +109,7 @@ async function started(
         url: url(receiver.port),
         headers: {},
         resource: {},
+        encoding: OtlpEncoding.Json,
         compresses: false,
         name: "collector",
         at: "outputs.otlp",
@@ -183,25 +188,48 @@ test("an entry becomes a log record with both times, severity, scope, attributes
   expect(late).not.toHaveProperty("timeUnixNano");
 });
 
-test("the log service's own /v1/logs takes it: source, stream, level, module, time and text are the same there", async () => {
-  const service = await runService();
-  ends.push(() => service.stop());
-  const { spool, reader } = await started(() => service.url, { headers: { "x-api-key": service.key } });
-  await spool.commit([
-    line("a", 1, { level: "error", module: "pump" }),
-    line("a", 2, { stream: "uart", msg: '{"t":21.5,"ok":true}' }),
-    line("b", 1, { clock: "server" }),
-  ]);
+test.each(Object.values(OtlpEncoding))(
+  "the log service's own /v1/logs takes it in %s: source, stream, level, module, time and text are the same there",
+  async (encoding) => {
+    const service = await runService();
+    ends.push(() => service.stop());
+    const { spool, reader, sender } = await started(() => service.url, {
+      headers: { "x-api-key": service.key },
+      encoding,
+      compresses: encoding === OtlpEncoding.Protobuf,
+    });
+    await spool.commit([
+      line("a", 1, { level: "error", module: "pump" }),
+      line("a", 2, { stream: "uart", msg: '{"t":21.5,"ok":true}' }),
+      line("b", 1, { clock: "server" }),
+    ]);
+    await until("it is sent", () => reader.waitingEntries === 0);
+    const listed = async (src: string): Promise<unknown> => {
+      const answer = await service.post("/v1/Log.List", JSON.stringify({ src, fields: ["level", "module"] }));
+      return ((await answer.json()) as { resp: unknown }).resp;
+    };
+    expect(await listed("a")).toMatchObject([
+      { stream: "console", msg: "a 1", level: "error", module: "pump", timestamp: 1_700_000_000_001 },
+      { stream: "uart", msg: { t: 21.5, ok: true }, timestamp: 1_700_000_000_002 },
+    ]);
+    expect(await listed("b")).toMatchObject([{ msg: "b 1", timestamp: 1_700_000_000_500 }]);
+    expect(sender.problem).toBeUndefined();
+  },
+);
+
+test("what is answered in protobuf is understood", async () => {
+  const { receiver, spool, reader, rejected, bench } = await started(plainUrl);
+  const headers = { "content-type": "application/x-protobuf" };
+  const replies: Reply[] = [
+    // google.rpc.Status {code: 14, message: "busy"}, then partial_success {rejected_log_records: 1, error_message: "old"}.
+    { status: 503, headers, bytes: "080e120462757379" },
+    { status: 200, headers, bytes: "0a07080112036f6c64" },
+  ];
+  receiver.reply = () => replies.shift() ?? {};
+  await spool.commit([line("a", 1), line("a", 2)]);
   await until("it is sent", () => reader.waitingEntries === 0);
-  const listed = async (src: string): Promise<unknown> => {
-    const answer = await service.post("/v1/Log.List", JSON.stringify({ src, fields: ["level", "module"] }));
-    return ((await answer.json()) as { resp: unknown }).resp;
-  };
-  expect(await listed("a")).toMatchObject([
-    { stream: "console", msg: "a 1", level: "error", module: "pump", timestamp: 1_700_000_000_001 },
-    { stream: "uart", msg: { t: 21.5, ok: true }, timestamp: 1_700_000_000_002 },
-  ]);
-  expect(await listed("b")).toMatchObject([{ msg: "b 1", timestamp: 1_700_000_000_500 }]);
+  expect(bench.world.log.text).toContain("HTTP 503: busy");
+  expect(rejected).toEqual([{ count: 1, reason: "old" }]);
 });
 
 test.each([

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ClubbyHttp } from "../../gateway/outputs/clubby-http.ts";
 import { ClubbySocket } from "../../gateway/outputs/clubby-socket.ts";
-import { OtlpSink } from "../../gateway/outputs/otlp-sink.ts";
+import { OtlpEncoding, OtlpSink } from "../../gateway/outputs/otlp-sink.ts";
 import { SocketServiceClient } from "../../gateway/socket-service-client.ts";
 import type { TlsTrust } from "../../gateway/tls-trust.ts";
 import { systemTimers } from "../../host/system-clock.ts";
@@ -116,6 +116,7 @@ describe.skipIf(openssl.isMissing)(`a service that wants a certificate${openssl.
       url: `https://127.0.0.1:${port}`,
       headers: { "x-api-key": service.key },
       resource: {},
+      encoding: OtlpEncoding.Protobuf,
       compresses: true,
       tls,
       name: "otlp",

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { decodeOtlpProtobuf } from "../../service/ingest/otlp-protobuf.ts";
+import { decodeOtlpProtobuf } from "../../protocol/otlp-protobuf.ts";
 import { recordsOf } from "../../service/ingest/otlp-records.ts";
 import { type RunningService, runService } from "../support/running-service.ts";
 
@@ -137,7 +137,7 @@ test("any damage to protobuf is a refusal in words or other data, never a failur
     fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), fc.nat(whole.length), (changes, end) => {
       const bytes = Buffer.from(whole.subarray(0, end));
       for (const [at, value] of changes) if (at < end) bytes[at] = value;
-      const decoded = decodeOtlpProtobuf(bytes);
+      const decoded = decodeOtlpProtobuf("Request", bytes);
       if (decoded.ok) recordsOf(decoded.value);
       else expect(decoded.problem.text).toMatch(/^body: /);
     }),
@@ -145,5 +145,5 @@ test("any damage to protobuf is a refusal in words or other data, never a failur
   );
   let nested = text(1, "x");
   for (let depth = 0; depth < 40; depth++) nested = field(5, field(1, nested));
-  expect(decodeOtlpProtobuf(field(1, field(2, field(2, field(5, nested))))).ok).toBe(false);
+  expect(decodeOtlpProtobuf("Request", field(1, field(2, field(2, field(5, nested))))).ok).toBe(false);
 });
