@@ -209,6 +209,12 @@ function addSim(program: Command): void {
     .addOption(
       new Option("--service <url>", "load: a service that is there (with --broker and --key); else its own"),
     )
+    .addOption(
+      new Option(
+        "--apart",
+        "load: gateway with its spool and service as processes of their own, not boardlog up",
+      ),
+    )
     .addOption(new Option("--key <key>", "load: API key of that service").env("BOARDLOG_KEY"))
     .addOption(new Option("--workers <n>", "load: threads (default: one a core)").argParser(wholeNumber(1)))
     .addOption(
@@ -225,7 +231,7 @@ function addSim(program: Command): void {
         .default([]),
     )
     .addOption(
-      new Option("--kill-every <s>", "load: kill -9 boardlog and start it again")
+      new Option("--kill-every <s>", "load: kill -9 the gateway and start it again")
         .argParser(Number)
         .default(0),
     )

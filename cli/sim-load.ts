@@ -27,6 +27,7 @@ const PLAIN_MS = 5000;
 /** Keys that make something go wrong while a load runs on a terminal. */
 const FAULT_KEYS: Readonly<Record<string, LoadFaultName>> = {
   k: "kill",
+  s: "service",
   b: "broker",
   c: "cut",
   o: "outage",
@@ -132,12 +133,15 @@ function optionsOf(flags: LoadFlags): LoadOptions {
 }
 
 /** A fault that nobody can make is said before the load, not after it. */
-function checkPlan({ plan, durationS }: LoadOptions, { broker, service }: LoadFlags): void {
+function checkPlan({ plan, durationS }: LoadOptions, { broker, service, apart }: LoadFlags): void {
   for (const { name, atS } of plan) {
     if (atS >= durationS)
       throw new UserError(`--fault: ${name}@${atS} is after the end of the load, ${durationS} s`);
     if (name === "kill" && service !== undefined) {
       throw new UserError("--fault: kill needs a boardlog that was started here (leave --service out)");
+    }
+    if (name === "service" && apart !== true) {
+      throw new UserError("--fault: service needs --apart; with boardlog up it goes with kill");
     }
     if (name === "broker" && broker !== "mosquitto") {
       throw new UserError("--fault: broker needs --broker mosquitto; the one inside goes with kill");

@@ -10,7 +10,7 @@ import { UserError } from "./user-error.ts";
 
 const PROGRAM = fileURLToPath(new URL("../bin/boardlog.js", import.meta.url));
 const PROJECT = "default";
-const START_MS_MAX = 15_000;
+const START_MS_MAX = 30_000;
 /** Linux counts CPU time in hundredths of a second. */
 const TICKS_PER_S = 100;
 
@@ -20,6 +20,8 @@ export interface TargetFlags {
   /** `http://...` of a service that is there; absent: `boardlog up` is started inside. */
   readonly service?: string;
   readonly key?: string;
+  /** The gateway with its spool and the service in processes of their own, not both in `boardlog up`. */
+  readonly apart?: boolean;
 }
 
 /**
@@ -37,41 +39,122 @@ export async function openTarget(
     return { target: await runningTarget(flags, flags.service), end: async () => {} };
   }
   const folder = await mkdtemp(join(tmpdir(), "boardlog-load-"));
-  const children: ChildProcess[] = [];
+  const children: Child[] = [];
   const end = async (): Promise<void> => {
-    for (const child of children.reverse()) await ended(child, "SIGTERM");
+    for (const child of children.reverse()) await child.end("SIGTERM");
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const mosquitto = flags.broker === "mosquitto" ? await Mosquitto.start(folder, children) : undefined;
+    const mosquitto = flags.broker === "mosquitto" ? await startMosquitto(folder, children) : undefined;
     const brokerUrl = mosquitto?.url ?? flags.broker;
-    const [http, mqtt] = [await freePort(), await freePort()];
-    const args = ["up", "--data", join(folder, "data"), "--http", `${http}`, "--quiet"];
-    args.push(...ports.flatMap((path) => ["--serial", path]));
-    args.push(...(brokerUrl === undefined ? ["--mqtt", `${mqtt}`] : ["--broker", brokerUrl]));
-    const serviceUrl = `http://127.0.0.1:${http}`;
-    let up = await startUp(args, serviceUrl, children);
-    const key = (await readFile(join(folder, "data/api-key"), "utf8")).trim();
-    const target: LoadTargetProcess = {
-      mqtt:
-        brokerUrl === undefined
-          ? { host: "127.0.0.1", port: mqtt, username: PROJECT, password: key }
-          : brokerAddress(brokerUrl),
-      serviceUrl,
-      key,
-      project: PROJECT,
-      cpuSeconds: () => cpuSeconds(up.pid),
-      kill: async () => {
-        await ended(up, "SIGKILL");
-        up = await startUp(args, serviceUrl, children);
-      },
-      ...(mosquitto !== undefined && { restartBroker: () => mosquitto.restart() }),
-    };
-    return { target, end };
+    const world = { folder, children, brokerUrl, ports };
+    const target = await (flags.apart === true ? startApart(world) : startUp(world));
+    const { broker } = mosquitto ?? {};
+    if (broker === undefined) return { target, end };
+    const breaks = { ...target.breaks, broker: () => broker.restart("SIGTERM") };
+    return { target: { ...target, breaks }, end };
   } catch (error) {
     await end();
     throw error;
   }
+}
+
+interface TargetWorld {
+  readonly folder: string;
+  readonly children: Child[];
+  readonly brokerUrl: string | undefined;
+  readonly ports: readonly string[];
+}
+
+/** Everything in one process. */
+async function startUp({ folder, children, brokerUrl, ports }: TargetWorld): Promise<LoadTargetProcess> {
+  const [http, mqtt] = [await freePort(), await freePort()];
+  const serviceUrl = `http://127.0.0.1:${http}`;
+  const data = join(folder, "data");
+  const args = ["up", "--data", data, "--http", `${http}`, "--quiet"];
+  args.push(...ports.flatMap((path) => ["--serial", path]));
+  args.push(...(brokerUrl === undefined ? ["--mqtt", `${mqtt}`] : ["--broker", brokerUrl]));
+  const up = await Child.boardlog(args, serviceUrl, children);
+  const key = await keyIn(data);
+  return {
+    mqtt: brokerUrl === undefined ? ownBroker(mqtt, key) : brokerAddress(brokerUrl),
+    serviceUrl,
+    key,
+    project: PROJECT,
+    cpuSeconds: () => up.cpuSeconds(),
+    gatewayBytes: () => up.residentBytes(),
+    waitingEntries: async () => 0,
+    breaks: { kill: () => up.restart("SIGKILL") },
+  };
+}
+
+/** A gateway with a spool, and a service, as they run on two machines. */
+async function startApart({ folder, children, brokerUrl, ports }: TargetWorld): Promise<LoadTargetProcess> {
+  const [http, mqtt, status] = [await freePort(), await freePort(), await freePort()];
+  const serviceUrl = `http://127.0.0.1:${http}`;
+  const data = join(folder, "data");
+  const serviceFile = join(folder, "service.json");
+  const gatewayFile = join(folder, "gateway.json");
+  // JSON is YAML too.
+  const log = { level: "error" };
+  await writeFile(serviceFile, JSON.stringify({ data, http: `127.0.0.1:${http}`, log }));
+  const service = await Child.boardlog(["service", "--settings", serviceFile], serviceUrl, children);
+  const keyFile = join(data, "api-key");
+  const key = await keyIn(data);
+  const settings = {
+    id: "load",
+    data: join(folder, "spool"),
+    service: { url: serviceUrl, keyFile },
+    serial: ports,
+    ...(brokerUrl === undefined
+      ? { mqtt: { listen: `127.0.0.1:${mqtt}`, keyFile } }
+      : { brokers: [brokerUrl] }),
+    status: `127.0.0.1:${status}`,
+    log,
+  };
+  await writeFile(gatewayFile, JSON.stringify(settings));
+  const statusUrl = `http://127.0.0.1:${status}`;
+  const gateway = await Child.boardlog(
+    ["gateway", "--settings", gatewayFile],
+    statusUrl,
+    children,
+    "/metrics",
+  );
+  return {
+    mqtt: brokerUrl === undefined ? ownBroker(mqtt, key) : brokerAddress(brokerUrl),
+    serviceUrl,
+    key,
+    project: PROJECT,
+    cpuSeconds: () => sumOf(service.cpuSeconds(), gateway.cpuSeconds()),
+    gatewayBytes: () => gateway.residentBytes(),
+    waitingEntries: () => spooledEntries(statusUrl),
+    breaks: {
+      kill: () => gateway.restart("SIGKILL"),
+      service: (forMs) => service.restart("SIGKILL", forMs),
+    },
+  };
+}
+
+/** Of a gateway that cannot be asked now there may be any number. */
+async function spooledEntries(statusUrl: string): Promise<number> {
+  const text = await fetch(`${statusUrl}/metrics`).then(
+    (response) => response.text(),
+    () => "",
+  );
+  const count = /^boardlog_spool_waiting_entries (\d+)$/m.exec(text)?.[1];
+  return count === undefined ? Number.POSITIVE_INFINITY : Number(count);
+}
+
+async function keyIn(data: string): Promise<string> {
+  return (await readFile(join(data, "api-key"), "utf8")).trim();
+}
+
+function ownBroker(port: number, key: string): LoadTargetProcess["mqtt"] {
+  return { host: "127.0.0.1", port, username: PROJECT, password: key };
+}
+
+function sumOf(left: number | undefined, right: number | undefined): number | undefined {
+  return left === undefined || right === undefined ? undefined : left + right;
 }
 
 async function runningTarget(flags: TargetFlags, serviceUrl: string): Promise<LoadTargetProcess> {
@@ -85,6 +168,9 @@ async function runningTarget(flags: TargetFlags, serviceUrl: string): Promise<Lo
     key,
     project: PROJECT,
     cpuSeconds: () => undefined,
+    gatewayBytes: () => undefined,
+    waitingEntries: async () => 0,
+    breaks: {},
   };
 }
 
@@ -100,65 +186,109 @@ function brokerAddress(url: string): LoadTargetProcess["mqtt"] {
   };
 }
 
-async function startUp(
-  args: readonly string[],
-  url: string,
-  children: ChildProcess[],
-): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "ignore", "inherit"] });
-  children.push(child);
+/** A program that is killed and started again with the same arguments. */
+class Child {
+  readonly #file: string;
+  readonly #args: readonly string[];
+  /** Resolves when it serves. @throws UserError when it ends instead. */
+  readonly #isUp: (child: ChildProcess) => Promise<void>;
+  #child: ChildProcess | undefined;
+
+  constructor(file: string, args: readonly string[], isUp: (child: ChildProcess) => Promise<void>) {
+    this.#file = file;
+    this.#args = args;
+    this.#isUp = isUp;
+  }
+
+  /** @param path of its HTTP server that answers 200 when it is up */
+  static async boardlog(
+    args: readonly string[],
+    url: string,
+    children: Child[],
+    path = "/healthz",
+  ): Promise<Child> {
+    const child = new Child(process.execPath, [PROGRAM, ...args], (started) =>
+      answering(started, url + path, args[0] ?? ""),
+    );
+    children.push(child);
+    await child.start();
+    return child;
+  }
+
+  async start(): Promise<void> {
+    const child = spawn(this.#file, this.#args, { stdio: ["ignore", "ignore", "inherit"] });
+    this.#child = child;
+    await this.#isUp(child);
+  }
+
+  async restart(signal: NodeJS.Signals, awayMs = 0): Promise<void> {
+    await this.end(signal);
+    await pause(awayMs);
+    await this.start();
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  /** User and system time on Linux; undefined elsewhere. */
+  cpuSeconds(): number | undefined {
+    const fields = this.#proc("stat")?.split(") ")[1]?.split(" ") ?? [];
+    const ticks = Number(fields[11]) + Number(fields[12]);
+    return Number.isFinite(ticks) ? ticks / TICKS_PER_S : undefined;
+  }
+
+  /** Memory on Linux; undefined elsewhere. */
+  residentBytes(): number | undefined {
+    const kilobytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(this.#proc("status") ?? "")?.[1]);
+    return Number.isFinite(kilobytes) ? kilobytes * 1024 : undefined;
+  }
+
+  #proc(file: string): string | undefined {
+    try {
+      return readFileSync(`/proc/${this.#child?.pid}/${file}`, "utf8");
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+async function answering(child: ChildProcess, url: string, name: string): Promise<void> {
   const endMs = performance.now() + START_MS_MAX;
   for (;;) {
-    if (child.exitCode !== null) throw new UserError(`boardlog up ended with status ${child.exitCode}`, 1);
-    const isUp = await fetch(`${url}/healthz`).then(
+    if (child.exitCode !== null)
+      throw new UserError(`boardlog ${name} ended with status ${child.exitCode}`, 1);
+    const isUp = await fetch(url).then(
       ({ ok }) => ok,
       () => false,
     );
-    if (isUp) return child;
-    if (performance.now() > endMs) throw new UserError("boardlog up does not answer", 1);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (isUp) return;
+    if (performance.now() > endMs) throw new UserError(`boardlog ${name} does not answer`, 1);
+    await pause(50);
   }
 }
 
 /** A Mosquitto for as many connections as there are descriptors, without a limit on what it queues, which it keeps on disk. */
-class Mosquitto {
-  readonly url: string;
-  readonly #file: string;
-  readonly #children: ChildProcess[];
-  #child: ChildProcess | undefined;
-
-  private constructor(port: number, file: string, children: ChildProcess[]) {
-    this.url = `mqtt://127.0.0.1:${port}`;
-    this.#file = file;
-    this.#children = children;
-  }
-
-  static async start(folder: string, children: ChildProcess[]): Promise<Mosquitto> {
-    const port = await freePort();
-    const file = join(folder, "mosquitto.conf");
-    await writeFile(
-      file,
-      `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\npersistence true\npersistence_location ${folder}/\nuser root\n`,
-    );
-    const broker = new Mosquitto(port, file, children);
-    await broker.#run();
-    return broker;
-  }
-
-  async restart(): Promise<void> {
-    if (this.#child !== undefined) await ended(this.#child, "SIGTERM");
-    await this.#run();
-  }
-
-  async #run(): Promise<void> {
-    const child = spawn("mosquitto", ["-c", this.#file], { stdio: "ignore" });
-    this.#child = child;
-    this.#children.push(child);
+async function startMosquitto(folder: string, children: Child[]): Promise<{ url: string; broker: Child }> {
+  const port = await freePort();
+  const file = join(folder, "mosquitto.conf");
+  await writeFile(
+    file,
+    `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\npersistence true\npersistence_location ${folder}/\nuser root\nlog_type none\n`,
+  );
+  const broker = new Child("mosquitto", ["-c", file], async (child) => {
     await new Promise<void>((resolve, reject) => {
       child.on("error", () => reject(new UserError("mosquitto cannot be started: is it installed?", 1)));
       setTimeout(resolve, 500);
     });
-  }
+  });
+  children.push(broker);
+  await broker.start();
+  return { url: `mqtt://127.0.0.1:${port}`, broker };
 }
 
 async function freePort(): Promise<number> {
@@ -170,20 +300,6 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill(signal);
-  await gone;
-}
-
-/** User and system time of a process on Linux; undefined elsewhere. */
-function cpuSeconds(pid: number | undefined): number | undefined {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    const ticks = Number(fields[11]) + Number(fields[12]);
-    return Number.isFinite(ticks) ? ticks / TICKS_PER_S : undefined;
-  } catch {
-    return undefined;
-  }
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

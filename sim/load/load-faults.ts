@@ -1,6 +1,7 @@
 /** What can be made to go wrong while a load runs; from the plan, or by a key. */
 export const LOAD_FAULTS = {
-  kill: "kill -9 of boardlog, and started again",
+  kill: "kill -9 of the gateway's process, and started again",
+  service: "kill -9 of the log service, and away",
   broker: "the broker is restarted",
   cut: "a tenth of the connections are cut",
   outage: "nobody has a connection, then all come back at once",

@@ -38,10 +38,12 @@ export interface LoadTargetProcess {
   readonly project: string;
   /** CPU seconds used so far, where that can be told. */
   cpuSeconds(): number | undefined;
-  /** kill -9 and started again; undefined where the process is not ours. */
-  readonly kill?: () => Promise<void>;
-  /** Stops the broker and starts it again; undefined where it is not ours, or the one inside. */
-  readonly restartBroker?: () => Promise<void>;
+  /** Memory of the gateway's process now, where that can be told. */
+  gatewayBytes(): number | undefined;
+  /** Entries that are acked and not yet with the service: those of a spool. */
+  waitingEntries(): Promise<number>;
+  /** Breaks something and mends it; what cannot be broken here is not there. */
+  readonly breaks: Partial<Record<LoadFaultName, (forMs: number) => Promise<void>>>;
 }
 
 /** One moment of a run, for the plots. */
@@ -57,6 +59,7 @@ export interface LoadSample {
   readonly p99Ms: number | undefined;
   /** Event loops of the generator, the busiest one, 0 to 1. */
   readonly busyShare: number;
+  readonly gatewayBytes: number | undefined;
 }
 
 export interface LoadFault {
@@ -103,6 +106,8 @@ export interface LoadResult {
   readonly readBackS: number;
   readonly generatorCpuS: number;
   readonly targetCpuS: number | undefined;
+  /** Most memory that the gateway's process had, as seen twice a second. */
+  readonly gatewayBytesMax: number | undefined;
   /** Memory of this process that came with the devices, bytes each. */
   readonly deviceBytes: number;
   readonly reconnects: number;

@@ -33,6 +33,12 @@ export function loadTable(result: LoadResult): string {
       "under test",
       result.targetCpuS === undefined ? "CPU not known" : `${result.targetCpuS.toFixed(1)} s CPU`,
     ],
+    [
+      "gateway's memory",
+      result.gatewayBytesMax === undefined
+        ? "not known"
+        : `${Math.round(result.gatewayBytesMax / 1e6)} MB at most`,
+    ],
     ["reconnects", `${result.reconnects}`],
     ...result.faults.map(({ atS, what }) => [`fault ${atS.toFixed(1)} s`, what] as const),
     ...[...verdict.examples, ...(result.live?.examples ?? [])].map((text) => ["found", text] as const),
@@ -142,6 +148,17 @@ ${plot(
 ${plot(
   "Backlog, entries logged and not acked",
   [{ name: "backlog", color: "#6a4bbc", points: points((sample) => sample.waiting) }],
+  faults,
+)}
+${plot(
+  "Memory of the gateway's process, MB",
+  [
+    {
+      name: "resident",
+      color: "#7a5a2b",
+      points: points(({ gatewayBytes }) => (gatewayBytes === undefined ? undefined : gatewayBytes / 1e6)),
+    },
+  ],
   faults,
 )}
 ${plot("Boards connected", [{ name: "connected", color: "#2a6fb0", points: points((sample) => sample.connected) }], faults)}

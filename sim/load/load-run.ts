@@ -97,6 +97,7 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
       readBackS: (performance.now() - readStartMs) / 1000,
       generatorCpuS,
       targetCpuS,
+      gatewayBytesMax: mostOf(run.samples.map(({ gatewayBytes }) => gatewayBytes)),
       deviceBytes,
       reconnects: run.reconnects,
       samples: run.samples,
@@ -249,22 +250,24 @@ class LoadRun {
   /** What the run itself does for a fault; undefined where the boards do it. */
   #repairOf(name: LoadFaultName, forS: number): (() => Promise<void>) | undefined {
     const target = this.#target;
-    if (target === undefined) return undefined;
+    const repair = target?.breaks[name];
+    if (repair !== undefined) return () => repair(forS * 1000);
+    if (target === undefined || name !== "reader") return undefined;
     const { serviceUrl: url, key, project } = target;
-    if (name === "kill") return target.kill ?? (async () => {});
-    if (name === "broker") return target.restartBroker ?? (async () => {});
-    if (name === "reader") return () => stalledReader({ url, key, project }, forS * 1000);
-    return undefined;
+    return () => stalledReader({ url, key, project }, forS * 1000);
   }
 
-  /** Until every line is acked, or the time is up. @returns s. */
+  /** Until every line is acked and with the service, or the time is up. @returns s. */
   async drain(): Promise<number> {
     const startMs = performance.now();
     const endMs = startMs + this.#options.drainS * 1000;
     // Two reports old enough to hold the last lines.
     await pause(1200);
-    while (performance.now() < endMs && this.#sum("waiting") > 0) {
-      this.#sample("draining", 1);
+    for (;;) {
+      const unforwarded = (await this.#target?.waitingEntries()) ?? 0;
+      if ((this.#sum("waiting") === 0 && unforwarded === 0) || performance.now() > endMs) break;
+      const spooled = Number.isFinite(unforwarded) && unforwarded > 0 ? `, ${unforwarded} in the spool` : "";
+      this.#sample(`draining${spooled}`, 1);
       await pause(250);
     }
     this.#sample("drained", 1);
@@ -279,7 +282,7 @@ class LoadRun {
   targetCpuS(): number | undefined {
     const now = this.#target?.cpuSeconds();
     const before = this.#targetCpuStart;
-    const isOneProcess = !this.faults.some(({ name }) => name === "kill");
+    const isOneProcess = !this.faults.some(({ name }) => name === "kill" || name === "service");
     return now === undefined || before === undefined || !isOneProcess ? undefined : now - before;
   }
 
@@ -324,6 +327,7 @@ class LoadRun {
       p50Ms: this.#recent.percentile(0.5),
       p99Ms: this.#recent.percentile(0.99),
       busyShare: Math.max(0, ...this.#groups.map(({ state }) => state?.busyShare ?? 0)),
+      gatewayBytes: this.#target?.gatewayBytes(),
     });
     this.#recent = new LatencyTable();
     const seconds = (nowMs - this.#last.atMs) / 1000;
@@ -334,6 +338,11 @@ class LoadRun {
     );
     this.#last = { atMs: nowMs, logged, acked };
   }
+}
+
+function mostOf(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
 }
 
 function percentiles(table: LatencyTable): LoadResult["ackLatencyMs"] {
