@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,17 @@ import { freePort } from "../../test/support/mosquitto.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
 
-/** `boardlog gateway` with its own broker and a log service that is away. */
+const UNIT = fileURLToPath(new URL("../../gateway/systemd/boardlog-gateway.service", import.meta.url));
+
+/** The variables that the systemd unit starts it with. */
+async function unitEnvironment(): Promise<Record<string, string>> {
+  const unit = await readFile(UNIT, "utf8");
+  return Object.fromEntries(
+    [...unit.matchAll(/^Environment=([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
+  );
+}
+
+/** `boardlog gateway` as its unit starts it, with its own broker and a log service that is away. */
 export async function startGateway(): Promise<{ readonly pid: number; stop(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
   const key = join(folder, "key");
@@ -25,6 +35,7 @@ status: 127.0.0.1:${await freePort()}
   );
   const child = spawn(process.execPath, [BIN, "gateway", "--settings", settings], {
     stdio: ["ignore", "pipe", "ignore"],
+    env: { ...process.env, ...(await unitEnvironment()) },
   });
   await once(child.stdout, "data");
   return {

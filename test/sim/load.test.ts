@@ -12,12 +12,12 @@ interface Figures {
   readonly faults: readonly { readonly name: string }[];
 }
 
-test("boards on serial lines and MQTT, through a gateway that is killed and links that lose: every promise is kept", async () => {
+test("boards on serial lines and MQTT, through a gateway and a service that are killed and links that lose: every promise is kept", async () => {
   const { dir, remove } = await temporaryFolder();
   const page = join(dir, "run.html");
   const run = await runBoardlog([
-    ...["sim", "--devices", "12", "--serial", "3", "--messages", "mixed", "--rate", "10"],
-    ...["--duration", "5", "--drain", "60", "--json", "--html", page],
+    ...["sim", "--devices", "12", "--serial", "3", "--apart", "--messages", "mixed", "--rate", "10"],
+    ...["--duration", "6", "--drain", "60", "--json", "--html", page],
     ...[
       "--fault",
       "loss@1+1",
@@ -29,6 +29,8 @@ test("boards on serial lines and MQTT, through a gateway that is killed and link
       "kill@2",
       "--fault",
       "cut@4",
+      "--fault",
+      "service@4.5+1",
     ],
   ]);
   const figures = JSON.parse(run.stdout) as Figures;
@@ -36,7 +38,14 @@ test("boards on serial lines and MQTT, through a gateway that is killed and link
   expect(figures.isClean).toBe(true);
   expect(figures.verdict.listed).toBeGreaterThan(100);
   expect(figures.live).toMatchObject({ missing: 0 });
-  expect(figures.faults.map(({ name }) => name)).toEqual(["loss", "twice", "crash", "kill", "cut"]);
+  expect(figures.faults.map(({ name }) => name)).toEqual([
+    "loss",
+    "twice",
+    "crash",
+    "kill",
+    "cut",
+    "service",
+  ]);
   const html = readFileSync(page, "utf8");
   expect(html).toContain("9 over MQTT, 3 on serial lines");
   expect(html).not.toMatch(/src="http|href="http/);
