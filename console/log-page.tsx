@@ -126,6 +126,12 @@ export function LogPage({
           nowMs={sources.nowMs}
           onChoose={(names) => choose({ ...filter, sources: names })}
         />
+        <button
+          type="button"
+          class="scrim"
+          aria-label="Close the sources"
+          onClick={() => setIsPaneOpen(false)}
+        />
         <main class={`${columns.received ? "with-received" : ""} ${columns.seq ? "with-seq" : ""}`}>
           <div class="plot-bar">
             <RatePlot

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { LEVELS, type Level } from "../protocol/level.ts";
 import { FILTER_NONE, type Filter, patternOf } from "./filter.ts";
 import type { Columns } from "./line-row.tsx";
@@ -29,6 +29,22 @@ export function Toolbar(props: {
   readonly onSignOut: () => void;
 }) {
   const { state, filter, columns, onFilter } = props;
+  const menu = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = (event: Event): void => {
+      const isClosing =
+        event instanceof KeyboardEvent
+          ? event.key === "Escape"
+          : !menu.current?.contains(event.target as Node);
+      if (isClosing && menu.current !== null) menu.current.open = false;
+    };
+    addEventListener("pointerdown", close);
+    addEventListener("keydown", close);
+    return () => {
+      removeEventListener("pointerdown", close);
+      removeEventListener("keydown", close);
+    };
+  }, []);
   const isFiltered = JSON.stringify(filter) !== JSON.stringify(FILTER_NONE);
   return (
     <header>
@@ -59,7 +75,7 @@ export function Toolbar(props: {
           <option key={level} value={level}>{`${level} and above`}</option>
         ))}
       </select>
-      <details class="menu">
+      <details class="menu" ref={menu}>
         <summary>More</summary>
         <div class="sheet">
           <label>

@@ -29,7 +29,7 @@ const READS: Readonly<Record<string, { readonly summary: string; readonly query:
   "/v1/projects/{projectId}/sources": { summary: "Who has logged", query: [] },
   "/v1/projects/{projectId}/rates": {
     summary: "How many entries of which level in equal spans of time",
-    query: [...FILTERS, "since", "until", "buckets"],
+    query: [...FILTERS, "since", "until", "buckets", "before", "after"],
   },
   "/v1/projects/{projectId}/events": { summary: "Live, as Server-Sent Events", query: LIVE },
   "/v1/projects/{projectId}/devices/{deviceId}/events": {

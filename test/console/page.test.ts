@@ -519,6 +519,15 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
         await page.getByRole("button", { name: "Sources", exact: true }).click();
       await page.getByRole("navigation", { name: "Sources" }).getByText("a-very-long").waitFor();
       await checkPage(page, "log with details");
+      if (options.viewport.width < 700) {
+        await page.getByRole("button", { name: "Close the sources" }).click({ position: { x: 350, y: 300 } });
+        await page.getByRole("navigation", { name: "Sources" }).waitFor({ state: "hidden" });
+      }
+      await page.getByText("More").click();
+      await page.getByLabel("Module").waitFor();
+      await checkPage(page, "menu");
+      await page.getByRole("listbox", { name: "Log" }).click({ position: { x: 5, y: 5 } });
+      await page.getByLabel("Module").waitFor({ state: "hidden" });
     },
   );
 
