@@ -5,16 +5,16 @@
 import { parse } from "acorn";
 import { childrenOf, findEarlyUses, isReference } from "./espruino-hoisting.mjs";
 
-const MISSING_GLOBALS = new Set([
+export const MISSING_GLOBALS = new Set([
   ..."BigInt Map Proxy Reflect Set Symbol WeakMap WeakRef WeakSet".split(" "),
   ..."TextDecoder TextEncoder performance queueMicrotask structuredClone globalThis".split(" "),
 ]);
-const MISSING_MEMBERS = new Set(
+export const MISSING_MEMBERS = new Set(
   "Array.from Array.of Math.clz32 Math.imul Math.trunc Number.MAX_SAFE_INTEGER Number.isFinite Number.isInteger Object.freeze Object.is Promise.race String.raw Uint8Array.from".split(
     " ",
   ),
 );
-const MISSING_METHODS = new Set(["at", "codePointAt", "finally", "flat", "flatMap", "matchAll"]);
+export const MISSING_METHODS = new Set(["at", "codePointAt", "finally", "flat", "flatMap", "matchAll"]);
 const REGEX_UNSUPPORTED = /\{\d|[*+?}]\?|\(\?/;
 
 const isFunction = (node) => /^(Arrow)?Function/.test(node.type);
