@@ -192,7 +192,9 @@ export class SerialInput {
 
   #sendHello(): void {
     const json = encodeHello(this.#wallClock.utcMs());
-    this.#downlink.send("hello", this.#prompt.isOn ? encodeCall(json) : encodeLine(json, this.#hasChecksum));
+    // Nobody said what is there: the second of three is a call, which only a prompt understands.
+    const isCall = this.#prompt.isOn || (!this.#hasFrame && this.#helloCount === 1);
+    this.#downlink.send("hello", isCall ? encodeCall(json) : encodeLine(json, this.#hasChecksum));
   }
 
   #read(line: string): void {

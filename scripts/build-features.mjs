@@ -14,11 +14,15 @@ export const FEATURES = [
   "lab",
 ];
 
+/** What a port brings with it, beyond the options that one may choose. */
+const PORT_FEATURES = ["console"];
+
 /** What esbuild's `define` takes. */
 export function featureConstants(features) {
-  const unknown = features.find((one) => !FEATURES.includes(one));
+  const known = [...FEATURES, ...PORT_FEATURES];
+  const unknown = features.find((one) => !known.includes(one));
   if (unknown !== undefined) throw new RangeError(`no build option is called ${unknown}`);
   // Plain frames have no parts.
   const isOn = (one) => features.includes(one) && !(one === "parts" && features.includes("plain"));
-  return Object.fromEntries(FEATURES.map((one) => [`WITH_${one.toUpperCase()}`, String(isOn(one))]));
+  return Object.fromEntries(known.map((one) => [`WITH_${one.toUpperCase()}`, String(isOn(one))]));
 }

@@ -84,7 +84,7 @@ const PORT_FILES = {
   serial: { board: "firmware-js/espruino/serial.ts", always: [], never: [] },
   console: {
     board: "firmware-js/espruino/console.ts",
-    always: ["shared"],
+    always: ["shared", "console"],
     // Acks come down as calls, which only the mark of a compact frame asks for.
     never: ["plain", "unacked"],
   },

@@ -80,7 +80,7 @@ if (WITH_LEVELS) {
 if (WITH_WORDS) {
   agent.keep = keep;
 }
-if (WITH_SHARED) {
+if (WITH_CONSOLE) {
   agent.mute = () => talk(false);
 }
 if (WITH_SHARED && !talking) {

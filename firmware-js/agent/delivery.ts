@@ -66,6 +66,11 @@ export function transmit(): void {
   }
 }
 
+export function askOnce(): void {
+  deliver(question());
+  unblock();
+}
+
 /**
  * A gateway already there answers a question with an ack. While lines wait that were sent and not acked, the agent goes
  * on asking, for nobody else knows of them (docs/protocol.md 7.7).
@@ -73,8 +78,7 @@ export function transmit(): void {
 export function ask(): void {
   ackTimer = 0;
   if (!stopped && (questions-- > 0 || count || chunks.length || (WITH_WORDS && old[0]))) {
-    deliver(question());
-    unblock();
+    askOnce();
     ackTimer = after(ask, ackTimeoutMs);
   }
 }

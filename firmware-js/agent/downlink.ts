@@ -1,12 +1,12 @@
 /** What comes down the link: acks, hellos, leases (docs/protocol.md 5.1, 7.7, 14.1). */
 import { boot, now, settings } from "board";
-import { disarm, hear, onAck, restart, transmit } from "./delivery.ts";
+import { askOnce, disarm, hear, onAck, restart, transmit } from "./delivery.ts";
 import { takeClock } from "./frames.ts";
 import { busy } from "./hook.ts";
 import { lease } from "./leases.ts";
 import { UTC_MS_MIN } from "./limits.ts";
 import { parse } from "./natives.ts";
-import { sentSeq } from "./ring.ts";
+import { chunks, sentSeq } from "./ring.ts";
 import { forgetOld, old } from "./tail.ts";
 
 interface Downlink {
@@ -47,6 +47,10 @@ export function receive(json: string): void {
         onAck(mark, down.resend);
       } else {
         restart();
+        if (WITH_CONSOLE && !chunks.length) {
+          // So that the gateway knows who is there, and how to speak to it (docs/protocol.md 7.7).
+          askOnce();
+        }
       }
     }
   } catch (_) {

@@ -112,7 +112,7 @@ export interface Agent extends AgentConsole {
   readonly stats: AgentStats;
   /** With the build option `stop`: gives the console back and stops every timer; what was not acked is given up. */
   stop(): void;
-  /** With the build option `shared`: nobody listens on this wire; text from now on, until somebody is heard again. */
+  /** On a console: nobody listens on this wire; text from now on, until somebody is heard again. */
   mute(): void;
   /** With the build option `levels`: a console whose lines carry this module. */
   module(name: string): AgentConsole;

@@ -72,6 +72,15 @@ test("from a hello on a line goes as a frame and not as text, and its seq starts
   expect(board.agent.look()).toMatchObject({ seq: 1, acked: 1, ringBytes: 0, badDownlinks: 0 });
 });
 
+test("a hello is answered by a question where nothing waits, so that the gateway knows the board", () => {
+  const board = startConsole();
+  board.standIn.time.advance(60_000);
+  board.said();
+  board.call({ v: 1, hello: 1 });
+  board.standIn.time.advance(60_000);
+  expect(board.said().frames.map(({ cmds }) => cmds.length)).toEqual([0]);
+});
+
 test("a call with a wrong checksum or a damaged text is counted and changes nothing", () => {
   const board = startConsole();
   board.call({ v: 1, hello: 1 });

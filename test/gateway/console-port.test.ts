@@ -161,6 +161,12 @@ describe("a port whose other end is a board's console", () => {
     expect(port.count("serial_echo_lines_total")).toBe(1);
   });
 
+  test("a port that nobody called a console hears one hello of three as a call", async () => {
+    const port = openPort({ isConsole: false });
+    await port.pass(60_000);
+    expect(port.down.map((line) => CALL.test(line))).toEqual([false, true, false]);
+  });
+
   test("a port that nobody called a console becomes one with the first frame that asks for calls", async () => {
     const port = openPort({ isConsole: false });
     await port.pass(0);
