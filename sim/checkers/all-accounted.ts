@@ -3,8 +3,8 @@ import { bootKey, type Checker, entriesOfBoot, isLine } from "../evidence.ts";
 type Account = "a line" | "dropped" | "lost on the way";
 
 /**
- * Invariant 4. Of two gateways one may call lost what only the other has heard; that the line itself is listed once at most is
- * judged by invariant 1.
+ * Invariant 4. Of two gateways one may call lost what only the other has heard, and one on an older disk what it forwarded since;
+ * that the line itself is listed once at most is judged by invariant 1.
  */
 export const allAccounted: Checker = {
   invariant: 4,
@@ -18,7 +18,8 @@ export const allAccounted: Checker = {
       let last = 0;
       const take = (seq: number, what: Account): void => {
         const before = seen[seq];
-        const isGuess = isShared && (what === "lost on the way" || before === "lost on the way");
+        const mayGuess = isShared || plan.has("diskRestored");
+        const isGuess = mayGuess && (what === "lost on the way" || before === "lost on the way");
         if (seq > truth.seqLast) problems.push(`${truth.boot} seq ${seq} is ${what} but was never used`);
         else if (before !== undefined && !isGuess)
           problems.push(`${truth.boot} seq ${seq} is accounted for twice, as ${before} and ${what}`);
