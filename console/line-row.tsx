@@ -73,25 +73,32 @@ function LineCells({
   const { timestamp, received, clock, seq, src, stream, level, module } = entry;
   return (
     <>
-      <time class={clock === "estimated" || clock === "unset" ? "estimated" : ""} title={fullText(timestamp)}>
-        {clockText(timestamp)}
-      </time>
-      {columns.received && <span class="received">{received === undefined ? "" : clockText(received)}</span>}
-      {columns.seq && <span class="seq">{seq ?? ""}</span>}
-      <span class="level">{level ?? ""}</span>
-      <span class="src">
-        <bdi>{visible(src)}</bdi>
+      <span class="head">
+        <time
+          class={clock === "estimated" || clock === "unset" ? "estimated" : ""}
+          title={fullText(timestamp)}
+        >
+          {clockText(timestamp)}
+        </time>
+        {columns.received && (
+          <span class="received">{received === undefined ? "" : clockText(received)}</span>
+        )}
+        {columns.seq && <span class="seq">{seq ?? ""}</span>}
+        <span class="level">{level ?? ""}</span>
+        <span class="src">
+          <bdi>{visible(src)}</bdi>
+        </span>
+        {stream !== "console" && (
+          <span class="tag">
+            <bdi>{visible(stream)}</bdi>
+          </span>
+        )}
+        {module !== undefined && (
+          <span class="tag module">
+            <bdi>{visible(module)}</bdi>
+          </span>
+        )}
       </span>
-      {stream !== "console" && (
-        <span class="tag">
-          <bdi>{visible(stream)}</bdi>
-        </span>
-      )}
-      {module !== undefined && (
-        <span class="tag module">
-          <bdi>{visible(module)}</bdi>
-        </span>
-      )}
       <bdi class="text">
         <ShownText text={entry.text.slice(0, TEXT_SHOWN_MAX)} pattern={pattern} />
       </bdi>

@@ -510,7 +510,11 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
       await page.getByText("Nothing has logged yet").waitFor();
       await checkPage(page, "empty");
       for (const level of ["debug", "info", "warn", "error"])
-        await log([`a line of ${level} `.repeat(20)], { level });
+        await log([`a line of ${level} `.repeat(20)], {
+          level,
+          src: "somewhere-far-away",
+          module: "a-module",
+        });
       await log([{ a: [1] }], { src: "a-very-long-name/of-a-board/that-does-not-fit", module: "m" });
       await expect.poll(async () => (await shown(page)).length).toBe(5);
       await page.locator(".line").last().click();
@@ -526,6 +530,13 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
       await page.getByText("More").click();
       await page.getByLabel("Module").waitFor();
       await checkPage(page, "menu");
+      await page.getByLabel("Received time").check();
+      await page.getByLabel("Sequence numbers").check();
+      // Whatever stands before it, the text of a line is in its row.
+      const row = page.locator(".line.error");
+      const [whole, text] = [await row.boundingBox(), await row.locator(".text").boundingBox()];
+      if (whole === null || text === null) throw new Error("the line is not drawn");
+      expect(text.y + text.height).toBeLessThanOrEqual(whole.y + whole.height + 1);
       await page.getByRole("listbox", { name: "Log" }).click({ position: { x: 5, y: 5 } });
       await page.getByLabel("Module").waitFor({ state: "hidden" });
     },
