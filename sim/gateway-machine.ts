@@ -91,6 +91,7 @@ export class GatewayMachine {
     const spool = await this.#openSpool({ ...world, disk, dating });
     await dating.begin(() => spool.durable);
     const client = link.open(life);
+    spool.start();
     const forwarder = new Forwarder({ ...world, spool, client }, { batchEntriesMax: 1 + random.below(40) });
     forwarder.start();
     const isConnected = (): boolean => forwarder.isConnected;
