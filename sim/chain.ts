@@ -494,7 +494,7 @@ export class Chain {
   // ---- the end ----
 
   async #collect(stuck: string | undefined): Promise<Evidence> {
-    for (const board of this.#boards) board.account();
+    for (const board of this.#boards) board.end();
     const store = this.#service.store;
     const { listed, bySource, marks } = await this.#passing(this.#readAll(store));
     const isWell = stuck === undefined && store !== undefined;

@@ -142,6 +142,12 @@ export class VirtualBoard {
     truth.dropped = stats.dropped;
   }
 
+  /** Its account is closed while it runs: what it would say of itself later (a lease that ends is logged) is not said. */
+  end(): void {
+    this.account();
+    this.#life.kill();
+  }
+
   /** What came down the wire. */
   hearBytes(bytes: Uint8Array): void {
     this.#downText += Buffer.from(bytes).toString("latin1");
