@@ -103,6 +103,11 @@ const TELLING: readonly (readonly [counter: string, text: string, advice: string
     "two boards share a name and boot id, or a board gives a boot id twice: boardlog losses says which",
   ],
   [
+    "gateway_odd_clocks_total",
+    "boards say a time that is off by a day or more",
+    "boardlog list SRC --stream notice says by how much; set the board's clock, or let it count from its start",
+  ],
+  [
     "gateway_over_rate_lost_entries_total",
     "lines of boards without acks came faster than sourceRate allows, and are lost",
     "boardlog losses says whose; raise sourceRate, or let the board log less",

@@ -175,10 +175,10 @@ export class GatewayCore {
   /** Lines that a board sent in part and will not send again. */
   async #giveUp({ project, src, boot, last, why }: GivenUp): Promise<void> {
     const identity = { project, src, boot: { text: boot, json: JSON.stringify(boot) } };
+    const session = this.#sessions.get(identity);
+    if (session === undefined) this.#world.counters.add("gateway_forgotten_gaps_total");
     try {
-      await this.#sessions
-        .get(identity)
-        ?.giveUp(last, { where: LossPlace.Link, why }, this.#wallClock.receipt());
+      await session?.giveUp(last, { where: LossPlace.Link, why }, this.#wallClock.receipt());
     } catch (error) {
       if (!(error instanceof GatewayStopping)) throw error;
     }

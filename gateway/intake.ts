@@ -209,14 +209,16 @@ export class Intake {
     const ignoreStop = (error: unknown): void => {
       if (!(error instanceof GatewayStopping)) throw error;
     };
+    const session = upTo === undefined ? undefined : this.#sessions.get({ project, src, boot: upTo.boot });
+    // Without a session only their number can be told.
+    const rest = count + (session === undefined ? (upTo?.count ?? 0) : 0);
     try {
-      if (count > 0) {
-        const entries = asReceived([lossOfCount(src, count, { why, receivedMs: receipt.wallMs })], receipt);
+      if (rest > 0) {
+        const entries = asReceived([lossOfCount(src, rest, { why, receivedMs: receipt.wallMs })], receipt);
         this.#committer.accept(project, src, entries, () => {})?.catch(ignoreStop);
       }
-      if (upTo === undefined) return;
-      const session = this.#sessions.get({ project, src, boot: upTo.boot });
-      session?.giveUp(upTo.seq, { where: LossPlace.Gateway, why }, receipt)?.catch(ignoreStop);
+      if (upTo !== undefined)
+        session?.giveUp(upTo.seq, { where: LossPlace.Gateway, why }, receipt)?.catch(ignoreStop);
     } catch (error) {
       ignoreStop(error);
     }

@@ -3,7 +3,6 @@ import type { Random } from "../host/random.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Problem, Status } from "../protocol/decoded.ts";
 import { LossPlace, type NewEntry } from "../protocol/entry.ts";
-import { lossEntry, noticeEntry } from "../protocol/entry-builder.ts";
 import type { Boot, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
@@ -11,9 +10,9 @@ import { PartJoiner } from "../protocol/part-joiner.ts";
 import { type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
 import { answerOfVerdict, entryOfVerdict, type VerdictOrigin } from "../protocol/verdict-entry.ts";
 import { Backoff } from "./backoff.ts";
+import { BootRemarks } from "./boot-remarks.ts";
 import { ClockMap } from "./clock-map.ts";
 import type { Committer } from "./committer.ts";
-import { ConflictFinder } from "./conflict-finder.ts";
 import type { Pauses } from "./pauses.ts";
 import { NO_REPLY, type OnReply, type Reply } from "./reply.ts";
 import type { SourceHistories } from "./source-histories.ts";
@@ -62,7 +61,7 @@ export class SourceSession {
   readonly #identity: SessionIdentity;
   readonly #history: SourceHistory;
   readonly #clockMap = new ClockMap();
-  readonly #conflicts = new ConflictFinder();
+  readonly #remarks: BootRemarks;
   readonly #parts: PartJoiner;
   /** Seqs up to here were given to the committer; undefined until the service was asked. */
   #acceptedMark: number | undefined;
@@ -80,6 +79,7 @@ export class SourceSession {
     this.#world = world;
     this.#identity = identity;
     this.#history = world.histories.of(identity.project, identity.src);
+    this.#remarks = new BootRemarks(world.counters, this.#history, identity.boot.text);
     this.#parts = new PartJoiner({ onCut: () => world.counters.add("gateway_cut_entries_total") });
   }
 
@@ -177,9 +177,9 @@ export class SourceSession {
       const answer = answerOfVerdict(verdict, boot.text);
       if (answer !== undefined) answers.push(answer);
       this.#count(verdict);
-      this.#conflicts.see(verdict, markBefore);
+      this.#remarks.see(verdict, markBefore);
     }
-    this.#addRemarks(entries, mark > markBefore, receipt);
+    this.#remarks.addTo(entries, frame, receipt, mark > markBefore);
     this.#watchGap(verdicts, mark, resend);
     if (resend) counters.add("gateway_resend_requests_total");
     const order = this.#order++;
@@ -238,28 +238,6 @@ export class SourceSession {
       case "aside":
         counters.add("gateway_bad_commands_total");
     }
-  }
-
-  /** Clause 6.10: what the gateway has to say itself, behind the entries that gave rise to it. */
-  #addRemarks(entries: NewEntry[], hasNews: boolean, receipt: Receipt): void {
-    const { counters } = this.#world;
-    const { src, boot } = this.#identity;
-    const conflicts = this.#conflicts.take();
-    if (conflicts !== undefined) {
-      counters.add("gateway_conflicting_seqs_total", conflicts.count);
-      const reason = { where: LossPlace.Gateway, why: conflicts.why };
-      for (const { first, last } of conflicts.ranges) {
-        // It accounts for no seq: the line that is kept does.
-        const range = { boot: boot.text, first, last };
-        const { lost: _lost, ...entry } = lossEntry(src, range, reason, receipt.wallMs);
-        entries.push(entry);
-      }
-    }
-    const cloned = hasNews ? this.#history.news(boot.text, receipt.monotonicMs) : undefined;
-    if (cloned === undefined) return;
-    counters.add("gateway_cloned_sources_total");
-    const text = `two boards log under this name, boots ${cloned.join(" and ")} go on side by side: give each a name of its own`;
-    entries.push(noticeEntry(src, text, receipt.wallMs));
   }
 
   /** Clause 6.11: what was missed must come again, or be called lost in the end. */

@@ -26,8 +26,8 @@ export interface Held {
 export interface OverRate {
   /** Entries without a seq. */
   readonly count: number;
-  /** Up to this seq of this boot. */
-  readonly upTo?: { readonly boot: Boot; readonly seq: number };
+  /** Up to this seq of this boot, and how many they are. */
+  readonly upTo?: { readonly boot: Boot; readonly seq: number; readonly count: number };
 }
 
 /** What a lane needs of all lanes together. */
@@ -103,11 +103,11 @@ export class ThrottleLane {
   }
 
   /** @param upTo the last seq among what is lost; without one it is `count` entries without seqs. */
-  lose(count: number, upTo?: OverRate["upTo"]): void {
+  lose(count: number, upTo?: { readonly boot: Boot; readonly seq: number }): void {
     if (upTo === undefined) this.#lostCount += count;
     else {
       if (this.#lostUpTo !== undefined && this.#lostUpTo.boot.text !== upTo.boot.text) this.#tell();
-      this.#lostUpTo = upTo;
+      this.#lostUpTo = { ...upTo, count: count + (this.#lostUpTo?.count ?? 0) };
     }
     this.#tellTimer ??= this.#host.timers.after(TELL_MS, () => this.#tell());
   }

@@ -114,6 +114,34 @@ describe("two boards under one name", () => {
   });
 });
 
+describe("a board's clock", () => {
+  test("that is far off is told of once in a boot, and its times are kept", async () => {
+    const { link, time, uplink, count } = await gateway();
+    const say = async (boot: string, id: number, now: number): Promise<void> => {
+      void link.frame("pump", { boot, ack: true, first: id, clock: "utc", now }, [
+        { id, msg: "x", timestamp: now },
+      ]);
+      await time.advanceAsync(10);
+    };
+    const yearMs = 365 * 86_400_000;
+    await say("b", 1, time.wallMs() + 3 * 3_600_000);
+    expect(count("gateway_odd_clocks_total")).toBe(0);
+    const oddMs = time.wallMs() - yearMs;
+    await say("b", 2, oddMs);
+    await say("b", 3, oddMs + 20);
+    await say("c", 1, time.wallMs() + yearMs);
+    const notices = uplink.entries
+      .filter(({ stream }) => stream === "notice")
+      .map(({ msg }) => JSON.parse(msg));
+    expect(notices).toEqual([
+      "the board's clock is 365 days behind the gateway's in boot b; its times are kept as they are",
+      "the board's clock is 365 days ahead of the gateway's in boot c; its times are kept as they are",
+    ]);
+    expect(uplink.entries.find(({ seq }) => seq === 2)).toMatchObject({ timestamp: oddMs, clock: "device" });
+    expect(count("gateway_odd_clocks_total")).toBe(2);
+  });
+});
+
 describe("a gap that is never filled", () => {
   test("becomes a loss record once the board has started anew and the old boot is silent", async () => {
     const { say, losses, time, uplink, count } = await gateway();
