@@ -2,6 +2,8 @@ import { plainBroker } from "../gateway/broker-setting.ts";
 import { BrokerListenError, type EmbeddedBrokerOptions } from "../gateway/embedded-broker.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { parseSerialSetting, type SerialSetting } from "../gateway/serial-setting.ts";
+import { WallClock } from "../gateway/wall-clock.ts";
+import { askSynchronised } from "../host/clock-sync.ts";
 import { CounterTable } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import { createProcessLog } from "../host/process-log.ts";
@@ -100,9 +102,13 @@ async function start(
   const wire = settings.demo ? openDemoWire() : undefined;
   if (wire !== undefined) closers.push(() => wire.close());
   const gatewayId = await stableGatewayId(disk, systemRandom);
+  const wallClock = new WallClock({ ...world, counters, log }, askSynchronised);
+  await wallClock.start();
+  closers.push(async () => wallClock.stop());
   const gateway = new Gateway(
     {
       ...world,
+      wallClock,
       disk,
       uplink: new EmbeddedUplink(service, store),
       counters,

@@ -1,11 +1,15 @@
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
 
 /** Made by systemd-timesyncd once it has set the clock. */
 const TIMESYNC_FILE = "/run/systemd/timesync/synchronized";
 /** Clocks with a battery, which the kernel sets the time by when it starts. */
 const RTC_FOLDER = "/sys/class/rtc";
+/** 2020-01-01T00:00Z. */
+const RTC_SECONDS_MIN = 1_577_836_800;
 const BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id";
 const ASK_MS_MAX = 2_000;
 
@@ -26,19 +30,42 @@ export async function askSynchronised(): Promise<boolean | undefined> {
   }
 }
 
-/** Another one each time the machine starts; the monotonic clock goes on until then. */
-export function machineBootId(): string {
+/**
+ * Another one each time the machine starts; the monotonic clock goes on until then. A unit whose /proc is narrowed sees no boot id: its
+ * runtime folder, which goes with the machine, holds one of our own.
+ */
+export function machineBootId(env = process.env, bootIdFile = BOOT_ID_FILE): string {
+  const own = randomUUID();
+  const folder = env.RUNTIME_DIRECTORY;
   try {
-    return readFileSync(BOOT_ID_FILE, "utf8").trim();
+    return readFileSync(bootIdFile, "utf8").trim();
   } catch {
-    // Then nothing is known of what was before this process.
-    return `process-${process.pid}-${Date.now()}`;
+    // Without either nothing is known of what was before this process.
+    return folder === undefined ? own : (readOrWrite(join(folder, "boot-id"), own) ?? own);
   }
 }
 
+function readOrWrite(path: string, text: string): string | undefined {
+  try {
+    writeFileSync(path, text, { flag: "wx" });
+    return text;
+  } catch {
+    // It is there, most likely.
+  }
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** One whose battery is empty, or not there, starts in 1970 as well. */
 function hasRtc(): boolean {
   try {
-    return readdirSync(RTC_FOLDER).length > 0;
+    return readdirSync(RTC_FOLDER).some((name) => {
+      const seconds = Number(readFileSync(join(RTC_FOLDER, name, "since_epoch"), "utf8"));
+      return seconds >= RTC_SECONDS_MIN;
+    });
   } catch {
     return false;
   }
