@@ -8,8 +8,10 @@ import { parseSerialSetting, type SerialSetting } from "../../gateway/serial-set
 import { openPty, type Pty } from "../../host/pty.ts";
 import { logFrame, logLine } from "../support/frames.ts";
 import { realWorld, until } from "../support/gateway-world.ts";
-import { freePort } from "../support/mosquitto.ts";
+import { Mosquitto } from "../support/mosquitto.ts";
+import { requires } from "../support/requirements.ts";
 
+const need = requires("mosquitto");
 const KEY = "key-of-default";
 const brokerAuth: BrokerAuth = {
   authenticate: async (userName, password) =>
@@ -52,31 +54,38 @@ describe("the gateway", () => {
     return connected;
   }
 
-  test("says which ports are closed and which brokers do not answer, and why, until they are well", async () => {
-    const pty = board();
-    const closedPort = await freePort();
-    const protocol = MqttProtocol.V3_1_1;
-    const target = { host: "127.0.0.1", port: closedPort, protocol, userName: "default", password: KEY };
-    const { gateway } = await started({
-      clientId: "gw",
-      serial: [
-        { pattern: { type: "path", text: pty.path }, baud: 115_200 },
-        { pattern: { type: "path", text: "/dev/no-such-port" }, baud: 115_200 },
-        serialSetting("/dev/no-such-ports-*"),
-      ],
-      brokers: [plainBroker(target)],
-    });
-    const ofBroker = (): string | undefined =>
-      gateway.problems.find((problem) => problem.startsWith("broker"));
-    await until("reasons", () => gateway.problems.length === 2 && ofBroker()?.includes("REFUSED") === true);
-    expect(gateway.problems).toEqual([
-      expect.stringMatching(new RegExp(`^broker mqtt://127\\.0\\.0\\.1:${closedPort}: .*ECONNREFUSED`)),
-      "serial port /dev/no-such-port: no such device; is the board plugged in?",
-    ]);
-    await started({ mqtt: { host: "127.0.0.1", port: closedPort } });
-    await until("the broker", () => ofBroker() === undefined);
-    expect(gateway.problems).toHaveLength(1);
-  });
+  test.skipIf(need.isMissing)(
+    `says which ports are closed and which brokers do not answer, and why, until they are well${need.note}`,
+    async () => {
+      const pty = board();
+      const mosquitto = new Mosquitto(need.path ?? "");
+      ends.push(() => mosquitto.dispose());
+      await mosquitto.start();
+      await mosquitto.kill();
+      const closedPort = mosquitto.port;
+      const protocol = MqttProtocol.V3_1_1;
+      const target = { host: "127.0.0.1", port: closedPort, protocol, userName: "default", password: KEY };
+      const { gateway } = await started({
+        clientId: "gw",
+        serial: [
+          { pattern: { type: "path", text: pty.path }, baud: 115_200 },
+          { pattern: { type: "path", text: "/dev/no-such-port" }, baud: 115_200 },
+          serialSetting("/dev/no-such-ports-*"),
+        ],
+        brokers: [plainBroker(target)],
+      });
+      const ofBroker = (): string | undefined =>
+        gateway.problems.find((problem) => problem.startsWith("broker"));
+      await until("reasons", () => gateway.problems.length === 2 && ofBroker()?.includes("REFUSED") === true);
+      expect(gateway.problems).toEqual([
+        expect.stringMatching(new RegExp(`^broker mqtt://127\\.0\\.0\\.1:${closedPort}: .*ECONNREFUSED`)),
+        "serial port /dev/no-such-port: no such device; is the board plugged in?",
+      ]);
+      await mosquitto.start();
+      await until("the broker", () => ofBroker() === undefined);
+      expect(gateway.problems).toHaveLength(1);
+    },
+  );
 
   test("takes frames and console text from a serial port and acks down the wire", async () => {
     const pty = board();

@@ -188,7 +188,22 @@ test("7.7: a hello, with the time where it is known", () => {
 });
 
 /** Clauses about durability, timing and state: the tests of the parts that have them prove these. */
-const ELSEWHERE = ["4.3", "4.4", "4.6", "4.7", "4.8", "4.9", "5.2", "5.6", "5.7", "5.8", "5.9", "5.10", "7.6", "7.8"];
+const ELSEWHERE = [
+  "4.3",
+  "4.4",
+  "4.6",
+  "4.7",
+  "4.8",
+  "4.9",
+  "5.2",
+  "5.6",
+  "5.7",
+  "5.8",
+  "5.9",
+  "5.10",
+  "7.6",
+  "7.8",
+];
 
 test("every clause of sections 2 to 5, 7 and 9 has its vectors", () => {
   const document = readFileSync(new URL("../../docs/protocol.md", import.meta.url), "utf8");
