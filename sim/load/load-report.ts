@@ -1,5 +1,8 @@
 import type { LoadResult } from "./load-options.ts";
 
+/** Rows of single faults in the table; the page shows all of them on its time line. */
+const FAULT_ROWS_MAX = 20;
+
 /** The verdict and the figures for a terminal. */
 export function loadTable(result: LoadResult): string {
   const { verdict, options } = result;
@@ -40,10 +43,20 @@ export function loadTable(result: LoadResult): string {
         : `${Math.round(result.gatewayBytesMax / 1e6)} MB at most`,
     ],
     ["reconnects", `${result.reconnects}`],
-    ...result.faults.map(({ atS, what }) => [`fault ${atS.toFixed(1)} s`, what] as const),
+    ...faultRows(result),
     ...[...verdict.examples, ...(result.live?.examples ?? [])].map((text) => ["found", text] as const),
   ];
   return `${rows.map(([name, value]) => `  ${name.padEnd(18)} ${value}`).join("\n")}\n`;
+}
+
+/** Each fault with its time; of very many, how often each. */
+function faultRows({ faults }: LoadResult): readonly (readonly [string, string])[] {
+  if (faults.length <= FAULT_ROWS_MAX) {
+    return faults.map(({ atS, what }) => [`fault ${atS.toFixed(1)} s`, what] as const);
+  }
+  const counts = new Map<string, number>();
+  for (const { what } of faults) counts.set(what, (counts.get(what) ?? 0) + 1);
+  return [...counts].map(([what, count]) => ["fault", `${count} times: ${what}`] as const);
 }
 
 function devicesOf({ options: { devices, serialDevices } }: LoadResult): string {
