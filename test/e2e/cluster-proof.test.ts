@@ -9,6 +9,8 @@ const need = requires("nats-server");
 const ROUNDS = Number(process.env.CLUSTER_ROUNDS ?? 2);
 /** What a short run has: the two that ask the most. */
 const SHORT: readonly Fault[] = ["leader", "put back"];
+/** Faults in this order, by name, separated by commas. */
+const FIXED = process.env.CLUSTER_FAULTS?.split(",") as Fault[] | undefined;
 const SEED = Number(process.env.CLUSTER_SEED ?? 1);
 const ROUND_MS_MAX = 300_000;
 
@@ -30,7 +32,7 @@ describe.skipIf(need.isMissing)(`a cluster under load${need.note}`, () => {
       await proof.start();
       for (let round = 0; round < ROUNDS; round++) {
         // Each in its turn, in an order of its own at each turn.
-        if (round % faults.length === 0) order = shuffled(isLong ? faults : SHORT, random);
+        if (round % faults.length === 0) order = FIXED ?? shuffled(isLong ? faults : SHORT, random);
         const fault = order[round % order.length] ?? "leader";
         const startMs = performance.now();
         const lineCount = await proof.round(fault);

@@ -12,6 +12,7 @@ import { pause, until } from "./boardlog-process.ts";
 import { ClusterService } from "./cluster-service.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { listAll } from "./list-client.ts";
+import { LiveFollower } from "./live-follower.ts";
 import { freePort } from "./mosquitto.ts";
 import { NatsCluster, NODES } from "./nats-cluster.ts";
 import { ServiceBalancer } from "./service-balancer.ts";
@@ -106,12 +107,42 @@ export class ClusterProof {
   async round(fault: Fault): Promise<number> {
     this.#startLoad();
     await this.#progress();
-    await this.#strike(fault);
-    await this.#progress();
-    await this.#stopLoad();
-    await this.#settled();
-    await this.#verify();
+    // After a loss ids are others: a reader begins anew then.
+    const reader = fault === "put back" ? undefined : new LiveFollower(this.#balancer?.url ?? "", this.#key);
+    try {
+      await this.#progress();
+      await this.#strike(fault);
+      await this.#progress();
+      await this.#stopLoad();
+      await this.#settled();
+      await this.#verify();
+      if (reader !== undefined) await this.#verifyLive(reader);
+    } catch (error) {
+      process.stdout.write(await this.#evidence());
+      throw error;
+    } finally {
+      await reader?.end();
+    }
     return this.#lineCount * this.#boards.length;
+  }
+
+  /** What the processes say of themselves, for whoever looks for the cause. */
+  async #evidence(): Promise<string> {
+    const wanted = /^boardlog_(forwarder|spool|store|service)_\S+ [^0].*$/gm;
+    const lines: string[] = [];
+    for (const [index, { process: gateway }] of this.#gateways.entries())
+      lines.push(
+        `gateway ${index}: ${((await gateway.metrics()).match(wanted) ?? []).join(", ")}`,
+        gateway.output.slice(-3000),
+      );
+    for (const [index, { url, output }] of this.#services.entries()) {
+      const metrics = await fetch(`${url}/metrics`).then(
+        (response) => response.text(),
+        () => "",
+      );
+      lines.push(`service ${index}: ${(metrics.match(wanted) ?? []).join(", ")}`, output.slice(-3000));
+    }
+    return `${lines.join("\n")}\n`;
   }
 
   async #strike(fault: Fault): Promise<void> {
@@ -281,6 +312,19 @@ export class ClusterProof {
     );
   }
 
+  /** A live reader heard just what is listed after the place where it began, in the same order. */
+  async #verifyLive(reader: LiveFollower): Promise<void> {
+    const start = reader.startId;
+    if (start === undefined) throw new Error(`the reader never was live: ${String(reader.problem)}`);
+    for (const [index] of this.#boards.entries()) {
+      const src = `board-${index}`;
+      const wanted = await idsAfter(this.#services[0]?.url ?? "", this.#key, src, start);
+      const ofBoard = () => reader.heard.filter(({ deviceId }) => deviceId === src).map(({ id }) => id);
+      await until(`the reader has heard ${src}`, () => ofBoard().length >= wanted.length, SETTLE_MS_MAX);
+      expect(ofBoard(), `live ${src}`).toEqual(wanted);
+    }
+  }
+
   /** At both services: each board's lines are 1 to the last, once, in order, as it logged them. */
   async #verify(): Promise<void> {
     // One whose node was cut off goes to another first; a reader that is told 503 asks again.
@@ -302,6 +346,21 @@ export class ClusterProof {
       expect(posted.filter((text) => this.#acked.includes(text))).toEqual(this.#acked);
       expect(new Set(posted).size).toBe(posted.length);
     }
+  }
+}
+
+/** Ids of what a source has after a place. */
+async function idsAfter(url: string, key: string, src: string, start: string): Promise<string[]> {
+  const ids: string[] = [];
+  for (;;) {
+    const response = await fetch(`${url}/v1/Log.List`, {
+      method: "POST",
+      headers: { "x-api-key": key, "content-type": "application/json" },
+      body: JSON.stringify({ src, limit: 1000, after: ids.at(-1) ?? start }),
+    });
+    const { resp } = (await response.json()) as { readonly resp: readonly { readonly id: string }[] };
+    if (resp.length === 0) return ids;
+    ids.push(...resp.map(({ id }) => id));
   }
 }
 

@@ -35,6 +35,8 @@ export class MemoryCluster {
   readonly #fraction: () => number;
   /** Publishes that are still on their way. */
   readonly #late: (() => void)[] = [];
+  /** Raised where every connection is lost. */
+  generation = 0;
   nowMs: () => number = () => Date.now();
 
   /** @param fraction where faults come from. */
@@ -84,6 +86,10 @@ export class MemoryEngine implements MessageEngine {
   constructor(cluster: MemoryCluster, payloadBytesMax = 1 << 20) {
     this.#cluster = cluster;
     this.payloadBytesMax = payloadBytesMax;
+  }
+
+  get generation(): number {
+    return this.#cluster.generation;
   }
 
   async ensureStream(stream: string, subject: string, isLastOnly: boolean): Promise<void> {

@@ -1,5 +1,11 @@
 import type { NewEntry, StoredEntry } from "../../../protocol/entry.ts";
-import { type AppendResult, type SpoolPosition, type StoreBatch, StoreBusy } from "../log-store.ts";
+import {
+  type AppendResult,
+  type SpoolPosition,
+  type StoreBatch,
+  StoreBusy,
+  StoreUnavailable,
+} from "../log-store.ts";
 import { assertProject, assertStorable } from "../storable.ts";
 import { positionOf } from "./cluster-value.ts";
 import type { ProjectLog } from "./project-log.ts";
@@ -34,6 +40,7 @@ export class ClusterAppender {
   async append(
     batches: readonly StoreBatch[],
     position: SpoolPosition | undefined,
+    generation: number | undefined,
   ): Promise<readonly AppendResult[]> {
     const { entryCount, characterCount } = check(batches);
     const isFull =
@@ -48,12 +55,12 @@ export class ClusterAppender {
     this.#waitingEntries += entryCount;
     this.#waitingCharacters += characterCount;
     try {
-      const writing = batches.map((batch) => this.#appendBatch(batch, position));
+      const writing = batches.map((batch) => this.#appendBatch(batch, position, generation));
       // All of them have ended before this does, whatever becomes of one: nothing is written behind an answer.
       const results = await Promise.allSettled(writing);
       const failed = results.find((result) => result.status === "rejected");
       if (failed !== undefined) throw failed.reason;
-      if (position !== undefined) await this.#writePosition(position);
+      if (position !== undefined) await this.#writePosition(position, generation);
       return await Promise.all(writing);
     } finally {
       this.#waitingCalls--;
@@ -93,6 +100,7 @@ export class ClusterAppender {
   async #appendBatch(
     { project: name, entries, spoolPositions }: StoreBatch,
     position: SpoolPosition | undefined,
+    generation: number | undefined,
   ): Promise<AppendResult> {
     const bySource = new Map<string, { entries: NewEntry[]; spools: SpoolPlace[] }>();
     const project = this.#world.projectOf(name);
@@ -110,6 +118,7 @@ export class ClusterAppender {
       this.writerOf(project, src).write({
         entries: given,
         spools: spools.length === given.length ? spools : undefined,
+        generation,
       }),
     );
     const parts = await Promise.allSettled(writing);
@@ -121,10 +130,17 @@ export class ClusterAppender {
   }
 
   /** Only now that everything up to it is durable: it may come late, and then entries come again; it must never lead. */
-  async #writePosition({ project: name, gateway, epoch, position }: SpoolPosition): Promise<void> {
+  async #writePosition(
+    { project: name, gateway, epoch, position }: SpoolPosition,
+    generation: number | undefined,
+  ): Promise<void> {
     const project = this.#world.projectOf(name);
     await project.ensure();
-    await project.spool(gateway, epoch).update((known) => (known >= position ? undefined : position));
+    await project.spool(gateway, epoch).update((known) => {
+      if (generation !== undefined && generation !== project.engine.generation)
+        throw new StoreUnavailable("the connection to the cluster was lost meanwhile");
+      return known >= position ? undefined : position;
+    });
   }
 
   #forgetOldest(): void {

@@ -73,6 +73,8 @@ export class JetStreamStore implements LogStore {
   readonly #appender: ClusterAppender;
   readonly #retention: ClusterRetention;
   readonly #timer: Timer;
+  /** Of the connection, when each spool's position was last read. Bounded by the gateways and their epochs. */
+  readonly #generations = new Map<string, number>();
   readonly #doubtListeners: (() => void)[] = [];
   #retaining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -116,12 +118,16 @@ export class JetStreamStore implements LogStore {
 
   async append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly AppendResult[]> {
     this.#assertOpen();
-    return await this.#appender.append(batches, position);
+    const generation = position && this.#generations.get(spoolKey(position));
+    return await this.#appender.append(batches, position, generation);
   }
 
   async spoolPosition(project: string, gateway: string, epoch: string): Promise<number> {
     this.#assertOpen();
-    return await this.#open(project).log.spool(gateway, epoch).read();
+    const { generation } = this.#deps.engine;
+    const position = await this.#open(project).log.spool(gateway, epoch).read();
+    this.#generations.set(spoolKey({ project, gateway, epoch }), generation);
+    return position;
   }
 
   async list(query: ListQuery): Promise<readonly StoredEntry[]> {
@@ -337,6 +343,10 @@ export class JetStreamStore implements LogStore {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new StoreUnavailable("it is closed");
   }
+}
+
+function spoolKey({ project, gateway, epoch }: Omit<SpoolPosition, "position">): string {
+  return `${project} ${gateway} ${epoch}`;
 }
 
 /** Lets at most `max` tasks run at once; the others wait in their order. */

@@ -40,6 +40,8 @@ export type ScanStart =
  * seen. Subjects in reads may end in `.>`. All reject with StoreUnavailable when the cluster does not answer.
  */
 export interface MessageEngine {
+  /** Another number once the connection was lost: the cluster may be another one than before. */
+  readonly generation: number;
   /** Largest message that it takes, bytes. */
   readonly payloadBytesMax: number;
   /** Makes the stream where there is none. `isLastOnly`: each subject keeps its last message alone. */

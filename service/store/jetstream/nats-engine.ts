@@ -41,6 +41,8 @@ const RECONNECT_MS = 250;
 /** How long a read waits for a new leader, or for this client to see that its node is cut off and to go to another, ms. */
 const LEADER_MS_MAX = 12_000;
 const ASK_AGAIN_MS = 150;
+/** What a server takes unless it is told otherwise. */
+const PAYLOAD_BYTES_DEFAULT = 1 << 20;
 /** Messages of one slice of a scan. */
 const SLICE_MAX = 500;
 /** How long a slice may take to come, ms. */
@@ -97,6 +99,8 @@ export class NatsEngine implements MessageEngine {
   readonly #world: EngineWorld;
   readonly #known = new Map<string, Promise<void>>();
   readonly #reconnectListeners: (() => void)[] = [];
+  #generation = 0;
+  #payloadBytesMax = PAYLOAD_BYTES_DEFAULT;
 
   private constructor(
     connection: NatsConnection,
@@ -144,7 +148,13 @@ export class NatsEngine implements MessageEngine {
   }
 
   get payloadBytesMax(): number {
-    return this.#connection.info?.max_payload ?? 0;
+    // While it is between two servers the client knows of none.
+    this.#payloadBytesMax = this.#connection.info?.max_payload ?? this.#payloadBytesMax;
+    return this.#payloadBytesMax;
+  }
+
+  get generation(): number {
+    return this.#generation;
   }
 
   ensureStream(stream: string, subject: string, isLastOnly: boolean): Promise<void> {
@@ -402,6 +412,7 @@ export class NatsEngine implements MessageEngine {
 
   async #watch(): Promise<void> {
     for await (const status of this.#connection.status()) {
+      if (status.type === "disconnect" || status.type === "reconnect") this.#generation++;
       if (status.type !== "reconnect") continue;
       for (const listener of this.#reconnectListeners) listener();
     }

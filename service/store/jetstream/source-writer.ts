@@ -27,6 +27,8 @@ export interface WritePart {
   readonly entries: readonly NewEntry[];
   /** Where each is in a spool, where they came from one. */
   readonly spools: readonly SpoolPlace[] | undefined;
+  /** Of the connection, when the gateway's position was read that these go on from; they go in under no other. */
+  readonly generation?: number | undefined;
 }
 
 /** Entries of a part that one message holds. */
@@ -173,6 +175,8 @@ export class SourceWriter {
     let isFresh = this.#standing === undefined;
     for (;;) {
       const standing = await this.#whileAway(untilMs, () => this.#obtainStanding());
+      this.#refuseOutdated();
+      if (this.#queue.length === 0) return;
       const draft = await this.#whileAway(untilMs, () => this.#draft(standing));
       if (draft.isEmpty) {
         // Nothing is written that the cluster could refuse: that all are repeats must hold of what it has now.
@@ -193,6 +197,20 @@ export class SourceWriter {
       isFresh = true;
       if (this.#world.clock.monotonicMs() >= untilMs)
         throw new StoreUnavailable("other processes write the same source all the time");
+    }
+  }
+
+  /**
+   * What goes on from a position that was read before the connection was lost must not go into a cluster that was put back
+   * meanwhile: what lies between would never be sent. Looked at after the standing is read, which is what a message follows on.
+   */
+  #refuseOutdated(): void {
+    const { generation } = this.#log.engine;
+    for (const waiting of [...this.#queue]) {
+      const { part } = waiting;
+      if (!isEntries(part) || part.generation === undefined || part.generation === generation) continue;
+      this.#queue.splice(this.#queue.indexOf(waiting), 1);
+      waiting.reject(new StoreUnavailable("the connection to the cluster was lost meanwhile"));
     }
   }
 

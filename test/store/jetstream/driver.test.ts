@@ -219,6 +219,25 @@ describe("a cluster that was put back", () => {
   });
 });
 
+test("a batch that goes on from a position read before the connection was lost is refused: what lies between may be gone", async () => {
+  const cluster = new MemoryCluster();
+  const { store } = await openMemoryClusterStore(cluster);
+  const send = (seq: number) =>
+    store.append([{ project: P, entries: [entry("a", seq)], spoolPositions: [seq] }], {
+      project: P,
+      gateway: "g",
+      epoch: "e",
+      position: seq,
+    });
+  expect(await store.spoolPosition(P, "g", "e")).toBe(0);
+  await send(1);
+  cluster.generation++;
+  await expect(send(2)).rejects.toThrow(StoreUnavailable);
+  expect(await store.spoolPosition(P, "g", "e")).toBe(1);
+  await send(2);
+  expect(seqs(await listAll(store, { project: P, src: "a" }))).toEqual([1, 2]);
+});
+
 describe("an entry that no message can hold", () => {
   test("becomes a loss record in its place, and its seq is accounted for", async () => {
     const { store, counters } = await openMemoryClusterStore(new MemoryCluster(), {
