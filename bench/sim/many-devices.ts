@@ -82,9 +82,7 @@ const core = new GatewayCore(
 const topics = new DirectTopics();
 await core.addTopics(topics, { project: PROJECT });
 
-const program = compileAgent(
-  await readFile(new URL("../../dist/firmware/agent.js", import.meta.url), "utf8"),
-);
+const program = compileAgent(await readFile(join(process.cwd(), "dist/firmware/agent.js"), "utf8"));
 let isLinked = false;
 const emptyBytes = heapBytes();
 const startMs = performance.now();
