@@ -56,7 +56,10 @@ async function runAll(): Promise<void> {
     known.set(name, { name, title, result: await run({ pairCount, scale, progress }) });
   }
   const sections = BENCHES.flatMap(({ name }) => known.get(name) ?? []);
-  const { markdown, plots } = report(sections, machine, { command: "npm run bench", pairCount });
+  const { markdown, plots } = report(sections, machine, {
+    command: scale === 1 ? "npm run bench" : `npm run bench -- --scale ${scale}`,
+    pairCount,
+  });
   process.stdout.write(markdown);
   await mkdir(join(values.out, "images/benchmarks"), { recursive: true });
   await writeFile(join(values.out, "benchmarks.md"), markdown);

@@ -3,7 +3,7 @@ import { LineProcess } from "../harness/line-process.ts";
 
 const DEVICES = 100_000;
 const RING_BYTES = 2048;
-const SIZES = [0.01, 0.1, 1];
+const SIZES = [0.03, 0.3, 1];
 
 interface Many {
   readonly devices: number;
