@@ -1,7 +1,8 @@
 import type { Clock, Timers } from "../host/clock.ts";
 import type { Pty } from "../host/pty.ts";
-import { decodeLineChecksum, encodeLine } from "../protocol/serial-line.ts";
+import { encodeLine } from "../protocol/serial-line.ts";
 import { type AgentProgram, type BoardOptions, SimulatedBoard } from "./board.ts";
+import { DownlinkLines } from "./downlink-lines.ts";
 
 /** Longest line the board keeps of what comes down; more is dropped up to the next LF. */
 const DOWNLINK_CHARS_MAX = 1024;
@@ -25,16 +26,7 @@ export function startSerialBoard(
     },
     { ...options, settings: { shared: true, ...options.settings } },
   );
-  let pending = "";
-  pty.onData((bytes) => {
-    pending += Buffer.from(bytes).toString("latin1");
-    const lines = pending.split("\n");
-    pending = lines.pop() ?? "";
-    if (pending.length > DOWNLINK_CHARS_MAX) pending = "";
-    for (const line of lines) {
-      const json = decodeLineChecksum(line);
-      if (json !== undefined) board.agent.receive(json);
-    }
-  });
+  const downlink = new DownlinkLines((json) => board.agent.receive(json), DOWNLINK_CHARS_MAX);
+  pty.onData((bytes) => downlink.hear(bytes));
   return board;
 }

@@ -1,9 +1,10 @@
 import type { AgentConsole, AgentSettings } from "../firmware-js/agent/env.ts";
 import { commandTopic, logTopic } from "../protocol/mqtt-topics.ts";
-import { decodeLineChecksum, encodeLine } from "../protocol/serial-line.ts";
+import { encodeLine } from "../protocol/serial-line.ts";
 import { type AgentProgram, asciiStringify, type BoardLink, SimulatedBoard } from "./board.ts";
 import { BoardClock } from "./board-clock.ts";
 import { BootTruth } from "./boot-truth.ts";
+import { DownlinkLines } from "./downlink-lines.ts";
 import type { EventLog } from "./event-log.ts";
 import type { FaultPlan } from "./fault-plan.ts";
 import { ProcessLife } from "./process-life.ts";
@@ -68,7 +69,7 @@ export class VirtualBoard {
   #truth: BootTruth | undefined;
   #bootCount = 0;
   #lineCount = 0;
-  #downText = "";
+  readonly #downlink = new DownlinkLines((json) => this.#board?.agent.receive(json), DOWNLINK_CHARS_MAX);
   #isSilent = false;
   /** What its agent keeps over a reset. */
   #stored: string | undefined;
@@ -150,14 +151,7 @@ export class VirtualBoard {
 
   /** What came down the wire. */
   hearBytes(bytes: Uint8Array): void {
-    this.#downText += Buffer.from(bytes).toString("latin1");
-    const lines = this.#downText.split("\n");
-    this.#downText = lines.pop() ?? "";
-    if (this.#downText.length > DOWNLINK_CHARS_MAX) this.#downText = "";
-    for (const line of lines) {
-      const json = decodeLineChecksum(line);
-      if (json !== undefined) this.#board?.agent.receive(json);
-    }
+    this.#downlink.hear(bytes);
   }
 
   #off(): void {
@@ -166,7 +160,7 @@ export class VirtualBoard {
     this.#life.kill();
     this.#client?.end();
     this.#board = undefined;
-    this.#downText = "";
+    this.#downlink.forget();
   }
 
   #boot(): void {

@@ -2,7 +2,8 @@ import { connect, type Socket } from "node:net";
 import type { Clock, Timers } from "../../host/clock.ts";
 import type { Pty } from "../../host/pty.ts";
 import { commandTopic, logTopic } from "../../protocol/mqtt-topics.ts";
-import { decodeLineChecksum, encodeLine } from "../../protocol/serial-line.ts";
+import { encodeLine } from "../../protocol/serial-line.ts";
+import { DownlinkLines } from "../downlink-lines.ts";
 import {
   connectPacket,
   type PacketEvents,
@@ -160,7 +161,6 @@ export class PtyDeviceWire implements DeviceWire {
   readonly #timers: Timers;
   readonly #pty: Pty;
   #isFull = false;
-  #pending = "";
   isUp = true;
   connectCount = 1;
 
@@ -171,15 +171,10 @@ export class PtyDeviceWire implements DeviceWire {
       this.#isFull = false;
       on.onReady();
     });
+    const downlink = new DownlinkLines(on.onCommand, DOWNLINK_CHARS_MAX);
     pty.onData((bytes) => {
       if (!this.isUp) return;
-      const lines = (this.#pending + Buffer.from(bytes).toString("latin1")).split("\n");
-      this.#pending = lines.pop() ?? "";
-      if (this.#pending.length > DOWNLINK_CHARS_MAX) this.#pending = "";
-      for (const line of lines) {
-        const json = decodeLineChecksum(line);
-        if (json !== undefined) on.onCommand(json);
-      }
+      downlink.hear(bytes);
       on.onHeard();
     });
   }

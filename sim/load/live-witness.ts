@@ -1,4 +1,12 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { WebSocket } from "ws";
+
+/** The log service, to a live reader. */
+export interface LiveService {
+  readonly url: string;
+  readonly key: string;
+  readonly project: string;
+}
 
 /** What a live reader of the whole run saw, held against each board's own order. */
 export interface LiveSeen {
@@ -43,12 +51,8 @@ export class LiveWitness {
   #opened = 0;
 
   /** @param boot what the boots of this run begin with */
-  constructor(
-    service: { readonly url: string; readonly key: string; readonly project: string },
-    boot: string,
-  ) {
-    const url = service.url.replace(/^http/, "ws");
-    this.#url = `${url}/v1/ws/projects/${service.project}/logs?x-api-key=${encodeURIComponent(service.key)}`;
+  constructor(service: LiveService, boot: string) {
+    this.#url = liveUrl(service);
     this.#boot = boot;
   }
 
@@ -118,18 +122,14 @@ export class LiveWitness {
 }
 
 /** A live reader that takes the connection and reads nothing, for a time. */
-export async function stalledReader(
-  service: { readonly url: string; readonly key: string; readonly project: string },
-  forMs: number,
-): Promise<void> {
-  const url = `${service.url.replace(/^http/, "ws")}/v1/ws/projects/${service.project}/logs?x-api-key=${encodeURIComponent(service.key)}`;
-  const socket = new WebSocket(url, { perMessageDeflate: false });
+export async function stalledReader(service: LiveService, forMs: number): Promise<void> {
+  const socket = new WebSocket(liveUrl(service), { perMessageDeflate: false });
   socket.on("error", () => {});
   socket.on("open", () => socket.pause());
   await pause(forMs);
   socket.terminate();
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function liveUrl({ url, key, project }: LiveService): string {
+  return `${url.replace(/^http/, "ws")}/v1/ws/projects/${project}/logs?x-api-key=${encodeURIComponent(key)}`;
 }

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { LatencyTable } from "./latency-table.ts";
 import { LiveWitness, stalledReader } from "./live-witness.ts";
@@ -348,8 +349,4 @@ function mostOf(values: readonly (number | undefined)[]): number | undefined {
 function percentiles(table: LatencyTable): LoadResult["ackLatencyMs"] {
   const at = (fraction: number): number | undefined => table.percentile(fraction);
   return { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999) };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

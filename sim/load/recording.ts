@@ -1,3 +1,4 @@
+import { LEVELS } from "../../protocol/level.ts";
 import type { ConsoleLevel } from "./load-device.ts";
 
 /** One board's log as it was recorded, in its order. */
@@ -13,7 +14,6 @@ export interface RecordedLine {
   readonly msg: string | object;
 }
 
-const LEVELS: readonly ConsoleLevel[] = ["debug", "info", "warn", "error"];
 /** Lines that a load keeps in memory. */
 const LINES_MAX = 1_000_000;
 
