@@ -47,7 +47,7 @@ async function runAll(): Promise<void> {
   if (!(scale > 0 && scale <= 10)) return wrong("--scale: must be a number above 0, at most 10");
 
   // Sections that were not run now stand as they were measured last.
-  const resultsFile = join(ROOT, "bench/results.json");
+  const resultsFile = join(ROOT, "bench/results.jsonl");
   const known = new Map((await readResults(resultsFile)).map((section) => [section.name, section]));
   const machine = await machineNow();
   for (const { name, title, run } of BENCHES) {
@@ -64,7 +64,7 @@ async function runAll(): Promise<void> {
   await mkdir(join(values.out, "images/benchmarks"), { recursive: true });
   await writeFile(join(values.out, "benchmarks.md"), markdown);
   for (const [file, text] of plots) await writeFile(join(values.out, "images/benchmarks", file), text);
-  await writeFile(resultsFile, `${JSON.stringify(sections, undefined, 1)}\n`);
+  await writeFile(resultsFile, sections.map((section) => `${JSON.stringify(section)}\n`).join(""));
 }
 
 function wrong(text: string): void {
@@ -74,7 +74,8 @@ function wrong(text: string): void {
 
 async function readResults(file: string): Promise<readonly Section[]> {
   try {
-    return JSON.parse(await readFile(file, "utf8")) as Section[];
+    const lines = (await readFile(file, "utf8")).trimEnd().split("\n");
+    return lines.map((line) => JSON.parse(line) as Section);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
