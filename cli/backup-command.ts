@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { syncFolder } from "../host/system-disk.ts";
 import { LmdbSpace } from "../service/store/lmdb-kv.ts";
 import { type BackupSummary, copyStore } from "../service/store/store-backup.ts";
 import type { StoreView } from "../service/store/store-view.ts";
@@ -102,15 +103,6 @@ async function copyAll(
   }
   for (const one of [folder, partial]) await syncFolder(one);
   return summary;
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 async function storeBytes(from: string): Promise<number> {

@@ -7,6 +7,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { BoardlogProcess } from "../../test/support/boardlog-process.ts";
@@ -102,8 +103,4 @@ async function floodEntries(url: string, key: string): Promise<number> {
   const answer = await fetch(`${url}/v1/projects/default/sources`, { headers: { "x-api-key": key } });
   const { sources } = (await answer.json()) as { sources: { src: string; entryCount: number }[] };
   return sources.find(({ src }) => src === "flood")?.entryCount ?? 0;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

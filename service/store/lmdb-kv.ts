@@ -2,6 +2,7 @@ import { statfsSync } from "node:fs";
 import { mkdir, open as openFile, readdir, realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
+import { syncFolder } from "../../host/system-disk.ts";
 import { mayBeCutOff, pageProblem } from "./lmdb-pages.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { KvChange, KvPair, KvRange, KvSpace, KvView, KvViews, OrderedKv } from "./ordered-kv.ts";
@@ -137,12 +138,7 @@ export class LmdbSpace implements KvSpace {
     await assertWhole(path, mayBeCutOff);
     const kv = new LmdbKv(path);
     // The file itself is synced by its first commit; its name in the folder is not.
-    const folder = await openFile(this.#dir, "r");
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(this.#dir);
     return kv;
   }
 
