@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { LIMIT_MAX } from "../protocol/methods.ts";
 import { type ReadEntry, type ReadPage, ServiceAway } from "./api-client.ts";
 import type { Reading } from "./read-options.ts";
@@ -45,7 +46,8 @@ export async function followEntries(
         );
       }
       isAway = true;
-      await sleep(waitMs, signal);
+      // The loop looks at the signal itself.
+      await pause(waitMs, undefined, { signal }).catch(() => {});
       waitMs = Math.min(waitMs * 2, RECONNECT_MS_MAX);
       continue;
     }
@@ -55,16 +57,4 @@ export async function followEntries(
     after = page.after ?? after;
     if (!(await show(page.entries.filter(passes)))) return;
   }
-}
-
-function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, delayMs);
-    signal.addEventListener("abort", done);
-  });
 }
