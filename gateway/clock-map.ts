@@ -44,6 +44,8 @@ export interface MappedTime {
  */
 export class ClockMap {
   readonly #buckets: Bucket[] = [];
+  /** Of all buckets. */
+  #leastMs = 0;
   #upper: Bound | undefined;
   #lower: Bound | undefined;
   /** What was acked when, ascending. */
@@ -60,6 +62,7 @@ export class ClockMap {
     if (newest !== undefined && newest.index >= index) newest.offsetMs = Math.min(newest.offsetMs, offsetMs);
     else this.#buckets.push({ index, offsetMs });
     while ((this.#buckets[0]?.index ?? index) <= index - BUCKETS_MAX) this.#buckets.shift();
+    this.#leastMs = Math.min(...this.#buckets.map((bucket) => bucket.offsetMs));
     if (this.#upper === undefined || offsetMs <= widest(this.#upper, uptimeMs, 1))
       this.#upper = { offsetMs, uptimeMs };
     if (first !== undefined) this.#hearFirst(first, uptimeMs);
@@ -80,11 +83,10 @@ export class ClockMap {
    * earlier timestamp, but where the gateway's clock is set for the first time.
    */
   map(uptimeMs: number, { wallMinusMonotonicMs, isSet }: WallReading): MappedTime | undefined {
-    if (this.#buckets.length === 0 || this.#upper === undefined) return undefined;
+    if (this.#upper === undefined) return undefined;
     const upper = widest(this.#upper, uptimeMs, 1);
     const lower = this.#lower === undefined ? undefined : widest(this.#lower, uptimeMs, -1);
-    const least = Math.min(...this.#buckets.map((bucket) => bucket.offsetMs));
-    const offsetMs = Math.min(Math.max(least, lower ?? least), upper);
+    const offsetMs = Math.min(Math.max(this.#leastMs, lower ?? this.#leastMs), upper);
     const utcMs = Math.max(0, Math.round(uptimeMs + offsetMs + wallMinusMonotonicMs));
     if (isSet && !this.#wasSet) this.#lastMs = Number.NEGATIVE_INFINITY;
     this.#wasSet = isSet;
