@@ -4,7 +4,7 @@ import { decodeUtf8 } from "../protocol/utf8.ts";
 import type { LineSessions } from "./line-sessions.ts";
 import type { DatagramLink } from "./link.ts";
 import { type LogLine, parseLogLine } from "./log-line.ts";
-import { GatewayStopping } from "./pauses.ts";
+import { ignoreStopping } from "./pauses.ts";
 import { RecentTable } from "./recent-table.ts";
 import type { SeldomLog } from "./seldom-log.ts";
 import type { TopicKind } from "./topic-route.ts";
@@ -118,7 +118,7 @@ export class DatagramInput {
     try {
       await this.#lines.line(origin, line, { sizeBytes, isHeldBack: false, isRepeat: false }, () => {});
     } catch (error) {
-      if (!(error instanceof GatewayStopping)) throw error;
+      ignoreStopping(error);
     } finally {
       this.#waitingCount -= 1;
     }

@@ -13,7 +13,7 @@ import { LineBoots } from "./line-boots.ts";
 import { LineSessions } from "./line-sessions.ts";
 import type { ByteLink, DatagramLink, LineParserFactory, TopicLink } from "./link.ts";
 import { MqttInput, type MqttInputOptions } from "./mqtt-input.ts";
-import { GatewayStopping, Pauses } from "./pauses.ts";
+import { ignoreStopping, Pauses } from "./pauses.ts";
 import { Presence } from "./presence.ts";
 import { SeldomLog } from "./seldom-log.ts";
 import { SerialInput, type SerialInputOptions } from "./serial-input.ts";
@@ -180,7 +180,7 @@ export class GatewayCore {
     try {
       await session?.giveUp(last, { where: LossPlace.Link, why }, this.#wallClock.receipt());
     } catch (error) {
-      if (!(error instanceof GatewayStopping)) throw error;
+      ignoreStopping(error);
     }
   }
 

@@ -8,7 +8,7 @@ import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
 import { logArgsOf } from "../protocol/sequencing.ts";
 import type { Committer } from "./committer.ts";
-import { GatewayStopping } from "./pauses.ts";
+import { GatewayStopping, ignoreStopping } from "./pauses.ts";
 import { NO_REPLY, type OnReply } from "./reply.ts";
 import type { SessionTable } from "./session-table.ts";
 import { lossOfCount } from "./spool/spool-loss.ts";
@@ -177,9 +177,7 @@ export class Intake {
       return undefined;
     }
     if (isHeldBack) return taken;
-    taken.catch((error: unknown) => {
-      if (!(error instanceof GatewayStopping)) throw error;
-    });
+    taken.catch(ignoreStopping);
     return undefined;
   }
 
@@ -206,21 +204,18 @@ export class Intake {
   #tellLost({ project, src, count, upTo }: LostOverRate): void {
     const why = this.#throttle?.why ?? "";
     const receipt = this.#wallClock.receipt();
-    const ignoreStop = (error: unknown): void => {
-      if (!(error instanceof GatewayStopping)) throw error;
-    };
     const session = upTo === undefined ? undefined : this.#sessions.get({ project, src, boot: upTo.boot });
     // Without a session only their number can be told.
     const rest = count + (session === undefined ? (upTo?.count ?? 0) : 0);
     try {
       if (rest > 0) {
         const entries = asReceived([lossOfCount(src, rest, { why, receivedMs: receipt.wallMs })], receipt);
-        this.#committer.accept(project, src, entries, () => {})?.catch(ignoreStop);
+        this.#committer.accept(project, src, entries, () => {})?.catch(ignoreStopping);
       }
       if (upTo !== undefined)
-        session?.giveUp(upTo.seq, { where: LossPlace.Gateway, why }, receipt)?.catch(ignoreStop);
+        session?.giveUp(upTo.seq, { where: LossPlace.Gateway, why }, receipt)?.catch(ignoreStopping);
     } catch (error) {
-      ignoreStop(error);
+      ignoreStopping(error);
     }
   }
 

@@ -1,33 +1,38 @@
-import Type from "typebox";
+import Type, { type Static } from "typebox";
 import type { Disk } from "../host/disk.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
 import { schemaDecoder } from "../protocol/schema-check.ts";
+import { StateFile } from "./state-file.ts";
 
-const FILE = "line-boots.json";
 /** Sources remembered; the one that booted longest ago is forgotten first, and is then met anew. */
 const SOURCES_MAX = 10_000;
 
-const decodeFile = schemaDecoder(
-  Type.Object({ version: Type.Literal(1), boots: Type.Array(Type.Tuple([Type.String(), Type.String()])) }),
-);
+const FileSchema = Type.Object({
+  version: Type.Literal(1),
+  boots: Type.Array(Type.Tuple([Type.String(), Type.String()])),
+});
+const decodeFile = schemaDecoder(FileSchema);
 
 /**
  * Names the boots of sources that number their lines and do not name their boots (docs/protocol.md 8.10). The names outlive the
  * gateway, so that what a broker sends again after a restart is known as a duplicate.
  */
 export class LineBoots {
-  readonly #disk: Disk | undefined;
+  readonly #file: StateFile<Static<typeof FileSchema>>;
   readonly #random: Random;
-  readonly #log: ProcessLog;
   readonly #boots = new Map<string, string>();
   #isLoaded: Promise<void> | undefined;
   #saved: Promise<void> = Promise.resolve();
 
   constructor(world: { readonly disk?: Disk; readonly random: Random; readonly log: ProcessLog }) {
-    this.#disk = world.disk;
+    this.#file = new StateFile(world, {
+      name: "line-boots.json",
+      decode: decodeFile,
+      unreadable: "sources of log lines are met as new ones",
+      unwritable: "a line may be stored twice",
+    });
     this.#random = world.random;
-    this.#log = world.log;
   }
 
   async current(project: string, src: string): Promise<string | undefined> {
@@ -47,37 +52,13 @@ export class LineBoots {
       const oldest = this.#boots.keys().next();
       if (!oldest.done) this.#boots.delete(oldest.value);
     }
-    this.#saved = this.#saved.then(() => this.#save());
+    this.#saved = this.#saved.then(() => this.#file.write({ version: 1, boots: [...this.#boots] }));
     await this.#saved;
     return boot;
   }
 
   async #load(): Promise<void> {
-    const content = await this.#disk?.read(FILE).catch(() => undefined);
-    if (content === undefined) return;
-    let value: unknown;
-    try {
-      value = JSON.parse(Buffer.from(content).toString("utf8"));
-    } catch {
-      // Said below.
-    }
-    const decoded = decodeFile(value);
-    if (!decoded.ok) {
-      this.#log.warn({ file: FILE }, "unreadable; sources of log lines are met as new ones");
-      return;
-    }
-    for (const [key, boot] of decoded.value.boots) this.#boots.set(key, boot);
-  }
-
-  async #save(): Promise<void> {
-    const text = JSON.stringify({ version: 1, boots: [...this.#boots] });
-    try {
-      await this.#disk?.replace(FILE, Buffer.from(`${text}\n`, "utf8"));
-    } catch (error) {
-      this.#log.warn(
-        { file: FILE, error },
-        "could not be written; after a restart a line may be stored twice",
-      );
-    }
+    const file = await this.#file.read();
+    for (const [key, boot] of file?.boots ?? []) this.#boots.set(key, boot);
   }
 }

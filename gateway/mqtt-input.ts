@@ -9,7 +9,7 @@ import type { Arrival, Intake, Origin } from "./intake.ts";
 import type { LineSessions } from "./line-sessions.ts";
 import { type TopicLink, type TopicMessage, TopicOutcome } from "./link.ts";
 import { parseLogLine } from "./log-line.ts";
-import { GatewayStopping } from "./pauses.ts";
+import { ignoreStopping } from "./pauses.ts";
 import { type Presence, parsePresence } from "./presence.ts";
 import { encodeReply, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
@@ -151,7 +151,7 @@ export class MqttInput {
 
   #take(done: Done, take: () => Promise<void> | undefined): void {
     const stopped = (error: unknown): void => {
-      if (!(error instanceof GatewayStopping)) throw error;
+      ignoreStopping(error);
       done(TopicOutcome.Stopped);
     };
     try {

@@ -9,6 +9,11 @@ export class GatewayStopping extends Error {
   }
 }
 
+/** For what nobody waits for: a stop is no failure of it. @throws anything else. */
+export function ignoreStopping(error: unknown): void {
+  if (!(error instanceof GatewayStopping)) throw error;
+}
+
 /** Waits that a stop cuts short, so that none keeps the process up. */
 export class Pauses {
   readonly #timers: Timers;

@@ -11,7 +11,7 @@ import type { BoardLinks } from "./board-links.ts";
 import { Fifo } from "./fifo.ts";
 import type { Intake, TextLine } from "./intake.ts";
 import type { ByteLink, LineParser, LineParserFactory } from "./link.ts";
-import { GatewayStopping } from "./pauses.ts";
+import { ignoreStopping } from "./pauses.ts";
 import { PromptWatch } from "./prompt-watch.ts";
 import { encodeReply, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
@@ -230,7 +230,7 @@ export class SerialInput {
         if (frame !== undefined) await this.#frame(frame, last);
       }
     } catch (error) {
-      if (!(error instanceof GatewayStopping)) throw error;
+      ignoreStopping(error);
     } finally {
       this.#working = undefined;
     }

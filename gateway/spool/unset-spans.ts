@@ -5,11 +5,11 @@ import type { ProcessLog } from "../../host/log.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { decodeIngestEntry, encodeIngestEntry } from "../../protocol/ingest-entry.ts";
 import { schemaDecoder } from "../../protocol/schema-check.ts";
+import { StateFile } from "../state-file.ts";
 import type { WallClock } from "../wall-clock.ts";
 import type { SpoolDating } from "./spool-dating.ts";
 import type { SpoolRecord } from "./spool-record.ts";
 
-const FILE = "unset-clock.json";
 /** Starts without a clock that are remembered; of an older one the entries go on as they are, marked. */
 const SPANS_MAX = 16;
 /** What was received before the clock was set is in the spool this much later. */
@@ -28,9 +28,11 @@ const SpanSchema = Type.Object({
   untilMs: Type.Optional(Type.Number()),
 });
 type Span = Static<typeof SpanSchema>;
-const decodeFile = schemaDecoder(
-  Type.Object({ version: Type.Literal(1), spans: Type.Array(SpanSchema, { maxItems: SPANS_MAX }) }),
-);
+const FileSchema = Type.Object({
+  version: Type.Literal(1),
+  spans: Type.Array(SpanSchema, { maxItems: SPANS_MAX }),
+});
+const decodeFile = schemaDecoder(FileSchema);
 
 export interface UnsetSpansWorld {
   readonly disk: Disk;
@@ -51,7 +53,7 @@ export interface UnsetSpansOptions {
  * then; after a limit they go on as they are, marked (docs/protocol.md 5.9).
  */
 export class UnsetSpans implements SpoolDating {
-  readonly #disk: Disk;
+  readonly #file: StateFile<Static<typeof FileSchema>>;
   readonly #wallClock: WallClock;
   readonly #timers: Timers;
   readonly #log: ProcessLog;
@@ -64,7 +66,12 @@ export class UnsetSpans implements SpoolDating {
   onShown: () => void = () => {};
 
   private constructor(world: UnsetSpansWorld, options: UnsetSpansOptions) {
-    this.#disk = world.disk;
+    this.#file = new StateFile(world, {
+      name: "unset-clock.json",
+      decode: decodeFile,
+      unreadable: "lines that were received without a clock stay undated",
+      unwritable: "lines may stay undated",
+    });
     this.#wallClock = world.wallClock;
     this.#timers = world.timers;
     this.#log = world.log;
@@ -74,7 +81,7 @@ export class UnsetSpans implements SpoolDating {
 
   static async open(world: UnsetSpansWorld, options: UnsetSpansOptions): Promise<UnsetSpans> {
     const spans = new UnsetSpans(world, options);
-    await spans.#load();
+    spans.#spans = (await spans.#file.read())?.spans ?? [];
     return spans;
   }
 
@@ -168,28 +175,8 @@ export class UnsetSpans implements SpoolDating {
     this.#pendingTimers.push(this.#timers.after(delayMs, action));
   }
 
-  async #load(): Promise<void> {
-    const content = await this.#disk.read(FILE).catch(() => undefined);
-    if (content === undefined) return;
-    let value: unknown;
-    try {
-      value = JSON.parse(Buffer.from(content).toString("utf8"));
-    } catch {
-      // Said below.
-    }
-    const decoded = decodeFile(value);
-    if (decoded.ok) this.#spans = decoded.value.spans;
-    else this.#log.warn({ file: FILE }, "unreadable; lines that were received without a clock stay undated");
-  }
-
-  /** What cannot be written is good for this run. */
-  async #save(): Promise<void> {
-    const text = JSON.stringify({ version: 1, spans: this.#spans });
-    try {
-      await this.#disk.replace(FILE, Buffer.from(`${text}\n`, "utf8"));
-    } catch (error) {
-      this.#log.warn({ file: FILE, error }, "could not be written; after a restart lines may stay undated");
-    }
+  #save(): Promise<void> {
+    return this.#file.write({ version: 1, spans: this.#spans });
   }
 }
 
