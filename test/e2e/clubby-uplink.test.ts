@@ -44,14 +44,7 @@ test.each([
     await gateway.start();
     const board = new WireBoard((line) => pty.write(Buffer.from(line)));
     pty.onData((bytes) => board.hear(bytes));
-    let isLoading = true;
-    const load = (async () => {
-      while (isLoading || board.acked < board.seq) {
-        if (isLoading) for (let count = 0; count < 5; count++) board.log();
-        board.send();
-        await pause(25);
-      }
-    })();
+    const endLoad = board.keepLogging();
     for (let round = 1; round <= rounds; round++) {
       const before = service.texts("wire", "console").length;
       await until("lines come", () => service.texts("wire", "console").length > before + 20);
@@ -71,8 +64,7 @@ test.each([
         await gateway.start();
       }
     }
-    isLoading = false;
-    await load;
+    await endLoad();
     await until("all is sent", async () => (await gateway.gauge("spool_waiting_entries")) === 0, 60_000);
     await until(
       "the output has it too",

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { openPty } from "../../host/pty.ts";
-import { BoardlogProcess, pause, runBoardlog, until } from "../support/boardlog-process.ts";
+import { BoardlogProcess, runBoardlog, until } from "../support/boardlog-process.ts";
 import { GatewayProcess, WireBoard } from "../support/gateway-process.ts";
 import { listAll } from "../support/list-client.ts";
 import { freePort } from "../support/mosquitto.ts";
@@ -39,14 +39,7 @@ test("gateway and service killed in turn under load over a pty: every acked line
   await gateway.start();
   const board = new WireBoard((line) => pty.write(Buffer.from(line)));
   pty.onData((bytes) => board.hear(bytes));
-  let isLoading = true;
-  const load = (async () => {
-    while (isLoading || board.acked < board.seq) {
-      if (isLoading) for (let count = 0; count < 5; count++) board.log();
-      board.send();
-      await pause(25);
-    }
-  })();
+  const endLoad = board.keepLogging();
   for (let round = 1; round <= ROUNDS; round++) {
     const before = board.acked;
     await until("acks come", () => board.acked > before + 20);
@@ -60,8 +53,7 @@ test("gateway and service killed in turn under load over a pty: every acked line
       await service.start();
     } else await gateway.start();
   }
-  isLoading = false;
-  await load;
+  await endLoad();
   await until("all is forwarded", async () => (await gateway.gauge("spool_waiting_entries")) === 0, 90_000);
   expect(await gateway.end("SIGTERM")).toBe(0);
   const key = await service.key();

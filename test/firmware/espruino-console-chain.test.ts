@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
 import { lineSplitter } from "../../gateway/line-splitter.ts";
-import type { ByteLinkEvents } from "../../gateway/link.ts";
 import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
+import { HandByteLink } from "../support/hand-byte-link.ts";
 import { consoleText, StandIn } from "./espruino-stand-in.ts";
 import { PromptModel } from "./prompt-model.ts";
 
@@ -15,7 +15,6 @@ function openChain(seed: number) {
   const random = new SeededRandom(seed);
   const chance = (share: number): boolean => random.fraction() < share;
   const upTo = (count: number): number => Math.floor(random.fraction() * count);
-  let events: ByteLinkEvents | undefined;
   let isHarmless = false;
 
   const flip = (text: string): string => {
@@ -34,7 +33,7 @@ function openChain(seed: number) {
       }
     };
   };
-  const toGateway = inPieces((piece) => events?.onBytes(Buffer.from(piece, "latin1")));
+  const toGateway = inPieces((piece) => link.say(piece));
   const toBoard = inPieces((piece) => prompt.hear(piece));
 
   const standIn = new StandIn(new Map(), time);
@@ -54,36 +53,21 @@ function openChain(seed: number) {
     (globals.console as Record<string, unknown>)[name] = print;
   (globals.E as Record<string, unknown>).getConsole = () => "USB";
 
+  const link = new HandByteLink((call) => {
+    if (isHarmless) toBoard(call);
+    else if (!chance(0.12))
+      toBoard(
+        chance(0.1)
+          ? flip(call)
+          : chance(0.06)
+            ? call.slice(0, upTo(call.length))
+            : chance(0.1)
+              ? call + call
+              : call,
+      );
+  });
   const core = new GatewayCore(world);
-  core.addSerial(
-    {
-      name: "/dev/wire",
-      start: (listener) => {
-        events = listener;
-        listener.onUp("wire");
-      },
-      write: async (bytes) => {
-        const call = Buffer.from(bytes).toString("latin1");
-        if (isHarmless) toBoard(call);
-        else if (!chance(0.12))
-          toBoard(
-            chance(0.1)
-              ? flip(call)
-              : chance(0.06)
-                ? call.slice(0, upTo(call.length))
-                : chance(0.1)
-                  ? call + call
-                  : call,
-          );
-        return true;
-      },
-      pause: () => {},
-      resume: () => {},
-      stop: async () => {},
-    },
-    lineSplitter,
-    { project: "default", source: "esp", isConsole: true },
-  );
+  core.addSerial(link, lineSplitter, { project: "default", source: "esp", isConsole: true });
   return {
     ...{ time, world, random, upTo, standIn, print },
     type: toBoard,

@@ -2,9 +2,9 @@ import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
 import { lineSplitter } from "../../gateway/line-splitter.ts";
-import type { ByteLink, ByteLinkEvents } from "../../gateway/link.ts";
 import type { SerialInputOptions } from "../../gateway/serial-input.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
+import { HandByteLink } from "../support/hand-byte-link.ts";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: what a prompt is to hear
 const CALL = /^\x1b\[2H\x10global\.boardlogDown&&boardlogDown\('(\{.*\})',(\d+)\)\n$/;
@@ -18,34 +18,16 @@ function frame(seq: number, text: string, boot = "b"): string {
 
 function openPort(options: Partial<SerialInputOptions> = {}) {
   const world = virtualWorld();
-  const down: string[] = [];
-  let events: ByteLinkEvents | undefined;
-  const link: ByteLink = {
-    name: "/dev/wire",
-    start: (listener) => {
-      events = listener;
-      listener.onUp("wire");
-    },
-    write: async (bytes) => {
-      down.push(Buffer.from(bytes).toString("latin1"));
-      return true;
-    },
-    pause: () => {},
-    resume: () => {},
-    stop: async () => {},
-  };
+  const link = new HandByteLink();
+  const { down } = link;
   const core = new GatewayCore(world);
   core.addSerial(link, lineSplitter, { project: "default", source: "pump", isConsole: true, ...options });
   return {
     core,
     down,
     pass: (ms: number) => world.time.advanceAsync(ms),
-    say: (text: string | Uint8Array) =>
-      events?.onBytes(typeof text === "string" ? Buffer.from(text, "latin1") : text),
-    replug: () => {
-      events?.onDown();
-      events?.onUp("wire");
-    },
+    say: (bytes: string | Uint8Array) => link.say(bytes),
+    replug: () => link.replug(),
     /** What was called, and that each call says so in the one way that is allowed. */
     calls: () =>
       down.splice(0).map((line) => {

@@ -1,27 +1,20 @@
 import { expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
 import { lineSplitter } from "../../gateway/line-splitter.ts";
-import type { ByteLinkEvents, TopicListener } from "../../gateway/link.ts";
+import type { TopicListener } from "../../gateway/link.ts";
 import { BOARD_ROUTES, TopicKind } from "../../gateway/topic-route.ts";
 import { TopicTemplate } from "../../gateway/topic-template.ts";
 import { logFrame, logLine } from "../support/frames.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
+import { HandByteLink } from "../support/hand-byte-link.ts";
 
 const CANARY = "canary-7f3a9c";
 
 test("what boards log never stands in the gateway's own log, good or bad, by serial line or MQTT", async () => {
   const world = virtualWorld();
   const core = new GatewayCore(world);
-  let serial: ByteLinkEvents | undefined;
-  const none = async (): Promise<void> => {};
-  const link = { name: "/dev/wire", write: async () => true, pause: () => {}, resume: () => {}, stop: none };
-  const start = (events: ByteLinkEvents): void => {
-    serial = events;
-    events.onUp("wire");
-  };
-  core.addSerial({ ...link, start }, lineSplitter, {
-    project: "default",
-  });
+  const serial = new HandByteLink();
+  core.addSerial(serial, lineSplitter, { project: "default" });
   let topics: TopicListener | undefined;
   const routes = [
     ...BOARD_ROUTES,
@@ -30,7 +23,7 @@ test("what boards log never stands in the gateway's own log, good or bad, by ser
   const broker = {
     senderWaits: true,
     publish: () => {},
-    stop: none,
+    stop: async () => {},
     start: async (listener: TopicListener) => {
       topics = listener;
     },
@@ -47,7 +40,7 @@ test("what boards log never stands in the gateway's own log, good or bad, by ser
     good.slice(0, 60),
     "\n",
   ])
-    serial?.onBytes(Buffer.from(line));
+    serial.say(Buffer.from(line));
   const payloads = [
     logFrame({ boot: "b" }, [entry]),
     `${CANARY}{`,
@@ -63,7 +56,7 @@ test("what boards log never stands in the gateway's own log, good or bad, by ser
   }
   await world.time.advanceAsync(1_000);
   world.uplink.isAway = true;
-  serial?.onBytes(Buffer.from(`${CANARY} again\n`));
+  serial.say(Buffer.from(`${CANARY} again\n`));
   await world.time.advanceAsync(5_000);
   expect(world.uplink.entries.filter(({ msg }) => msg.includes(CANARY)).length).toBeGreaterThan(3);
   expect(world.log.lines.length).toBeGreaterThan(3);

@@ -1,31 +1,16 @@
 import { expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
 import { lineSplitter } from "../../gateway/line-splitter.ts";
-import type { ByteLink, ByteLinkEvents } from "../../gateway/link.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
+import { HandByteLink } from "../support/hand-byte-link.ts";
 
 function openPort() {
   const world = virtualWorld();
-  const written: string[] = [];
-  let events: ByteLinkEvents | undefined;
-  const link: ByteLink = {
-    name: "/dev/wire",
-    start: (listener) => {
-      events = listener;
-      listener.onUp("wire");
-    },
-    write: async (bytes) => {
-      written.push(Buffer.from(bytes).toString("latin1"));
-      return true;
-    },
-    pause: () => {},
-    resume: () => {},
-    stop: async () => {},
-  };
+  const link = new HandByteLink();
   new GatewayCore(world).addSerial(link, lineSplitter, { project: "default", source: "pump" });
   const pass = (ms: number): Promise<void> => world.time.advanceAsync(ms);
-  const board = (line: string): void => events?.onBytes(Buffer.from(`${line}\n`));
-  const hellos = (): number => written.splice(0).filter((line) => line.includes('"hello"')).length;
+  const board = (line: string): void => link.say(Buffer.from(`${line}\n`));
+  const hellos = (): number => link.down.splice(0).filter((line) => line.includes('"hello"')).length;
   return { pass, board, hellos };
 }
 

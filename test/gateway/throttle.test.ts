@@ -1,13 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { GatewayCore, type GatewayCoreOptions } from "../../gateway/gateway-core.ts";
 import { lineSplitter } from "../../gateway/line-splitter.ts";
-import { type ByteLink, type ByteLinkEvents, TopicOutcome } from "../../gateway/link.ts";
+import { TopicOutcome } from "../../gateway/link.ts";
 import { BOARD_ROUTES, TopicKind } from "../../gateway/topic-route.ts";
 import { TopicTemplate } from "../../gateway/topic-template.ts";
 import type { UplinkBatch } from "../../gateway/uplink.ts";
 import type { VirtualTime } from "../../sim/virtual-time.ts";
 import type { LogLine } from "../support/frames.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
+import { HandByteLink } from "../support/hand-byte-link.ts";
 import { HandLink } from "../support/hand-link.ts";
 import { MemoryUplink } from "../support/memory-uplink.ts";
 
@@ -276,28 +277,14 @@ describe("a source without acks that floods", () => {
 
   test("console text on a wire is read on and counted, so that frames behind it still come", async () => {
     const { core, time, uplink, lostCount } = await gateway({ sourceRate: RATE });
-    let wire: ByteLinkEvents | undefined;
-    let pauseCount = 0;
-    const link: ByteLink = {
-      name: "/dev/wire",
-      start: (events) => {
-        wire = events;
-      },
-      write: async () => true,
-      pause: () => {
-        pauseCount += 1;
-      },
-      resume: () => {},
-      stop: async () => {},
-    };
+    const link = new HandByteLink();
     core.addSerial(link, lineSplitter, { project: "default", source: "loud" });
-    wire?.onUp("wire");
     for (let chunk = 0; chunk < 20; chunk++) {
-      wire?.onBytes(Buffer.from("noise\n".repeat(100)));
+      link.say("noise\n".repeat(100));
       await time.advanceAsync(10);
     }
     await time.advanceAsync(15_000);
     expect(uplink.texts("loud", "uart").length + lostCount("loud")).toBe(2_000);
-    expect(pauseCount).toBe(0);
+    expect(link.pauseCount).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-import { until } from "./boardlog-process.ts";
+import { pause, until } from "./boardlog-process.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
 
@@ -78,6 +78,22 @@ export class WireBoard {
       args: { msg: `line ${first + index}` },
     }));
     this.#write(`${JSON.stringify({ v: 1, src: "wire", boot: "b1", first, ack: true, cmds })}\n`);
+  }
+
+  /** Logs five lines and sends, 40 times a second. @returns ends it: resolves when all is acked. */
+  keepLogging(): () => Promise<void> {
+    let isLogging = true;
+    const load = (async () => {
+      while (isLogging || this.acked < this.seq) {
+        if (isLogging) for (let count = 0; count < 5; count++) this.log();
+        this.send();
+        await pause(25);
+      }
+    })();
+    return () => {
+      isLogging = false;
+      return load;
+    };
   }
 
   hear(bytes: Uint8Array): void {

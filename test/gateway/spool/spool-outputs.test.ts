@@ -1,53 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Spool, type SpoolOptions } from "../../../gateway/spool/spool.ts";
+import { Spool } from "../../../gateway/spool/spool.ts";
 import { SpoolFull } from "../../../gateway/spool/spool-errors.ts";
 import type { SpoolReader } from "../../../gateway/spool/spool-reader.ts";
-import { CounterTable } from "../../../host/counters.ts";
-import type { NewEntry } from "../../../protocol/entry.ts";
 import { decodeIngestEntry } from "../../../protocol/ingest-entry.ts";
 import { FaultyDisk } from "../../../sim/faulty-disk.ts";
-import { VirtualTime } from "../../../sim/virtual-time.ts";
-import { MemoryLog, SeededRandom } from "../../support/gateway-world.ts";
+import { SeededRandom } from "../../support/gateway-world.ts";
+import { boardLine, spoolWorld, TINY_SPOOL } from "../../support/spool-world.ts";
 
-const TINY: Partial<SpoolOptions> & { gatewaySrc: string } = {
-  gatewaySrc: "gateway",
-  bytesMax: 9_000,
-  reserveBytes: 1_000,
-  segmentBytes: 500,
-  replayHorizonMs: 1_000,
-  commitIntervalMs: 0,
-  tailBytesMax: 400,
-  cursorPeriodMs: 100,
+const TINY = {
+  ...TINY_SPOOL,
   outputs: ["slow", "fast"].map((name) => ({ name, evictedCounter: `${name}_evicted` })),
 };
 const BOUNDS = { entriesMax: 5, bytesMax: 1e9 };
-
-function line(number: number): NewEntry {
-  return {
-    src: "a",
-    stream: "console",
-    msg: JSON.stringify(`line ${number}`),
-    timestamp: 5,
-    received: 6,
-    clock: "server",
-    boot: "b",
-    seq: number,
-  };
-}
-
-function worldOf(disk: FaultyDisk) {
-  const time = new VirtualTime();
-  return {
-    disk,
-    clock: time,
-    timers: time,
-    time,
-    random: new SeededRandom(1),
-    counters: new CounterTable(),
-    log: new MemoryLog(),
-  };
-}
 
 /** Takes what there is, up to a position. */
 async function take(reader: SpoolReader, through = Number.POSITIVE_INFINITY): Promise<number[]> {
@@ -69,9 +34,9 @@ const range = (first: number, last: number): number[] =>
 
 describe("outputs beside the service", () => {
   test("each reads everything at its own pace, and what a slow one lacks stays", async () => {
-    const world = worldOf(new FaultyDisk(new SeededRandom(1)));
+    const world = spoolWorld(new FaultyDisk(new SeededRandom(1)));
     const spool = await Spool.open(world, TINY);
-    for (let number = 1; number <= 30; number++) await spool.commit([line(number)]);
+    for (let number = 1; number <= 30; number++) await spool.commit([boardLine(number)]);
     expect(await take(spool)).toEqual(range(1, 30));
     expect(await take(spool.output("fast"))).toEqual(range(1, 30));
     world.time.advance(5_000);
@@ -87,11 +52,11 @@ describe("outputs beside the service", () => {
   });
 
   test("a slow one gives way when the room is needed: counted, logged, told, and no one else is held up", async () => {
-    const world = worldOf(new FaultyDisk(new SeededRandom(1)));
+    const world = spoolWorld(new FaultyDisk(new SeededRandom(1)));
     const spool = await Spool.open(world, TINY);
     let taken = 0;
     for (let number = 1; number <= 300; number++) {
-      await spool.commit([line(number)]);
+      await spool.commit([boardLine(number)]);
       taken += (await take(spool)).length;
       await take(spool.output("fast"));
     }
@@ -111,25 +76,25 @@ describe("outputs beside the service", () => {
 
   test("one that is told nothing before a kill is told by the next life", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY);
     for (let number = 1; number <= 300; number++) {
-      await spool.commit([line(number)]);
+      await spool.commit([boardLine(number)]);
       await take(spool);
       if (number === 20) await take(spool.output("slow"));
     }
     disk.kill();
-    const again = await Spool.open(worldOf(disk), TINY);
+    const again = await Spool.open(spoolWorld(disk), TINY);
     const evicted = again.output("slow").takeEvictedCount();
     expect(evicted).toBeGreaterThan(100);
     expect(await take(again.output("slow"))).toEqual(range(20 + evicted + 1, 300));
   });
 
   test("the service alone holds back boards: without it the spool fills, whatever the outputs have", async () => {
-    const world = worldOf(new FaultyDisk(new SeededRandom(1)));
+    const world = spoolWorld(new FaultyDisk(new SeededRandom(1)));
     const spool = await Spool.open(world, TINY);
     const fill = async (): Promise<void> => {
       for (let number = 1; ; number++) {
-        await spool.commit([line(number)]);
+        await spool.commit([boardLine(number)]);
         for (const name of ["slow", "fast"]) await take(spool.output(name));
       }
     };
@@ -139,14 +104,14 @@ describe("outputs beside the service", () => {
 
   test("on a full disk the oldest that the service has goes, though an output lacks it", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const world = worldOf(disk);
+    const world = spoolWorld(disk);
     const spool = await Spool.open(world, { ...TINY, bytesMax: 900_000 });
-    for (let number = 1; number <= 60; number++) await spool.commit([line(number)]);
+    for (let number = 1; number <= 60; number++) await spool.commit([boardLine(number)]);
     await take(spool);
     disk.bytesMax = disk.bytes + 100;
     let next = 61;
     for (let tries = 0; tries < 40 && next <= 80; tries++) {
-      await spool.commit([line(next)]).then(
+      await spool.commit([boardLine(next)]).then(
         () => (next += 1),
         () => {},
       );
@@ -161,53 +126,53 @@ describe("outputs beside the service", () => {
   test("a new one begins with what comes from then on; one that is taken out of the settings and put back too", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const without = { ...TINY, outputs: [] };
-    const first = await Spool.open(worldOf(disk), without);
-    for (let number = 1; number <= 10; number++) await first.commit([line(number)]);
+    const first = await Spool.open(spoolWorld(disk), without);
+    for (let number = 1; number <= 10; number++) await first.commit([boardLine(number)]);
     await first.close();
-    const second = await Spool.open(worldOf(disk), TINY);
-    await second.commit([line(11)]);
+    const second = await Spool.open(spoolWorld(disk), TINY);
+    await second.commit([boardLine(11)]);
     expect(await take(second.output("slow"))).toEqual([11]);
     expect(await take(second)).toEqual(range(1, 11));
     await second.close();
-    const third = await Spool.open(worldOf(disk), without);
-    await third.commit([line(12)]);
+    const third = await Spool.open(spoolWorld(disk), without);
+    await third.commit([boardLine(12)]);
     await third.close();
     expect([...disk.files.keys()].filter((path) => path.includes("slow"))).toEqual([]);
-    const fourth = await Spool.open(worldOf(disk), TINY);
-    await fourth.commit([line(13)]);
+    const fourth = await Spool.open(spoolWorld(disk), TINY);
+    await fourth.commit([boardLine(13)]);
     expect(await take(fourth.output("slow"))).toEqual([13]);
     expect(fourth.output("slow").takeEvictedCount()).toBe(0);
   });
 
   test("a damaged cursor begins at the oldest entry: twice rather than never", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
-    for (let number = 1; number <= 10; number++) await spool.commit([line(number)]);
+    const spool = await Spool.open(spoolWorld(disk), TINY);
+    for (let number = 1; number <= 10; number++) await spool.commit([boardLine(number)]);
     await take(spool.output("slow"));
     await spool.close();
     for (const slot of ["a", "b"]) disk.flipBit(`spool/cursor-slow-${slot}`, 3);
-    const again = await Spool.open(worldOf(disk), TINY);
+    const again = await Spool.open(spoolWorld(disk), TINY);
     expect(await take(again.output("slow"))).toEqual(range(1, 10));
   });
 
   test("where the segments are gone, what comes next has positions behind those that an output had", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
-    for (let number = 1; number <= 30; number++) await spool.commit([line(number)]);
+    const spool = await Spool.open(spoolWorld(disk), TINY);
+    for (let number = 1; number <= 30; number++) await spool.commit([boardLine(number)]);
     await take(spool.output("slow"));
     await spool.close();
     for (const path of [...disk.files.keys()]) if (path.includes("seg-")) await disk.remove(path);
-    const again = await Spool.open(worldOf(disk), TINY);
-    await again.commit([line(31)]);
+    const again = await Spool.open(spoolWorld(disk), TINY);
+    await again.commit([boardLine(31)]);
     expect(await take(again.output("slow"))).toEqual([31]);
     expect(await take(again)).toContain(31);
   });
 
   test("damage in what the service has is no loss there: it is counted, and no loss record is written", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const world = worldOf(disk);
+    const world = spoolWorld(disk);
     const spool = await Spool.open(world, TINY);
-    for (let number = 1; number <= 40; number++) await spool.commit([line(number)]);
+    for (let number = 1; number <= 40; number++) await spool.commit([boardLine(number)]);
     await take(spool);
     disk.flipBit("spool/seg-0000000001", 8 * 200);
     const before = spool.durable;
@@ -224,7 +189,7 @@ test("under cuts drawn from a seed every output gets all of it, in order, again 
       const random = new SeededRandom(seed);
       const disk = new FaultyDisk(random);
       const options = { ...TINY, bytesMax: 900_000 };
-      let spool = await Spool.open(worldOf(disk), options);
+      let spool = await Spool.open(spoolWorld(disk), options);
       const got: Record<string, number[]> = { service: [], slow: [], fast: [] };
       const readerOf = (name: string): SpoolReader => (name === "service" ? spool : spool.output(name));
       let acked = 0;
@@ -234,7 +199,7 @@ test("under cuts drawn from a seed every output gets all of it, in order, again 
           const dice = random.fraction();
           const name = dice < 0.5 ? "" : dice < 0.7 ? "service" : dice < 0.9 ? "fast" : "slow";
           if (name === "") {
-            await spool.commit([line(acked + 1)]);
+            await spool.commit([boardLine(acked + 1)]);
             acked += 1;
           } else {
             const reader = readerOf(name);
@@ -248,7 +213,7 @@ test("under cuts drawn from a seed every output gets all of it, in order, again 
         } catch (error) {
           if (disk.stepsToCut > 0) throw error;
           disk.restart();
-          spool = await Spool.open(worldOf(disk), options);
+          spool = await Spool.open(spoolWorld(disk), options);
           // A line that was never acked may be there all the same.
           acked = spool.markOf("a", "b") ?? 0;
         }

@@ -1,22 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { Spool, type SpoolOptions } from "../../../gateway/spool/spool.ts";
-import { CounterTable } from "../../../host/counters.ts";
-import type { NewEntry } from "../../../protocol/entry.ts";
 import { decodeIngestEntry } from "../../../protocol/ingest-entry.ts";
 import { FaultyDisk } from "../../../sim/faulty-disk.ts";
-import { VirtualTime } from "../../../sim/virtual-time.ts";
-import { MemoryLog, SeededRandom } from "../../support/gateway-world.ts";
-
-const TINY: Partial<SpoolOptions> & { gatewaySrc: string } = {
-  gatewaySrc: "gateway",
-  bytesMax: 9_000,
-  reserveBytes: 1_000,
-  segmentBytes: 500,
-  replayHorizonMs: 1_000,
-  commitIntervalMs: 0,
-  tailBytesMax: 0,
-  cursorPeriodMs: 100,
-};
+import { SeededRandom } from "../../support/gateway-world.ts";
+import { boardLine, spoolWorld, TINY_SPOOL } from "../../support/spool-world.ts";
 
 /** Whole files are read as slowly as a test says. */
 class SlowDisk extends FaultyDisk {
@@ -34,31 +21,10 @@ class SlowDisk extends FaultyDisk {
 
 async function opened(options: Partial<SpoolOptions> = {}) {
   const disk = new SlowDisk(new SeededRandom(1));
-  const time = new VirtualTime();
-  const world = {
-    disk,
-    clock: time,
-    timers: time,
-    random: new SeededRandom(1),
-    counters: new CounterTable(),
-    log: new MemoryLog(),
-  };
-  const spool = await Spool.open(world, { ...TINY, ...options });
+  const world = spoolWorld(disk);
+  const spool = await Spool.open(world, { ...TINY_SPOOL, tailBytesMax: 0, ...options });
   await spool.greet(0);
-  return { disk, time, world, spool };
-}
-
-function line(number: number): NewEntry {
-  return {
-    src: "a",
-    stream: "console",
-    msg: JSON.stringify(`line ${number}`),
-    timestamp: 5,
-    received: 6,
-    clock: "server",
-    boot: "b",
-    seq: number,
-  };
+  return { disk, time: world.time, world, spool };
 }
 
 const seqsOf = (records: readonly { readonly payload: Uint8Array }[]): (number | undefined)[] =>
@@ -80,11 +46,11 @@ function gate(): { readonly promise: Promise<void>; readonly open: () => void } 
 describe("reading what stands in segments", () => {
   test("does not hold up commits: boards are acked while a slow disk is read", async () => {
     const { disk, spool } = await opened();
-    for (let number = 1; number <= 30; number++) await spool.commit([line(number)]);
+    for (let number = 1; number <= 30; number++) await spool.commit([boardLine(number)]);
     const slow = gate();
     disk.gate = slow.promise;
     const reading = spool.read(0, { entriesMax: 100, bytesMax: 1e6 });
-    for (let number = 31; number <= 40; number++) await spool.commit([line(number)]);
+    for (let number = 31; number <= 40; number++) await spool.commit([boardLine(number)]);
     expect(spool.durable).toBe(40);
     slow.open();
     const seqs = seqsOf(await reading);
@@ -93,7 +59,7 @@ describe("reading what stands in segments", () => {
 
   test("reads each segment's file once, however small the batches", async () => {
     const { disk, spool } = await opened();
-    for (let number = 1; number <= 30; number++) await spool.commit([line(number)]);
+    for (let number = 1; number <= 30; number++) await spool.commit([boardLine(number)]);
     const seqs: (number | undefined)[] = [];
     while (spool.position < spool.durable) {
       const records = await spool.read(spool.position, { entriesMax: 2, bytesMax: 1e6 });
@@ -106,7 +72,7 @@ describe("reading what stands in segments", () => {
 
   test("a reader that goes back in its segment gets the same again, and the file is not read again for it", async () => {
     const { disk, spool } = await opened({ segmentBytes: 4_000, bytesMax: 40_000 });
-    for (let number = 1; number <= 60; number++) await spool.commit([line(number)]);
+    for (let number = 1; number <= 60; number++) await spool.commit([boardLine(number)]);
     const random = new SeededRandom(3);
     let after = 0;
     for (let tries = 0; tries < 300; tries++) {
@@ -125,7 +91,7 @@ describe("reading what stands in segments", () => {
     const { spool } = await opened({ segmentBytes: 1_500 });
     const seqs: (number | undefined)[] = [];
     for (let number = 1; number <= 60; number++) {
-      await spool.commit([line(number)]);
+      await spool.commit([boardLine(number)]);
       const records = await spool.read(spool.position, {
         entriesMax: number % 3 === 0 ? 2 : 1,
         bytesMax: 1e6,
@@ -148,7 +114,7 @@ describe("reading what stands in segments", () => {
     async (order) => {
       const { disk, spool } = await opened({ whenFull: "evict" });
       let number = 0;
-      while (spool.bytes < 7_400) await spool.commit([line(++number)]);
+      while (spool.bytes < 7_400) await spool.commit([boardLine(++number)]);
       const given: number[] = [];
       const collect = (records: readonly { readonly payload: Uint8Array }[]): void => {
         for (const { payload } of records) {
@@ -168,7 +134,7 @@ describe("reading what stands in segments", () => {
         await spool.confirm(records.at(-1)?.position ?? 0);
       };
       const fill = async (): Promise<void> => {
-        for (let count = 0; count < 12; count++) await spool.commit([line(++number)]);
+        for (let count = 0; count < 12; count++) await spool.commit([boardLine(++number)]);
       };
       const steps = order === "before" ? [fill, read] : [read, fill];
       const both = steps.map((step) => step());

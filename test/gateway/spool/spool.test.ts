@@ -1,25 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Spool, type SpoolOptions } from "../../../gateway/spool/spool.ts";
+import { Spool } from "../../../gateway/spool/spool.ts";
 import { SpoolFull, SpoolUnavailable } from "../../../gateway/spool/spool-errors.ts";
 import { CounterTable } from "../../../host/counters.ts";
 import type { NewEntry } from "../../../protocol/entry.ts";
 import { decodeIngestEntry } from "../../../protocol/ingest-entry.ts";
 import { FaultyDisk } from "../../../sim/faulty-disk.ts";
-import { VirtualTime } from "../../../sim/virtual-time.ts";
-import { MemoryLog, SeededRandom } from "../../support/gateway-world.ts";
-
-/** Segments of a few entries, so that a few dozen cross every border. */
-const TINY: Partial<SpoolOptions> & { gatewaySrc: string } = {
-  gatewaySrc: "gateway",
-  bytesMax: 9_000,
-  reserveBytes: 1_000,
-  segmentBytes: 500,
-  replayHorizonMs: 1_000,
-  commitIntervalMs: 0,
-  tailBytesMax: 400,
-  cursorPeriodMs: 100,
-};
+import { SeededRandom } from "../../support/gateway-world.ts";
+import { spoolWorld, TINY_SPOOL } from "../../support/spool-world.ts";
 
 function line(src: string, seq: number, more: Partial<NewEntry> = {}): NewEntry {
   return {
@@ -43,19 +31,6 @@ function textLine(number: number): NewEntry {
     timestamp: 5,
     received: 6,
     clock: "server",
-  };
-}
-
-function worldOf(disk: FaultyDisk, seed = 1) {
-  const time = new VirtualTime();
-  return {
-    disk,
-    clock: time,
-    timers: time,
-    time,
-    random: new SeededRandom(seed),
-    counters: new CounterTable(),
-    log: new MemoryLog(),
   };
 }
 
@@ -86,8 +61,8 @@ const range = (first: number, last: number): number[] =>
 
 describe("a spool", () => {
   test("keeps a segment that goes on after all of it was forwarded, until the rest is forwarded too", async () => {
-    const world = worldOf(new FaultyDisk(new SeededRandom(1)));
-    const spool = await Spool.open(world, TINY);
+    const world = spoolWorld(new FaultyDisk(new SeededRandom(1)));
+    const spool = await Spool.open(world, TINY_SPOOL);
     await spool.commit([line("a", 1)]);
     await spool.confirm(1);
     // The service is away: the segment fills up, the next ones follow, and the replay horizon passes.
@@ -99,7 +74,7 @@ describe("a spool", () => {
 
   test("gives back what was committed, in order and byte for byte, across segments and openings", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     const odd = line("a", 41, {
       msg: '{"n":12345678901234567890,"x":1.0}',
       level: "warn",
@@ -113,7 +88,7 @@ describe("a spool", () => {
     expect(spool.segmentCount).toBeGreaterThan(3);
     expect(seqsOf(await readAll(spool))).toEqual(range(1, 42));
     await spool.close();
-    const again = await Spool.open(worldOf(disk), TINY);
+    const again = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     const found = await readAll(again);
     expect(found.map(({ position }) => position)).toEqual(range(1, 42));
     expect(found[40]?.entry).toEqual(odd);
@@ -123,7 +98,7 @@ describe("a spool", () => {
 
   test("opening reads the newest segment alone, however much there is, and knows every boot's mark", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), { ...TINY, bytesMax: 900_000 });
+    const spool = await Spool.open(spoolWorld(disk), { ...TINY_SPOOL, bytesMax: 900_000 });
     for (let seq = 1; seq <= 900; seq++) await spool.commit([line(seq <= 20 ? "old" : "a", seq)]);
     const { segmentCount } = spool;
     expect(segmentCount).toBeGreaterThan(50);
@@ -138,7 +113,7 @@ describe("a spool", () => {
       const file = await read(path);
       return file && { bytes: file.slice(0, bytesMax), sizeBytes: file.length };
     };
-    const again = await Spool.open(worldOf(disk), { ...TINY, bytesMax: 900_000 });
+    const again = await Spool.open(spoolWorld(disk), { ...TINY_SPOOL, bytesMax: 900_000 });
     expect(new Set(paths).size).toBe(1);
     expect(again.segmentCount).toBeGreaterThanOrEqual(segmentCount);
     expect([again.markOf("old", "b"), again.markOf("a", "b"), again.durable]).toEqual([20, 900, 900]);
@@ -147,8 +122,8 @@ describe("a spool", () => {
 
   test("removes a segment only when the cursor past it is on the disk and the replay horizon has passed", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const world = worldOf(disk);
-    const spool = await Spool.open(world, TINY);
+    const world = spoolWorld(disk);
+    const spool = await Spool.open(world, TINY_SPOOL);
     for (let seq = 1; seq <= 40; seq++) await spool.commit([line("a", seq)]);
     const before = spool.segmentCount;
     await spool.confirm(40);
@@ -168,12 +143,12 @@ describe("a spool", () => {
     // Marks outlive the segments.
     await spool.commit([line("other", 1)]);
     await spool.close();
-    expect((await Spool.open(worldOf(disk), TINY)).markOf("a", "b")).toBe(40);
+    expect((await Spool.open(spoolWorld(disk), TINY_SPOOL)).markOf("a", "b")).toBe(40);
   });
 
   test("a full spool refuses, keeps its bound, and takes again once the service has the oldest", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     await spool.greet(0);
     let seq = 0;
     await expect(
@@ -190,9 +165,9 @@ describe("a spool", () => {
 
   test("told to evict, a full spool gives up the oldest that was never sent, with a loss record for each boot", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const world = worldOf(disk);
+    const world = spoolWorld(disk);
     const spool = await Spool.open(world, {
-      ...TINY,
+      ...TINY_SPOOL,
       segmentBytes: 2_000,
       bytesMax: 13_000,
       whenFull: "evict",
@@ -221,14 +196,14 @@ describe("a spool", () => {
     await check(spool);
     await spool.close();
     const counters = new CounterTable();
-    const again = await Spool.open({ ...worldOf(disk), counters }, TINY);
+    const again = await Spool.open({ ...spoolWorld(disk), counters }, TINY_SPOOL);
     await check(again);
     expect(counters.values().spool_damaged_entries_total).toBeUndefined();
   });
 
   test("after a failed sync nothing more goes to that file, and what was not acked is written anew", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     await spool.commit([line("a", 1)]);
     const first = [...disk.files.keys()].find((name) => name.includes("seg-"));
     disk.syncFails = 1;
@@ -240,28 +215,28 @@ describe("a spool", () => {
     expect(disk.files.get(first ?? "")?.content.length).toBe(sizeAfter);
     expect(seqsOf(await readAll(spool))).toEqual([1, 2, 3]);
     disk.restart();
-    expect(seqsOf(await readAll(await Spool.open(worldOf(disk), TINY)))).toEqual([1, 2, 3]);
+    expect(seqsOf(await readAll(await Spool.open(spoolWorld(disk), TINY_SPOOL)))).toEqual([1, 2, 3]);
   });
 
   test("what a killed process wrote and never synced is made durable before it counts", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     await spool.commit([line("a", 1)]);
     disk.syncFails = 1;
     await expect(spool.commit([line("a", 2)])).rejects.toThrow(SpoolUnavailable);
     disk.syncFails = 0;
     disk.kill();
-    const second = await Spool.open(worldOf(disk), TINY);
+    const second = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     const mark = second.markOf("a", "b");
     disk.restart();
-    const third = await Spool.open(worldOf(disk), TINY);
+    const third = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     expect(third.markOf("a", "b")).toBe(mark);
     expect(seqsOf(await readAll(third))).toEqual(range(1, mark ?? 0));
   });
 
   test("a full disk stops it, and it goes on by itself when there is room; forwarded segments go first", async () => {
     const disk = new FaultyDisk(new SeededRandom(3));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     disk.bytesMax = 5_000;
     let seq = 0;
     await expect(
@@ -275,13 +250,13 @@ describe("a spool", () => {
     await spool.commit([line("a", seq)]).catch(() => spool.commit([line("a", seq)]));
     expect(seqsOf(await readAll(spool))).toEqual(range(21, seq));
     disk.restart();
-    const again = await Spool.open(worldOf(disk), TINY);
+    const again = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     expect(seqsOf(await readAll(again)).slice(-(seq - 20))).toEqual(range(21, seq));
   });
 
   test("every flipped bit is found: the entry is lost and said to be, all others come unaltered", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     for (let seq = 1; seq <= 12; seq++) await spool.commit([line(seq % 2 ? "a" : "c", Math.ceil(seq / 2))]);
     // The newest segment's end cannot be told from a cut write: one more entry behind it stands for the life that goes on.
     await spool.close();
@@ -298,7 +273,7 @@ describe("a spool", () => {
         disk.restore(image);
         disk.flipBit(path, bit);
         const counters = new CounterTable();
-        const opened = await Spool.open({ ...worldOf(disk), counters }, TINY);
+        const opened = await Spool.open({ ...spoolWorld(disk), counters }, TINY_SPOOL);
         const found = await readAll(opened, 0, 100);
         const covered = { a: new Set<number>(), c: new Set<number>() };
         for (const { entry } of found) {
@@ -318,7 +293,7 @@ describe("a spool", () => {
         if (!isNewest) expect(known, `${path} bit ${bit}`).toBe(12);
         // Opened again, nothing is written down twice.
         await opened.close();
-        const second = await readAll(await Spool.open(worldOf(disk), TINY), 0, 100);
+        const second = await readAll(await Spool.open(spoolWorld(disk), TINY_SPOOL), 0, 100);
         expect(second, `${path} bit ${bit}, opened again`).toEqual(found);
       }
     }
@@ -326,7 +301,7 @@ describe("a spool", () => {
 
   test("an older copy of its disk gets an epoch of its own, so that new entries are not taken for old ones", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     await spool.greet(0);
     for (let seq = 1; seq <= 10; seq++) await spool.commit([line("a", seq)]);
     const image = disk.image();
@@ -335,7 +310,7 @@ describe("a spool", () => {
     await spool.confirm(20);
     const { epoch } = spool;
     disk.restore(image);
-    const old = await Spool.open(worldOf(disk, 2), TINY);
+    const old = await Spool.open(spoolWorld(disk, 2), TINY_SPOOL);
     await old.commit([textLine(1), textLine(2)]);
     await old.greet(20);
     expect(old.epoch).not.toBe(epoch);
@@ -344,7 +319,7 @@ describe("a spool", () => {
       [12, "t"],
     ]);
     disk.kill();
-    const again = await Spool.open(worldOf(disk, 3), TINY);
+    const again = await Spool.open(spoolWorld(disk, 3), TINY_SPOOL);
     expect(again.epoch).toBe(old.epoch);
     await again.greet(0);
     expect((await readAll(again)).map(({ position }) => position)).toEqual([11, 12]);
@@ -352,7 +327,7 @@ describe("a spool", () => {
 
   test("a service that lost what it had answered gets it again, as far as the replay horizon reaches", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const spool = await Spool.open(worldOf(disk), TINY);
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
     await spool.greet(0);
     for (let seq = 1; seq <= 30; seq++) await spool.commit([line("a", seq)]);
     await readAll(spool);
@@ -362,8 +337,8 @@ describe("a spool", () => {
   });
 
   test("says how many entries the service lost that it no longer holds itself, once", async () => {
-    const world = worldOf(new FaultyDisk(new SeededRandom(1)));
-    const spool = await Spool.open(world, TINY);
+    const world = spoolWorld(new FaultyDisk(new SeededRandom(1)));
+    const spool = await Spool.open(world, TINY_SPOOL);
     for (let seq = 1; seq <= 30; seq++) await spool.commit([line("a", seq)]);
     await spool.greet(0);
     await readAll(spool);
@@ -386,17 +361,17 @@ describe("a disk that fails to read", () => {
   test("for a moment costs nothing: no segment is removed unread, and nothing counts as damaged", async () => {
     for (let seed = 1; seed <= 40; seed++) {
       const disk = new FaultyDisk(new SeededRandom(seed));
-      const spool = await Spool.open(worldOf(disk), TINY);
+      const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
       for (let seq = 1; seq <= 30; seq++) await spool.commit([line("a", seq)]);
       disk.kill();
       const fileCount = disk.files.size;
       disk.readFails = 0.2;
       // Three times in a row is what it takes to be given up.
-      await Spool.open(worldOf(disk, seed), TINY).catch(() => {});
+      await Spool.open(spoolWorld(disk, seed), TINY_SPOOL).catch(() => {});
       disk.kill();
       disk.readFails = 0;
       expect(disk.files.size).toBeGreaterThanOrEqual(fileCount);
-      const again = await Spool.open(worldOf(disk), TINY);
+      const again = await Spool.open(spoolWorld(disk), TINY_SPOOL);
       expect(again.markOf("a", "b"), `seed ${seed}`).toBe(30);
       expect(seqsOf(await readAll(again, 0)), `seed ${seed}`).toEqual(range(1, 30));
     }
@@ -409,7 +384,7 @@ describe("under faults drawn from a seed", () => {
       fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 31 }), async (seed) => {
         const random = new SeededRandom(seed);
         const disk = new FaultyDisk(random);
-        let spool = await Spool.open(worldOf(disk, seed), TINY);
+        let spool = await Spool.open(spoolWorld(disk, seed), TINY_SPOOL);
         let acked = 0;
         /** What a board would send next: what the spool says it has, plus one. */
         let next = 1;
@@ -449,7 +424,7 @@ describe("under faults drawn from a seed", () => {
             disk.restart();
             disk.syncFails = 0;
             disk.writeFails = 0;
-            spool = await Spool.open(worldOf(disk, seed + step), TINY);
+            spool = await Spool.open(spoolWorld(disk, seed + step), TINY_SPOOL);
             const mark = spool.markOf("a", "b") ?? 0;
             expect(mark).toBeGreaterThanOrEqual(acked);
             next = mark + 1;
@@ -470,7 +445,7 @@ describe("under faults drawn from a seed", () => {
   test("cut again at every single step of the opening, the life after that has all that was acked", async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const disk = new FaultyDisk(new SeededRandom(seed));
-      const spool = await Spool.open(worldOf(disk), TINY);
+      const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
       for (let seq = 1; seq <= 9; seq += 3)
         await spool.commit([seq, seq + 1, seq + 2].map((at) => line("a", at)));
       disk.restart();
@@ -478,9 +453,9 @@ describe("under faults drawn from a seed", () => {
       for (let step = 1; step <= 12; step++) {
         disk.restore(image);
         disk.stepsToCut = step;
-        await Spool.open(worldOf(disk, 5), TINY).catch(() => {});
+        await Spool.open(spoolWorld(disk, 5), TINY_SPOOL).catch(() => {});
         disk.restart();
-        const again = await Spool.open(worldOf(disk, 6), TINY);
+        const again = await Spool.open(spoolWorld(disk, 6), TINY_SPOOL);
         expect(seqsOf(await readAll(again, 0)), `seed ${seed}, step ${step}`).toEqual(range(1, 9));
       }
     }
@@ -490,8 +465,8 @@ describe("under faults drawn from a seed", () => {
     const live = async (disk: FaultyDisk): Promise<{ acked: number }> => {
       const state = { acked: 0 };
       try {
-        const world = worldOf(disk);
-        const spool = await Spool.open(world, TINY);
+        const world = spoolWorld(disk);
+        const spool = await Spool.open(world, TINY_SPOOL);
         for (let seq = 1; seq <= 25; seq++) {
           await spool.commit([line("a", seq)]);
           state.acked = seq;
@@ -517,7 +492,7 @@ describe("under faults drawn from a seed", () => {
         disk.stepsToCut = step;
         const { acked } = await live(disk);
         disk.restart();
-        const spool = await Spool.open(worldOf(disk, 5), TINY);
+        const spool = await Spool.open(spoolWorld(disk, 5), TINY_SPOOL);
         expect(spool.markOf("a", "b") ?? 0, `step ${step}, seed ${seed}`).toBeGreaterThanOrEqual(acked);
         const seqs = seqsOf(await readAll(spool, 0));
         const first = seqs[0] ?? 1;
