@@ -81,7 +81,9 @@ export class LogModel {
 
   /** Puts a page of older entries before what is there. */
   async loadOlder(): Promise<void> {
-    if (this.#isLoadingOlder || this.isAtStart || this.state === "loading") return;
+    // What is refused has no place that older lines would come before.
+    const isBegun = this.state !== "loading" && this.state !== "refused";
+    if (this.#isLoadingOlder || this.isAtStart || !isBegun) return;
     this.#isLoadingOlder = true;
     if (this.rows.length === 0) this.#handler.changed(0);
     try {

@@ -241,9 +241,7 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await page.getByText("3 lines lost").waitFor();
   });
 
-  it("opens a line with all its fields and its object as a tree, copies it, and finds it again by its link", {
-    retry: 1,
-  }, async () => {
+  it("opens a line with all its fields and its object as a tree, copies it, and finds it again by its link", async () => {
     await start();
     await log(lines(1, 600));
     await log([{ temp: 21.5, deep: { list: [1, 2] } }], { level: "warn", module: "sensor" });
