@@ -62,13 +62,13 @@ async function start(
     onFailure: (error) => fail(new UserError(error.message, 1)),
   });
   closers.push(() => opened.close());
-  const { store, keys } = opened;
+  const { store, keys, levelPeers } = opened;
   for (const { project, file } of await keys.ensureProjects(settings.projects)) {
     process.stdout.write(`project ${project}: its first admin key is in ${settings.data}/${file}\n`);
   }
   const { http, tls, keyRate, nameQuota, readerBytesMax, origins } = settings;
   const service = new LogService(
-    { ...world, store, keys, counters, log },
+    { ...world, store, keys, counters, log, ...(levelPeers !== undefined && { levelPeers }) },
     {
       host: http.host,
       port: http.port,

@@ -5,6 +5,8 @@ import { systemClock, systemTimers } from "../host/system-clock.ts";
 import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { API_KEY_FILE, KEYS_FILE, KeyStore } from "../service/auth/key-store.ts";
+import type { LevelPeers } from "../service/level-control.ts";
+import { ClusterLevels } from "../service/store/jetstream/cluster-levels.ts";
 import { promiseOf } from "../service/store/jetstream/cluster-promise.ts";
 import { NatsEngine } from "../service/store/jetstream/nats-engine.ts";
 import { openJetStreamStore } from "../service/store/jetstream/open-jetstream-store.ts";
@@ -22,6 +24,8 @@ const world = { clock: systemClock, timers: systemTimers, random: systemRandom }
 export interface ServiceStore {
   readonly store: LogStore;
   readonly keys: KeyStore;
+  /** The other services over it. */
+  readonly levelPeers?: LevelPeers;
   /** Calls `listener` where the store may have less than it acked. */
   onDoubt(listener: () => void): void;
   close(): Promise<void>;
@@ -82,7 +86,8 @@ async function openOnCluster(
       watch.close();
       await store.close();
     };
-    return { store, keys, onDoubt: (listener) => store.onDoubt(listener), close };
+    const levelPeers = new ClusterLevels({ ...world, line: engine, prefix });
+    return { store, keys, levelPeers, onDoubt: (listener) => store.onDoubt(listener), close };
   } catch (error) {
     await store.close();
     throw error;

@@ -5,7 +5,7 @@ import type { KeyRing } from "./auth/caller.ts";
 import { Commands } from "./commands.ts";
 import { EntryAppender } from "./entry-appender.ts";
 import { HttpServer, type TlsOptions } from "./http/server.ts";
-import { LevelHub } from "./level-control.ts";
+import { LevelHub, type LevelPeers } from "./level-control.ts";
 import { NameQuota, type NameQuotaOptions } from "./name-quota.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import type { AppendResult, LogStore, StoreBatch } from "./store/log-store.ts";
@@ -20,6 +20,8 @@ export interface LogServiceDependencies {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly log: ProcessLog;
+  /** Other processes over the same store. */
+  readonly levelPeers?: LevelPeers;
 }
 
 export interface LogServiceOptions {
@@ -60,7 +62,7 @@ export class LogService {
   readonly #dependencies: LogServiceDependencies;
   readonly #options: LogServiceOptions;
   /** The gateways that boards are reached by. */
-  readonly levels = new LevelHub();
+  readonly levels: LevelHub;
   readonly #appender: EntryAppender;
   #server: HttpServer | undefined;
   #port: number | undefined;
@@ -68,6 +70,7 @@ export class LogService {
   constructor(dependencies: LogServiceDependencies, options: LogServiceOptions) {
     this.#dependencies = dependencies;
     this.#options = options;
+    this.levels = new LevelHub(dependencies.levelPeers);
     this.#appender = new EntryAppender(dependencies);
   }
 

@@ -3,7 +3,8 @@ import { decodeLevelLease } from "../../protocol/level-lease.ts";
 import { checkSrc } from "../../protocol/names.ts";
 import { callerOf, mayDo } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
-import type { LevelControl } from "../level-control.ts";
+import type { LevelControl, LevelDelivery } from "../level-control.ts";
+import { StoreUnavailable } from "../store/log-store.ts";
 import {
   GoliothError,
   goliothErrorAnswer,
@@ -42,7 +43,16 @@ export async function postLevel(
   if (!body.ok) return wrong(body.problem.text);
   const lease = decodeLevelLease(body.value);
   if (!lease.ok) return wrong(lease.problem.text);
-  const gateways = await levels.setLevel(caller.project, deviceId, lease.value);
+  let gateways: readonly LevelDelivery[];
+  try {
+    gateways = await levels.setLevel(caller.project, deviceId, lease.value);
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    return goliothErrorAnswer(
+      GoliothError.Unavailable,
+      "the other processes of the service cannot be asked; try again",
+    );
+  }
   if (gateways.length === 0)
     return refusalAnswer(404, `no gateway that is connected knows the board ${deviceId}`);
   return jsonAnswer(200, { gateways });

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SocketServiceClient } from "../../gateway/socket-service-client.ts";
+import { systemTimers } from "../../host/system-clock.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { joinIngestBatch } from "../../protocol/ingest.ts";
 import { encodeIngestEntry } from "../../protocol/ingest-entry.ts";
@@ -160,6 +162,29 @@ describe.skipIf(need.isMissing)(`two services over one cluster${need.note}`, () 
     );
   });
 
+  test("a level that is set at one reaches a board whose gateway is at the other", async () => {
+    const gateway = new SocketServiceClient(
+      { timers: systemTimers },
+      { url: urlOf(1), project: "default", gatewayId: "shed", key },
+    );
+    const leases: unknown[] = [];
+    gateway.onLevel = (src, lease) => {
+      if (src !== "pump") return undefined;
+      leases.push(lease);
+      return { isReached: true };
+    };
+    try {
+      await gateway.position(EPOCH);
+      const lease = { level: "debug", forMs: 60_000 };
+      const known = await post(0, "/v1/projects/default/devices/pump/level", lease);
+      expect(known).toMatchObject({ http: 200, gateways: [{ gatewayId: "shed", isReached: true }] });
+      expect(leases).toEqual([lease]);
+      expect((await post(0, "/v1/projects/default/devices/nobody/level", lease)).http).toBe(404);
+    } finally {
+      gateway.close();
+    }
+  });
+
   test("a key that is made or revoked beside one of them is so at all", async () => {
     const run = (args: readonly string[]) =>
       runBoardlog(["keys", ...args, "--settings", services[0]?.settings ?? ""]);
@@ -178,6 +203,12 @@ describe.skipIf(need.isMissing)(`two services over one cluster${need.note}`, () 
     const revoked = await run(["revoke", readKey.slice(4, 12)]);
     expect(revoked.stdout).toMatch(/is revoked/);
     expect(await Promise.all(sockets.map((socket) => socket.closed()))).toEqual([1008, 1008]);
+    for (const index of [0, 1]) {
+      const { status } = await fetch(`${urlOf(index)}/v1/projects/default/sources`, {
+        headers: { "x-api-key": readKey },
+      });
+      expect(status).toBe(401);
+    }
   });
 
   test("doctor says how the cluster is, and what it does not promise", async () => {

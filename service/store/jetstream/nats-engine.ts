@@ -18,6 +18,7 @@ import {
 import {
   type ConnectionOptions,
   connect,
+  createInbox,
   credsAuthenticator,
   type NatsConnection,
 } from "@nats-io/transport-node";
@@ -31,6 +32,7 @@ import type {
   ScanStart,
   StreamState,
 } from "./message-engine.ts";
+import type { PeerLine } from "./peer-line.ts";
 
 const NS_PER_MS = 1_000_000;
 /** How long the cluster may take for one answer, ms. */
@@ -91,7 +93,7 @@ interface EngineWorld {
 }
 
 /** The engine of the JetStream driver: the one file that speaks to a NATS cluster. */
-export class NatsEngine implements MessageEngine {
+export class NatsEngine implements MessageEngine, PeerLine {
   readonly #connection: NatsConnection;
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
@@ -303,6 +305,31 @@ export class NatsEngine implements MessageEngine {
       if (lagging.length === 0) return;
       await this.#pause(PAUSE_MS);
     }
+  }
+
+  ask(subject: string, question: Uint8Array, onAnswer: (answer: Uint8Array) => void): { close(): void } {
+    const inbox = createInbox();
+    const answers = this.#connection.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error === null) onAnswer(message.data);
+      },
+    });
+    this.#connection.publish(subject, question, { reply: inbox });
+    return { close: () => answers.unsubscribe() };
+  }
+
+  serve(
+    subject: string,
+    listener: (question: Uint8Array, answer: (answer: Uint8Array) => void) => void,
+  ): void {
+    this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error !== null) return;
+        listener(message.data, (answer) => {
+          if (!this.#connection.isClosed()) message.respond(answer);
+        });
+      },
+    });
   }
 
   onReconnect(listener: () => void): void {
