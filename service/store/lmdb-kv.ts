@@ -1,20 +1,20 @@
 import { statfsSync } from "node:fs";
-import { mkdir, open as openFile, readdir, realpath, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, realpath, rm, stat } from "node:fs/promises";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
 import { syncFolder } from "../../host/system-disk.ts";
-import { mayBeCutOff, pageProblem } from "./lmdb-pages.ts";
+import { assertOpens, dataPath, lockPath, namesIn, OWNER_NAME, problemAt, stateAt } from "./lmdb-files.ts";
+import { dropLeftHolds, holdFiles } from "./lmdb-holds.ts";
+import { mayBeCutOff } from "./lmdb-pages.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { KvChange, KvPair, KvRange, KvSpace, KvView, KvViews, OrderedKv } from "./ordered-kv.ts";
 
-const DATA_SUFFIX = ".mdb";
-const LOCK_SUFFIX = ".mdb-lock";
-/** An engine that is never written to: who holds a reader's place in it owns the folder. */
-const OWNER_NAME = "owner";
-const ARCHITECTURES_32: readonly string[] = ["arm", "ia32", "mips", "mipsel"];
-
 /** What a file's `blocks` count, whatever the file system. */
 const BLOCK_BYTES = 512;
+
+/** Of opening a view. */
+const ATTEMPTS_MAX = 5;
+/** What a destroyed lock says when it is taken; what lmdb-js writes behind it is of an earlier error. */
+const LOCKS_DESTROYED = "Invalid argument";
 
 /** Folders this process has open; the engine itself would share them. */
 const ownedFolders = new Set<string>();
@@ -97,15 +97,6 @@ async function commitError(error: unknown): Promise<unknown> {
   );
 }
 
-async function namesIn(dir: string): Promise<string[]> {
-  const files = await readdir(dir);
-  return files
-    .filter((file) => file.endsWith(DATA_SUFFIX))
-    .map((file) => file.slice(0, -DATA_SUFFIX.length))
-    .filter((name) => name !== OWNER_NAME)
-    .sort();
-}
-
 /** Engines as files of one folder, which one process at a time may have open. */
 export class LmdbSpace implements KvSpace {
   readonly #dir: string;
@@ -126,7 +117,10 @@ export class LmdbSpace implements KvSpace {
     if (ownedFolders.has(folder)) throw new StoreUnavailable(`${folder} is already open`);
     ownedFolders.add(folder);
     try {
-      return new LmdbSpace(folder, takeOwnership(folder));
+      await assertOpens(dataPath(folder, OWNER_NAME), () => false);
+      const owner = takeOwnership(folder);
+      await dropLeftHolds(folder);
+      return new LmdbSpace(folder, owner);
     } catch (error) {
       ownedFolders.delete(folder);
       throw error;
@@ -134,8 +128,8 @@ export class LmdbSpace implements KvSpace {
   }
 
   async open(name: string): Promise<OrderedKv> {
-    const path = join(this.#dir, name + DATA_SUFFIX);
-    await assertWhole(path, mayBeCutOff);
+    const path = dataPath(this.#dir, name);
+    await assertOpens(path, mayBeCutOff);
     const kv = new LmdbKv(path);
     // The file itself is synced by its first commit; its name in the folder is not.
     await syncFolder(this.#dir);
@@ -147,7 +141,7 @@ export class LmdbSpace implements KvSpace {
   }
 
   async bytes(name: string): Promise<number> {
-    const file = await stat(join(this.#dir, name + DATA_SUFFIX)).catch(() => undefined);
+    const file = await stat(dataPath(this.#dir, name)).catch(() => undefined);
     return (file?.blocks ?? 0) * BLOCK_BYTES;
   }
 
@@ -157,8 +151,8 @@ export class LmdbSpace implements KvSpace {
   }
 
   async remove(name: string): Promise<void> {
-    await rm(join(this.#dir, name + DATA_SUFFIX), { force: true });
-    await rm(join(this.#dir, name + LOCK_SUFFIX), { force: true });
+    await rm(dataPath(this.#dir, name), { force: true });
+    await rm(lockPath(this.#dir, name), { force: true });
   }
 
   async close(): Promise<void> {
@@ -173,7 +167,7 @@ export class LmdbSpace implements KvSpace {
  */
 function takeOwnership(folder: string): RootDatabase<Uint8Array, Uint8Array> {
   const owner = open<Uint8Array, Uint8Array>({
-    path: join(folder, OWNER_NAME + DATA_SUFFIX),
+    path: dataPath(folder, OWNER_NAME),
     noSubdir: true,
     encoding: "binary",
     keyEncoding: "binary",
@@ -204,67 +198,68 @@ export class LmdbViews implements KvViews {
   }
 
   async view(name: string): Promise<KvView | undefined> {
-    const path = join(this.#dir, name + DATA_SUFFIX);
-    const file = await stat(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
-    if (file === undefined) return undefined;
-    const view = new LmdbView(path);
-    try {
-      await assertWhole(path);
-    } catch (error) {
-      await view.close();
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#tryView(name);
+      } catch (error) {
+        // An owner that closes a file destroys the locks in it, also under one who opens it at that moment; who is next makes new ones.
+        if (attempt === ATTEMPTS_MAX || !(error instanceof LocksDestroyed)) throw error;
+      }
     }
-    return view;
+  }
+
+  async #tryView(name: string): Promise<KvView | undefined> {
+    const path = dataPath(this.#dir, name);
+    const state = await stateAt(path);
+    if (state === "damaged") throw new StoreUnavailable(`${path}: its first pages are damaged`);
+    if (state === undefined) return undefined;
+    // LMDB cannot open what another process is making.
+    if (state !== "committed") return NOTHING_YET;
+    const held = await holdFiles(this.#dir, name);
+    if (held === undefined) return undefined;
+    try {
+      const view = await LmdbView.open(held.path, path);
+      const problem = await problemAt(held.path).catch(async (error: unknown) => {
+        await view.close();
+        throw error;
+      });
+      if (problem === undefined) return view;
+      await view.close();
+      throw new StoreUnavailable(`${path}: ${problem}`);
+    } finally {
+      await held.release();
+    }
   }
 }
 
-/**
- * To be called while a view is held, or while nobody writes.
- * @param isSuspect which files are to be looked at page by page; all where absent
- * @throws StoreUnavailable where reading the file by its map would end the process
- */
-async function assertWhole(
-  path: string,
-  isSuspect: (file: number, sizeBytes: number) => boolean = () => true,
-): Promise<void> {
-  // The layout that is looked at is that of 64-bit machines.
-  if (ARCHITECTURES_32.includes(process.arch)) return;
-  const file = await openFile(path, "r").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (file === undefined) return;
-  try {
-    const { size } = await file.stat();
-    const problem = isSuspect(file.fd, size) ? pageProblem(file.fd, size) : undefined;
-    if (problem !== undefined) throw new StoreUnavailable(`${path}: ${problem}`);
-  } finally {
-    await file.close();
-  }
-}
+class LocksDestroyed extends StoreUnavailable {}
+
+const NOTHING_YET: KvView = { get: () => undefined, *range() {}, async close() {} };
 
 class LmdbView implements KvView {
   readonly #db: RootDatabase<Uint8Array, Uint8Array>;
   readonly #transaction: Transaction;
   #closed = false;
 
-  /** @throws StoreUnavailable */
-  constructor(path: string) {
+  private constructor(db: RootDatabase<Uint8Array, Uint8Array>) {
+    this.#db = db;
+    this.#transaction = db.useReadTransaction();
+  }
+
+  /**
+   * @param shownPath the name by which people know the file
+   * @throws StoreUnavailable
+   */
+  static async open(path: string, shownPath: string): Promise<LmdbView> {
+    let db: RootDatabase<Uint8Array, Uint8Array> | undefined;
     try {
-      this.#db = open<Uint8Array, Uint8Array>({
-        path,
-        noSubdir: true,
-        encoding: "binary",
-        keyEncoding: "binary",
-        readOnly: true,
-      });
-      this.#transaction = this.#db.useReadTransaction();
+      db = open({ path, noSubdir: true, encoding: "binary", keyEncoding: "binary", readOnly: true });
+      return new LmdbView(db);
     } catch (error) {
       const words = error instanceof Error ? error.message : String(error);
-      throw new StoreUnavailable(`${path} cannot be read: ${words}`, { cause: error });
+      await db?.close();
+      const Kind = words.startsWith(LOCKS_DESTROYED) ? LocksDestroyed : StoreUnavailable;
+      throw new Kind(`${shownPath} cannot be read: ${words}`, { cause: error });
     }
   }
 

@@ -1,4 +1,4 @@
-import { readSync } from "node:fs";
+import { fstatSync, readSync } from "node:fs";
 
 /*
  * The pages of an LMDB file, as lmdb-js writes them (liblmdb, format 2, little-endian, 64 bit). LMDB maps its file and believes what
@@ -11,6 +11,7 @@ import { readSync } from "node:fs";
  */
 const PAGE_HEAD = 24;
 const MAGIC = 0xbeefc0de;
+const FORMAT = 2;
 const TREES_AT = PAGE_HEAD + 24;
 const TREE_BYTES = 48;
 const ROOT_AT = 40;
@@ -21,7 +22,7 @@ const DEPTH_MAX = 32;
 const PAGE_BYTES_SIZES = [4096, 8192, 16_384, 32_768];
 
 /** What a page is; any other bit makes LMDB read it in ways that ours are never written. */
-const PageFlag = { Branch: 1, Leaf: 2, Overflow: 4 } as const;
+const PageFlag = { Branch: 1, Leaf: 2, Overflow: 4, Meta: 8 } as const;
 const NODE_HEAD = 8;
 const NODE_IS_LARGE = 1;
 
@@ -35,15 +36,25 @@ interface Meta {
 }
 
 /**
+ * What LMDB will find when it opens the file: nothing yet, `new` (begun, and nothing committed), `committed`, or `damaged`, which is
+ * to be told before: lmdb-js uses memory that it has freed after each open that fails.
+ */
+export function stateOfFile(file: number): "empty" | "new" | "committed" | "damaged" {
+  if (fstatSync(file).size === 0) return "empty";
+  const newest = newestMeta(file);
+  if (newest === undefined) return "damaged";
+  return newest.transaction === 0n ? "new" : "committed";
+}
+
+/**
  * What is wrong with the pages that the newest transaction reaches, or undefined. Pages of values are looked at by their heads
  * only. While another process writes, a transaction that reads must be held, so that none of them is used again.
- * @param sizeBytes of the file, asked for after that transaction was begun
  */
-export function pageProblem(file: number, sizeBytes: number): string | undefined {
-  if (sizeBytes === 0) return undefined;
+export function pageProblem(file: number): string | undefined {
   const newest = newestMeta(file);
   if (newest === undefined || newest.valueFlags !== 0) return "its first pages are damaged";
-  const walk = new PageWalk(file, sizeBytes, newest);
+  // Asked for only now: another process may have made the file longer for that very transaction.
+  const walk = new PageWalk(file, fstatSync(file).size, newest);
   // Keys of the tree of free pages are numbers, and do not stand in the order of their bytes.
   const [free, main] = newest.trees;
   return (free && walk.tree(free, false)) ?? (main && walk.tree(main, true));
@@ -53,38 +64,48 @@ export function pageProblem(file: number, sizeBytes: number): string | undefined
  * True where the file ends before the last page that LMDB has given out. It may, where that page is free again; else it was cut off,
  * and reading it would end the process.
  */
-export function mayBeCutOff(file: number, sizeBytes: number): boolean {
+export function mayBeCutOff(file: number): boolean {
   const newest = newestMeta(file);
-  return newest !== undefined && (newest.lastPage + 1) * newest.pageBytes > sizeBytes;
+  return newest !== undefined && (newest.lastPage + 1) * newest.pageBytes > fstatSync(file).size;
 }
 
+/** Undefined where one of the two is damaged: LMDB itself then opens nothing. */
 function newestMeta(file: number): Meta | undefined {
-  const metas = PAGE_BYTES_SIZES.flatMap((pageBytes) =>
-    [0, 1].flatMap((page) => readMeta(file, page, pageBytes)),
-  );
-  return metas.reduce<Meta | undefined>(
-    (best, meta) => (best === undefined || meta.transaction > best.transaction ? meta : best),
-    undefined,
-  );
+  for (const pageBytes of PAGE_BYTES_SIZES) {
+    const [first, second] = [0, 1].map((page) => readMeta(file, page, pageBytes));
+    if (first !== undefined && second !== undefined)
+      return second.transaction > first.transaction ? second : first;
+  }
+  return undefined;
 }
 
-function readMeta(file: number, page: number, pageBytes: number): Meta[] {
-  const bytes = Buffer.alloc(PAGE_HEAD + 200);
-  if (readSync(file, bytes, 0, bytes.length, page * pageBytes) < bytes.length) return [];
-  if (bytes.readUInt32LE(PAGE_HEAD) !== MAGIC || bytes.readUInt32LE(TREES_AT) !== pageBytes) return [];
+function readMeta(file: number, page: number, pageBytes: number): Meta | undefined {
+  const bytes = readUnchanged(file, page * pageBytes, PAGE_HEAD + 200);
+  if (bytes === undefined || (bytes.readUInt16LE(18) & PageFlag.Meta) === 0) return undefined;
+  const isOurs = bytes.readUInt32LE(PAGE_HEAD) === MAGIC && bytes.readUInt32LE(PAGE_HEAD + 4) === FORMAT;
+  if (!isOurs || bytes.readUInt32LE(TREES_AT) !== pageBytes) return undefined;
   const trees = [0, 1].map((index) => {
     const at = TREES_AT + index * TREE_BYTES;
     return { root: bytes.readBigUInt64LE(at + ROOT_AT), depth: bytes.readUInt16LE(at + DEPTH_AT) };
   });
-  return [
-    {
-      pageBytes,
-      trees,
-      valueFlags: bytes.readUInt16LE(TREES_AT + TREE_BYTES + 4),
-      lastPage: Number(bytes.readBigUInt64LE(LAST_PAGE_AT)),
-      transaction: bytes.readBigUInt64LE(LAST_PAGE_AT + 8),
-    },
-  ];
+  return {
+    pageBytes,
+    trees,
+    valueFlags: bytes.readUInt16LE(TREES_AT + TREE_BYTES + 4),
+    lastPage: Number(bytes.readBigUInt64LE(LAST_PAGE_AT)),
+    transaction: bytes.readBigUInt64LE(LAST_PAGE_AT + 8),
+  };
+}
+
+/** Read until it is twice the same: another process may be at writing it. Undefined where the file ends before. */
+function readUnchanged(file: number, at: number, size: number): Buffer | undefined {
+  let before: Buffer | undefined;
+  for (;;) {
+    const bytes = Buffer.alloc(size);
+    if (readSync(file, bytes, 0, size, at) < size) return undefined;
+    if (before?.equals(bytes) === true) return bytes;
+    before = bytes;
+  }
 }
 
 class PageWalk {

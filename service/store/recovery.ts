@@ -49,9 +49,11 @@ export async function openCore(
   options: ChunkedStoreOptions,
 ): Promise<StoreCore> {
   const { space } = deps;
-  const head = await space.open(HEAD_NAME);
-  const { state, secret } = await readHead(head, deps.newSecret);
   const names = await space.names();
+  const isOthers = names.some((name) => name !== HEAD_NAME);
+  if (isOthers && !names.includes(HEAD_NAME)) throw headless();
+  const head = await space.open(HEAD_NAME);
+  const { state, secret } = await readHead(head, isOthers, deps.newSecret);
   await removeUnnamedSegments(deps, state, names);
   const segments: Segment[] = [];
   for (const segment of state.segments) {
@@ -93,13 +95,22 @@ export async function openCore(
   return core;
 }
 
+/** The head's first commit comes before any other file is made, and what no state names would be removed. */
+function headless(): StoreUnavailable {
+  return new StoreUnavailable(
+    "its head is missing or empty while its other files are there; put the head back from a backup, or move the folder away to begin anew",
+  );
+}
+
 async function readHead(
   head: OrderedKv,
+  isOthers: boolean,
   newSecret: (size: number) => Uint8Array,
 ): Promise<{ state: StoreState; secret: Uint8Array }> {
   const storedState = head.get(STATE_KEY);
   const storedSecret = head.get(SECRET_KEY);
   if (storedState === undefined && storedSecret === undefined) {
+    if (isOthers) throw headless();
     const secret = newSecret(SECRET_BYTES);
     await head.commit([
       { type: "put", key: SECRET_KEY, value: sealValue(ValueKind.Secret, secret) },
