@@ -21,6 +21,7 @@ const SUPPORTED = {
   class: true,
   "for-of": true,
   "nullish-coalescing": true,
+  "optional-catch-binding": true,
   "template-literal": true,
 };
 

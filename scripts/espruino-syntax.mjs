@@ -16,6 +16,8 @@ export const MISSING_MEMBERS = new Set(
 );
 export const MISSING_METHODS = new Set(["at", "codePointAt", "finally", "flat", "flatMap", "matchAll"]);
 const REGEX_UNSUPPORTED = /\{\d|[*+?}]\?|\(\?/;
+/** Behind anything else, a set that holds a bracket. */
+const REGEX_BRACKET_IN_SET = /^(?:[^\\[]|\\.|\[(?:[^\]\\[]|\\.)*\])*\[(?:[^\]\\[]|\\.)*\[/;
 
 const isFunction = (node) => /^(Arrow)?Function/.test(node.type);
 
@@ -57,6 +59,7 @@ const RULES = {
     if (node.bigint) return "BigInt";
     if (node.regex) {
       if (/[suvy]/.test(node.regex.flags)) return `regular expression flag ${node.regex.flags}`;
+      if (REGEX_BRACKET_IN_SET.test(node.regex.pattern)) return "regular expression with [ in a set";
       return REGEX_UNSUPPORTED.test(node.regex.pattern)
         ? "regular expression with {n}, lazy or (?"
         : undefined;

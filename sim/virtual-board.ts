@@ -72,7 +72,7 @@ export class VirtualBoard {
   readonly #downlink = new DownlinkLines((json) => this.#board?.agent.receive(json), DOWNLINK_CHARS_MAX);
   #isSilent = false;
   /** What its agent keeps over a reset. */
-  #stored: string | undefined;
+  readonly #stored: (string | undefined)[] = [];
   isQuiet = false;
 
   constructor(
@@ -191,9 +191,9 @@ export class VirtualBoard {
       ...(saysSrc && { src }),
       ...(canSetClock && { setClock: (utcMs) => clock.setWall(utcMs) }),
       storage: {
-        read: () => this.#stored,
-        write: (text) => {
-          this.#stored = text || undefined;
+        read: (index) => this.#stored[index],
+        write: (index, text) => {
+          this.#stored[index] = text || undefined;
         },
       },
     });

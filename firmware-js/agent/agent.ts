@@ -84,7 +84,9 @@ if (WITH_CONSOLE) {
   agent.mute = () => talk(false);
 }
 if (WITH_SHARED && !talking) {
-  ask();
+  try {
+    ask();
+  } catch (_) {}
 } else if (WITH_WORDS) {
   transmit();
 }

@@ -4,7 +4,7 @@ import { passFrame, question, startOver } from "./frames.ts";
 import { blocked, busy, count, deliver, unblock } from "./hook.ts";
 import { after, cancel } from "./natives.ts";
 import { chunks, flying, forget, nextSeq } from "./ring.ts";
-import { old } from "./tail.ts";
+import { nextOld, old } from "./tail.ts";
 import { talk, talking } from "./talk.ts";
 
 /** Frames sent and not yet acked, at most, once somebody answered. */
@@ -54,15 +54,25 @@ function sendFrame(): boolean {
   return isSent;
 }
 
-export function transmit(): void {
-  if (WITH_WORDS && old[0]) {
-    // First what the boot before left, a frame at a time (docs/protocol.md 5.6).
-    if (!busy && !blocked && !ackTimer && (WITH_SHARED ? talking : true)) {
-      deliver(old[2] as string);
+/** What the boot before left, a frame at a time (docs/protocol.md 5.6); at once where no answers come. */
+function sendOld(): void {
+  while (old && !blocked && !ackTimer && deliver(old[2] as string)) {
+    if (WITH_UNACKED && settings.ack === false) {
+      nextOld();
+    } else {
       arm();
     }
-  } else if (!busy && (WITH_SHARED || WITH_STOP ? talking : true)) {
-    while (!blocked && flying.length < framesAllowed && sendFrame()) {}
+  }
+}
+
+export function transmit(): void {
+  if (!busy && (WITH_SHARED || WITH_STOP ? talking : true)) {
+    try {
+      if (WITH_WORDS) {
+        sendOld();
+      }
+      while (!(WITH_WORDS && old) && !blocked && flying.length < framesAllowed && sendFrame()) {}
+    } catch (_) {}
   }
 }
 
@@ -77,7 +87,7 @@ export function askOnce(): void {
  */
 export function ask(): void {
   ackTimer = 0;
-  if (!stopped && (questions-- > 0 || count || chunks.length || (WITH_WORDS && old[0]))) {
+  if (!stopped && (questions-- > 0 || count || chunks.length || (WITH_WORDS && old))) {
     askOnce();
     ackTimer = after(ask, ackTimeoutMs);
   }

@@ -7,7 +7,7 @@ import { lease } from "./leases.ts";
 import { UTC_MS_MIN } from "./limits.ts";
 import { parse } from "./natives.ts";
 import { chunks, sentSeq } from "./ring.ts";
-import { forgetOld, old } from "./tail.ts";
+import { nextOld, old } from "./tail.ts";
 
 interface Downlink {
   readonly level?: number;
@@ -26,15 +26,17 @@ export function receive(json: string): void {
   try {
     const down = parse(json) as Downlink;
     const mark = down.ack;
-    const isMine = typeof mark === "number" && mark <= sentSeq && down.boot === boot;
+    const isMine = +(mark as number) === mark && mark <= sentSeq && down.boot === boot;
     if (WITH_LEVELS && !busy && typeof down.level === "number") {
       const isGood = lease(down.level, down.forMs as number, down.module);
       if (!isGood) {
         badDownlinks++;
       }
-    } else if (WITH_WORDS && !busy && old[0] && down.boot === old[0]) {
+    } else if (WITH_WORDS && !busy && old && down.boot === old[0]) {
       hear();
-      forgetOld(mark as number);
+      if (+(old[1] as string) <= (mark as number)) {
+        nextOld();
+      }
       disarm();
       transmit();
     } else if (busy || !(isMine || down.hello)) {

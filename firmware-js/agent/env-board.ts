@@ -17,10 +17,10 @@ export function setClock(utcMs: number): void {
   env.setClock?.(utcMs);
 }
 
-export function saved(): string | undefined {
-  return env.storage?.read();
+export function saved(index: number): string | undefined {
+  return env.storage?.read(index);
 }
 
-export function save(text: string): void {
-  env.storage?.write(text);
+export function save(index: number, text: string): void {
+  env.storage?.write(index, text);
 }

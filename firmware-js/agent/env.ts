@@ -26,10 +26,10 @@ export interface Board {
   send(frame: string): boolean;
   /** Takes the gateway's UTC over; called while the clock is not set. */
   setClock(utcMs: number): void;
-  /** What `save` kept before the reset, once; undefined where there is nothing. */
-  saved(): string | undefined;
-  /** Keeps a text over a reset; an empty one forgets it. */
-  save(text: string): void;
+  /** What `save` kept at this place before the reset; undefined where there is nothing. */
+  saved(index: number): string | undefined;
+  /** Keeps a text over a reset, of at most one frame and 64 characters, at a place from 0 on; an empty one forgets it. */
+  save(index: number, text: string): void;
 }
 
 /** What the text built for the simulator and the tests takes; boards have their own ports. */
@@ -52,8 +52,10 @@ export interface AgentEnv {
   send(frame: string): boolean;
   /** Where it exists, told the gateway's UTC while `utc()` is 0 (docs/protocol.md 5.1). */
   readonly setClock?: ((utcMs: number) => void) | undefined;
-  /** Where it exists, holds a text over a reset. */
-  readonly storage?: { read(): string | undefined; write(text: string): void } | undefined;
+  /** Where it exists, holds texts over a reset, by place. */
+  readonly storage?:
+    | { read(index: number): string | undefined; write(index: number, text: string): void }
+    | undefined;
   /** Set by the core. */
   agent?: Agent;
 }

@@ -38,10 +38,7 @@ export function show(value: unknown): string {
 export function format(values: unknown[], direct: unknown): string {
   if (WITH_DIRECT && direct && typeof direct === "object" && values.length < 2) {
     const message = show(direct);
-    if (
-      message.length <= lineBytesMax &&
-      (WITH_PLAIN ? isPlainMsg(message) : "{[".indexOf(message.charAt(0)) >= 0)
-    ) {
+    if (message.length <= lineBytesMax && (WITH_PLAIN ? isPlainMsg(message) : /^{|^\[/.test(message))) {
       // As text it can be taken apart.
       return WITH_PARTS && message.length > framedBytesMax ? `true,${stringify(message)}` : message;
     }

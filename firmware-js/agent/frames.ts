@@ -127,7 +127,9 @@ export function passFrame(take: (frame: string, last: number) => unknown, isAll:
     at = chunk.z;
     chunk = chunks[++index];
   }
-  if (index === next || !take(frame + (WITH_PLAIN ? "]}" : "]"), end)) {
+  // Added to, it is not copied.
+  frame += WITH_PLAIN ? "]}" : "]";
+  if (index === next || !take(frame, end)) {
     return false;
   }
   if (WITH_LAB) {

@@ -36,6 +36,8 @@ export let flushTimer: unknown = 0;
 
 export function onFlushTimer(): void {
   flushTimer = 0;
+  // Nothing of the agent is under way in here; but where memory ran out, the interpreter left it in the middle.
+  busy = 0;
   agent.flush();
 }
 
@@ -98,58 +100,63 @@ export function log(this: unknown, newLevel: number, print: Print, value: unknow
         }
       } catch (_) {}
     }
-    if (inside) {
-      reentrant++;
-    } else if (
-      (WITH_SHARED || WITH_STOP ? talking : true) &&
-      (WITH_LEVELS ? (newLevel % 5 || 2) >= leastOf((newLevel / 10) | 0) : true)
+    if (
+      WITH_SHARED || WITH_STOP || WITH_LEVELS
+        ? inside ||
+          ((WITH_SHARED || WITH_STOP ? talking : true) &&
+            (WITH_LEVELS ? (newLevel % 5 || 2) >= leastOf((newLevel / 10) | 0) : true))
+        : true
     ) {
-      let json =
-        args.length < 4 && typeof value === "string"
-          ? stringify(value)
-          : format(rest(args), WITH_DIRECT && newLevel % 10 > 4 && value);
-      if (json.length > lineBytesMax) {
-        json = shorten(rest(args).map(show).join(" "), json);
-      }
-      let time = now();
-      if (WITH_FOLD) {
-        const isRepeated = isRepeat(json, newLevel, time, unfold);
-        if (isRepeated) {
-          busy = inside;
-          return;
-        }
-        busy = 0;
-        unfold();
-        busy = 1;
-        time = now();
-        remember(json, newLevel);
-      }
-      if (WITH_PLAIN) {
-        json = plainCommand(
-          lastSeq() + 1,
-          json,
-          time,
-          (newLevel % 5 ? `,"level":"${METHODS[newLevel % 5]}"` : "") +
-            (WITH_LEVELS && newLevel > 9 ? `,"module":${modules[(newLevel / 10) | 0]}` : ""),
-        );
-      } else if (WITH_LEVELS && newLevel > 9) {
-        json = `null,${modules[(newLevel / 10) | 0]},${json}`;
-      }
-      if (WITH_DIRECT || WITH_LEVELS || WITH_FOLD || WITH_WORDS) {
-        newLevel %= 5;
-      }
-      space -= json.length + LINE_BYTES;
-      if (space < 0 || time < last || (WITH_RESERVE && newLevel > 2 !== level > 2)) {
-        begin(newLevel, json, time);
+      if (inside) {
+        reentrant++;
       } else {
-        text +=
-          WITH_PLAIN || (time === last && newLevel === level)
-            ? `,${json}`
-            : `,${5 * (time - last) + newLevel},${json}`;
-        count++;
+        let json =
+          args.length < 4 && typeof value === "string"
+            ? stringify(value)
+            : format(rest(args), WITH_DIRECT && newLevel % 10 > 4 && value);
+        if (json.length > lineBytesMax) {
+          json = shorten(rest(args).map(show).join(" "), json);
+        }
+        let time = now();
+        if (WITH_FOLD) {
+          const isRepeated = isRepeat(json, newLevel, time, unfold);
+          if (isRepeated) {
+            busy = inside;
+            return;
+          }
+          busy = 0;
+          unfold();
+          busy = 1;
+          time = now();
+          remember(json, newLevel);
+        }
+        if (WITH_PLAIN) {
+          json = plainCommand(
+            lastSeq() + 1,
+            json,
+            time,
+            (newLevel % 5 ? `,"level":"${METHODS[newLevel % 5]}"` : "") +
+              (WITH_LEVELS && newLevel > 9 ? `,"module":${modules[(newLevel / 10) | 0]}` : ""),
+          );
+        } else if (WITH_LEVELS && newLevel > 9) {
+          json = `null,${modules[(newLevel / 10) | 0]},${json}`;
+        }
+        if (WITH_DIRECT || WITH_LEVELS || WITH_FOLD || WITH_WORDS) {
+          newLevel %= 5;
+        }
+        space -= json.length + LINE_BYTES;
+        if (space < 0 || time < last || (WITH_RESERVE && newLevel > 2 !== level > 2)) {
+          begin(newLevel, json, time);
+        } else {
+          text +=
+            WITH_PLAIN || (time === last && newLevel === level)
+              ? `,${json}`
+              : `,${5 * (time - last) + newLevel},${json}`;
+          count++;
+        }
+        last = time;
+        level = newLevel;
       }
-      last = time;
-      level = newLevel;
       if (!flushTimer) {
         flushTimer = after(onFlushTimer, FLUSH_DELAY_MS);
       }

@@ -3,32 +3,37 @@ import { boot, save } from "board";
 import { goBack } from "./delivery.ts";
 import { passFrame } from "./frames.ts";
 import { busy, tell, unfold } from "./hook.ts";
-import { ringBytesMax } from "./limits.ts";
 import { nextSeq } from "./ring.ts";
-import { giveUpOld, old } from "./tail.ts";
+import { giveUpOld, leaveOld, left } from "./tail.ts";
 
 /** Level warn, without module. */
 const WARN_KIND = 8;
+/** Frames of earlier boots that are kept beside those of this one. */
+const OLD_FRAMES_MAX = 16;
 
 export function keep(): void {
   if (WITH_FOLD) {
     unfold();
   }
-  if (old.join().length > ringBytesMax) {
-    tell(WARN_KIND, `the rest of boot ${old[0]} given up`);
+  if (left > OLD_FRAMES_MAX) {
+    tell(WARN_KIND, "earlier boots given up");
     giveUpOld();
   }
-  const kept: unknown[] = [];
   goBack();
-  const collect = (frame: string, last: number): unknown =>
-    kept.push(boot, WITH_PARTS && last < nextSeq ? "" : last, frame);
-  if (!busy) {
-    while (passFrame(collect, true)) {}
-  }
+  let end = left;
+  try {
+    while (
+      !busy &&
+      passFrame((frame, last) => {
+        leaveOld();
+        save(end++, `${boot}\n${WITH_PARTS && last < nextSeq ? "" : last}\n${frame}`);
+        return true;
+      }, true)
+    ) {}
+    if (end > left) {
+      // Behind them may be what an earlier call kept.
+      save(end, "");
+    }
+  } catch (_) {}
   goBack();
-  if (kept.length) {
-    try {
-      save((old as unknown[]).concat(kept).join("\n"));
-    } catch (_) {}
-  }
 }

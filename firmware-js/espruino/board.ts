@@ -7,14 +7,23 @@ export interface BoardOptions extends AgentSettings {
   readonly boot?: string;
 }
 
-const BOOT_FILE = "boardlog.boot";
-const TAIL_FILE = "boardlog.tail";
+const FILE_PREFIX = "boardlog.";
+const BOOT = "boot";
 /** 2^32. */
 const WORD = 4294967296;
 
 /** Eight hex digits of a number from 0 to 2^32-1. */
 export function hex32(value: number): string {
   return (value + WORD).toString(16).substr(1);
+}
+
+/** A file of the agent's: the boot's number, or what an earlier boot left at a place. */
+export function saved(name: number | string): string | undefined {
+  return require("Storage").read(FILE_PREFIX + name);
+}
+
+export function save(name: number | string, text: string): void {
+  require("Storage")[WITH_WORDS && !text ? "erase" : "write"](FILE_PREFIX + name, text);
 }
 
 /**
@@ -24,9 +33,8 @@ export function hex32(value: number): string {
 export function bootId(): string {
   let count = 0;
   try {
-    const storage = require("Storage");
-    count = 1 + ((storage.read(BOOT_FILE) as never) | 0);
-    storage.write(BOOT_FILE, `${count}`);
+    count = 1 + ((saved(BOOT) as never) | 0);
+    save(BOOT, `${count}`);
   } catch (_) {}
   return `${count}-${hex32(E.hwRand())}`;
 }
@@ -38,17 +46,4 @@ export function now(): number {
 
 export function setClock(utcMs: number): void {
   setTime(utcMs / 1000);
-}
-
-export function saved(): string | undefined {
-  return require("Storage").read(TAIL_FILE);
-}
-
-export function save(text: string): void {
-  const storage = require("Storage");
-  if (text) {
-    storage.write(TAIL_FILE, text);
-  } else {
-    storage.erase(TAIL_FILE);
-  }
 }

@@ -21,7 +21,8 @@ interface EspruinoStorage {
   /** Undefined where there is no such file. */
   read(name: string): string | undefined;
   write(name: string, text: string): boolean;
-  erase(name: string): void;
+  /** Takes the name alone. */
+  erase(name: string, text?: string): void;
 }
 
 declare const E: {

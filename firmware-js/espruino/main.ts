@@ -13,7 +13,7 @@ if (WITH_WORDS) {
     console.error(`Uncaught ${error}`, error ? (error.stack ?? "") : "");
   });
   E.on("errorFlag", (flags) => {
-    console.error(`Interpreter error: ${flags.join()}`);
+    console.error(`Interpreter error: ${flags}`);
   });
   E.on("kill", agent.keep);
   let why = "";

@@ -27,23 +27,33 @@ const BITS_PER_BYTE = 10;
 const serial = options.serial;
 const baud = options.baud ?? 115200;
 const pieceBytes = options.pieceBytes ?? 96;
+/** The last piece takes the line's end in. */
+const textBytes = pieceBytes - LINE_END_BYTES;
 const byteMs = (BITS_PER_BYTE * 1000) / baud;
+const pieceMs = Math.ceil(pieceBytes * byteMs);
 export const frameBytesMax = (options.frameBytesMax ?? 1024) - LINE_END_BYTES;
 export const ackTimeoutMsMin = 1000 + 2 * frameBytesMax * byteMs;
 export const settings = options;
 export const boot = options.boot ?? bootId();
 
 let output = "";
+let ending = "";
 let written = 0;
 let refused = false;
 let input = "";
 
-/** One piece, then a pause as long as the wire needs for it. */
+/**
+ * One piece, then a pause as long as the wire needs for it. A wire that throws costs the frame, not the ones after it, nor
+ * the app an error.
+ */
 function writePiece(): void {
-  if (written < output.length) {
-    serial.write(output.substr(written, pieceBytes));
-    written += pieceBytes;
-    setTimeout(writePiece, Math.ceil(pieceBytes * byteMs));
+  const piece = output.substr(written, textBytes);
+  if (piece) {
+    setTimeout(writePiece, pieceMs);
+    written += textBytes;
+    try {
+      serial.write(written < output.length ? piece : piece + ending);
+    } catch (_) {}
   } else {
     output = "";
     if (refused) {
@@ -53,10 +63,12 @@ function writePiece(): void {
   }
 }
 
+/** Checksum and frame are never joined: on a small board there is no memory for a second copy of the frame. */
 export function send(frame: string): boolean {
-  refused = output !== "";
+  refused = !!output;
   if (!refused) {
-    output = `${frame + hex32(E.CRC32(frame))}\n`;
+    ending = `${hex32(E.CRC32(frame))}\n`;
+    output = frame;
     written = 0;
     writePiece();
   }

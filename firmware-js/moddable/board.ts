@@ -42,21 +42,24 @@ export function setClock(utcMs: number): void {
 }
 
 /** Kept in pieces; the one that is not there ends them. */
-export function saved(): string | undefined {
+export function saved(index: number): string | undefined {
   let text = "";
-  for (let index = 0; ; index++) {
-    const piece = Preference.get(DOMAIN, `${index}`);
-    if (typeof piece !== "string") {
+  for (let piece = 0; ; piece++) {
+    const part = Preference.get(DOMAIN, `${index}.${piece}`);
+    if (typeof part !== "string") {
       return text || undefined;
     }
-    text += piece;
+    text += part;
   }
 }
 
-export function save(text: string): void {
-  let index = 0;
+export function save(index: number, text: string): void {
+  let piece = 0;
   for (let at = 0; at < text.length; at += PIECE_BYTES) {
-    Preference.set(DOMAIN, `${index++}`, text.substring(at, at + PIECE_BYTES));
+    Preference.set(DOMAIN, `${index}.${piece++}`, text.substring(at, at + PIECE_BYTES));
   }
-  Preference.delete(DOMAIN, `${index}`);
+  // What a longer text left behind goes too.
+  while (typeof Preference.get(DOMAIN, `${index}.${piece}`) === "string") {
+    Preference.delete(DOMAIN, `${index}.${piece++}`);
+  }
 }

@@ -62,7 +62,7 @@ describe.skipIf(!interpreter)(title, () => {
         frames.push(frame);
         const last = frame.cmds.at(-1)?.id;
         if (acks && last !== undefined) down(JSON.stringify({ v: 1, boot: frame.boot, ack: last }));
-        if (frames.length === 1) down(encodeLevelLease({ level: "info", forMs: 60_000 }));
+        if (!acks && frames.length === 1) down(encodeLevelLease({ level: "info", forMs: 60_000 }));
       }
     });
     const start = () => {

@@ -6,13 +6,16 @@ import { StandIn, serialText } from "./espruino-stand-in.ts";
 
 const sum = (json: string) => crc32(json).toString(16).padStart(8, "0");
 
-function startSerial(options = {}, standIn = new StandIn()) {
+function startSerial(options = {}, standIn = new StandIn(), isBroken = () => false) {
   const writes: { readonly atMs: number; readonly text: string }[] = [];
   const setups: unknown[][] = [];
   let onData = (_: string) => {};
   const serial = {
     setup: (...args: unknown[]) => void setups.push(args),
-    write: (text: string) => void writes.push({ atMs: standIn.time.monotonicMs(), text }),
+    write(text: string) {
+      if (isBroken()) throw new Error("wire burnt");
+      writes.push({ atMs: standIn.time.monotonicMs(), text });
+    },
     on(event: string, action: (text: string) => void) {
       if (event === "data") onData = action;
     },
@@ -65,6 +68,17 @@ test("two frames never mix on the wire, and the second leaves when the first is 
   const ids = board.frames().flatMap((frame) => frame.cmds.map((one) => one.id));
   expect(ids).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   expect(board.frames().length).toBeGreaterThan(2);
+});
+
+test("a wire that throws costs the frame, which comes again, and the app no error", () => {
+  let isBroken = true;
+  const board = startSerial({}, new StandIn(), () => isBroken);
+  for (let i = 0; i < 10; i++) board.standIn.log(`line ${i} ${"x".repeat(40)}`);
+  board.standIn.time.advance(500);
+  expect(board.writes).toEqual([]);
+  isBroken = false;
+  board.standIn.time.advance(5_000);
+  expect(board.frames()[0]?.cmds.map((one) => one.id)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
 
 test("acks are read out of chunks of any size, with or without checksum, after noise, with CR", () => {

@@ -70,6 +70,7 @@ const REFUSED: [construct: string, text: string][] = [
   ["regular expression with {n}, lazy or (?", "/a{2,3}/;"],
   ["regular expression with {n}, lazy or (?", "/<.*?>/;"],
   ["regular expression with {n}, lazy or (?", "/a(?=b)/;"],
+  ["regular expression with [ in a set", "/a\\[[^b][c[]/;"],
   ["regular expression flag u", "/a/u;"],
   ["variable named of", "f(of);"],
   ["line continuation in a string", '"a\\\nb";'],
@@ -106,7 +107,7 @@ const ALLOWED = [
   "var a = b ?? 1; class A extends B { p = 1; get x() { return super.x; } static s() {} }",
   "try { f(); } catch { g(); }",
   "var o = { a, get b() { return 1; } }; `x`; for (const k of [1]) h(k);",
-  "/^a+[b-c]*$/gi.test(s); s.split(','); o.length; typeof Map;",
+  "/^a+[b-c]*[\\[d]e\\[[f]$/gi.test(s); s.split(','); o.length; typeof Map;",
   "var x = 1; function shadow(f) { f(); } { let f = 1; use(f); } function f() {}",
 ];
 

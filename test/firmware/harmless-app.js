@@ -227,6 +227,10 @@ board.advance(100);
 result.mute = received(board);
 board = makeBoard({ setTimeout: null });
 mustNotThrow("no timers", () => board.console.info("hello"));
+["flush", "ready", "restart", "keep"].forEach((name) => {
+  if (board.agent[name]) mustNotThrow("no timers, " + name, () => board.agent[name]());
+});
+mustNotThrow("no timers, an ack", () => board.down('{"v":1,"boot":"7","ack":1}'));
 result.timeless = { seq: board.agent.look().seq };
 
 // The wall clock jumps: order and uptime stand.
