@@ -55,7 +55,7 @@ function run(shell: string, args: readonly string[], input = ""): string {
     cwd: folder,
     env,
     input,
-    timeout: 60_000,
+    timeout: 120_000,
   });
   expect(stderr, shell).toBe("");
   return stdout;

@@ -65,7 +65,7 @@ test("doctor checks the ports, brokers and service that a gateway's settings nam
     await pty.close();
     await rm(folder, { recursive: true });
   }
-}, 60_000);
+});
 
 test("doctor asks the gateway that runs what it complains of, and what its counters tell of the boards", async () => {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-doctor-"));
@@ -95,4 +95,4 @@ test("doctor asks the gateway that runs what it complains of, and what its count
     await status.close();
     await rm(folder, { recursive: true });
   }
-}, 60_000);
+});

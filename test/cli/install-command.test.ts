@@ -32,7 +32,7 @@ test("install puts the committed unit and settings in place and says three comma
   expect(await read("etc/boardlog/gateway.yaml")).toBe("mine\n");
   const again = await runBoardlog(["uninstall", "gateway", "--root", root]);
   expect(again).toMatchObject({ status: 1, stderr: expect.stringContaining("it is not installed") });
-}, 60_000);
+});
 
 test("purge takes settings and spool too; a program that somebody else put there stays", async () => {
   await mkdir(join(root, "usr/bin"), { recursive: true });
@@ -43,7 +43,7 @@ test("purge takes settings and spool too; a program that somebody else put there
   for (const path of ["etc/boardlog", "var/lib/boardlog-gateway"])
     await expect(stat(join(root, path))).rejects.toThrow("ENOENT");
   expect(await read("usr/bin/boardlog")).toBe("other\n");
-}, 60_000);
+});
 
 test("what the Debian package has installed is left to it", async () => {
   await mkdir(join(root, "lib/systemd/system"), { recursive: true });
@@ -52,4 +52,4 @@ test("what the Debian package has installed is left to it", async () => {
     const refused = await runBoardlog([action, "gateway", "--root", root]);
     expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining("Debian package") });
   }
-}, 60_000);
+});

@@ -116,7 +116,7 @@ beforeAll(async () => {
   up = await BoardlogProcess.create(["--quiet"]);
   await up.start();
   key = await up.key();
-}, 60_000);
+});
 afterAll(() => up.remove());
 
 const post = (bytes: Buffer, isCbor = false): Promise<Response> =>

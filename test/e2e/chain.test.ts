@@ -210,7 +210,7 @@ describe.skipIf(mosquittoNeed.isMissing)(`the chain over a real Mosquitto${mosqu
       if (count === 60) await mosquitto.start();
       await pause(5);
     }
-    await until("everything is acked", () => board.agent.stats.acked === board.agent.stats.seq, 30_000);
+    await until("everything is acked", () => board.agent.stats.acked === board.agent.stats.seq);
     const entries = await listAll(up.url, key, "greenhouse");
     expect(texts(entries)).toEqual(Array.from({ length: 100 }, (_, index) => `line ${index + 1}`));
   });
@@ -225,7 +225,8 @@ describe("the command", () => {
     expect((await fetch(`${up.url}/v1/Log.Log`, log)).status).toBe(200);
     const { status, tookMs } = await up.end("SIGTERM");
     expect(status).toBe(0);
-    expect(tookMs).toBeLessThan(3000);
+    // Three seconds where it starts in one; a machine that is busy takes longer for both.
+    expect(tookMs).toBeLessThan(3 * Math.max(1000, up.startMs));
     await up.start();
     expect(await up.key()).toBe(key);
     expect(texts(await listAll(up.url, key, "me"))).toEqual(["before"]);

@@ -65,7 +65,7 @@ test.each([
       }
     }
     await endLoad();
-    await until("all is sent", async () => (await gateway.gauge("spool_waiting_entries")) === 0, 60_000);
+    await until("all is sent", async () => (await gateway.gauge("spool_waiting_entries")) === 0);
     await until(
       "the output has it too",
       async () => (await gateway.gauge("syslog_waiting_entries")) === 0,

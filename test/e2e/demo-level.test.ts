@@ -36,7 +36,7 @@ test.each([
       return level.stdout === `${src}: debug for 4s; sent\n`;
     });
     const isEnd = ({ module, msg }: Told): boolean => module === "boardlog" && msg === "level as set";
-    await until("the lease ends", async () => (await entriesOf(src)).some(isEnd), 30_000);
+    await until("the lease ends", async () => (await entriesOf(src)).some(isEnd));
     await until("it logs on", async () => {
       const entries = await entriesOf(src);
       return entries.length - entries.findIndex(isEnd) > 4;

@@ -97,4 +97,4 @@ test("kill -9 under load, again and again: nothing acked is missing, nothing is 
   const posted = (await listAll(up.url, key, WRITER)).map((entry) => entry.msg);
   expect(posted.filter((text) => ackedTexts.includes(String(text)))).toEqual(ackedTexts);
   expect(new Set(posted).size).toBe(posted.length);
-}, 120_000);
+});

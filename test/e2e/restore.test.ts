@@ -59,7 +59,7 @@ test("a gateway that meets a service restored from a copy gives it again what ca
     (await listAll(service.url, key, "wire"))
       .filter(({ stream }) => stream === "console")
       .map(({ msg }) => msg);
-  await until("what came after the copy is there again", async () => (await listed()).length >= 100, 30_000);
+  await until("what came after the copy is there again", async () => (await listed()).length >= 100);
   await log(10);
   expect(await listed()).toEqual(Array.from({ length: 110 }, (_, index) => `line ${index + 1}`));
-}, 60_000);
+});

@@ -228,5 +228,5 @@ describe.skipIf(!interpreter)(title, () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: no escape of the prompt gets through
     for (const one of uart) expect(one).not.toMatch(/boardlogDown|^>$|^\["!|[\x00-\x1f]/);
     expect(world.uplink.texts("esp", "loss")).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -147,7 +147,7 @@ describe.skipIf(!interpreter)(title, () => {
         if (found) resolve(JSON.parse(found) as Result);
       });
       board.once("exit", () => reject(new Error(`the interpreter ended:\n${printed}`)));
-      const limit = setTimeout(() => reject(new Error(`no result:\n${printed}`)), 25_000);
+      const limit = setTimeout(() => reject(new Error(`no result:\n${printed}`)), 120_000);
       onTestFinished(() => clearTimeout(limit));
     });
 

@@ -86,7 +86,6 @@ describe("the table of what each engine takes", () => {
 
   test.skipIf("missing" in xs)(
     `the column of XS is what a real XS does${"missing" in xs ? ` (skipped: no engine; ${xs.missing})` : ""}`,
-    { timeout: 120_000 },
     async () => {
       if ("missing" in xs) return;
       expect(await disagreements("xs", cases.filter(isTelling), (one) => runSnippet(xs, one))).toEqual([]);
@@ -95,7 +94,6 @@ describe("the table of what each engine takes", () => {
 
   test.skipIf(ESPRUINO === undefined)(
     `the column of Espruino is what a real Espruino does${ESPRUINO === undefined ? " (skipped: build Espruino's Linux port and set ESPRUINO to its bin/espruino)" : ""}`,
-    { timeout: 120_000 },
     async () => {
       const engine = { kind: "espruino", path: ESPRUINO ?? "" } as const;
       expect(await disagreements("espruino", cases, (one) => runSnippet(engine, one))).toEqual([]);

@@ -5,7 +5,7 @@ import { ClubbySocket } from "../../gateway/outputs/clubby-socket.ts";
 import type { GiveUp } from "../../gateway/outputs/sink.ts";
 import type { Spool } from "../../gateway/spool/spool.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
-import { SeededRandom } from "../support/gateway-world.ts";
+import { SeededRandom, until } from "../support/gateway-world.ts";
 import {
   type BenchWorld,
   type Haste,
@@ -13,7 +13,6 @@ import {
   type Opened,
   OutputBench,
   rewindsIn,
-  until,
 } from "../support/output-bench.ts";
 import { SeedFault, SeedService } from "../support/seed-service.ts";
 

@@ -3,7 +3,8 @@ import { gunzipSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
 import { OtlpEncoding, OtlpSink, type OtlpSinkOptions } from "../../gateway/outputs/otlp-sink.ts";
 import type { SpoolOptions } from "../../gateway/spool/spool.ts";
-import { type Haste, line, OutputBench, rewindsIn, until } from "../support/output-bench.ts";
+import { until } from "../support/gateway-world.ts";
+import { type Haste, line, OutputBench, rewindsIn } from "../support/output-bench.ts";
 import { runService } from "../support/running-service.ts";
 
 interface LogRecord {

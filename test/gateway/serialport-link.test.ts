@@ -198,7 +198,7 @@ describe("a serial port, over a real pty", () => {
     expect(isAllWritten).toBe(false);
     port.uplink.isAway = false;
     await writing;
-    await until("all lines", () => port.uplink.entries.length === lines.length, 20_000);
+    await until("all lines", () => port.uplink.entries.length === lines.length);
     expect(port.uplink.texts("kitchen", "uart")).toEqual(lines);
   });
 
@@ -212,12 +212,12 @@ describe("a serial port, over a real pty", () => {
     await until("paused", () => port.count("serial_paused_total") > 0);
     await port.unplug();
     port.uplink.isAway = false;
-    await until("noticed", () => port.world.log.lines.some(({ text }) => text.includes("gone")), 20_000);
+    await until("noticed", () => port.world.log.lines.some(({ text }) => text.includes("gone")));
     port.replug();
     await port.open();
     await port.write(logLine({ boot: "b", ack: true }, [{ id: 2, msg: "back" }]));
     await until("an ack", () => port.heard.includes('"ack":2,'));
-  }, 40_000);
+  });
 
   test("a board that says stop hears nothing until it says go, and neither byte is text", async () => {
     const port = await bench({ source: "kitchen", flowControl: "xon-xoff" });

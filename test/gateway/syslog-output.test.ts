@@ -8,7 +8,8 @@ import { encodeSyslog, type SyslogTextOptions } from "../../gateway/outputs/sysl
 import type { NewEntry } from "../../protocol/entry.ts";
 import { LEVELS } from "../../protocol/level.ts";
 import { Certificates } from "../support/certificates.ts";
-import { type Haste, line, type Opened, OutputBench, rewindsIn, until } from "../support/output-bench.ts";
+import { until } from "../support/gateway-world.ts";
+import { type Haste, line, type Opened, OutputBench, rewindsIn } from "../support/output-bench.ts";
 import { requires } from "../support/requirements.ts";
 import { parseSyslog, SyslogReceiver } from "../support/syslog-receiver.ts";
 

@@ -37,9 +37,8 @@ test("the service manager's socket gets every message", async () => {
     expect(manager.watchdogMs).toBe(3_000);
     for (const text of ["READY=1", "STATUS=3 entries wait", "WATCHDOG=1", "STOPPING=1"])
       await manager.notify(text);
-    await new Promise((resolve) => setTimeout(resolve, 100));
     for (const text of ["READY=1", "STATUS=3 entries wait", "WATCHDOG=1", "STOPPING=1"])
-      expect(heard).toContain(text);
+      await expect.poll(() => heard).toContain(text);
   } finally {
     listener.kill();
     await rm(folder, { recursive: true });

@@ -6,6 +6,7 @@ import type { Frame } from "../../protocol/frame.ts";
 import { decodeFrame, decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { logArgsOf, sequence } from "../../protocol/sequencing.ts";
 import { decodeLine, LineDiscard } from "../../protocol/serial-line.ts";
+import { cpuMs } from "../support/cpu-time.ts";
 
 interface Vector {
   readonly id: string;
@@ -65,10 +66,10 @@ describe("the compact frame", () => {
   test("more entries than a frame may hold are refused, and so is a frame of brackets, quickly", () => {
     const many = `["@1",1,0,10,0${',"x"'.repeat(1001)}]`;
     expect(decodeFrameText(many).ok).toBe(false);
-    const startMs = Date.now();
+    const startMs = cpuMs();
     expect(decodeFrameText(`["@1",1,0,10,0,${"[".repeat(500_000)}`).ok).toBe(false);
     expect(decodeFrameText(`["@1",1,0,10,0,"${"\\".repeat(500_000)}`).ok).toBe(false);
-    expect(Date.now() - startMs).toBeLessThan(2000);
+    expect(cpuMs() - startMs).toBeLessThan(2000);
   });
 
   test("is sequenced as a plain frame is: entries, drops and what is below first", () => {

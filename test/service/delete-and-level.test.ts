@@ -248,7 +248,7 @@ describe("levels of boards", () => {
       stderr: expect.stringMatching(/--for: 2d/),
     });
     expect((await command("pump", "loud")).status).toBe(2);
-  }, 30_000);
+  });
 
   it("are refused without the right, with bad arguments, and where no gateway knows the board", async () => {
     const { key } = await running.keys.add({ project: "default", rights: ["write"] });

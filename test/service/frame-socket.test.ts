@@ -186,7 +186,8 @@ describe("frames over a WebSocket", () => {
     deaf.pause();
     const started = performance.now();
     await running.service.stop();
-    expect(performance.now() - started).toBeLessThan(2_000);
+    // ws itself would wait 30 s for its answer.
+    expect(performance.now() - started).toBeLessThan(15_000);
     expect(await polite.closed()).toBe(1001);
     expect(await follower.closed()).toBe(1001);
     expect(await live.closed()).toBe(1001);

@@ -75,7 +75,7 @@ test("batches follow one another over a socket, a lease comes back over it, and 
     expect(await running.service.levels.setLevel("default", "valve", lease)).toEqual([]);
     client.drop();
     await commit(101, 50);
-    await expect.poll(() => spool.waitingEntries, { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => spool.waitingEntries).toBe(0);
     expect(stored()).toBe(150);
     expect(counters.values().forwarder_greetings_total).toBe(2);
   } finally {

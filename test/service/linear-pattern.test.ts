@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LinearPattern } from "../../service/linear-pattern.ts";
 import { parseTerm } from "../../service/term.ts";
+import { cpuMs } from "../support/cpu-time.ts";
 
 function matches(pattern: string, text: string, isAnyCase = false): boolean {
   const parsed = LinearPattern.parse(pattern, isAnyCase);
@@ -54,9 +55,9 @@ describe("a pattern", () => {
       "(?:a?){30}a{30}b",
       "^(([a-z])+.)+[A-Z]([a-z])+$",
     ]) {
-      const startMs = performance.now();
+      const startMs = cpuMs();
       expect(matches(evil, long)).toBe(false);
-      expect(performance.now() - startMs, evil).toBeLessThan(500);
+      expect(cpuMs() - startMs, evil).toBeLessThan(500);
     }
   });
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { walkBack, walkOn } from "../../service/entry-walk.ts";
 import { parseTerm } from "../../service/term.ts";
+import { cpuMs } from "../support/cpu-time.ts";
 import { type RunningService, runService } from "../support/running-service.ts";
 
 let running: RunningService;
@@ -153,18 +154,19 @@ test("a search for what is rare ends in its time, holds nobody up, and goes on f
   ]);
   const term = parseTerm("/(?:(?:a|b|ab)+)needle/");
   if (!term.ok) throw new Error(term.problem.text);
-  const reading = { store: running.store, clock: systemClock, timers: systemTimers };
+  const clock = { ...systemClock, monotonicMs: cpuMs };
+  const reading = { store: running.store, clock, timers: systemTimers };
   let longestMs = 0;
-  let turnMs = performance.now();
+  let turnMs = cpuMs();
   const watch = setInterval(() => {
-    longestMs = Math.max(longestMs, performance.now() - turnMs);
-    turnMs = performance.now();
+    longestMs = Math.max(longestMs, cpuMs() - turnMs);
+    turnMs = cpuMs();
   }, 1);
   for (const walk of [walkOn, walkBack]) {
     let [after, before]: (string | undefined)[] = [];
     let [count, turns] = [0, 0];
     for (let isEnd = false; !isEnd; turns++) {
-      const startMs = performance.now();
+      const startMs = cpuMs();
       const found = await walk(reading, {
         project: "default",
         filter: { src: "s", term: term.value },
@@ -174,7 +176,7 @@ test("a search for what is rare ends in its time, holds nobody up, and goes on f
         before,
         limit: 10,
       });
-      expect(performance.now() - startMs).toBeLessThan(1500);
+      expect(cpuMs() - startMs).toBeLessThan(1500);
       count += found.entries.length;
       isEnd = found.isEnd;
       if (walk === walkOn) after = found.highest;
@@ -185,7 +187,7 @@ test("a search for what is rare ends in its time, holds nobody up, and goes on f
   }
   clearInterval(watch);
   expect(longestMs).toBeLessThan(1000);
-}, 60_000);
+});
 
 test("Log.Sources says who has logged, how much and when last", async () => {
   await fill(3);

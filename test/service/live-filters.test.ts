@@ -189,11 +189,7 @@ describe("Server-Sent Events", () => {
     const store = running.store as MemoryStore;
     const gone = await events();
     await gone.cancel();
-    const untilMs = performance.now() + 2000;
-    while (store.listenerCount > 0 && performance.now() < untilMs) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    expect(store.listenerCount).toBe(0);
+    await expect.poll(() => store.listenerCount).toBe(0);
     const reader = await events();
     const stopping = running.stop();
     expect(JSON.parse((await reader.next())?.data ?? "")).toMatchObject({ code: 1001 });

@@ -151,4 +151,4 @@ test("the service runs alone: a project of the settings has its key, another sit
   expect(await ended).toBe(0);
   expect(output).toContain("garden: its first admin key is in");
   expect(output).not.toContain(key);
-}, 60_000);
+});

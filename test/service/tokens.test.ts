@@ -130,9 +130,9 @@ describe("a token that is not good gets 401, and the same words whatever is wron
 describe("a socket lives no longer than its credential", () => {
   test("a live socket is closed with 1008 when its token expires", async () => {
     const client = await connect(live(`jwt=${signed(claims({ exp: nowSeconds() + 2 }))}`));
-    const startMs = performance.now();
+    const later = await connect(live(`jwt=${signed(claims({ exp: nowSeconds() + 30 }))}`));
     expect(await client.closed()).toBe(1008);
-    expect(performance.now() - startMs).toBeLessThan(4000);
+    expect(later.socket.readyState).toBe(later.socket.OPEN);
   });
 
   test("revoking a key closes its live and frame sockets, those of its tokens too, and no others", async () => {

@@ -50,7 +50,7 @@ test("boards on serial lines and MQTT, through a gateway and a service that are 
   expect(html).toContain("9 over MQTT, 3 on serial lines");
   expect(html).not.toMatch(/src="http|href="http/);
   await remove();
-}, 120_000);
+});
 
 test("what a running service gets is recorded, and replayed as it was", async () => {
   const up = await BoardlogProcess.create(["--quiet", "--demo"]);
@@ -78,7 +78,7 @@ test("what a running service gets is recorded, and replayed as it was", async ()
   expect([figures.isClean, figures.verdict.examples]).toEqual([true, []]);
   await rm(file);
   await remove();
-}, 120_000);
+});
 
 test("what cannot be done is said before the load", async () => {
   const why = async (...args: readonly string[]): Promise<string> =>

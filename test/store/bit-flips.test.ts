@@ -77,7 +77,7 @@ describe("a bit that turned over in a stored value", () => {
     const again = await openMemoryStore(space, SEED);
     expect((await everything(again)).length).toBe(complete);
     await again.close();
-  }, 60_000);
+  });
 
   it("in a batch of the log takes no id away: later entries get later ones", async () => {
     const { space, stored } = await filledSpace();

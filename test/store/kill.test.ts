@@ -99,7 +99,7 @@ async function expectOrderlyEnd(
 ): Promise<void> {
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "ignore"],
-    timeout: 20_000,
+    timeout: 120_000,
     killSignal: "SIGKILL",
   });
   let text = "";

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { freePort } from "./mosquitto.ts";
 
 export const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
-const START_MS_MAX = 20_000;
+const START_MS_MAX = 60_000;
 
 /** `boardlog up` as its user runs it: a process of its own, on ports of its own. */
 export class BoardlogProcess {
@@ -16,6 +16,8 @@ export class BoardlogProcess {
   readonly #extraArgs: readonly string[];
   #child: ChildProcess | undefined;
   output = "";
+  /** How long the last start took. */
+  startMs = 0;
 
   private constructor(
     dataFolder: string,
@@ -66,6 +68,7 @@ export class BoardlogProcess {
         this.output += text;
       });
     }
+    const beginMs = performance.now();
     const deadline = Date.now() + START_MS_MAX;
     while (!(await this.#isHealthy())) {
       if (child.exitCode !== null || Date.now() > deadline) {
@@ -73,6 +76,7 @@ export class BoardlogProcess {
       }
       await pause(50);
     }
+    this.startMs = performance.now() - beginMs;
   }
 
   /** Sends a signal and resolves with the exit status (null after SIGKILL) and how long it took. */
@@ -133,7 +137,7 @@ export function pause(delayMs: number): Promise<void> {
 export async function until(
   what: string,
   isTrue: () => boolean | Promise<boolean>,
-  withinMs = 15_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await isTrue())) {

@@ -1,3 +1,4 @@
+import type { Timers } from "../../host/clock.ts";
 import { CounterTable } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
@@ -69,11 +70,32 @@ export function virtualWorld() {
   };
 }
 
+/** The machine's timers, and what was asked of them: how long something means to wait, however busy the machine is. */
+export class RememberingTimers implements Timers {
+  readonly delaysMs: number[] = [];
+
+  after(delayMs: number, action: () => void) {
+    this.delaysMs.push(delayMs);
+    return systemTimers.after(delayMs, action);
+  }
+
+  every(periodMs: number, action: () => void) {
+    return systemTimers.every(periodMs, action);
+  }
+
+  /** All waits asked for while `action` runs, one after the other, ms. */
+  async sumDuring(action: () => Promise<unknown>): Promise<number> {
+    const from = this.delaysMs.length;
+    await action();
+    return this.delaysMs.slice(from).reduce((sum, ms) => sum + ms, 0);
+  }
+}
+
 /** The same on the machine's own clock, for tests of real ports and brokers. */
 export function realWorld() {
   return {
     clock: systemClock,
-    timers: systemTimers,
+    timers: new RememberingTimers(),
     random: new SeededRandom(1),
     uplink: new MemoryUplink(),
     counters: new CounterTable(),
@@ -82,7 +104,7 @@ export function realWorld() {
 }
 
 /** Resolves once `condition` holds; fails with what it was waiting for. Real parts only, virtual ones need no waiting. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, timeoutMs = 60_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);

@@ -76,20 +76,33 @@ ${process.getuid?.() === 0 ? "user root\n" : ""}`,
   }
 }
 
-/** A port that was free a moment ago. */
+/**
+ * Below the ports that Linux gives to outgoing connections: one of those may be taken before its server listens, or while
+ * that starts anew, be it by the very client that tries to reach it.
+ */
+const PORTS = { first: 20_000, count: 12_000 };
+const givenPorts = new Set<number>();
+
+/** A port of the loopback that was free a moment ago; the same one is never given twice by one process. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (givenPorts.has(port) || !(await isFree(port))) continue;
+    givenPorts.add(port);
+    return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 async function untilListening(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt++) {
+  for (let attempt = 0; attempt < 6_000; attempt++) {
     const socket = connect(port, "127.0.0.1");
     const isOpen = await new Promise<boolean>((resolve) => {
       socket.once("connect", () => resolve(true));

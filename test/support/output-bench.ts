@@ -7,14 +7,7 @@ import type { Timers } from "../../host/clock.ts";
 import { systemTimers } from "../../host/system-clock.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { FaultyDisk } from "../../sim/faulty-disk.ts";
-import { realWorld, SeededRandom, until as untilWithin } from "./gateway-world.ts";
-
-/** For a machine that is busy with much else; what is waited for comes within a second or two on one that is not. */
-const PATIENCE_MS = 60_000;
-
-export function until(what: string, condition: () => boolean): Promise<void> {
-  return untilWithin(what, condition, PATIENCE_MS);
-}
+import { RememberingTimers, realWorld, SeededRandom } from "./gateway-world.ts";
 
 /** What a numbered line says. */
 export function line(src: string, number: number, more: Partial<NewEntry> = {}): NewEntry {
@@ -43,21 +36,21 @@ const HASTE: Haste = { factor: 100, answerMs: 10_000 };
 const ANSWERS_MS: readonly number[] = [30_000, 10_000];
 
 /** Timers of which waits of seconds are waits of moments, and which remember what was asked for. */
-class HastyTimers implements Timers {
+class HastyTimers extends RememberingTimers {
   readonly #haste: Haste;
-  readonly delaysMs: number[] = [];
 
   constructor(haste: Haste) {
+    super();
     this.#haste = haste;
   }
 
-  after(delayMs: number, action: () => void) {
+  override after(delayMs: number, action: () => void) {
     this.delaysMs.push(delayMs);
     const { factor, answerMs } = this.#haste;
     return systemTimers.after(ANSWERS_MS.includes(delayMs) ? answerMs : delayMs / factor, action);
   }
 
-  every(periodMs: number, action: () => void) {
+  override every(periodMs: number, action: () => void) {
     return systemTimers.every(periodMs / this.#haste.factor, action);
   }
 }
