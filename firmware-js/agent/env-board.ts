@@ -8,6 +8,7 @@ export const settings = Object.assign({ src: env.src }, env.settings);
 export const frameBytesMax = settings.frameBytesMax ?? 1024;
 export const ackTimeoutMsMin = settings.ackTimeoutMs ?? 1000;
 export const send = env.send;
+export const ringBytesLimit = env.ringBytesLimit ?? Infinity;
 
 export function now(): number {
   return env.utc() || env.uptime();

@@ -14,6 +14,8 @@ export interface Board {
   readonly settings: AgentSettings;
   /** Largest text that `send` takes. */
   readonly frameBytesMax: number;
+  /** What the board's memory takes of `ringBytesMax`. */
+  readonly ringBytesLimit: number;
   /** How long an ack may take; doubled at each turn without one. */
   readonly ackTimeoutMsMin: number;
   /** UTC ms once the clock is set, ms since some moment before the start until then (docs/protocol.md 12.4). */
@@ -40,6 +42,8 @@ export interface AgentEnv {
   /** `src` of every frame; left out where the link says it (MQTT topic, a bound serial port). */
   readonly src?: string | undefined;
   readonly settings?: AgentSettings | undefined;
+  /** As in `Board`; no limit where it is left out. */
+  readonly ringBytesLimit?: number;
   /** JSON text in printable ASCII only (docs/protocol.md 7.1). May throw and may give undefined, as `JSON.stringify`. */
   stringify(value: unknown): string | undefined;
   /** Ms since boot; never falls, whatever is done to the clock. */

@@ -23,12 +23,12 @@ export function shorten(message: string, json: string): string {
 
 /** One value as text. Whatever its getters and its `toString` do stays in here. */
 export function show(value: unknown): string {
-  let shown: unknown;
+  let shown: string | undefined;
   try {
     if (typeof value === "object" && value && !(value as { stack?: unknown }).stack) {
       shown = stringify(value);
     }
-    return typeof shown === "string" ? shown : String(value);
+    return shown ?? String(value);
   } catch (_) {
     return "[unprintable]";
   }

@@ -1,5 +1,5 @@
 /** Bounds of ring, line and frame, from what the board and its settings say. Bytes are characters: all is ASCII. */
-import { frameBytesMax, settings } from "board";
+import { frameBytesMax, ringBytesLimit, settings } from "board";
 import { stringify } from "./natives.ts";
 
 /** Names of `console`'s methods; the place is the level's number (docs/protocol.md 12.5). */
@@ -18,7 +18,8 @@ export const MODULE_BYTES = 40;
 const HEAD_BYTES = WITH_PLAIN ? (WITH_LEVELS ? 370 : 330) : WITH_LEVELS ? 160 : 120;
 export const UTC_MS_MIN = 1e12;
 
-export const ringBytesMax = (settings.ringBytesMax ?? 2048) - CHUNK_BYTES;
+/** A ring that the board has no memory for would take the app down with it: it is made smaller. */
+export const ringBytesMax = Math.min(settings.ringBytesMax ?? 2048, ringBytesLimit) - CHUNK_BYTES;
 /** As JSON, with its comma. */
 export const src = settings.src ? `${stringify(settings.src)},` : "";
 /** Longest line that a frame of its own takes, as JSON, and longest chunk. */

@@ -140,7 +140,7 @@ export function forget(upTo: number): void {
     next = 0;
     nextSeq = gone + 1;
   }
-  while (flying.length && (flying[0] as number) <= upTo) {
+  while ((flying[0] as number) <= upTo) {
     flying.shift();
   }
 }

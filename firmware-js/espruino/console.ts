@@ -5,7 +5,7 @@
 import { agent } from "../agent/handle.ts";
 import { type BoardOptions, bootId, hex32 } from "./board.ts";
 
-export { now, save, saved, setClock } from "./board.ts";
+export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
 
 interface ConsoleOptions extends BoardOptions {
   /** Of the wire that the console is on; USB and Bluetooth have none. */

@@ -37,6 +37,8 @@ declare const E: {
 };
 
 declare const process: {
+  /** In variables. */
+  memory(): { readonly free: number };
   on(event: "uncaughtException", action: (error: { readonly stack?: string } | undefined) => void): void;
 };
 

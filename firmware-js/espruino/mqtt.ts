@@ -5,7 +5,7 @@
 import { agent } from "../agent/handle.ts";
 import { type BoardOptions, bootId } from "./board.ts";
 
-export { now, save, saved, setClock } from "./board.ts";
+export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
 
 interface MqttOptions extends BoardOptions {
   /** The board's name, as it stands in the topics. */

@@ -4,7 +4,7 @@
 import { agent } from "../agent/handle.ts";
 import { type BoardOptions, bootId, hex32 } from "./board.ts";
 
-export { now, save, saved, setClock } from "./board.ts";
+export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
 
 interface SerialOptions extends BoardOptions {
   /** The UART. It must not be the console's: a console port gives no data. */

@@ -32,6 +32,9 @@ export function bootId(): string {
   return `${count}-${hex32(Math.floor(Math.random() * WORD + Date.now()) % WORD)}`;
 }
 
+/** XS does not say what is free. */
+export const ringBytesLimit = Infinity;
+
 /** A board without a battery starts in 1970: until its clock is set, this is its uptime (docs/protocol.md 12.4). */
 export function now(): number {
   return Math.max(0, Math.floor(Date.now()));

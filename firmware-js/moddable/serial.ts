@@ -6,7 +6,7 @@ import { agent } from "../agent/handle.ts";
 import { type BoardOptions, bootId, hex32 } from "./board.ts";
 import { crc32 } from "./crc32.ts";
 
-export { now, save, saved, setClock } from "./board.ts";
+export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
 
 interface SerialPort {
   read(): ArrayBuffer | undefined;

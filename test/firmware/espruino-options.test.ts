@@ -4,7 +4,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import type { AgentLook } from "../../firmware-js/agent/env.ts";
 import { openPty, type Pty } from "../../host/pty.ts";
 import { encodeLevelLease } from "../../protocol/level-lease.ts";
 import { bundlePort } from "../../scripts/build-firmware.mjs";
@@ -28,6 +29,64 @@ else {
   setTimeout(function () { require("Storage").write("second", "1"); E.reboot(); }, 2000);
 }
 `;
+
+const small = process.env.ESPRUINO_SMALL;
+const smallTitle = small
+  ? "last words on a small Espruino"
+  : "last words on a small Espruino (skipped: build Espruino's Linux port for 32 bit with 1,600 variables and set ESPRUINO_SMALL to it)";
+
+/** Nobody listens; the second run tells what it finds. */
+const smallAppText = (agentFile: string) => `
+console.info = console.warn = function () {};
+require("Storage").write("boardlog", require("fs").readFileSync(${JSON.stringify(agentFile)}));
+var kept = require("Storage").list(/^boardlog\\.\\d/).map(function (name) { return require("Storage").read(name).length; });
+var agent = require("boardlog").start({ ringBytesMax: 8192, serial: {
+  setup: function () {}, on: function () {}, write: function (text) { print("SENT " + text.trim()); }
+} });
+function fill() {
+  for (var i = 0; i < 200; i++) console.info("123456789 123456789 123456789 123456789 123456789 123456789 " + i);
+  setTimeout(function () {
+    print("RESULT " + JSON.stringify({ kept: kept, flags: E.getErrorFlags(), look: agent.look() }));
+    E.reboot();
+  }, 1500);
+}
+fill();
+`;
+
+describe.skipIf(!small)(smallTitle, () => {
+  test("a ring of 8 KB on 1,600 variables is made to fit, is kept over a reset, and is sent from there", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "boardlog-small-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const agentFile = join(folder, "agent.js");
+    await writeFile(agentFile, await bundlePort("serial", ["words"]));
+    const app = join(folder, "app.js");
+    await writeFile(app, smallAppText(agentFile));
+    const run = async () => {
+      const child = spawn(small as string, [app], { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
+      onTestFinished(() => void child.kill("SIGKILL"));
+      let printed = "";
+      child.stdout.on("data", (bytes: Buffer) => {
+        printed += bytes.toString("latin1");
+      });
+      await once(child, "exit");
+      const found = /RESULT (\{.*\})/.exec(printed)?.[1];
+      if (found === undefined) throw new Error(`no result:\n${printed}`);
+      expect(printed).not.toContain("MEMORY");
+      const sent = [...printed.matchAll(/SENT (.*?)\r?\n/g)].map((one) => one[1]).join("");
+      const result = JSON.parse(found) as { kept: number[]; flags: string[]; look: AgentLook };
+      return { ...result, oldest: /\[.*?\](?=[0-9a-f]{8})/.exec(sent)?.[0] ?? "" };
+    };
+    const first = await run();
+    expect(first).toMatchObject({ kept: [], flags: [], look: { seq: 201 } });
+    expect(first.look.ringBytes).toBeGreaterThan(4096);
+    const second = await run();
+    expect(second.flags).toEqual([]);
+    expect(second.kept.length).toBeGreaterThan(2);
+    const frame = frameOf(second.oldest);
+    expect(frame.boot).toMatch(/^1-/);
+    expect(frame.cmds[0]?.args.msg).toBe(`boardlog: boot ${frame.boot}`);
+  }, 30_000);
+});
 
 describe.skipIf(!interpreter)(title, () => {
   let folder: string;

@@ -81,6 +81,18 @@ test("a wire that throws costs the frame, which comes again, and the app no erro
   expect(board.frames()[0]?.cmds.map((one) => one.id)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
 
+test("a ring that is larger than half of the free memory is made smaller", () => {
+  const standIn = new StandIn();
+  standIn.freeVariables = 300;
+  const board = startSerial({ ringBytesMax: 8192 }, standIn);
+  for (let i = 0; i < 200; i++) standIn.log(`line ${i} ${"x".repeat(40)}`);
+  const { ringBytes, seq, dropped } = board.agent.look();
+  expect(ringBytes).toBeGreaterThan(1000);
+  expect(ringBytes).toBeLessThanOrEqual(1800);
+  expect(seq).toBe(200);
+  expect(dropped[0]?.[0]).toBeGreaterThan(150);
+});
+
 test("acks are read out of chunks of any size, with or without checksum, after noise, with CR", () => {
   const board = startSerial();
   const forms = (json: string) => [

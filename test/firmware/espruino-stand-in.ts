@@ -16,6 +16,7 @@ export class StandIn {
   /** Seconds; 0 at power-up, as on a board without a battery. */
   #clockOffset = 0;
   readonly globals: Record<string, unknown>;
+  freeVariables = 4000;
 
   constructor(storage = new Map<string, string>(), time = new VirtualTime()) {
     this.storage = storage;
@@ -25,6 +26,7 @@ export class StandIn {
     this.globals = {
       console: { log: print, info: print, warn: print, error: print, debug: print },
       E: { CRC32: (text: string) => crc32(Buffer.from(text, "latin1")), hwRand: () => 0xdeadbeef },
+      process: { memory: () => ({ free: this.freeVariables }) },
       JSON: { parse: JSON.parse, stringify: asciiJson },
       Date: { now: () => this.getTime() * 1000 },
       getTime: () => this.getTime(),

@@ -72,7 +72,7 @@ function makeBoard(parts) {
       if (name !== "Storage") throw new Error("no module " + name);
       return { read: () => undefined, write: () => true, erase: () => {} };
     },
-    { on: () => {} },
+    { on: () => {}, memory: () => ({ free: 4000 }) },
     (seconds) => {
       board.offset = seconds * 1000 - board.uptime;
     },
