@@ -213,16 +213,15 @@ describe.skipIf(need.isMissing)(`two services over one cluster${need.note}`, () 
 
   test("doctor says how the cluster is, and what it does not promise", async () => {
     const settings = services[1]?.settings ?? "";
-    const good = await runBoardlog(["doctor", "--settings", settings]);
-    expect(good.stdout).toMatch(/ok store +nats:.*: nodes n\d, n\d, n\d have everything/);
-    expect(good.stdout).toMatch(/-- store +nats-server \S+ acks before it syncs/);
+    const says = async (words: RegExp): Promise<boolean> =>
+      words.test((await runBoardlog(["doctor", "--settings", settings])).stdout);
+    const isWhole = () => says(/ok store +nats:.*: nodes n\d, n\d, n\d have everything/);
+    await until("all nodes have everything", isWhole);
+    expect(await says(/-- store +nats-server \S+ acks before it syncs/)).toBe(true);
     await cluster.killNode(2);
-    await until("the loss of a node is told", async () =>
-      /!! store .* n2 of .* is away or behind/.test(
-        (await runBoardlog(["doctor", "--settings", settings])).stdout,
-      ),
-    );
+    await until("the loss of a node is told", () => says(/!! store .* n2 of .* is away or behind/));
     cluster.startNode(2);
+    await until("it has caught up", isWhole);
   });
 
   test("where one is killed, the other goes on, and it comes back to the same log", async () => {

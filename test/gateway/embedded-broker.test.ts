@@ -93,10 +93,14 @@ describe("the embedded broker, with a real MQTT client", () => {
   });
 
   test("many publishes under way share commits, and stay in order", async () => {
-    const { uplink, port } = await started();
-    uplink.gate = () => new Promise((resolve) => setTimeout(resolve, 5));
+    const { uplink, port, count } = await started();
     const board = await client(port);
     const texts = Array.from({ length: 2_000 }, (_, index) => `line ${index}`);
+    uplink.gate = async () => {
+      // More than one commit can hold; the window of a connection holds more.
+      const wanted = Math.min(texts.length, uplink.entries.length + 100);
+      await until("more under way", () => count("gateway_frames_total") >= wanted);
+    };
     await Promise.all(
       texts.map((msg, index) => board.publishAsync(LOG, logFrame({}, [{ id: index, msg }]), { qos: 1 })),
     );

@@ -73,7 +73,12 @@ describe("the server side of MQTT", () => {
       { clock: time, timers: time, counters: new CounterTable(), policy },
       { packetBytesMax: 1000, connectTimeoutMs: 10_000, drainTimeoutMs: 10_000, keepaliveSMax: 600 },
     );
-    const server: Server = createServer((socket) => mqtt.handle(socket)).listen(0, "127.0.0.1");
+    let handledCount = 0;
+    const handle = (socket: Socket): void => {
+      mqtt.handle(socket);
+      handledCount += 1;
+    };
+    const server: Server = createServer(handle).listen(0, "127.0.0.1");
     await once(server, "listening");
     const address = server.address();
     const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -96,7 +101,7 @@ describe("the server side of MQTT", () => {
       for (const bytes of first) socket.write(bytes);
       return { socket, heard, isClosed: () => isClosed };
     };
-    return { time, policy, mqtt, open };
+    return { time, policy, mqtt, open, handled: () => handledCount };
   }
 
   test("packets cut at every byte are the same packets", () => {
@@ -225,9 +230,9 @@ describe("the server side of MQTT", () => {
   });
 
   test("a connection that never says who it is, is cut off", async () => {
-    const { time, open } = await started();
+    const { time, open, handled } = await started();
     const { isClosed } = await open();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until("it is taken", () => handled() === 1);
     await time.advanceAsync(12_000);
     await until("closed", isClosed);
   });

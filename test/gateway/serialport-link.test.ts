@@ -168,8 +168,7 @@ describe("a serial port, over a real pty", () => {
     await port.write(logLine({ boot: "b", src: "kitchen", ack: true }, [{ id: 1, msg: "one" }]));
     await until("an ack", () => port.heard.includes('"ack":1,'));
     await port.write("cut off in the midd");
-    await until("read", () => port.pty.write(""));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until("it is read", () => port.read.endsWith("in the midd"));
     await port.unplug();
     await until("noticed", () => port.world.log.lines.some(({ text }) => text.includes("gone")));
     port.replug();

@@ -107,7 +107,8 @@ test("a keys file that cannot be read locks nobody out, and a repaired one is ta
   const good = await readFile(path);
   const key = await readFile(join(folder, "api-key"), "utf8");
   await writeFile(path, "{");
-  await new Promise((resolve) => setTimeout(resolve, 2500));
+  const failures = (): number => running.counters.values().service_failed_key_reloads_total ?? 0;
+  await expect.poll(failures).toBeGreaterThanOrEqual(2);
   expect(await statusOf(key, "/v1/Log.List", '{"src":"s"}')).toBe(200);
   expect(running.logText().match(/the keys cannot be read again/g)).toHaveLength(1);
   await writeFile(path, good);

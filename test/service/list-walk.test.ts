@@ -111,7 +111,7 @@ describe("follow", () => {
 
   test("stopping the service answers those who wait", async () => {
     const waiting = page({ follow: true });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect.poll(() => running.counters.values().service_frames_total).toBe(1);
     const [entries] = await Promise.all([waiting, running.service.stop()]);
     expect(entries).toEqual([]);
   });

@@ -152,6 +152,6 @@ describe("a store that seals, compacts, expires, deletes and is copied, killed a
       expect(met.size).toBeGreaterThan(2);
       await remove();
     },
-    ROUNDS * 15_000,
+    ROUNDS * 60_000,
   );
 });

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayCore, type GatewayCoreOptions } from "../../gateway/gateway-core.ts";
+import type { ByteLinkEvents } from "../../gateway/link.ts";
 import type { SerialInputOptions } from "../../gateway/serial-input.ts";
 import type { FlowControl } from "../../gateway/serial-setting.ts";
 import { readlineParser, SerialportLink, type SerialportOptions } from "../../gateway/serialport-link.ts";
@@ -22,6 +23,31 @@ export function portAt(path: string, flowControl?: FlowControl): SerialportOptio
   };
 }
 
+/** Tells what it hands on. */
+class HeardLink extends SerialportLink {
+  readonly #onBytes: (bytes: Uint8Array) => void;
+
+  constructor(
+    world: ConstructorParameters<typeof SerialportLink>[0],
+    options: SerialportOptions,
+    onBytes: (bytes: Uint8Array) => void,
+  ) {
+    super(world, options);
+    this.#onBytes = onBytes;
+  }
+
+  override start(events: ByteLinkEvents): void {
+    super.start({
+      onUp: (portName) => events.onUp(portName),
+      onBytes: (bytes) => {
+        events.onBytes(bytes);
+        this.#onBytes(bytes);
+      },
+      onDown: () => events.onDown(),
+    });
+  }
+}
+
 /** A gateway at one end of a real pty, and a hand at the other; the port's path stays when the pty is replaced. */
 export class SerialBench {
   readonly world = realWorld();
@@ -29,6 +55,8 @@ export class SerialBench {
   readonly path = join(this.#folder, "port");
   /** All that came down the wire, as Latin-1. */
   heard = "";
+  /** All that the gateway has read of it, as Latin-1. */
+  read = "";
   pty: Pty;
   readonly #core: GatewayCore;
 
@@ -36,7 +64,9 @@ export class SerialBench {
     this.pty = this.#plug();
     const { source, isHalfDuplex = false, flowControl, ...coreOptions } = options;
     this.#core = new GatewayCore(this.world, coreOptions);
-    const link = new SerialportLink(this.world, portAt(this.path, flowControl));
+    const link = new HeardLink(this.world, portAt(this.path, flowControl), (bytes) => {
+      this.read += Buffer.from(bytes).toString("latin1");
+    });
     this.#core.addSerial(link, readlineParser, {
       project: "default",
       isHalfDuplex,
