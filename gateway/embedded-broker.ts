@@ -30,15 +30,18 @@ const CONNECTIONS_MAX = 20_000;
 const SUBSCRIPTIONS_MAX = 32;
 /** Boards that one connection may speak for, as a bridge does; names without end must not fill the gateway's tables. */
 const DEVICES_MAX = 1_000;
+/** Of a client, remembered as its own: a board publishes on one or two. */
+const TOPICS_MAX = 64;
 /** Longer, and none at all, becomes this; a dead connection is found within one and a half times it. */
 const KEEPALIVE_S_MAX = 1_200;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A subscriber that takes nothing for so long is disconnected, so that it holds up no other. */
 const DRAIN_TIMEOUT_MS = 10_000;
-/** A client, and the boards that it spoke for where it has a project's key. */
+/** A client, the boards that it spoke for where it has a project's key, and topics that it was found to be free to publish on. */
 interface Admitted {
   readonly broker: BrokerClient;
   readonly devices: Set<string>;
+  readonly topics: Set<string>;
 }
 
 /** The broker could not listen; `code` is the system's (EADDRINUSE, EACCES, ...). */
@@ -173,12 +176,13 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
 
   publishFrom(
     client: Admitted,
-    message: ServerPublish & { readonly clientId: string },
+    clientId: string,
+    message: ServerPublish,
     done: (isTaken: boolean) => void,
   ): void {
     const { topic, payload, retain } = message;
     const listener = this.#listener;
-    if (listener === undefined || !this.#mayPublish(client, topic, message.clientId)) {
+    if (listener === undefined || !this.#mayPublish(client, topic, clientId)) {
       done(false);
       return;
     }
@@ -219,12 +223,19 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
   }
 
   /** Whether a client may publish there; where not, that is counted and said. */
-  #mayPublish({ broker, devices }: Admitted, topic: string, clientId: string): boolean {
-    const { project } = broker;
-    if (!this.#auth.isStillGood(broker)) {
+  #mayPublish(client: Admitted, topic: string, clientId: string): boolean {
+    if (!this.#auth.isStillGood(client.broker)) {
       this.#counters.add("mqtt_revoked_connections_total");
       return false;
     }
+    if (client.topics.has(topic)) return true;
+    const isAllowed = this.#isAllowed(client, topic, clientId);
+    if (isAllowed && client.topics.size < TOPICS_MAX) client.topics.add(topic);
+    return isAllowed;
+  }
+
+  #isAllowed({ broker, devices }: Admitted, topic: string, clientId: string): boolean {
+    const { project } = broker;
     if (!mayPublish(broker, topic, this.#routes)) {
       this.#counters.add("mqtt_refused_publishes_total");
       const { device = "<device>" } = broker;
@@ -264,7 +275,7 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
       this.#log.error({ error: (error as Error).message }, "MQTT credentials could not be checked");
       return ReturnCode.ServerUnavailable;
     }
-    if (broker !== undefined) return { broker, devices: new Set() };
+    if (broker !== undefined) return { broker, devices: new Set(), topics: new Set() };
     this.#counters.add("mqtt_refused_connects_total");
     this.#seldomLog.warn(
       `auth ${username ?? ""}`,

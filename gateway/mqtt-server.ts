@@ -30,7 +30,8 @@ export interface MqttPolicy<Client> {
   /** @param done false closes the connection. */
   publishFrom(
     client: Client,
-    message: ServerPublish & { readonly clientId: string },
+    clientId: string,
+    message: ServerPublish,
     done: (isTaken: boolean) => void,
   ): void;
   maySubscribe(client: Client, filter: string, filterCount: number): boolean;
@@ -139,7 +140,7 @@ export class MqttServer<Client> implements ConnectionHost {
   publish(connection: MqttServerConnection, message: ServerPublish, done: (isTaken: boolean) => void): void {
     const session = this.#sessions.get(connection);
     if (session === undefined) done(false);
-    else this.#policy.publishFrom(session.client, { ...message, clientId: session.clientId }, done);
+    else this.#policy.publishFrom(session.client, session.clientId, message, done);
   }
 
   subscribe(connection: MqttServerConnection, filter: string, qos: number): number | undefined {
@@ -186,7 +187,7 @@ export class MqttServer<Client> implements ConnectionHost {
     this.#sessions.delete(connection);
     if (this.#byClientId.get(session.key) === connection) this.#byClientId.delete(session.key);
     const { client, clientId, will } = session;
-    if (will !== undefined && !isGraceful) this.#policy.publishFrom(client, { ...will, clientId }, () => {});
+    if (will !== undefined && !isGraceful) this.#policy.publishFrom(client, clientId, will, () => {});
   }
 
   #closeTheDead(): void {

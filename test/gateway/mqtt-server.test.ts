@@ -44,7 +44,12 @@ class Policy implements MqttPolicy<string> {
   scopeOf(): string {
     return "scope";
   }
-  publishFrom(client: string, message: ServerPublish, done: (isTaken: boolean) => void): void {
+  publishFrom(
+    client: string,
+    _clientId: string,
+    message: ServerPublish,
+    done: (isTaken: boolean) => void,
+  ): void {
     this.published.push({ topic: message.topic, payload: message.payload.toString(), client });
     if (this.holds) this.waiting.push(done);
     else done(true);
