@@ -9,8 +9,10 @@ const TEXT_LINES = 20_000;
 const FRAMES = 2_500;
 const ENTRIES_PER_FRAME = 10;
 const BAUD = 921_600;
-/** 921,600 baud for some 5 s of lines. */
-const PACED_LINES = 7_000;
+/** 921,600 baud for some 5 s. */
+const PACED_FRAMES = 700;
+/** A gateway runs for months: what the engine still compiles in the first 20 s is not the work. */
+const WARM_UP_FRAMES = 4 * PACED_FRAMES;
 const LOOK_MS = 25;
 const QUIET_LOOKS = 80;
 
@@ -68,7 +70,12 @@ export const serial: Bench = {
         { what: "lines of console text, each stored", against, unit: "us of CPU a line", pairs: cpu.text },
       ],
       figures: [
-        { what: `one port of frames at ${BAUD} baud`, unit: "% of a core", values: share, atMost: 10 },
+        {
+          what: `one port of frames at ${BAUD} baud, after 20 s of them`,
+          unit: "% of a core",
+          values: share,
+          atMost: 10,
+        },
       ],
     };
   },
@@ -109,9 +116,9 @@ async function paced(): Promise<number> {
   const reader = await ourReader(paths, "frames");
   try {
     await pause(500);
-    await feeder.ask({ lines: PACED_LINES / 40, kind: "frames" });
+    await feeder.ask({ lines: WARM_UP_FRAMES, kind: "frames" });
     const cpu = cpuUs(reader.pid);
-    const { ms } = await feeder.ask<{ ms: number }>({ lines: PACED_LINES / 15, kind: "frames" });
+    const { ms } = await feeder.ask<{ ms: number }>({ lines: PACED_FRAMES, kind: "frames" });
     return ((cpuUs(reader.pid) - cpu) / 1000 / ms) * 100;
   } finally {
     await reader.stop();
