@@ -3,9 +3,13 @@ import { type ExportFormat, encodeExport } from "./export-format.ts";
 import { writeOut } from "./output.ts";
 import { ProgressLine, percent } from "./progress-line.ts";
 import { type ReadOptions, readingOf, unknownSources } from "./read-options.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { UserError } from "./user-error.ts";
 import { visibleText } from "./visible-text.ts";
 import { walkForward } from "./walk-entries.ts";
+
+/** As a shell says that SIGINT ended a command. */
+const INTERRUPTED = 130;
 
 export interface ExportOptions extends ReadOptions {
   readonly format: ExportFormat;
@@ -31,15 +35,28 @@ export async function runExport(sources: readonly string[], options: ExportOptio
     await file.writeFile(text);
     return true;
   };
+  const { signal } = stopSignal();
+  let last = reading.request.after;
+  let wholeBytes = 0;
   try {
     let isFirst = true;
-    for await (const { entries } of walkForward(reading)) {
-      const isOpen = await write(encodeExport(options.format, entries, isFirst));
+    for await (const { entries, after } of walkForward(reading, signal)) {
+      const text = encodeExport(options.format, entries, isFirst);
+      const isOpen = await write(text);
+      wholeBytes += Buffer.byteLength(text);
       isFirst = false;
+      last = after;
       progress.add(entries.length);
       if (!isOpen) return;
     }
     await file?.sync();
+  } catch (error) {
+    // What is there is whole, so that the rest can follow it.
+    await file?.truncate(wholeBytes).catch(() => {});
+    const words = progress.brokenOff(options.output, last);
+    if (signal.aborted) throw new UserError(words, INTERRUPTED);
+    process.stderr.write(`boardlog: ${words}\n`);
+    throw error;
   } finally {
     await file?.close();
   }
@@ -82,6 +99,13 @@ class Progress {
       () =>
         `${this.#count} entries${total === undefined ? "" : ` of about ${total}${percent(this.#count, total)}`}`,
     );
+  }
+
+  brokenOff(output: string | undefined, last: string | undefined): string {
+    this.#line.clear();
+    const where = output === undefined ? "were written" : `are in ${output}`;
+    const rest = last === undefined ? "" : `; the rest: the same with --after ${last} and another file`;
+    return `stopped: ${this.#count} entries ${where}${rest}`;
   }
 
   end(output: string | undefined): void {

@@ -1,7 +1,7 @@
 /** Something the user can put right; shown as one line without a stack, exit status 2 (wrong usage) or 1 (the world). */
 export class UserError extends Error {
-  readonly exitStatus: 1 | 2;
-  constructor(text: string, exitStatus: 1 | 2 = 2) {
+  readonly exitStatus: 1 | 2 | 130;
+  constructor(text: string, exitStatus: 1 | 2 | 130 = 2) {
     super(text);
     this.name = "UserError";
     this.exitStatus = exitStatus;

@@ -31,17 +31,16 @@ export interface WalkPage {
   readonly after: string | undefined;
 }
 
-/** Pages forward, oldest first, up to the end as it is when it gets there. */
-export async function* walkForward(reading: Reading): AsyncGenerator<WalkPage> {
+/** Pages forward, oldest first, up to the end as it is when it gets there. @throws what the signal was aborted with */
+export async function* walkForward(reading: Reading, signal?: AbortSignal): AsyncGenerator<WalkPage> {
   const { client, request, passes } = reading;
   let { after } = request;
   for (;;) {
-    const page = await client.read({
-      ...request,
-      order: "ascending",
-      limit: LIMIT_MAX,
-      ...(after !== undefined && { after }),
-    });
+    const page = await client.read(
+      { ...request, order: "ascending", limit: LIMIT_MAX, ...(after !== undefined && { after }) },
+      signal,
+    );
+    signal?.throwIfAborted();
     after = page.after ?? after;
     yield { entries: page.entries.filter(passes), after };
     if (page.end) return;

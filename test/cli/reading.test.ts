@@ -1,5 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -161,6 +164,41 @@ describe("sources, losses, export, doctor", () => {
     expect(csv.stderr).toBe("");
     const otlp = await run("export", "beta", "--format", "otlp");
     expect(JSON.parse(otlp.stdout).resourceLogs[0].scopeLogs[0].logRecords).toHaveLength(2);
+  });
+
+  it("leaves whole pages behind when it is stopped on the way, and says how to get the rest", async () => {
+    const output = join(up.dataFolder, "part.jsonl");
+    const rest = join(up.dataFolder, "rest.jsonl");
+    const key = await up.key();
+    // Answers the first page, and nothing after it.
+    let pageCount = 0;
+    const stalling = createServer((request, response) => {
+      if (request.url?.includes("/entries") && ++pageCount > 1) {
+        child.kill("SIGINT");
+        return;
+      }
+      void fetch(`${up.url}${request.url}`, { headers: { "x-api-key": key } }).then(async (answer) => {
+        response.writeHead(answer.status, { "content-type": "application/json" });
+        response.end(await answer.text());
+      });
+    });
+    await new Promise<void>((resolve) => void stalling.listen(0, "127.0.0.1", resolve));
+    const { port } = stalling.address() as AddressInfo;
+    const args = ["export", "alpha", "--output", output, "--url", `http://127.0.0.1:${port}`, "--key", key];
+    const child = spawn(process.execPath, [BIN, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+    let stderr = "";
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    const [status] = await once(child, "close");
+    stalling.closeAllConnections();
+    stalling.close();
+    expect(status).toBe(130);
+    expect(stderr).toContain(`stopped: 1000 entries are in ${output}; the rest: the same with --after `);
+    const [, after = ""] = /--after (\S+)/.exec(stderr) ?? [];
+    expect((await run("export", "alpha", "--after", after, "--output", rest)).status).toBe(0);
+    const lines = ((await readFile(output, "utf8")) + (await readFile(rest, "utf8"))).trimEnd().split("\n");
+    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(texts(1, 2500));
   });
 
   it("finds a sound machine sound, and says what to do about what is not", async () => {
