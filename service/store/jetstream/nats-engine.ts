@@ -53,6 +53,13 @@ const SLICE_MS_MAX = 5_000;
 const IDLE_READER_MS = 60_000;
 /** Before a replica that lags is looked at again, ms. */
 const PAUSE_MS = 20;
+/**
+ * A subscription says so often that it is alive, ms: after two times of silence it is looked after, where the client by itself waits
+ * for 30 s, and live readers with it.
+ */
+const FOLLOW_BEAT_MS = 1_000;
+/** How long one request for messages stands, and the client waits between looks for a subscription whose node is gone, ms. */
+const FOLLOW_PULL_MS = 4_000;
 /** Before a lost subscription is begun anew, ms. */
 const FOLLOW_AGAIN_MS = 500;
 /** How long a deletion waits for replicas that lag, ms: one that is away catches up by itself. */
@@ -258,6 +265,8 @@ export class NatsEngine implements MessageEngine, PeerLine {
       };
       const consumer = await this.#client.consumers.get(stream, options);
       const messages = await consumer.consume({
+        idle_heartbeat: FOLLOW_BEAT_MS,
+        expires: FOLLOW_PULL_MS,
         callback: (message) => {
           nextSeq = message.seq + 1;
           listener(messageOf(message));
