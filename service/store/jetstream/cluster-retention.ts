@@ -128,7 +128,7 @@ export class ClusterRetention {
       const keptSeq = (await engine.last(keptStream(prefix), keptAs))?.seq ?? 0;
       const last = await engine.last(stream, subject);
       if (last === undefined || last.seq >= endSeq) return;
-      const outcome = await engine.publish(keptAs, dataToKeep(log, last), keptSeq);
+      const outcome = await engine.publish(keptAs, await dataToKeep(log, last), keptSeq);
       if (outcome.type === "stored") return;
       if (outcome.type === "unknown") throw outcome.cause;
     }
@@ -136,7 +136,10 @@ export class ClusterRetention {
 }
 
 /** Of a source's message only its head. */
-function dataToKeep(log: ProjectLog, message: EngineMessage): Uint8Array {
-  const read = log.read(message);
-  return read === undefined ? message.data : encodeValue(read.head, new BatchBody(), log.compressor);
+async function dataToKeep(log: ProjectLog, message: EngineMessage): Promise<Uint8Array> {
+  const src = log.names.srcOf(message.subject);
+  if (src === undefined || log.read(message) === undefined) return message.data;
+  // The one that counts, where the last one does not.
+  const standing = await log.standing(src);
+  return standing === undefined ? message.data : encodeValue(standing.head, new BatchBody(), log.compressor);
 }

@@ -86,6 +86,7 @@ export class SourceMessage {
   readonly #bodySize: number;
   readonly #bodyStart: number;
   #head: SourceHead | undefined;
+  #beforeSeq: number | undefined;
 
   private constructor(src: string, seq: number, value: Buffer) {
     const reader = new ByteReader(value, CHECKED_HEAD_BYTES);
@@ -105,6 +106,16 @@ export class SourceMessage {
   static of(src: string, message: EngineMessage): SourceMessage | undefined {
     const value = openValue(ValueKind.ClusterBatch, message.data);
     return value && new SourceMessage(src, message.seq, value);
+  }
+
+  /** Of the message that this one follows on; 0 for the first one of a source. */
+  get beforeSeq(): number {
+    if (this.#beforeSeq === undefined) {
+      const reader = new ByteReader(this.#value, CHECKED_HEAD_BYTES);
+      reader.varint();
+      this.#beforeSeq = SourceHead.beforeSeq(reader);
+    }
+    return this.#beforeSeq;
   }
 
   get head(): SourceHead {

@@ -107,7 +107,7 @@ export class JetStreamStore implements LogStore {
   static async open(deps: JetStreamStoreDeps, options: JetStreamStoreOptions): Promise<JetStreamStore> {
     const { engine, random } = deps;
     const { prefix } = options;
-    await engine.ensureStream(keptStream(prefix), keptSubjects(prefix), true);
+    await engine.ensureStream(keptStream(prefix), keptSubjects(prefix), 1);
     const subject = secretSubject(prefix);
     // Whoever comes first gives the secret.
     await engine.publish(subject, random.bytes(SECRET_BYTES), 0);

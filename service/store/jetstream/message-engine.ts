@@ -44,14 +44,14 @@ export interface MessageEngine {
   readonly generation: number;
   /** Largest message that it takes, bytes. */
   readonly payloadBytesMax: number;
-  /** Makes the stream where there is none. `isLastOnly`: each subject keeps its last message alone. */
-  ensureStream(stream: string, subject: string, isLastOnly: boolean): Promise<void>;
+  /** Makes the stream where there is none. @param perSubjectMax messages that each subject keeps; all where absent. */
+  ensureStream(stream: string, subject: string, perSubjectMax?: number): Promise<void>;
   /** Names of the streams that begin so. */
   streamNames(prefix: string): Promise<readonly string[]>;
   /** Undefined where there is no such stream; so too below. */
   state(stream: string): Promise<StreamState | undefined>;
-  /** @param expectedSeq of the subject's last message; 0 where it has none. */
-  publish(subject: string, data: Uint8Array, expectedSeq: number): Promise<PublishOutcome>;
+  /** @param expectedSeq of the subject's last message; 0 where it must have none; undefined where that is not to be looked at. */
+  publish(subject: string, data: Uint8Array, expectedSeq: number | undefined): Promise<PublishOutcome>;
   last(stream: string, subject: string): Promise<EngineMessage | undefined>;
   /** The first at `seq` or above. */
   next(stream: string, subject: string, seq: number): Promise<EngineMessage | undefined>;

@@ -64,15 +64,8 @@ const FOLLOW_PULL_MS = 4_000;
 const FOLLOW_AGAIN_MS = 500;
 /** How long a deletion waits for replicas that lag, ms: one that is away catches up by itself. */
 const PURGE_MS_MAX = 1_000;
-/**
- * How long the cluster remembers which messages came, ms. The server's own check of the expected sequence looks at what is applied
- * alone, so two publishes that are under way together may both pass it (seen with 2.9.10); that they claim the same successor
- * is what tells them apart.
- */
-const CLAIM_MS = 60_000;
-
 /** Codes of the server's errors. */
-const Code = { WrongLastSequence: 10071, NoStream: 10059, StreamExists: 10058, ConsumerGone: 10014 } as const;
+const Code = { WrongLastSequence: 10071, NoStream: 10059 } as const;
 
 export interface NatsEngineOptions {
   /** `nats://host:port` or `tls://host:port`. */
@@ -166,10 +159,10 @@ export class NatsEngine implements MessageEngine, PeerLine {
     return this.#generation;
   }
 
-  ensureStream(stream: string, subject: string, isLastOnly: boolean): Promise<void> {
+  ensureStream(stream: string, subject: string, perSubjectMax?: number): Promise<void> {
     let known = this.#known.get(stream);
     if (known === undefined) {
-      known = this.#ensureStream(stream, subject, isLastOnly);
+      known = this.#ensureStream(stream, subject, perSubjectMax);
       this.#known.set(stream, known);
       known.catch(() => this.#known.delete(stream));
     }
@@ -198,16 +191,19 @@ export class NatsEngine implements MessageEngine, PeerLine {
     };
   }
 
-  async publish(subject: string, data: Uint8Array, expectedSeq: number): Promise<PublishOutcome> {
+  /**
+   * Without a message id, and above 0 the expected seq is looked at before the message goes to the replicas. What a replica refuses
+   * only when it comes to it (a repeated id, a first message that is not) makes replicas of 2.9.10 number their messages differently
+   * after a leader was cut off: a message was gone from one of them, and with it from the log once that one led.
+   */
+  async publish(subject: string, data: Uint8Array, expectedSeq: number | undefined): Promise<PublishOutcome> {
     try {
       const ack = await this.#client.publish(subject, data, {
-        expect: { lastSubjectSequence: expectedSeq },
+        ...(expectedSeq !== undefined && { expect: { lastSubjectSequence: expectedSeq } }),
         timeout: ANSWER_MS_MAX,
         retries: 0,
-        // There is one successor of a message: whoever claims it second is told so.
-        ...(expectedSeq > 0 && { msgID: String(expectedSeq) }),
       });
-      return ack.duplicate ? { type: "conflict" } : { type: "stored", seq: ack.seq };
+      return { type: "stored", seq: ack.seq };
     } catch (cause) {
       if (cause instanceof JetStreamApiError && cause.code === Code.WrongLastSequence)
         return { type: "conflict" };
@@ -349,7 +345,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
     await this.#connection.close();
   }
 
-  async #ensureStream(stream: string, subject: string, isLastOnly: boolean): Promise<void> {
+  async #ensureStream(stream: string, subject: string, perSubjectMax?: number): Promise<void> {
     if ((await this.state(stream)) !== undefined) return;
     try {
       await this.#manager.streams.add({
@@ -359,8 +355,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
         retention: RetentionPolicy.Limits,
         discard: DiscardPolicy.Old,
         num_replicas: this.#replicas,
-        max_msgs_per_subject: isLastOnly ? 1 : -1,
-        duplicate_window: CLAIM_MS * NS_PER_MS,
+        max_msgs_per_subject: perSubjectMax ?? -1,
       });
     } catch (error) {
       // Another process made it at the same time.

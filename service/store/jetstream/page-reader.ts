@@ -4,6 +4,7 @@ import { positionOf, type SourceMessage, seqOf } from "./cluster-value.ts";
 import type { EngineMessage } from "./message-engine.ts";
 import type { ProjectLog } from "./project-log.ts";
 import { HiddenEntries } from "./stream-deletions.ts";
+import { SuccessionWatch } from "./succession.ts";
 
 /** Messages of a project that are asked for at once: enough to fill the way to the leader. */
 const WINDOW_MAX = 64;
@@ -105,18 +106,17 @@ export class PageReader {
     const into: StoredEntry[] = [];
     const endSeq = Math.min(lastSeq, seqOf(range.before));
     let cursor = Math.max(1, seqOf(range.after));
+    const watch = new SuccessionWatch();
     for (let step = 0; step < STEPS_MAX; step++) {
       if (into.length >= range.limit || cursor > endSeq) return into;
       const message = await engine.next(stream, subject, cursor);
       if (message === undefined || message.seq > endSeq) return into;
-      this.#take(this.#log.read(message), range, into);
+      for (const counting of await this.#counting([message], watch)) this.#take(counting, range, into);
       cursor = message.seq + 1;
     }
     for await (const messages of engine.scan(stream, subject, { seq: cursor }, endSeq)) {
-      for (const message of messages) {
-        if (into.length >= range.limit) return into;
-        this.#take(this.#log.read(message), range, into);
-      }
+      for (const message of await this.#counting(messages, watch)) this.#take(message, range, into);
+      if (into.length >= range.limit) return into;
     }
     return into;
   }
@@ -152,12 +152,11 @@ export class PageReader {
     const endSeq = Math.min(lastSeq, seqOf(range.before));
     let cursor = Math.max(firstSeq, seqOf(range.after));
     let windowSize = windowOf(range.limit);
+    const watch = new SuccessionWatch();
     while (cursor <= endSeq && into.length < range.limit) {
       const messages = await this.#window(cursor, Math.min(endSeq, cursor + windowSize - 1));
-      for (const message of messages) {
-        if (message !== undefined) this.#take(this.#log.read(message), range, into);
-        if (into.length >= range.limit) return into;
-      }
+      for (const message of await this.#counting(messages, watch)) this.#take(message, range, into);
+      if (into.length >= range.limit) return into;
       cursor += messages.length;
       windowSize = WINDOW_MAX;
       // What was deleted leaves holes of any size.
@@ -175,8 +174,8 @@ export class PageReader {
     let windowSize = windowOf(range.limit);
     while (cursor >= floorSeq) {
       const messages = await this.#window(Math.max(floorSeq, cursor - windowSize + 1), cursor);
-      for (const message of messages.toReversed()) {
-        if (message !== undefined) this.#takeBack(this.#log.read(message), range, into);
+      for (const message of (await this.#counting(messages, new SuccessionWatch())).reverse()) {
+        this.#takeBack(message, range, into);
         if (into.length >= range.limit) return into.slice(0, range.limit).reverse();
       }
       cursor -= messages.length;
@@ -191,6 +190,28 @@ export class PageReader {
     const { engine, stream } = this.#log;
     const count = throughSeq - fromSeq + 1;
     return Promise.all(Array.from({ length: count }, (_, index) => engine.at(stream, fromSeq + index)));
+  }
+
+  /** Those of a source that count; the first one of each that the watch does not know is held against what is before it. */
+  async #counting(
+    messages: readonly (EngineMessage | undefined)[],
+    watch: SuccessionWatch,
+  ): Promise<SourceMessage[]> {
+    const read = messages.flatMap((message) => (message && this.#log.read(message)) ?? []);
+    const firsts = new Map<string, SourceMessage>();
+    for (const message of read)
+      if (!watch.knows(message.src) && !firsts.has(message.src)) firsts.set(message.src, message);
+    const verdicts = new Map(
+      await Promise.all(
+        Array.from(firsts.values(), async (message) => [message, await this.#log.counts(message)] as const),
+      ),
+    );
+    const counting: SourceMessage[] = [];
+    for (const message of read) {
+      const counts = verdicts.get(message) ?? (watch.knows(message.src) || (await this.#log.counts(message)));
+      if (counts && !watch.isVoid(message)) counting.push(message);
+    }
+    return counting;
   }
 
   /** The highest seq that may be there at or below `seq`, where nothing is just above: looks in steps that double. */

@@ -22,6 +22,8 @@ const NUMBER_FORM: RegisterForm<number> = {
 /** What stands of a source: the head of its last message, and that message's seq, 0 where retention took it. */
 export interface SourceStanding {
   readonly seq: number;
+  /** Of its last message in the stream, which is void (`succession.ts`) where it is another one. */
+  readonly lastSeq: number;
   readonly head: SourceHead;
 }
 
@@ -70,7 +72,7 @@ export class ProjectLog {
   }
 
   ensure(): Promise<void> {
-    return this.engine.ensureStream(this.stream, this.names.all, false);
+    return this.engine.ensureStream(this.stream, this.names.all);
   }
 
   spool(gateway: string, epoch: string): Register<number> {
@@ -94,11 +96,33 @@ export class ProjectLog {
     if (last !== undefined) {
       const read = this.read(last);
       if (read === undefined) throw new StoreUnavailable(`the last message of ${src} is damaged`);
-      return { seq: last.seq, head: read.head };
+      const { seq, head } = await this.#settled(subject, read);
+      return { seq, lastSeq: last.seq, head };
     }
     const kept = await this.engine.last(keptStream(this.prefix), keptSubject(this.prefix, subject));
     const head = kept && SourceMessage.of(src, kept)?.head;
-    return head && { seq: 0, head };
+    return head && { seq: 0, lastSeq: 0, head };
+  }
+
+  /**
+   * The last message of a source that counts, as of the one that is last in the stream. @throws StoreUnavailable
+   */
+  async #settled(subject: string, last: SourceMessage): Promise<SourceMessage> {
+    let standing: SourceMessage | undefined;
+    let fromSeq = last.beforeSeq + 1;
+    while (fromSeq <= last.seq) {
+      const message = await this.engine.next(this.stream, subject, fromSeq);
+      if (message === undefined || (standing === undefined && message.seq >= last.seq)) break;
+      const read = this.read(message);
+      if (read !== undefined && read.beforeSeq >= (standing?.seq ?? last.beforeSeq)) standing = read;
+      fromSeq = message.seq + 1;
+    }
+    return standing ?? last;
+  }
+
+  /** Whether a message is one that counts (`succession.ts`). @throws StoreUnavailable */
+  async counts(message: SourceMessage): Promise<boolean> {
+    return (await this.#settled(this.names.source(message.src), message)).seq === message.seq;
   }
 
   /**

@@ -4,6 +4,7 @@ import type { ProcessLog } from "../../../host/log.ts";
 import type { StoredEntry } from "../../../protocol/entry.ts";
 import type { EngineFollower, EngineMessage } from "./message-engine.ts";
 import type { ProjectLog } from "./project-log.ts";
+import { SuccessionWatch } from "./succession.ts";
 
 /** A tail outlives its last listener by so much, ms: who polls comes back. */
 const LINGER_MS = 30_000;
@@ -38,6 +39,7 @@ export class ProjectTail {
   #storedSeq = 0;
   #firstStoredSeq = Number.POSITIVE_INFINITY;
   #heardSeq = 0;
+  #watch = new SuccessionWatch();
 
   constructor(log: ProjectLog, world: TailWorld) {
     this.#log = log;
@@ -100,6 +102,7 @@ export class ProjectTail {
     const lastSeq = (await engine.state(stream))?.lastSeq ?? 0;
     const fromSeq = Math.min(lastSeq + 1, this.#firstStoredSeq);
     this.#heardSeq = fromSeq - 1;
+    this.#watch = new SuccessionWatch();
     if (this.#isClosed) return;
     this.#follower = engine.follow(stream, fromSeq, (message) => this.#hear(message));
     await this.#follower.ready;
@@ -117,7 +120,7 @@ export class ProjectTail {
     if (message.seq <= this.#heardSeq) return;
     this.#heardSeq = message.seq;
     const read = this.#log.read(message);
-    if (read === undefined || read.entryCount === 0) return;
+    if (read === undefined || this.#watch.isVoid(read) || read.entryCount === 0) return;
     const entries = read.entries(this.#log.ids, this.#log.compressor);
     for (const listening of [...this.#listeners]) {
       // One that ended its subscription while this was delivered to another must not hear of it.

@@ -2,7 +2,7 @@ import { ByteReader } from "../byte-reader.ts";
 import { ByteWriter } from "../byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "../checked-value.ts";
 import { StoreUnavailable } from "../log-store.ts";
-import type { MessageEngine } from "./message-engine.ts";
+import type { EngineMessage, MessageEngine } from "./message-engine.ts";
 import { keptStream, keptSubject } from "./subject-names.ts";
 
 /** Another process changed it in between so often: each try reads what stands. */
@@ -43,17 +43,25 @@ export class Register<Value> {
    * @throws StoreUnavailable; the change may have been written all the same.
    */
   async update(change: (value: Value) => Value | undefined): Promise<void> {
+    const { engine, stream } = this.#place;
+    let stands = await this.#readWithSeq();
     for (let turn = 0; turn < TRIES_MAX; turn++) {
-      const { value, seq } = await this.#readWithSeq();
+      const { value, seq } = stands;
       const changed = change(value);
       if (changed === undefined) return;
       const writer = new ByteWriter(64);
       this.#form.encode(changed, writer);
       const data = sealValue(ValueKind.ClusterRegister, writer.view());
-      const outcome = await this.#place.engine.publish(this.#subject, data, seq);
-      if (outcome.type === "stored") return;
+      const outcome = await engine.publish(this.#subject, data, seq === 0 ? undefined : seq);
       if (outcome.type === "unknown")
         throw new StoreUnavailable("the cluster did not answer", { cause: outcome.cause });
+      // Of two that were under way together both may be stored (`succession.ts`): the change is made anew on the one that came first.
+      const first = outcome.type === "stored" ? await engine.next(stream, this.#subject, seq + 1) : undefined;
+      if (outcome.type === "stored" && (first === undefined || first.seq >= outcome.seq)) return;
+      stands =
+        outcome.type === "stored" && first !== undefined
+          ? { value: this.#valueOf(first), seq: outcome.seq }
+          : await this.#readWithSeq();
     }
     throw new StoreUnavailable("other processes change the same value all the time");
   }
@@ -62,11 +70,13 @@ export class Register<Value> {
     const { engine, prefix, stream } = this.#place;
     const last = await engine.last(stream, this.#subject);
     const kept = last ?? (await engine.last(keptStream(prefix), keptSubject(prefix, this.#subject)));
-    const bytes = kept && openValue(ValueKind.ClusterRegister, kept.data);
-    if (kept !== undefined && bytes === undefined) {
+    return { value: kept === undefined ? this.#form.empty : this.#valueOf(kept), seq: last?.seq ?? 0 };
+  }
+
+  #valueOf(message: EngineMessage): Value {
+    const bytes = openValue(ValueKind.ClusterRegister, message.data);
+    if (bytes === undefined)
       throw new StoreUnavailable(`the value of ${this.#subject} in the cluster is damaged`);
-    }
-    const value = bytes ? this.#form.decode(new ByteReader(bytes, CHECKED_HEAD_BYTES)) : this.#form.empty;
-    return { value, seq: last?.seq ?? 0 };
+    return this.#form.decode(new ByteReader(bytes, CHECKED_HEAD_BYTES));
   }
 }

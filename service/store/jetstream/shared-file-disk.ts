@@ -2,6 +2,9 @@ import type { AppendFile, Disk, FileHead } from "../../../host/disk.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import type { EngineFollower, MessageEngine } from "./message-engine.ts";
 
+/** Versions of the file that stay: of two that were written at once, the first is told by what is before it. */
+const VERSIONS_MAX = 16;
+
 /** Another process replaced the file since it was read here: read it again, and try again. */
 export class SharedFileChanged extends Error {
   readonly code = "SHARED_FILE_CHANGED";
@@ -30,7 +33,7 @@ export class SharedFileDisk implements Disk {
 
   /** Makes its place in the cluster where there is none. @throws StoreUnavailable */
   async start(): Promise<void> {
-    await this.#engine.ensureStream(this.#stream, this.#subject, true);
+    await this.#engine.ensureStream(this.#stream, this.#subject, VERSIONS_MAX);
   }
 
   /** Calls `listener` as soon as any process has replaced it. */
@@ -51,6 +54,12 @@ export class SharedFileDisk implements Disk {
     if (outcome.type === "conflict") throw new SharedFileChanged(path);
     if (outcome.type === "unknown")
       throw new StoreUnavailable("the cluster did not answer", { cause: outcome.cause });
+    const first = await this.#engine.next(this.#stream, this.#subject, this.#readSeq + 1);
+    if (first !== undefined && first.seq < outcome.seq) {
+      // Two passed the cluster's check (`succession.ts`): what came first stands.
+      await this.#engine.publish(this.#subject, first.data, outcome.seq);
+      throw new SharedFileChanged(path);
+    }
     this.#readSeq = outcome.seq;
   }
 

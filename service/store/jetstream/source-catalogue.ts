@@ -4,11 +4,12 @@ import { SourceMessage } from "./cluster-value.ts";
 import type { ProjectLog, SourceStanding } from "./project-log.ts";
 import { HiddenEntries } from "./stream-deletions.ts";
 import { keptStream, keptSubject } from "./subject-names.ts";
+import { SuccessionWatch } from "./succession.ts";
 
 /** Questions for the first message of a source that are under way at once. */
 const AT_ONCE_MAX = 64;
 
-interface Known extends SourceStanding {
+interface Known extends Omit<SourceStanding, "lastSeq"> {
   /** Entries before the first message that is kept, and that message's seq; 0 while nobody asked. */
   firstSeq: number;
   entriesBefore: number;
@@ -70,12 +71,14 @@ export class SourceCatalogue {
     if (isFirst) await this.#readKept(keptStream(prefix), keptSubject(prefix, names.sources));
     const last = await engine.last(stream, names.sources);
     if (last !== undefined && last.seq > this.#throughSeq) {
+      const watch = new SuccessionWatch();
       const start = isFirst ? "last-per-subject" : { seq: this.#throughSeq + 1 };
       for await (const messages of engine.scan(stream, names.sources, start, last.seq)) {
         for (const message of messages) {
           const read = this.#log.read(message);
           if (read === undefined) continue;
           const known = this.#sources.get(read.src);
+          if (watch.isVoid(read)) continue;
           this.#sources.set(read.src, {
             seq: read.seq,
             head: read.head,

@@ -13,6 +13,11 @@ const SPOOLS_MAX = 8;
 /** Earlier messages that each message names, so that walking back fetches so many at a time. */
 export const RECENT_SEQS_MAX = 16;
 
+/** Entries, boots, when it was last heard. */
+const NUMBERS_BEFORE_LAST_BOOT = 3;
+/** The clock's error, losses by place, what is deleted and how many pages there are. */
+const NUMBERS_BEFORE_SEQS = 1 + LOSS_PLACES.length + 3;
+
 /** Where an entry is in a gateway's spool. */
 export interface SpoolPlace {
   readonly gateway: string;
@@ -136,6 +141,16 @@ export class SourceHead {
       to.text(spool);
       to.varint(position);
     }
+  }
+
+  /** What `decode` would give as the first of `recentSeqs`, or 0, for much less. */
+  static beforeSeq(from: ByteReader): number {
+    from.text();
+    for (let left = NUMBERS_BEFORE_LAST_BOOT; left > 0; left--) from.varint();
+    from.text();
+    from.u8();
+    for (let left = NUMBERS_BEFORE_SEQS; left > 0; left--) from.varint();
+    return from.varint() === 0 ? 0 : from.varint();
   }
 
   static decode(from: ByteReader): SourceHead {

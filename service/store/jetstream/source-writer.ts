@@ -5,8 +5,7 @@ import { lossEntry } from "../../../protocol/entry-builder.ts";
 import type { BootMark } from "../boot-mark.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import { BootPages } from "./boot-pages.ts";
-import { BATCH_ENTRIES_MAX, BatchBody, encodeValue } from "./cluster-value.ts";
-import type { EngineMessage } from "./message-engine.ts";
+import { BATCH_ENTRIES_MAX, BatchBody, encodeValue, type SourceMessage } from "./cluster-value.ts";
 import type { ProjectLog, SourceStanding } from "./project-log.ts";
 import { SourceHead, type SpoolPlace } from "./source-head.ts";
 
@@ -177,6 +176,14 @@ export class SourceWriter {
       const standing = await this.#whileAway(untilMs, () => this.#obtainStanding());
       this.#refuseOutdated();
       if (this.#queue.length === 0) return;
+      if (standing.seq === 0) {
+        await this.#whileAway(untilMs, () => this.#begin(standing.head));
+        isFresh = true;
+        // Not seen at once by a leader that is new.
+        if (clock.monotonicMs() >= untilMs)
+          throw new StoreUnavailable("the cluster did not take what was sent");
+        continue;
+      }
       const draft = await this.#whileAway(untilMs, () => this.#draft(standing));
       if (draft.isEmpty) {
         // Nothing is written that the cluster could refuse: that all are repeats must hold of what it has now.
@@ -187,7 +194,7 @@ export class SourceWriter {
       }
       const seq = await this.#publish(standing, draft, untilMs);
       if (seq !== undefined) {
-        this.#keepStanding({ seq, head: draft.head });
+        this.#keepStanding({ seq, lastSeq: seq, head: draft.head });
         this.#world.onStored(seq);
         this.#settle(draft, seq);
         return;
@@ -214,38 +221,68 @@ export class SourceWriter {
     }
   }
 
+  /**
+   * The first message of a source in the stream is one without entries: the cluster does not look at what it follows on, so that a
+   * copy may come late, and then nobody lists it.
+   */
+  async #begin(standing: SourceHead): Promise<void> {
+    const { engine, stream, names, compressor } = this.#log;
+    const head = standing.draft();
+    head.stamp = this.#world.newStamp();
+    const data = encodeValue(head, new BatchBody(), compressor);
+    const subject = names.source(this.#src);
+    const outcome = await engine.publish(subject, data, undefined);
+    this.forget();
+    if (outcome.type !== "stored") throw new StoreUnavailable("the cluster did not answer");
+    const first = await engine.next(stream, subject, 1);
+    const { seq } = outcome;
+    if (first?.seq === seq) this.#keepStanding({ seq, lastSeq: seq, head });
+  }
+
   /** The seq that the message got, or undefined where another process wrote first. */
   async #publish(
     standing: SourceStanding,
     { head, body }: Draft,
     untilMs: number,
   ): Promise<number | undefined> {
-    const { engine, stream, names } = this.#log;
+    const { engine, names } = this.#log;
     head.stamp = this.#world.newStamp();
     head.follow(standing.seq);
     const data = encodeValue(head, body, this.#log.compressor);
     const subject = names.source(this.#src);
     for (;;) {
-      const outcome = await engine.publish(subject, data, standing.seq);
-      if (outcome.type === "stored") return outcome.seq;
-      // Whoever came first after what was expected has won; it may be ourselves, when the answer was lost.
-      const next = await this.#whileAway(untilMs, () => engine.next(stream, subject, standing.seq + 1));
-      if (next !== undefined) return this.#isOurs(next, head.stamp) ? next.seq : undefined;
+      const outcome = await engine.publish(subject, data, standing.lastSeq);
+      // Whoever came first after what it follows on has won; it may be ourselves, also when the answer was lost.
+      const next = await this.#whileAway(untilMs, () => this.#successor(standing));
+      if (next !== undefined) return next.head.stamp === head.stamp ? next.seq : undefined;
       if (outcome.type === "conflict") return undefined;
       if (this.#world.clock.monotonicMs() >= untilMs)
-        throw new StoreUnavailable("the cluster did not answer", { cause: outcome.cause });
+        throw new StoreUnavailable("the cluster did not answer");
+      // No answer; or a leader that is new does not have it yet.
       await this.#world.pause(PAUSE_MS);
     }
   }
 
-  #isOurs(message: EngineMessage, stamp: string): boolean {
-    return this.#log.read(message)?.head.stamp === stamp;
+  /** The first message that names the one that stands (`succession.ts`). */
+  async #successor({ seq, lastSeq }: SourceStanding): Promise<SourceMessage | undefined> {
+    const { engine, stream, names } = this.#log;
+    for (let fromSeq = lastSeq + 1; ; ) {
+      const message = await engine.next(stream, names.source(this.#src), fromSeq);
+      if (message === undefined) return undefined;
+      const read = this.#log.read(message);
+      if (read !== undefined && read.beforeSeq >= seq) return read;
+      fromSeq = message.seq + 1;
+    }
   }
 
   async #obtainStanding(): Promise<SourceStanding> {
     const nowMs = this.#world.clock.monotonicMs();
     if (this.#standing !== undefined && nowMs - this.#standingMs < STANDING_MS_MAX) return this.#standing;
-    const standing = (await this.#log.standing(this.#src)) ?? { seq: 0, head: new SourceHead() };
+    const standing = (await this.#log.standing(this.#src)) ?? {
+      seq: 0,
+      lastSeq: 0,
+      head: new SourceHead(),
+    };
     const hasLost = standing.head.totals.entryCount < this.#everCount;
     this.#keepStanding(standing);
     if (hasLost) this.#world.onLoss(this.#src);

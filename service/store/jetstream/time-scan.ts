@@ -13,6 +13,7 @@ import { positionOf } from "./cluster-value.ts";
 import type { ProjectLog } from "./project-log.ts";
 import { seqOfTime } from "./seq-of-time.ts";
 import { HiddenEntries } from "./stream-deletions.ts";
+import { SuccessionWatch } from "./succession.ts";
 
 /**
  * Reads by time. The cluster has no index of entries' times, so a scan reads every message from where the range can begin to the
@@ -83,10 +84,12 @@ export class TimeScan {
     const [deletions, aheadMs] = await Promise.all([this.#log.deletions.read(), this.#log.aheadMs()]);
     const hidden = new HiddenEntries(deletions);
     const storedMs = Math.max(0, sinceMs - aheadMs);
+    const watch = new SuccessionWatch();
     for await (const messages of engine.scan(this.#log.stream, subject, { storedMs }, last.seq)) {
       for (const message of messages) {
         const read = this.#log.read(message);
-        if (read === undefined || read.latestMs < sinceMs || read.earliestMs >= untilMs) continue;
+        if (read === undefined || watch.isVoid(read) || read.latestMs < sinceMs || read.earliestMs >= untilMs)
+          continue;
         for (const [index, entry] of read.entries(ids, compressor).entries()) {
           if (entry.timestamp < sinceMs || entry.timestamp >= untilMs) continue;
           if (stream !== undefined && entry.stream !== stream) continue;

@@ -52,7 +52,7 @@ describe("where answers and publishes get lost, and reads fail", () => {
     const stores = [await openMemoryClusterStore(cluster), await openMemoryClusterStore(cluster)].map(
       ({ store }) => store,
     );
-    cluster.faults = { answerLost: 0.15, publishLate: 0.15, readFails: 0.05 };
+    cluster.faults = { answerLost: 0.15, publishLate: 0.15, readFails: 0.05, checkPasses: 0.3 };
     await Promise.all(GATEWAYS.map((gateway) => handOver(gateway, stores, random)));
     cluster.faults = { answerLost: 0, publishLate: 0, readFails: 0 };
     const [store] = stores;
@@ -86,6 +86,46 @@ describe("two processes that write one source at the same time", () => {
     const conflicts = [one, two].map(({ counters }) => counters.values().store_write_conflicts_total ?? 0);
     expect(Math.max(...conflicts)).toBeGreaterThan(0);
   });
+
+  test("store each seq once where the cluster lets both through that follow on one message", async () => {
+    const cluster = new MemoryCluster(() => 0);
+    cluster.faults = { answerLost: 0, publishLate: 0, readFails: 0, checkPasses: 1 };
+    const [one, two] = [await openMemoryClusterStore(cluster), await openMemoryClusterStore(cluster)];
+    for (let first = 1; first <= 30; first += 3) {
+      const entries = range(first, first + 2).map((seq) => entry("a", seq));
+      await Promise.all([one, two].map(({ store }) => store.append([{ project: P, entries }])));
+    }
+    expect(seqs(await listAll(two.store, { project: P, src: "a" }))).toEqual(range(1, 30));
+    expect(await one.store.mark(P, "a", "b1")).toBe(30);
+  });
+
+  test.each([
+    ["of a line", 1],
+    ["of a source's first message", 0],
+  ])(
+    "a copy %s that comes late is listed nowhere, and the source is written on all the same",
+    async (_, index) => {
+      const cluster = new MemoryCluster();
+      const { store } = await openMemoryClusterStore(cluster);
+      const heard: StoredEntry[] = [];
+      store.subscribe(P, (entries) => heard.push(...entries));
+      for (const seq of [1, 2, 3]) await store.append([{ project: P, entries: [entry("a", seq)] }]);
+      const stream = cluster.streams.get("m_log_default");
+      const copied = stream?.messages[index];
+      if (stream === undefined || copied === undefined) throw new Error("nothing was stored");
+      cluster.publish(copied.subject, copied.data, undefined);
+      const { store: other } = await openMemoryClusterStore(cluster);
+      for (const each of [store, other]) {
+        expect(seqs(await listAll(each, { project: P, src: "a" }))).toEqual([1, 2, 3]);
+        expect(seqs(await each.list({ project: P, src: "a", limit: 9, newest: true }))).toEqual([1, 2, 3]);
+        expect(seqs(await listAll(each, { project: P }))).toEqual([1, 2, 3]);
+        expect(seqs(await each.listProject({ project: P, limit: 9, newest: true }))).toEqual([1, 2, 3]);
+      }
+      await other.append([{ project: P, entries: [entry("a", 3), entry("a", 4)] }]);
+      expect(seqs(await listAll(store, { project: P, src: "a" }))).toEqual([1, 2, 3, 4]);
+      await expect.poll(() => seqs(heard)).toEqual([1, 2, 3, 4]);
+    },
+  );
 
   test("keep the marks of any number of boots between them", async () => {
     const cluster = new MemoryCluster();
@@ -265,7 +305,8 @@ test("a damaged message is left out and counted, never altered", async () => {
   const cluster = new MemoryCluster();
   const { store, counters } = await openMemoryClusterStore(cluster);
   for (const seq of [1, 2, 3]) await store.append([{ project: P, entries: [entry("a", seq)] }]);
-  const message = cluster.streams.get("m_log_default")?.messages[1];
+  // The first one is empty.
+  const message = cluster.streams.get("m_log_default")?.messages[2];
   message?.data.set([(message.data.at(-3) ?? 0) ^ 4], message.data.length - 3);
   expect(seqs(await listAll(store, { project: P, src: "a" }))).toEqual([1, 3]);
   expect(seqs(await listAll(store, { project: P }))).toEqual([1, 3]);
