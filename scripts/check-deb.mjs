@@ -1,5 +1,5 @@
-// Builds the Debian packages and looks into them: npm run deb:check [-- amd64 ...] [--install]. With --install (root, a machine
-// that may be changed) the amd64 package is installed, started, upgraded and removed too.
+// Builds the Debian packages and looks into them: npm run deb:check [-- amd64 ...] [--quick] [--install]. With --install (root, a
+// machine that may be changed) the amd64 package is installed, started, upgraded and removed too.
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -14,11 +14,11 @@ const MACHINES = { amd64: 62, arm64: 183, armhf: 40 };
 const STATUS_PORT = 17_481;
 
 const { values, positionals } = parseArgs({
-  options: { install: { type: "boolean" } },
+  options: { install: { type: "boolean" }, quick: { type: "boolean", default: false } },
   allowPositionals: true,
 });
 for (const architecture of positionals.length > 0 ? positionals : Object.keys(ARCHITECTURES)) {
-  const path = await buildDeb(architecture, "0.1.0");
+  const path = await buildDeb(architecture, "0.1.0", { isQuick: values.quick });
   const { natives, sizeMib } = await lookInto(path, architecture);
   process.stdout.write(`${architecture}: ${natives} native parts, all for it; ${sizeMib} MiB\n`);
 }

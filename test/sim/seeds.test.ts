@@ -6,13 +6,10 @@ import { runSeed } from "../../sim/seed-run.ts";
 import { shrink } from "../../sim/shrink.ts";
 import { builtAgent } from "./agent-program.ts";
 
-/** All of them by SIM_SEEDS=N; `node scripts/sim-seeds.mjs` runs millions on all cores. */
-const ALL_SEEDS = process.env.SIM_SEEDS;
-const SEED_COUNT = Number(ALL_SEEDS ?? 2000);
-/** On a machine that is busy with other things, so many will do as a minute holds. */
-const SEED_COUNT_MIN = ALL_SEEDS === undefined ? 400 : SEED_COUNT;
-const BUDGET_MS = 60_000;
-const MS_A_SEED = 300;
+/** More by SIM_SEEDS=N; `node scripts/sim-seeds.mjs` runs millions on all cores. */
+const SEED_COUNT = Number(process.env.SIM_SEEDS ?? 800);
+/** For what hangs; one takes some 30 ms. */
+const SEED_MS_MAX = 1_000;
 
 let program: AgentProgram;
 let fullProgram: AgentProgram;
@@ -22,19 +19,15 @@ beforeAll(async () => {
 });
 
 test(
-  `no promise is broken by what seeds 1 to ${SEED_COUNT} let go wrong, as far as the time goes`,
+  `no promise is broken by what seeds 1 to ${SEED_COUNT} let go wrong`,
   async () => {
-    const endMs = performance.now() + BUDGET_MS;
-    let seed = 0;
-    while (seed < SEED_COUNT && (seed < SEED_COUNT_MIN || performance.now() < endMs)) {
-      seed++;
+    for (let seed = 1; seed <= SEED_COUNT; seed++) {
       const result = await runSeed({ seed, program, fullProgram });
       if (result.violations.length === 0) continue;
       expect.fail(failureReport(result, await shrink(result, { seed, program, fullProgram })));
     }
-    console.info(`${seed} of ${SEED_COUNT} seeds run`);
   },
-  60_000 + SEED_COUNT * MS_A_SEED,
+  60_000 + SEED_COUNT * SEED_MS_MAX,
 );
 
 test("the same seed gives the same events, whether they are kept or not", async () => {
