@@ -1,39 +1,27 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SystemDisk } from "../../host/system-disk.ts";
+import { runBoardlog } from "../support/boardlog-process.ts";
 import { MemoryStore } from "../support/memory-store.ts";
-import { bundleTs } from "../support/run-ts.ts";
 import { type RunningService, runServiceOver } from "../support/running-service.ts";
 import { connect } from "../support/web-socket-client.ts";
 
 let folder: string;
 let running: RunningService;
-let program: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "boardlog-keys-command-"));
   running = await runServiceOver(new MemoryStore(), {}, new SystemDisk(folder));
-  program = await bundleTs("cli/main.ts");
 });
 afterAll(async () => {
   await running.stop();
   await rm(folder, { recursive: true });
 });
 
-interface Ended {
-  readonly status: number;
-  readonly out: string;
-  readonly err: string;
-}
-function boardlog(...args: string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [program, ...args, "--data", folder], (error, out, err) => {
-      const status = error === null ? 0 : Number(error.code);
-      resolve({ status, out: out.trim(), err });
-    });
-  });
+async function boardlog(...args: string[]) {
+  const { status, stdout, stderr } = await runBoardlog([...args, "--data", folder]);
+  return { status, out: stdout.trim(), err: stderr };
 }
 async function statusOf(credential: string, path: string, body: string): Promise<number> {
   return (await running.post(path, body, { "x-api-key": undefined, authorization: `Bearer ${credential}` }))
