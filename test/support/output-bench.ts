@@ -35,6 +35,12 @@ const HASTE: Haste = { factor: 100, answerMs: 10_000 };
 /** Longest waits for an answer, and for a connection. */
 const ANSWERS_MS: readonly number[] = [30_000, 10_000];
 
+/**
+ * Turns of the event loop that a wait lasts beyond its time: where the process was held up meanwhile, what it was to wait for is there
+ * and is heard first.
+ */
+const TURNS = 10;
+
 /** Timers of which waits of seconds are waits of moments, and which remember what was asked for. */
 class HastyTimers extends RememberingTimers {
   readonly #haste: Haste;
@@ -47,7 +53,14 @@ class HastyTimers extends RememberingTimers {
   override after(delayMs: number, action: () => void) {
     this.delaysMs.push(delayMs);
     const { factor, answerMs } = this.#haste;
-    return systemTimers.after(ANSWERS_MS.includes(delayMs) ? answerMs : delayMs / factor, action);
+    let turnsLeft = TURNS;
+    let timer = systemTimers.after(ANSWERS_MS.includes(delayMs) ? answerMs : delayMs / factor, turn);
+    return { cancel: () => timer.cancel() };
+
+    function turn(): void {
+      if (turnsLeft-- === 0) action();
+      else timer = systemTimers.after(1, turn);
+    }
   }
 
   override every(periodMs: number, action: () => void) {
