@@ -1,14 +1,41 @@
 import { defineConfig } from "vitest/config";
 
+/** What measures how quick something is: each has the machine to itself, after all the others. */
+const MEASURING = ["test/bench/*.test.ts", "test/console/page.test.ts"];
+
+const common = {
+  setupFiles: ["test/support/seed.ts"],
+  // Each ends what hangs, and measures nothing: on a machine that is busy with much else all takes many times as long.
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+  expect: { poll: { timeout: 60_000, interval: 20 } },
+};
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    setupFiles: ["test/support/seed.ts"],
     globalSetup: ["test/support/install-programs.ts"],
     reporters: ["default", "./test/support/plain-reporter.ts"],
-    // Each ends what hangs, and measures nothing: on a machine that is busy with much else all takes many times as long.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
-    expect: { poll: { timeout: 60_000, interval: 20 } },
+    projects: [
+      {
+        test: {
+          ...common,
+          name: "behaviour",
+          include: ["test/**/*.test.ts"],
+          exclude: MEASURING,
+          // Most wait for other processes and the disk: with one for each core none is idle.
+          maxWorkers: "100%",
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: "measured",
+          include: MEASURING,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
