@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hasEnded } from "./has-ended.ts";
 import { freePort } from "./mosquitto.ts";
 
 export const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
@@ -71,7 +72,7 @@ export class BoardlogProcess {
     const beginMs = performance.now();
     const deadline = Date.now() + START_MS_MAX;
     while (!(await this.#isHealthy())) {
-      if (child.exitCode !== null || Date.now() > deadline) {
+      if (hasEnded(child) || Date.now() > deadline) {
         throw new Error(`boardlog up did not come up:\n${this.output}`);
       }
       await pause(50);
@@ -82,7 +83,7 @@ export class BoardlogProcess {
   /** Sends a signal and resolves with the exit status (null after SIGKILL) and how long it took. */
   async end(signal: NodeJS.Signals): Promise<{ readonly status: number | null; readonly tookMs: number }> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null) return { status: child?.exitCode ?? null, tookMs: 0 };
+    if (child === undefined || hasEnded(child)) return { status: child?.exitCode ?? null, tookMs: 0 };
     const startMs = performance.now();
     const status = await new Promise<number | null>((resolve) => {
       child.once("exit", (code) => resolve(code));

@@ -112,6 +112,7 @@ export class ClusterProof {
     // After a loss ids are others: a reader begins anew then.
     const reader = fault === "put back" ? undefined : new LiveFollower(this.#balancer?.url ?? "", this.#key);
     try {
+      if (reader !== undefined) await until("the reader is live", () => reader.startId !== undefined);
       await this.#progress();
       await this.#strike(fault);
       await this.#progress();

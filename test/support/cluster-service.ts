@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BIN, until } from "./boardlog-process.ts";
+import { hasEnded } from "./has-ended.ts";
 import { freePort } from "./mosquitto.ts";
 
 /** `boardlog service` on a cluster, as its user runs it. */
@@ -53,7 +54,7 @@ export class ClusterService {
     await until(
       `the service is up: ${this.output}`,
       async () => {
-        if (this.#child === undefined || this.#child.exitCode !== null) this.#spawn();
+        if (this.#child === undefined || hasEnded(this.#child)) this.#spawn();
         return await fetch(`${this.url}/healthz`).then(
           ({ status }) => status === 200,
           () => false,
@@ -66,7 +67,7 @@ export class ClusterService {
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || hasEnded(child)) return;
     const exited = once(child, "exit");
     child.kill(signal);
     await exited;

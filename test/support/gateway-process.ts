@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { pause, until } from "./boardlog-process.ts";
+import { hasEnded } from "./has-ended.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
 
@@ -26,15 +27,15 @@ export class GatewayProcess {
       stream?.on("data", (data) => (this.output += String(data)));
     await until(
       `the gateway runs\n${this.output}`,
-      async () => (await this.metrics()) !== "" || child.exitCode !== null,
+      async () => (await this.metrics()) !== "" || hasEnded(child),
     );
-    expect(child.exitCode, this.output).toBeNull();
+    expect(hasEnded(child), this.output).toBe(false);
   }
 
   async end(signal: NodeJS.Signals): Promise<number | null> {
     const child = this.#child;
     this.#child = undefined;
-    if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
+    if (child === undefined || hasEnded(child)) return child?.exitCode ?? null;
     return new Promise((resolve) => {
       child.once("exit", (status) => resolve(status));
       child.kill(signal);

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { hasEnded } from "./has-ended.ts";
 
 /** A real Mosquitto with persistence, on a port and in a folder of its own. */
 export class Mosquitto {
@@ -69,7 +70,7 @@ ${process.getuid?.() === 0 ? "user root\n" : ""}`,
   async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || hasEnded(child)) return;
     const exited = once(child, "exit");
     child.kill(signal);
     await exited;

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { hasEnded } from "./has-ended.ts";
 import { freePort } from "./mosquitto.ts";
 import { NodeNetwork } from "./node-network.ts";
 
@@ -75,7 +76,7 @@ cluster {
   async killNode(node: number): Promise<void> {
     const child = this.#processes[node];
     this.#processes[node] = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || hasEnded(child)) return;
     const exited = once(child, "exit");
     child.kill("SIGKILL");
     await exited;
