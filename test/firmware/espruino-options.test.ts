@@ -84,7 +84,12 @@ describe.skipIf(!small)(smallTitle, () => {
     expect(second.kept.length).toBeGreaterThan(2);
     const frame = frameOf(second.oldest);
     expect(frame.boot).toMatch(/^1-/);
-    expect(frame.cmds[0]?.args.msg).toBe(`boardlog: boot ${frame.boot}`);
+    // What the ring dropped first, then the lines that it held, without a gap.
+    const { msg } = frame.cmds[0]?.args ?? {};
+    expect(msg).toMatchObject({ first: 1, why: "ring full" });
+    const dropped = (msg as { count: number }).count;
+    expect(frame.cmds[1]?.id).toBe(dropped + 1);
+    expect(frame.cmds[1]?.args.msg).toMatch(new RegExp(` ${dropped - 1}$`));
   }, 30_000);
 });
 
