@@ -1,6 +1,6 @@
 /**
- * The members of Moddable's SDK that the ports use, as the SDK's own declarations have them (a test compiles the ports
- * against those where `MODDABLE` names a checkout). What differs from board to board goes through options.
+ * The members of Moddable's SDK that the ports use, as the SDK's own declarations have them: moddable-types.test.ts compiles
+ * the ports against those where `MODDABLE` names a checkout. What differs from board to board goes through options.
  */
 
 declare module "timer" {

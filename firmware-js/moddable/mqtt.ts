@@ -7,13 +7,13 @@ import { type BoardOptions, bootId } from "./board.ts";
 
 export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
 
-interface Client {
+export interface Client {
   read(count: number): ArrayBuffer | undefined;
   write(data: ArrayBuffer | null, options?: object): number;
   close(): void;
 }
 
-interface ClientClass {
+export interface ClientClass {
   new (
     options: object & {
       readonly host: string;

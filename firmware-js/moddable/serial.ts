@@ -8,13 +8,13 @@ import { crc32 } from "./crc32.ts";
 
 export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
 
-interface SerialPort {
+export interface SerialPort {
   read(): ArrayBuffer | undefined;
   write(bytes: ArrayBuffer): void;
 }
 
 /** ECMA-419's constructor, or one of the app's own that takes the same. */
-type SerialClass = new (
+export type SerialClass = new (
   options: object & {
     readonly baud: number;
     readonly format: "buffer";

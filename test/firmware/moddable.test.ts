@@ -12,10 +12,14 @@ const xs = await findXs();
 const onXs = "missing" in xs ? `XS (skipped: no engine; ${xs.missing})` : `XS (${xs.kind})`;
 
 /** The scenario with the minified bundle, as one script; the SDK's modules come from the stand-ins. */
-async function scenario(port: "serial" | "mqtt", features: readonly string[]): Promise<string> {
+async function scenario(
+  port: "serial" | "mqtt",
+  features: readonly string[],
+  name: string = port,
+): Promise<string> {
   const agentText = await bundleModdablePort(port, features);
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL(`moddable/${port}-scenario.ts`, import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(`moddable/${name}-scenario.ts`, import.meta.url))],
     bundle: true,
     write: false,
     format: "iife",
@@ -60,6 +64,7 @@ async function resultOf(output: string): Promise<Record<string, unknown>> {
 
 const serial = await scenario("serial", ["clock", "direct"]);
 const mqtt = await scenario("mqtt", []);
+const words = await scenario("serial", ["words"], "words");
 
 describe.each([
   { name: "Node", run: onNode, isMissing: false },
@@ -97,6 +102,24 @@ describe.each([
       options: [115200, "buffer", 2],
     });
   });
+
+  test.skipIf(isMissing)(
+    "words: an unhandled exception is the last line, and the next boot sends what was left",
+    async () => {
+      const result = await resultOf(await run(words));
+      expect(result).toMatchObject({ aborted: ["unhandled exception"], kept: false, left: 0 });
+      expect(result.places).toBeGreaterThan(1);
+      const frames = (result.frames as string[]).map((line) => frameOf(line.slice(0, -8)));
+      const lines = (boot: string) => frames.filter((one) => one.boot === boot).flatMap((one) => one.cmds);
+      const old = new Map(lines("1-a").map(({ id, args }) => [id, args.msg as string]));
+      expect([...old.keys()]).toEqual(Array.from({ length: 21 }, (_, index) => index + 1));
+      expect(old.get(20)).toMatch(/^line 19 /);
+      expect(old.get(21)).toMatch(/^unhandled exception: Error: boom/);
+      expect(lines("2-b").map(({ args }) => args.msg)).toEqual(["born"]);
+      expect(frames.at(-1)?.boot).toBe("2-b");
+      expect(result.look).toMatchObject({ seq: 1, acked: 1 });
+    },
+  );
 
   test.skipIf(isMissing)("MQTT: frames larger than the socket's buffer, acks, and a loss", async () => {
     const result = await resultOf(await run(mqtt));

@@ -1,51 +1,8 @@
 /** Runs on Node and on XS: the serial bundle on a UART that takes 100 bytes at a time and throws beyond. */
 
 import { start } from "boardlog";
-import { advance, bytesOf, preferences, report, Timer, textOf, traced } from "./stand-ins.ts";
-
-const FIFO_BYTES = 100;
-const out: string[] = [];
-let pendingInput: ArrayBuffer | undefined;
-let board: Uart | undefined;
-let sizes = 0;
-
-interface UartOptions {
-  readonly baud: number;
-  readonly format: string;
-  readonly port: number;
-  onReadable(this: Uart, count: number): void;
-  onWritable(this: Uart, count: number): void;
-}
-
-class Uart {
-  readonly options: UartOptions;
-  #free = FIFO_BYTES;
-  constructor(options: UartOptions) {
-    this.options = options;
-    board = this;
-    Timer.set(() => options.onWritable.call(this, FIFO_BYTES), 1);
-  }
-  read(): ArrayBuffer | undefined {
-    const bytes = pendingInput;
-    pendingInput = undefined;
-    return bytes;
-  }
-  write(bytes: ArrayBuffer): void {
-    if (bytes.byteLength > this.#free) throw new Error("output full");
-    sizes = Math.max(sizes, bytes.byteLength);
-    this.#free -= bytes.byteLength;
-    out.push(textOf(bytes));
-    Timer.set(() => {
-      this.#free = FIFO_BYTES;
-      this.options.onWritable.call(this, FIFO_BYTES);
-    }, 10);
-  }
-}
-
-function down(bytes: ArrayBuffer): void {
-  pendingInput = bytes;
-  board?.options.onReadable.call(board, bytes.byteLength);
-}
+import { advance, bytesOf, preferences, report, traced } from "./stand-ins.ts";
+import { down, Uart, uart } from "./uart.ts";
 
 const host = globalThis as unknown as {
   console: { log(...values: unknown[]): void; warn(...values: unknown[]): void; info(value: unknown): void };
@@ -72,12 +29,12 @@ const look = agent.look();
 console.log("after the clock was set");
 advance(500);
 report({
-  written: out.join(""),
-  sizes,
+  written: uart.out.join(""),
+  sizes: uart.sizes,
   traced,
   look,
   noise,
   badSum,
-  options: [board?.options.baud, board?.options.format, board?.options.port],
+  options: [uart.board?.options.baud, uart.board?.options.format, uart.board?.options.port],
   preferences: [...preferences],
 });

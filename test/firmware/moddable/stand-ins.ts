@@ -37,6 +37,10 @@ export function advance(ms: number): void {
   state.nowMs = endMs;
 }
 
+export function clearTimers(): void {
+  due = [];
+}
+
 let clockOffsetMs = 0;
 Date.now = () => state.nowMs + clockOffsetMs;
 const Time = {
