@@ -36,7 +36,19 @@ export function LogView(props: LogViewProps) {
   const [view, setView] = useState({ top: 0, height: 800 });
   const rowPx = useRowPx();
   const applied = useRef(prepended.version);
-  const scrolledByUs = useRef(false);
+  /** Where we scrolled to, until its event has come: that one says nothing of what the reader wants. */
+  const placed = useRef<number | undefined>(undefined);
+
+  const look = (element: HTMLElement): void => {
+    const { scrollTop: top, clientHeight: height } = element;
+    setView((before) => (before.top === top && before.height === height ? before : { top, height }));
+  };
+  /** What is drawn follows before the next frame; the event comes after it. */
+  const place = (element: HTMLElement, top: number): void => {
+    element.scrollTop = top;
+    placed.current = element.scrollTop;
+    look(element);
+  };
 
   // Lines put before those in view must not move them.
   useLayoutEffect(() => {
@@ -44,31 +56,26 @@ export function LogView(props: LogViewProps) {
     if (element === null || applied.current === prepended.version) return;
     applied.current = prepended.version;
     if (isFollowing || prepended.count === 0) return;
-    scrolledByUs.current = true;
-    element.scrollTop += prepended.count * rowPx;
+    place(element, element.scrollTop + prepended.count * rowPx);
   }, [prepended.version]);
 
   useLayoutEffect(() => {
     const element = box.current;
     if (element === null || !isFollowing) return;
-    scrolledByUs.current = true;
-    element.scrollTop = element.scrollHeight;
+    place(element, element.scrollHeight);
   }, [rows.length, isFollowing, rowPx, prepended.version]);
 
   const linkedIndex = props.linkedId === undefined ? -1 : indexOfId(rows, props.linkedId);
   useLayoutEffect(() => {
     const element = box.current;
     if (element === null || linkedIndex < 0) return;
-    scrolledByUs.current = true;
-    element.scrollTop = (linkedIndex + 0.5) * rowPx - element.clientHeight / 3;
+    place(element, (linkedIndex + 0.5) * rowPx - element.clientHeight / 3);
   }, [linkedIndex >= 0]);
 
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
-    const observer = new ResizeObserver(() =>
-      setView({ top: element.scrollTop, height: element.clientHeight }),
-    );
+    const observer = new ResizeObserver(() => look(element));
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
@@ -77,12 +84,13 @@ export function LogView(props: LogViewProps) {
     const element = box.current;
     if (element === null) return;
     const { scrollTop, clientHeight, scrollHeight } = element;
-    setView({ top: scrollTop, height: clientHeight });
+    look(element);
     if (scrollTop < OLDER_ROWS * rowPx) props.onNearStart();
     const isAtEnd = scrollTop + clientHeight >= scrollHeight - END_SLACK_PX;
     if (scrollTop + clientHeight >= scrollHeight - OLDER_ROWS * rowPx) props.onNearEnd();
-    if (scrolledByUs.current) scrolledByUs.current = false;
-    else if (isAtEnd !== isFollowing) props.onFollowing(isAtEnd);
+    const isOurs = placed.current === scrollTop;
+    placed.current = undefined;
+    if (!isOurs && isAtEnd !== isFollowing) props.onFollowing(isAtEnd);
   };
 
   const chosenIndex = chosenId === undefined ? -1 : indexOfId(rows, chosenId);
@@ -90,7 +98,7 @@ export function LogView(props: LogViewProps) {
   useLayoutEffect(() => {
     const element = box.current;
     if (element === null) return;
-    if (isFollowing) element.scrollTop = element.scrollHeight;
+    if (isFollowing) place(element, element.scrollHeight);
     else if (chosenIndex >= 0) keepInView(element, chosenIndex * rowPx, rowPx);
   }, [view.height]);
 
