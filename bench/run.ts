@@ -7,6 +7,7 @@ import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { cluster } from "./cluster/cluster.ts";
 import type { Bench } from "./harness/bench.ts";
 import { type Machine, report, type Section } from "./harness/report.ts";
 import { live } from "./live/live.ts";
@@ -17,7 +18,7 @@ import { service } from "./service/service.ts";
 import { simulator } from "./sim/sim.ts";
 import { store } from "./store/store.ts";
 
-const BENCHES: readonly Bench[] = [ingest, serial, live, memory, service, store, simulator];
+const BENCHES: readonly Bench[] = [ingest, serial, live, memory, service, store, cluster, simulator];
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the figures depend on. */
 const PACKAGES = ["aedes", "mqtt", "lmdb", "cbor-x", "serialport", "fastify", "ws"];

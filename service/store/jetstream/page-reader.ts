@@ -3,7 +3,7 @@ import { type ListQuery, UnknownToken } from "../log-store.ts";
 import { positionOf, type SourceMessage, seqOf } from "./cluster-value.ts";
 import type { EngineMessage } from "./message-engine.ts";
 import type { ProjectLog } from "./project-log.ts";
-import { HiddenEntries } from "./stream-deletions.ts";
+import type { HiddenEntries } from "./stream-deletions.ts";
 import { SuccessionWatch } from "./succession.ts";
 
 /** Messages of a project that are asked for at once: enough to fill the way to the leader. */
@@ -54,7 +54,7 @@ export class PageReader {
   /** Entries of one stream of a source up to a position, but for what is deleted. @throws StoreUnavailable */
   async count(src: string, stream: string, through: number): Promise<number> {
     const { engine, names } = this.#log;
-    const range = { after: -1, before: through + 1, limit: 0, stream, hidden: await this.#hidden() };
+    const range = { after: -1, before: through + 1, limit: 0, stream, hidden: await this.#log.hidden() };
     let count = 0;
     for await (const messages of engine.scan(
       this.#log.stream,
@@ -72,7 +72,7 @@ export class PageReader {
     const positions = [after, before].map((token) =>
       token === undefined ? undefined : this.#positionOf(token),
     );
-    const [hidden] = await Promise.all([this.#hidden(), this.#assertGiven(positions)]);
+    const [hidden] = await Promise.all([this.#log.hidden(), this.#assertGiven(positions)]);
     return {
       after: positions[0] ?? -1,
       before: positions[1] ?? Number.MAX_SAFE_INTEGER,
@@ -80,10 +80,6 @@ export class PageReader {
       stream,
       hidden,
     };
-  }
-
-  async #hidden(): Promise<HiddenEntries> {
-    return new HiddenEntries(await this.#log.deletions.read());
   }
 
   #positionOf(token: string): number {
@@ -111,11 +107,11 @@ export class PageReader {
       if (into.length >= range.limit || cursor > endSeq) return into;
       const message = await engine.next(stream, subject, cursor);
       if (message === undefined || message.seq > endSeq) return into;
-      for (const counting of await this.#counting([message], watch)) this.#take(counting, range, into);
+      this.#take(this.#log.read(message), range, into, watch);
       cursor = message.seq + 1;
     }
     for await (const messages of engine.scan(stream, subject, { seq: cursor }, endSeq)) {
-      for (const message of await this.#counting(messages, watch)) this.#take(message, range, into);
+      for (const message of messages) this.#take(message && this.#log.read(message), range, into, watch);
       if (into.length >= range.limit) return into;
     }
     return into;
@@ -155,7 +151,7 @@ export class PageReader {
     const watch = new SuccessionWatch();
     while (cursor <= endSeq && into.length < range.limit) {
       const messages = await this.#window(cursor, Math.min(endSeq, cursor + windowSize - 1));
-      for (const message of await this.#counting(messages, watch)) this.#take(message, range, into);
+      for (const message of messages) this.#take(message && this.#log.read(message), range, into, watch);
       if (into.length >= range.limit) return into;
       cursor += messages.length;
       windowSize = WINDOW_MAX;
@@ -174,8 +170,8 @@ export class PageReader {
     let windowSize = windowOf(range.limit);
     while (cursor >= floorSeq) {
       const messages = await this.#window(Math.max(floorSeq, cursor - windowSize + 1), cursor);
-      for (const message of (await this.#counting(messages, new SuccessionWatch())).reverse()) {
-        this.#takeBack(message, range, into);
+      for (const message of messages.toReversed()) {
+        this.#takeBack(message && this.#log.read(message), range, into);
         if (into.length >= range.limit) return into.slice(0, range.limit).reverse();
       }
       cursor -= messages.length;
@@ -192,28 +188,6 @@ export class PageReader {
     return Promise.all(Array.from({ length: count }, (_, index) => engine.at(stream, fromSeq + index)));
   }
 
-  /** Those of a source that count; the first one of each that the watch does not know is held against what is before it. */
-  async #counting(
-    messages: readonly (EngineMessage | undefined)[],
-    watch: SuccessionWatch,
-  ): Promise<SourceMessage[]> {
-    const read = messages.flatMap((message) => (message && this.#log.read(message)) ?? []);
-    const firsts = new Map<string, SourceMessage>();
-    for (const message of read)
-      if (!watch.knows(message.src) && !firsts.has(message.src)) firsts.set(message.src, message);
-    const verdicts = new Map(
-      await Promise.all(
-        Array.from(firsts.values(), async (message) => [message, await this.#log.counts(message)] as const),
-      ),
-    );
-    const counting: SourceMessage[] = [];
-    for (const message of read) {
-      const counts = verdicts.get(message) ?? (watch.knows(message.src) || (await this.#log.counts(message)));
-      if (counts && !watch.isVoid(message)) counting.push(message);
-    }
-    return counting;
-  }
-
   /** The highest seq that may be there at or below `seq`, where nothing is just above: looks in steps that double. */
   async #belowHole(seq: number, floorSeq: number): Promise<number> {
     const { engine, stream, names } = this.#log;
@@ -228,7 +202,13 @@ export class PageReader {
   }
 
   /** Ascending. */
-  #take(message: SourceMessage | undefined, range: PageRange, into: StoredEntry[]): void {
+  #take(
+    message: SourceMessage | undefined,
+    range: PageRange,
+    into: StoredEntry[],
+    watch: SuccessionWatch,
+  ): void {
+    if (message === undefined || watch.isVoid(message)) return;
     for (const entry of this.#entriesIn(message, range)) {
       if (into.length >= range.limit) return;
       into.push(entry);
@@ -241,8 +221,8 @@ export class PageReader {
   }
 
   #entriesIn(message: SourceMessage | undefined, range: PageRange): StoredEntry[] {
-    if (message === undefined) return [];
     const { after, before, stream, hidden } = range;
+    if (message === undefined || hidden.isVoid(message.seq)) return [];
     return message.entries(this.#log.ids, this.#log.compressor).filter((entry, index) => {
       const position = positionOf(message.seq, index);
       if (position <= after || position >= before) return false;

@@ -6,8 +6,9 @@ import { SourceMessage } from "./cluster-value.ts";
 import type { EngineMessage, MessageEngine } from "./message-engine.ts";
 import { Register, type RegisterForm } from "./register.ts";
 import type { SourceHead } from "./source-head.ts";
-import { STREAM_DELETIONS_FORM, type StreamDeletions } from "./stream-deletions.ts";
+import { HiddenEntries, STREAM_DELETIONS_FORM, type StreamDeletions } from "./stream-deletions.ts";
 import { keptStream, keptSubject, ProjectNames } from "./subject-names.ts";
+import { UNDERWAY_MAX, VOIDS_FORM, withVoids } from "./succession.ts";
 
 const HOUR_MS = 3_600_000;
 /** Clocks of gateways, services and the cluster's nodes may differ by so much without a word. */
@@ -36,9 +37,11 @@ export class ProjectLog {
   readonly prefix: string;
   readonly deletions: Register<StreamDeletions>;
   readonly #ahead: Register<number>;
+  readonly #voids: Register<readonly number[]>;
   readonly #counters: Counters;
   readonly #compressor: Compressor;
   #aheadMs: number | undefined;
+  #highestSeq = 0;
 
   constructor(
     world: {
@@ -61,6 +64,7 @@ export class ProjectLog {
     const place = { engine, prefix, stream: this.names.stream };
     this.deletions = new Register(place, this.names.deletions, STREAM_DELETIONS_FORM);
     this.#ahead = new Register(place, this.names.ahead, NUMBER_FORM);
+    this.#voids = new Register(place, this.names.voids, VOIDS_FORM);
   }
 
   get stream(): string {
@@ -109,20 +113,48 @@ export class ProjectLog {
    */
   async #settled(subject: string, last: SourceMessage): Promise<SourceMessage> {
     let standing: SourceMessage | undefined;
+    // One without entries may be a first one, which the cluster does not check.
     let fromSeq = last.beforeSeq + 1;
+    if (last.entryCount > 0) fromSeq = Math.max(fromSeq, last.seq - UNDERWAY_MAX);
+    const voids: number[] = [];
     while (fromSeq <= last.seq) {
       const message = await this.engine.next(this.stream, subject, fromSeq);
       if (message === undefined || (standing === undefined && message.seq >= last.seq)) break;
       const read = this.read(message);
-      if (read !== undefined && read.beforeSeq >= (standing?.seq ?? last.beforeSeq)) standing = read;
+      if (read !== undefined) {
+        if (read.beforeSeq >= (standing?.seq ?? last.beforeSeq)) standing = read;
+        else if (read.entryCount > 0) voids.push(read.seq);
+      }
       fromSeq = message.seq + 1;
     }
+    if (voids.length > 0) await this.noteVoids(voids);
     return standing ?? last;
   }
 
-  /** Whether a message is one that counts (`succession.ts`). @throws StoreUnavailable */
-  async counts(message: SourceMessage): Promise<boolean> {
-    return (await this.#settled(this.names.source(message.src), message)).seq === message.seq;
+  /** What readers pass over. @throws StoreUnavailable */
+  async hidden(): Promise<HiddenEntries> {
+    const [deletions, voids] = await Promise.all([this.deletions.read(), this.#voids.read()]);
+    return new HiddenEntries(deletions, voids);
+  }
+
+  /** Lets readers pass over void messages (`succession.ts`). */
+  async noteVoids(seqs: readonly number[]): Promise<void> {
+    try {
+      await this.#voids.update((known) => withVoids(known, seqs));
+    } catch (error) {
+      // Whoever meets them next notes them.
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
+  /** A message of this process is stored. */
+  stored(seq: number): void {
+    this.#highestSeq = Math.max(this.#highestSeq, seq);
+  }
+
+  /** The highest seq of the stream that this process knows to be stored. */
+  get highestSeq(): number {
+    return this.#highestSeq;
   }
 
   /**
@@ -145,5 +177,6 @@ export class ProjectLog {
   /** What was known of its values may be old. */
   forget(): void {
     this.#aheadMs = undefined;
+    this.#highestSeq = 0;
   }
 }

@@ -4,6 +4,7 @@ import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "../checked-
 import { StoreUnavailable } from "../log-store.ts";
 import type { EngineMessage, MessageEngine } from "./message-engine.ts";
 import { keptStream, keptSubject } from "./subject-names.ts";
+import { UNDERWAY_MAX } from "./succession.ts";
 
 /** Another process changed it in between so often: each try reads what stands. */
 const TRIES_MAX = 50;
@@ -56,7 +57,10 @@ export class Register<Value> {
       if (outcome.type === "unknown")
         throw new StoreUnavailable("the cluster did not answer", { cause: outcome.cause });
       // Of two that were under way together both may be stored (`succession.ts`): the change is made anew on the one that came first.
-      const first = outcome.type === "stored" ? await engine.next(stream, this.#subject, seq + 1) : undefined;
+      const first =
+        outcome.type === "stored"
+          ? await engine.next(stream, this.#subject, Math.max(seq + 1, outcome.seq - UNDERWAY_MAX))
+          : undefined;
       if (outcome.type === "stored" && (first === undefined || first.seq >= outcome.seq)) return;
       stands =
         outcome.type === "stored" && first !== undefined

@@ -8,6 +8,7 @@ import { BootPages } from "./boot-pages.ts";
 import { BATCH_ENTRIES_MAX, BatchBody, encodeValue, type SourceMessage } from "./cluster-value.ts";
 import type { ProjectLog, SourceStanding } from "./project-log.ts";
 import { SourceHead, type SpoolPlace } from "./source-head.ts";
+import { UNAPPLIED_MAX } from "./succession.ts";
 
 /** Boots that one message may change: those it does not can be moved out of the head before it is written. */
 const BOOTS_CHANGED_MAX = 4;
@@ -251,9 +252,16 @@ export class SourceWriter {
     const data = encodeValue(head, body, this.#log.compressor);
     const subject = names.source(this.#src);
     for (;;) {
+      const { highestSeq } = this.#log;
       const outcome = await engine.publish(subject, data, standing.lastSeq);
       // Whoever came first after what it follows on has won; it may be ourselves, also when the answer was lost.
-      const next = await this.#whileAway(untilMs, () => this.#successor(standing));
+      const next = await this.#whileAway(untilMs, () =>
+        this.#successor(standing, outcome.type === "stored" ? Math.min(outcome.seq, highestSeq) : 0),
+      );
+      if (outcome.type === "stored") {
+        if (next?.seq === outcome.seq) this.#log.stored(outcome.seq);
+        else if (next !== undefined) await this.#log.noteVoids([outcome.seq]);
+      }
       if (next !== undefined) return next.head.stamp === head.stamp ? next.seq : undefined;
       if (outcome.type === "conflict") return undefined;
       if (this.#world.clock.monotonicMs() >= untilMs)
@@ -263,10 +271,10 @@ export class SourceWriter {
     }
   }
 
-  /** The first message that names the one that stands (`succession.ts`). */
-  async #successor({ seq, lastSeq }: SourceStanding): Promise<SourceMessage | undefined> {
+  /** The first message that names the one that stands (`succession.ts`). @param appliedSeq of one that the leader had when it took it. */
+  async #successor({ seq, lastSeq }: SourceStanding, appliedSeq: number): Promise<SourceMessage | undefined> {
     const { engine, stream, names } = this.#log;
-    for (let fromSeq = lastSeq + 1; ; ) {
+    for (let fromSeq = Math.max(lastSeq + 1, appliedSeq - UNAPPLIED_MAX); ; ) {
       const message = await engine.next(stream, names.source(this.#src), fromSeq);
       if (message === undefined) return undefined;
       const read = this.#log.read(message);

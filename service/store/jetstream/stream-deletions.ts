@@ -41,17 +41,25 @@ export const STREAM_DELETIONS_FORM: RegisterForm<StreamDeletions> = {
   },
 };
 
-/** Tells what of a project's entries a deletion hides. */
+/** Tells what of a project's entries is hidden: by a deletion, or because its message is void. */
 export class HiddenEntries {
   readonly #through = new Map<string, Map<string, number>>();
   readonly #counts = new Map<string, number>();
 
-  constructor(deletions: StreamDeletions) {
+  readonly #voids: ReadonlySet<number>;
+
+  /** @param voids seqs of messages. */
+  constructor(deletions: StreamDeletions, voids: readonly number[] = []) {
+    this.#voids = new Set(voids);
     for (const { src, stream, through, count } of deletions) {
       const streams = this.#through.get(src) ?? new Map<string, number>();
       this.#through.set(src, streams.set(stream, Math.max(through, streams.get(stream) ?? 0)));
       this.#counts.set(src, (this.#counts.get(src) ?? 0) + count);
     }
+  }
+
+  isVoid(seq: number): boolean {
+    return this.#voids.has(seq);
   }
 
   hides(src: string, stream: string, position: number): boolean {

@@ -30,7 +30,7 @@ export function textOfToken(token: string): string | undefined {
 }
 
 /** Kinds of a project's subjects, the token behind its name. */
-const Kind = { Source: "s", BootPage: "b", Spool: "g", Deletions: "d", Ahead: "a" } as const;
+const Kind = { Source: "s", BootPage: "b", Spool: "g", Deletions: "d", Ahead: "a", Voids: "v" } as const;
 
 /** Names of one project's subjects and streams, under the prefix of the whole store. */
 export class ProjectNames {
@@ -42,6 +42,7 @@ export class ProjectNames {
   readonly sources: string;
   readonly deletions: string;
   readonly ahead: string;
+  readonly voids: string;
   readonly #base: string;
 
   constructor(prefix: string, project: string) {
@@ -52,6 +53,7 @@ export class ProjectNames {
     this.sources = `${this.#base}.${Kind.Source}.>`;
     this.deletions = `${this.#base}.${Kind.Deletions}`;
     this.ahead = `${this.#base}.${Kind.Ahead}`;
+    this.voids = `${this.#base}.${Kind.Voids}`;
   }
 
   source(src: string): string {

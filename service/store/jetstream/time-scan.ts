@@ -12,7 +12,6 @@ import {
 import { positionOf } from "./cluster-value.ts";
 import type { ProjectLog } from "./project-log.ts";
 import { seqOfTime } from "./seq-of-time.ts";
-import { HiddenEntries } from "./stream-deletions.ts";
 import { SuccessionWatch } from "./succession.ts";
 
 /**
@@ -81,15 +80,14 @@ export class TimeScan {
     const subject = src === undefined ? names.sources : names.source(src);
     const last = await engine.last(this.#log.stream, subject);
     if (last === undefined) return;
-    const [deletions, aheadMs] = await Promise.all([this.#log.deletions.read(), this.#log.aheadMs()]);
-    const hidden = new HiddenEntries(deletions);
+    const [hidden, aheadMs] = await Promise.all([this.#log.hidden(), this.#log.aheadMs()]);
     const storedMs = Math.max(0, sinceMs - aheadMs);
     const watch = new SuccessionWatch();
     for await (const messages of engine.scan(this.#log.stream, subject, { storedMs }, last.seq)) {
       for (const message of messages) {
         const read = this.#log.read(message);
-        if (read === undefined || watch.isVoid(read) || read.latestMs < sinceMs || read.earliestMs >= untilMs)
-          continue;
+        if (read === undefined || watch.isVoid(read) || hidden.isVoid(read.seq)) continue;
+        if (read.latestMs < sinceMs || read.earliestMs >= untilMs) continue;
         for (const [index, entry] of read.entries(ids, compressor).entries()) {
           if (entry.timestamp < sinceMs || entry.timestamp >= untilMs) continue;
           if (stream !== undefined && entry.stream !== stream) continue;
