@@ -40,6 +40,8 @@ export class MemoryCluster {
   /** Raised where every connection is lost. */
   generation = 0;
   nowMs: () => number = () => Date.now();
+  /** Messages that were read, one by one or in scans. */
+  readCount = 0;
 
   /** @param fraction where faults come from. */
   constructor(fraction: () => number = () => 1) {
@@ -146,6 +148,7 @@ export class MemoryEngine implements MessageEngine {
   }
 
   async at(stream: string, seq: number): Promise<EngineMessage | undefined> {
+    this.#cluster.readCount++;
     return (await this.#read(stream))?.messages.find((message) => message.seq === seq);
   }
 
@@ -162,7 +165,11 @@ export class MemoryEngine implements MessageEngine {
     const lasts = new Map(wanted.map((message) => [message.subject, message]));
     const found =
       start === "last-per-subject" ? wanted.filter((one) => lasts.get(one.subject) === one) : wanted;
-    for (let index = 0; index < found.length; index += 3) yield found.slice(index, index + 3);
+    for (let index = 0; index < found.length; index += 3) {
+      const slice = found.slice(index, index + 3);
+      this.#cluster.readCount += slice.length;
+      yield slice;
+    }
   }
 
   follow(name: string, fromSeq: number, listener: (message: EngineMessage) => void): EngineFollower {

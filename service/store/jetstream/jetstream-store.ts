@@ -333,8 +333,9 @@ export class JetStreamStore implements LogStore {
 
   #forget(): void {
     this.#appender.forget();
-    for (const { log, catalogue } of this.#projects.values()) {
+    for (const { log, catalogue, times } of this.#projects.values()) {
       log.forget();
+      times.forget();
       catalogue.forget();
     }
     for (const listener of this.#doubtListeners) listener();

@@ -278,6 +278,39 @@ test("a batch that goes on from a position read before the connection was lost i
   expect(seqs(await listAll(store, { project: P, src: "a" }))).toEqual([1, 2]);
 });
 
+test("a page of a source in order of time, and a span of time, cost the same however much the source has by then", async () => {
+  const cluster = new MemoryCluster();
+  const { store } = await openMemoryClusterStore(cluster);
+  const at = (seq: number): number => 1_763_784_000_000 + seq * 1000;
+  // Every tenth comes from a clock that is an hour late.
+  const line = (seq: number): NewEntry =>
+    entry("a", seq, { timestamp: seq % 10 === 0 ? at(seq) - 3_600_000 : at(seq) });
+  const costs: number[][] = [];
+  let first = 1;
+  for (const last of [100, 1_000]) {
+    for (; first <= last; first++) await store.append([{ project: P, entries: [line(first)] }]);
+    const query = { project: P, src: "a", sinceMs: 0, untilMs: Number.MAX_SAFE_INTEGER, limit: 10 };
+    // What came since the last look is read once.
+    await store.listByTime(query);
+    const cost: number[] = [];
+    const counted = async (look: () => Promise<unknown>): Promise<void> => {
+      const before = cluster.readCount;
+      await look();
+      cost.push(cluster.readCount - before);
+    };
+    await counted(async () =>
+      expect(seqs(await store.listByTime({ ...query, newest: true }))).toEqual(
+        range(last - 11, last).filter((seq) => seq % 10 !== 0),
+      ),
+    );
+    await counted(async () => expect(await store.listByTime(query)).toHaveLength(10));
+    await counted(() => store.spanOf({ project: P, src: "a", sinceMs: at(50), untilMs: at(60) }));
+    costs.push(cost);
+  }
+  expect(costs[1]).toEqual(costs[0]);
+  expect(Math.max(...costs.flat())).toBeLessThan(100);
+});
+
 describe("an entry that no message can hold", () => {
   test("becomes a loss record in its place, and its seq is accounted for", async () => {
     const { store, counters } = await openMemoryClusterStore(new MemoryCluster(), {
