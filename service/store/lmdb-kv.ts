@@ -1,5 +1,5 @@
-import { statfsSync } from "node:fs";
-import { mkdir, realpath, rm, stat } from "node:fs/promises";
+import { constants, statfsSync } from "node:fs";
+import { access, mkdir, realpath, rm, stat } from "node:fs/promises";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
 import { syncFolder } from "../../host/system-disk.ts";
 import { assertOpens, dataPath, lockPath, namesIn, OWNER_NAME, problemAt, stateAt } from "./lmdb-files.ts";
@@ -112,8 +112,7 @@ export class LmdbSpace implements KvSpace {
    * @throws StoreUnavailable while another process has it open.
    */
   static async open(dir: string): Promise<LmdbSpace> {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    const folder = await realpath(dir);
+    const folder = await folderAt(dir);
     if (ownedFolders.has(folder)) throw new StoreUnavailable(`${folder} is already open`);
     ownedFolders.add(folder);
     try {
@@ -158,6 +157,19 @@ export class LmdbSpace implements KvSpace {
   async close(): Promise<void> {
     await this.#owner.close();
     ownedFolders.delete(this.#dir);
+  }
+}
+
+/** The real path of a folder that can be written to, made where there is none. @throws StoreUnavailable */
+async function folderAt(dir: string): Promise<string> {
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+    return await realpath(dir);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === "EEXIST" || code === "ENOTDIR" ? "a file stands where the folder would be" : message;
+    throw new StoreUnavailable(`${dir} cannot be used: ${why}`, { cause: error });
   }
 }
 

@@ -108,6 +108,19 @@ describe("files that are held to be opened", () => {
   });
 });
 
+describe("a store whose folder is none", () => {
+  it("is refused by its path where a file stands in its place, or on the way to it", async () => {
+    const { dir, remove } = await temporaryFolder();
+    await writeFile(join(dir, "file"), "");
+    for (const path of [join(dir, "file"), join(dir, "file", "store")]) {
+      await expect(openLmdbStore(path)).rejects.toThrow(
+        `${path} cannot be used: a file stands where the folder`,
+      );
+    }
+    await remove();
+  });
+});
+
 describe("a store with a head that is no engine", () => {
   const garbage: Record<string, (path: string) => Promise<void>> = {
     "of random bytes": (path) => writeFile(path, Buffer.from("no engine at all ".repeat(1000))),
