@@ -44,6 +44,7 @@ test("the example file is good as it is, and with every setting on it holds ever
   certificates.sign("nats");
   for (const name of ["nats.crt", "nats.key"]) await copyFile(certificates.path(name), join(folder, name));
   await copyFile(certificates.path("ca.crt"), join(folder, "nats-ca.crt"));
+  certificates.dispose();
   const whole = example.replaceAll(/^#(?! )(?=\w)|^#(?= {2,})/gm, "");
   const settings = await serviceSettings(await settingsFile(whole), {});
   expect(settings).toMatchObject({ tls: { cert: "PEM" }, origins: [SITE], keyRate: 500 });
