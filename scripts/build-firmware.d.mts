@@ -11,6 +11,7 @@ export class UnsupportedSyntax extends Error {
 export function checkForEspruino(name: string, text: string, map?: object, folder?: string): void;
 export const FEATURES: readonly string[];
 export const SIMULATOR_FEATURES: readonly string[];
+export const FULL_FEATURES: readonly string[];
 export function bundleForEspruino(
   entry: string,
   options?: { readonly board?: string; readonly features?: readonly string[] },

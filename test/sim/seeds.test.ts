@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
+import { FULL_FEATURES } from "../../scripts/build-firmware.mjs";
 import type { AgentProgram } from "../../sim/board.ts";
 import { FAULT_NAMES, FaultPlan } from "../../sim/fault-plan.ts";
 import { failureReport } from "../../sim/seed-report.ts";
@@ -15,7 +16,7 @@ let program: AgentProgram;
 let fullProgram: AgentProgram;
 beforeAll(async () => {
   program = await builtAgent();
-  fullProgram = await builtAgent("agent-full.js");
+  fullProgram = await builtAgent(FULL_FEATURES);
 });
 
 test(
