@@ -201,8 +201,9 @@ describe("over TCP with octet counting", () => {
     const receiver = await receiverAt();
     receiver.isStuck = true;
     const bench = benchOf(() => ({ port: receiver.port, text: { ...TEXT, bytesMax: 100_000 } }), {
-      factor: 8,
-      answerMs: 3_000,
+      // The kernel's buffers are full before what went first counts as taken, on a busy machine too.
+      factor: 1,
+      answerMs: 4_000,
     });
     const { spool, reader, sender } = await bench.open();
     const long = "x".repeat(60_000);

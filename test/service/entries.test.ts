@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FOLLOW_MS_MAX } from "../../service/entry-walk.ts";
+import { cpuClock } from "../support/cpu-time.ts";
 import { type RunningService, runService } from "../support/running-service.ts";
 
 interface Page {
@@ -12,7 +13,7 @@ interface Page {
 let running: RunningService;
 
 beforeEach(async () => {
-  running = await runService();
+  running = await runService({}, cpuClock);
 });
 afterEach(() => running.stop());
 

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { systemClock, systemTimers } from "../../host/system-clock.ts";
+import { systemTimers } from "../../host/system-clock.ts";
 import { walkBack, walkOn } from "../../service/entry-walk.ts";
 import { parseTerm } from "../../service/term.ts";
-import { cpuMs } from "../support/cpu-time.ts";
+import { cpuClock, cpuMs } from "../support/cpu-time.ts";
 import { type RunningService, runService } from "../support/running-service.ts";
 
 let running: RunningService;
 beforeEach(async () => {
-  running = await runService();
+  running = await runService({}, cpuClock);
 });
 afterEach(() => running.stop());
 
@@ -154,8 +154,7 @@ test("a search for what is rare ends in its time, holds nobody up, and goes on f
   ]);
   const term = parseTerm("/(?:(?:a|b|ab)+)needle/");
   if (!term.ok) throw new Error(term.problem.text);
-  const clock = { ...systemClock, monotonicMs: cpuMs };
-  const reading = { store: running.store, clock, timers: systemTimers };
+  const reading = { store: running.store, clock: cpuClock, timers: systemTimers };
   let longestMs = 0;
   let turnMs = cpuMs();
   const watch = setInterval(() => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Clock } from "../../host/clock.ts";
 import { CounterTable } from "../../host/counters.ts";
 import type { Disk } from "../../host/disk.ts";
 import { createProcessLog, silentLog } from "../../host/process-log.ts";
@@ -33,7 +34,10 @@ export interface RunningService<Store extends LogStore = LogStore> {
 }
 
 /** A log service on a free port of the loopback, over a real store in a folder of its own that goes when it stops. */
-export async function runService(options: Partial<LogServiceOptions> = {}): Promise<RunningService> {
+export async function runService(
+  options: Partial<LogServiceOptions> = {},
+  clock: Clock = systemClock,
+): Promise<RunningService> {
   const dir = await mkdtemp(join(tmpdir(), "boardlog-service-"));
   const store = await openStore({
     dir,
@@ -43,7 +47,7 @@ export async function runService(options: Partial<LogServiceOptions> = {}): Prom
     counters: new CounterTable(),
     log: silentLog,
   });
-  const running = await runServiceOver(store, options);
+  const running = await runServiceOver(store, options, memoryDisk(), clock);
   return {
     ...running,
     stop: async () => {
@@ -59,6 +63,7 @@ export async function runServiceOver<Store extends LogStore>(
   store: Store,
   options: Partial<LogServiceOptions> = {},
   keysDisk = memoryDisk(),
+  clock: Clock = systemClock,
 ): Promise<RunningService<Store>> {
   const lines: string[] = [];
   const log = createProcessLog({
@@ -69,7 +74,7 @@ export async function runServiceOver<Store extends LogStore>(
   const { newAdminKey: key = "" } = await keys.start();
   const counters = new CounterTable();
   const service = new LogService(
-    { store, keys, clock: systemClock, timers: systemTimers, counters, log },
+    { store, keys, clock, timers: systemTimers, counters, log },
     { host: "127.0.0.1", port: 0, ...options },
   );
   await service.start();
