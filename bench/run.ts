@@ -1,6 +1,7 @@
 /*
  * Runs the benchmarks and writes docs/benchmarks.md.
- * npm run bench -- [--only NAME,NAME] [--pairs N] [--scale 0.1] [--out FOLDER] [--list]
+ * npm run bench -- [--only NAME,NAME] [--pairs N] [--scale 0.1] [--out FOLDER] [--list | --report]
+ * --report runs nothing and writes the pages of what was measured before.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     scale: { type: "string", default: "1" },
     out: { type: "string", default: join(ROOT, "docs") },
     list: { type: "boolean", default: false },
+    report: { type: "boolean", default: false },
   },
 });
 if (values.list) {
@@ -39,7 +41,7 @@ if (values.list) {
 }
 
 async function runAll(): Promise<void> {
-  const only = values.only?.split(",");
+  const only = values.report ? [] : values.only?.split(",");
   const unknown = only?.find((name) => !BENCHES.some((bench) => bench.name === name));
   const pairCount = Number(values.pairs);
   const scale = Number(values.scale);
@@ -50,17 +52,19 @@ async function runAll(): Promise<void> {
   // Sections that were not run now stand as they were measured last.
   const resultsFile = join(ROOT, "bench/results.jsonl");
   const known = new Map((await readResults(resultsFile)).map((section) => [section.name, section]));
-  const machine = await machineNow();
+  const options = [
+    ...(only === undefined ? [] : [`--only ${values.only}`]),
+    ...(scale === 1 ? [] : [`--scale ${scale}`]),
+  ];
+  const command = ["npm run bench", ...(options.length > 0 ? ["--", ...options] : [])].join(" ");
   for (const { name, title, run } of BENCHES) {
     if (only !== undefined && !only.includes(name)) continue;
     const progress = (text: string): void => void process.stderr.write(`${name}: ${text}\n`);
-    known.set(name, { name, title, result: await run({ pairCount, scale, progress }) });
+    const ran = { command, pairCount, date: new Date().toISOString().slice(0, 10), load: loadavg()[0] ?? 0 };
+    known.set(name, { name, title, ran, result: await run({ pairCount, scale, progress }) });
   }
   const sections = BENCHES.flatMap(({ name }) => known.get(name) ?? []);
-  const { markdown, plots } = report(sections, machine, {
-    command: scale === 1 ? "npm run bench" : `npm run bench -- --scale ${scale}`,
-    pairCount,
-  });
+  const { markdown, plots } = report(sections, await machineNow());
   process.stdout.write(markdown);
   await mkdir(join(values.out, "images/benchmarks"), { recursive: true });
   await writeFile(join(values.out, "benchmarks.md"), markdown);
@@ -96,7 +100,5 @@ async function machineNow(): Promise<Machine> {
     node: process.versions.node,
     kernel: release().split("-")[0] ?? "",
     packages,
-    date: new Date().toISOString().slice(0, 10),
-    load: loadavg()[0] ?? 0,
   };
 }

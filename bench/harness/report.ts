@@ -9,9 +9,19 @@ import {
 } from "./bench.ts";
 import { growthPlot } from "./plot.ts";
 
+/** How a section was measured: each stands until it is run again. */
+export interface Ran {
+  readonly command: string;
+  readonly pairCount: number;
+  readonly date: string;
+  /** Of the machine, when it began. */
+  readonly load: number;
+}
+
 export interface Section {
   readonly name: string;
   readonly title: string;
+  readonly ran: Ran;
   readonly result: BenchResult;
 }
 
@@ -22,31 +32,31 @@ export interface Machine {
   readonly node: string;
   readonly kernel: string;
   readonly packages: Readonly<Record<string, string>>;
-  readonly date: string;
-  readonly load: number;
 }
 
 /** docs/benchmarks.md, and the plots beside it by file name. */
 export function report(
   sections: readonly Section[],
   machine: Machine,
-  { command, pairCount }: { readonly command: string; readonly pairCount: number },
 ): { readonly markdown: string; readonly plots: ReadonlyMap<string, string> } {
   const plots = new Map<string, string>();
   const parts = [
     `# Benchmarks
 
-Written by \`${command}\`; do not edit. Each figure of ours stands beside a floor (what the bare library or the machine allows) or a peer (what one would run instead), both measured in turn in the same run, ${pairCount} pairs; the ratio is the median of the pairs' ratios, its spread the least and the greatest. CPU is that of the server's process with all its threads, from the kernel, until it is at rest again. Wall times on a shared machine swing; CPU and ratios are what to trust.
+Written by \`npm run bench\`; do not edit. Each figure of ours stands beside a floor (what the bare library or the machine allows) or a peer (what one would run instead), both measured in turn in the same run, so many pairs as the section says; the ratio is the median of the pairs' ratios, its spread the least and the greatest. CPU is that of the server's process with all its threads, from the kernel, until it is at rest again. Wall times on a shared machine swing; CPU and ratios are what to trust.
 
 ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGigabytes} GB, Linux ${machine.kernel}, Node ${machine.node}; ${Object.entries(
       machine.packages,
     )
       .map(([name, version]) => `${name} ${version}`)
-      .join(", ")}. ${machine.date}; load of the machine when it began: ${machine.load.toFixed(1)}.
+      .join(", ")}.
 `,
   ];
-  for (const { name, title, result } of sections) {
-    parts.push(`## ${title}\n`);
+  for (const { name, title, ran, result } of sections) {
+    const pairs = `${ran.pairCount} pair${ran.pairCount === 1 ? "" : "s"}`;
+    parts.push(
+      `## ${title}\n\n\`${ran.command}\`, ${pairs}, ${ran.date}; load of the machine when it began: ${ran.load.toFixed(1)}.\n`,
+    );
     const { comparisons = [], figures = [], growths = [], notes = [] } = result;
     if (comparisons.length > 0) parts.push(comparisonTable(comparisons));
     if (figures.length > 0) parts.push(figureTable(figures));

@@ -12,6 +12,6 @@ export function promiseOf(version: string): { readonly isSyncSettable: boolean; 
     isSyncSettable,
     text: isSyncSettable
       ? `nats-server ${version} acks before it syncs its files (every two minutes) unless each node has "sync_interval: always" in its jetstream settings: without it, ${loss}; ${advice}`
-      : `nats-server ${version} acks before it syncs its files (every minute) and has no setting for it (2.10 has): ${loss}; ${advice}`,
+      : `nats-server ${version} acks before it syncs its files (every minute) and has no setting for it (2.10 has): ${loss}; ${advice}. Where the node that leads is cut off from the others, or stands still, for seconds, replicas of 2.9 were seen to differ afterwards, and acked entries to be lost: use a newer one where that may happen`,
   };
 }
