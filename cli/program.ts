@@ -46,7 +46,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
       process.stderr.write(`boardlog: ${error.message}\n`);
       return error.exitStatus;
     }
-    if (isStoreUnavailable(error)) {
+    // What the system refuses names the file and the reason.
+    if (isStoreUnavailable(error) || isSystemError(error)) {
       process.stderr.write(`boardlog: ${error.message}\n`);
       return 1;
     }
@@ -357,6 +358,10 @@ function plannedFault(text: string, before: readonly PlannedFault[]): readonly P
 /** The store says what is the matter in words; its classes are loaded by the commands that open it alone. */
 function isStoreUnavailable(error: unknown): error is Error {
   return error instanceof Error && "code" in error && String(error.code).startsWith("STORE_");
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && "code" in error;
 }
 
 function isCommanderExit(error: unknown): error is { readonly exitCode: number } {

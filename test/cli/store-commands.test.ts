@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -46,6 +46,32 @@ async function cutShort(data: string, to: string, signal: NodeJS.Signals): Promi
     await rm(to, { recursive: true });
   }
 }
+
+describe("a data folder that is none", () => {
+  it("is told of in one line that names the file, by what would write to it", async () => {
+    const data = await mkdtemp(join(folder, "data-"));
+    await writeFile(join(data, "store"), "");
+    const up = await runBoardlog(["up", "--data", data, "--http", "0", "--mqtt", "0"]);
+    expect(up.stderr).toBe(
+      `boardlog: the store is unavailable: ${join(data, "store")} cannot be used: a file stands where the folder would be\n`,
+    );
+    expect(up.status).toBe(1);
+    await writeFile(join(data, "spool"), "");
+    await writeFile(join(data, "key"), "blk_key");
+    const settings = join(data, "gateway.yaml");
+    await writeFile(
+      settings,
+      JSON.stringify({
+        data,
+        service: { url: "http://127.0.0.1:9", keyFile: join(data, "key") },
+        serial: ["/dev/ttyUSB0"],
+      }),
+    );
+    const gateway = await runBoardlog(["gateway", "--settings", settings]);
+    expect(gateway.stderr).toMatch(/^boardlog: [^\n]*\/spool[^\n]*\n$/);
+    expect(gateway.status).toBe(1);
+  });
+});
 
 describe("boardlog backup", () => {
   it("copies a running service's log and keys; started on the copy, the service serves the same with the same key", async () => {
