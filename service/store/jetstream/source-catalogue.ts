@@ -2,6 +2,7 @@ import type { SourceSummary } from "../log-store.ts";
 import { summaryOf } from "../source-state.ts";
 import { SourceMessage } from "./cluster-value.ts";
 import type { ProjectLog, SourceStanding } from "./project-log.ts";
+import type { SourceHead } from "./source-head.ts";
 import { HiddenEntries } from "./stream-deletions.ts";
 import { keptStream, keptSubject } from "./subject-names.ts";
 import { SuccessionWatch } from "./succession.ts";
@@ -9,7 +10,12 @@ import { SuccessionWatch } from "./succession.ts";
 /** Questions for the first message of a source that are under way at once. */
 const AT_ONCE_MAX = 64;
 
-interface Known extends Omit<SourceStanding, "lastSeq"> {
+/** What of a head the catalogue needs: there may be a million of them. */
+type Counts = Pick<SourceHead, "totals" | "baseSeq" | "baseCount">;
+
+interface Known {
+  readonly seq: number;
+  readonly head: Counts;
   /** Entries before the first message that is kept, and that message's seq; 0 while nobody asked. */
   firstSeq: number;
   entriesBefore: number;
@@ -43,7 +49,8 @@ export class SourceCatalogue {
 
   /** How many entries of one source are kept, as of what stands. @throws StoreUnavailable */
   async entryCountOf(src: string, standing: SourceStanding): Promise<number> {
-    const known: Known = { ...standing, firstSeq: 0, entriesBefore: 0 };
+    const { seq, head } = standing;
+    const known: Known = { seq, head, firstSeq: 0, entriesBefore: 0 };
     const state = await this.#log.engine.state(this.#log.stream);
     if (state !== undefined) await this.#findFirst(src, known, state.firstSeq);
     return entryCountOf(known, new HiddenEntries(await this.#log.deletions.read()).countOf(src));
@@ -81,7 +88,7 @@ export class SourceCatalogue {
           if (watch.isVoid(read)) continue;
           this.#sources.set(read.src, {
             seq: read.seq,
-            head: read.head,
+            head: countsOf(read.head),
             firstSeq: known?.firstSeq ?? 0,
             entriesBefore: known?.entriesBefore ?? 0,
           });
@@ -102,7 +109,7 @@ export class SourceCatalogue {
         const src = names.srcOf(message.subject.replace(`${prefix}.kept`, `${prefix}.log`));
         const head = src === undefined ? undefined : SourceMessage.of(src, message)?.head;
         if (src !== undefined && head !== undefined)
-          this.#sources.set(src, { seq: 0, head, firstSeq: 0, entriesBefore: 0 });
+          this.#sources.set(src, { seq: 0, head: countsOf(head), firstSeq: 0, entriesBefore: 0 });
       }
     }
   }
@@ -124,6 +131,10 @@ export class SourceCatalogue {
     known.firstSeq = first?.seq ?? Number.MAX_SAFE_INTEGER;
     known.entriesBefore = read === undefined ? ever : read.head.totals.entryCount - read.entryCount;
   }
+}
+
+function countsOf({ totals, baseSeq, baseCount }: SourceHead): Counts {
+  return { totals, baseSeq, baseCount };
 }
 
 function entryCountOf({ head, seq, entriesBefore }: Known, hiddenCount: number): number {
