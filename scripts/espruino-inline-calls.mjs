@@ -211,7 +211,7 @@ function inlineOne(text, mark) {
   const changeable = changeableNames(program);
   const usesOf = usesByName(program);
   for (const declaration of program.body) {
-    if (declaration.type !== "FunctionDeclaration") continue;
+    if (declaration.type !== "FunctionDeclaration" || OUT_OF_LINE.has(declaration.id.name)) continue;
     const uses = usesOf.get(declaration.id.name);
     const use = uses?.[0];
     if (uses?.length !== 1 || !use.isCall || use.ancestors.includes(declaration)) continue;
@@ -240,6 +240,12 @@ function inlineOne(text, mark) {
   }
   return undefined;
 }
+
+/**
+ * Called by few of the lines that pass: Espruino reads over what it skips word by word, so that it stays a function. Others
+ * like it (`shorten`, `dropOldest`) gain 1.5 percent together and cost 20 variables.
+ */
+const OUT_OF_LINE = new Set(["begin"]);
 
 /** Longest text of a function, as in the sources, that is put into several places. */
 const SETTER_CHARS_MAX = 30;

@@ -19,6 +19,14 @@ const isConstant = (node) =>
     ? node.operator === "!" && node.argument.type === "Literal"
     : node?.type === "Literal" && (typeof node.value === "number" || typeof node.value === "string");
 
+const isFunction = (node) => /Function/.test(node.type);
+
+/** A list of texts that one statement of the program needs, once: there it does not stay in memory. */
+const isPassingList = (node) =>
+  node?.type === "ArrayExpression" &&
+  node.elements.length > 0 &&
+  node.elements.every((one) => one?.type === "Literal" && typeof one.value === "string");
+
 /** @param text a minified function body, in which no inner name hides an outer one that is replaced. */
 export function inlineConstants(text) {
   const program = parse(text, { ecmaVersion: "latest", allowReturnOutsideFunction: true });
@@ -26,7 +34,7 @@ export function inlineConstants(text) {
   for (const statement of program.body) {
     if (statement.type !== "VariableDeclaration") continue;
     for (const one of statement.declarations) {
-      if (one.id.type === "Identifier" && isConstant(one.init)) {
+      if (one.id.type === "Identifier" && (isConstant(one.init) || isPassingList(one.init))) {
         candidates.set(one.id.name, { declarator: one, statement, uses: [], isConstant: true });
       }
     }
@@ -42,9 +50,15 @@ export function inlineConstants(text) {
     if (isWritten || (!isPlain && !isPropertyName(node, parent))) candidate.isConstant = false;
     else if (isPlain) candidate.uses.push(node);
   });
+  const functions = [];
+  walk(program, undefined, (node) => {
+    if (isFunction(node)) functions.push(node);
+  });
+  const isInFunction = (use) => functions.some((one) => one.start < use.start && use.end < one.end);
   const edits = [];
   const gone = new Set();
   for (const { declarator, uses, isConstant } of candidates.values()) {
+    if (isPassingList(declarator.init) && (uses.length !== 1 || isInFunction(uses[0]))) continue;
     const raw = text.slice(declarator.init.start, declarator.init.end);
     if (!isConstant || (uses.length > 1 && raw.length > REPEATED_CHARS_MAX)) continue;
     for (const use of uses) edits.push({ start: use.start, end: use.end, raw });

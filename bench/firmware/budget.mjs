@@ -10,24 +10,30 @@ import { bundlePort, FEATURES } from "../../scripts/build-firmware.mjs";
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const RESULT_TIMEOUT_MS = 60_000;
 
+/** What starts the agent in such an app; on a shared wire it keeps lines once a gateway was heard. */
+const STARTS = {
+  serial: "{ serial: { setup: function () {}, on: function () {}, write: function () {} } }",
+  console: "{}",
+};
 /** As small as it can be, for its own text is in the board's memory too; what is free counts it in. */
-const memoryApp = (agentFile) => `
+const memoryApp = (agentFile, port) => `
 console.info = function () {};
 require("Storage").write("boardlog", require("fs").readFileSync(${JSON.stringify(agentFile)}));
 function used() { return process.memory(true).usage; }
 var before = used();
-var agent = require("boardlog").start({ serial: { setup: function () {}, on: function () {}, write: function () {} } });
+var agent = require("boardlog").start(${STARTS[port]});
+${port === "console" ? `agent.receive('{"v":1,"hello":1}');` : ""}
 var started = used();
 for (var i = 0; i < 100; i++) console.info("123456789 123456789 123456789 123456789 123456789 123456789 ");
 var memory = process.memory(true);
 print("RESULT " + JSON.stringify({ started: started - before, full: memory.usage - before, free: memory.free, total: memory.total, block: memory.blocksize }));
 `;
 
-async function runOn(interpreter, agentText, measuresTime) {
+async function runOn(interpreter, agentText, port, measuresTime) {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-budget-"));
   const app = measuresTime
     ? (await readFile(path("board-app.js"), "utf8")).replace("AGENT_TEXT", () => JSON.stringify(agentText))
-    : memoryApp(join(folder, "agent.js"));
+    : memoryApp(join(folder, "agent.js"), port);
   await writeFile(join(folder, "agent.js"), agentText);
   await writeFile(join(folder, "app.js"), app);
   const board = spawn(interpreter, ["app.js"], { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
@@ -58,6 +64,7 @@ function wireBytesOverText() {
 const verdict = (isMet) => (isMet ? "met" : "**not met**");
 const rows = [];
 const serial = await bundlePort("serial");
+const ports = { console: await bundlePort("console"), mqtt: await bundlePort("mqtt") };
 const everything = await bundlePort(
   "serial",
   FEATURES.filter((one) => one !== "plain" && one !== "lab"),
@@ -67,8 +74,10 @@ const row = (what, budget, measured, isMet) =>
     `| ${what} | ${budget} | ${measured} | ${isMet === undefined ? "not measured" : verdict(isMet)} |`,
   );
 row("core and serial port, minified", "4,096 bytes", `${serial.length} bytes`, serial.length <= 4096);
+row("core and port for the console", "none set", `${ports.console.length} bytes`, true);
+row("core and port for MQTT", "4,096 bytes", `${ports.mqtt.length} bytes`, ports.mqtt.length <= 4096);
 row(
-  "the same with every option of a board that there is",
+  "core and serial port with every option of a board that there is",
   "7,168 bytes",
   `${everything.length} bytes`,
   everything.length <= 7168,
@@ -83,17 +92,31 @@ row(
 let costs = "";
 const { ESPRUINO, ESPRUINO_SMALL } = process.env;
 if (ESPRUINO_SMALL) {
-  const { started, full, free, total, block } = await runOn(ESPRUINO_SMALL, serial, false);
-  row(
-    "variables free, started from Storage, 2 KB ring full",
-    `more than ${total / 2} of ${total}`,
-    `${free} (agent ${started}, with the ring ${full}; variables of ${block} bytes)`,
-    free > total / 2,
-  );
+  for (const [port, text] of [
+    ["serial", serial],
+    ["console", ports.console],
+  ]) {
+    const { started, full, free, total, block } = await runOn(ESPRUINO_SMALL, text, port, false);
+    row(
+      `variables free with the ${port} port, started from Storage, 2 KB ring full`,
+      `more than ${total / 2} of ${total}`,
+      `${free} (agent ${started}, with the ring ${full}; variables of ${block} bytes)`,
+      free > total / 2,
+    );
+  }
 } else
-  row("variables free, started from Storage, 2 KB ring full", "more than half of 1,600", "no ESPRUINO_SMALL");
+  row(
+    "variables free with the serial port, started from Storage, 2 KB ring full",
+    "more than half of 1,600",
+    "no ESPRUINO_SMALL",
+  );
 if (ESPRUINO) {
-  const { stringifyUs, plainUs, logUs, pathUs, partsUs } = await runOn(ESPRUINO, serial, true);
+  const { stringifyUs, plainUs, logUs, pathUs, partsUs, setTimeoutUs } = await runOn(
+    ESPRUINO,
+    serial,
+    "serial",
+    true,
+  );
   row(
     "a line of 60 characters, sending and ack included, in JSON.stringify of its entry",
     "6",
@@ -102,7 +125,7 @@ if (ESPRUINO) {
   );
   costs = `
 
-Of the ${pathUs.toFixed(0)} us of such a line, the call of \`console.info\` takes ${logUs.toFixed(0)}, building its share of a frame ${partsUs[0].toFixed(0)}, writing that in pieces ${partsUs[1].toFixed(0)}, and reading the ack ${partsUs[2].toFixed(0)}. The interpreter's own \`console.log\` of the text takes ${plainUs.toFixed(0)} us (to a pipe): a call costs ${(logUs / plainUs).toFixed(1)} times that beside the print, the whole path ${(pathUs / plainUs).toFixed(1)} times.`;
+Of the ${pathUs.toFixed(0)} us of such a line, the call of \`console.info\` takes ${logUs.toFixed(0)}, building its share of a frame ${partsUs[0].toFixed(0)}, writing that in pieces ${partsUs[1].toFixed(0)}, setting the timers ${setTimeoutUs.toFixed(0)}, and reading the ack ${partsUs[2].toFixed(0)}. What was tried: decisions/0015-the-time-of-a-line.md. The interpreter's own \`console.log\` of the text takes ${plainUs.toFixed(0)} us (to a pipe): a call costs ${(logUs / plainUs).toFixed(1)} times that beside the print, the whole path ${(pathUs / plainUs).toFixed(1)} times.`;
 } else
   row(
     "a line of 60 characters, sending and ack included, in JSON.stringify of its entry",

@@ -26,7 +26,7 @@ export function lease(level: number, forMs: number, name: string | undefined): b
     }
     if (forMs > 0) {
       leases[index] = { l: level, t: after(end, forMs) };
-      tell(OWN_KIND, `${whose} ${LEAST[level]} for ${Math.ceil(forMs / 1000)} s`);
+      tell(OWN_KIND, `${whose} ${LEAST[level]} for ${forMs / 1000} s`);
     } else {
       end();
     }

@@ -39,10 +39,10 @@ export function bootId(): string {
   return `${count}-${hex32(E.hwRand())}`;
 }
 
-/** A variable takes 12 bytes or more. */
-const VARIABLE_BYTES = 12;
-/** Half of what is free at the start: the other half is for frames on their way, and for the app. */
-export const ringBytesLimit = (process.memory().free * VARIABLE_BYTES) / 2;
+/** Half of a variable, which takes 12 bytes or more: the other half is for frames on their way, and for the app. */
+const VARIABLE_RING_BYTES = 6;
+/** Of what is free at the start. */
+export const ringBytesLimit = process.memory().free * VARIABLE_RING_BYTES;
 
 /** A board without a battery starts in 1970: until its clock is set, this is its uptime (docs/protocol.md 12.4). */
 export function now(): number {
