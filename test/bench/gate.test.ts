@@ -17,7 +17,7 @@ test.each(Object.entries(limits))("%s: CPU in parts of JSON.parse's", async (nam
     "--entries",
     entries,
     "--rounds",
-    "12",
+    "20",
   ]);
   const { ours, floor } = JSON.parse(stdout) as { readonly ours: number; readonly floor: number };
   expect(ours).toBeGreaterThan(floor / 2);
