@@ -1,4 +1,4 @@
-import type { Timers } from "../host/clock.ts";
+import type { Clock, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
@@ -14,11 +14,14 @@ export interface ForwarderOptions {
   readonly batchBytesMax?: number;
 }
 
-const BATCH_ENTRIES_MAX = 2_000;
+/** Made in a few milliseconds: so long new lines wait for it, here and at a service on the same machine. */
+const BATCH_ENTRIES_MAX = 1_000;
 /** A batch that a slow uplink carries in seconds; an entry that is larger goes alone. */
-const BATCH_BYTES_MAX = 512 * 1024;
+const BATCH_BYTES_MAX = 256 * 1024;
 /** Batches sent and not answered: the next is on its way while the service syncs one. */
 const UNDERWAY_MAX = 4;
+/** While it is behind, at most half of the time goes into batches: the other half is for boards, which wait for their acks. */
+const REST_PER_WORK = 1;
 const RETRY = { firstMs: 500, maxMs: 15_000 };
 
 /**
@@ -29,6 +32,7 @@ const RETRY = { firstMs: 500, maxMs: 15_000 };
 export class Forwarder {
   readonly #spool: Spool;
   readonly #client: ServiceClient;
+  readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #counters: Counters;
   readonly #log: ProcessLog;
@@ -47,6 +51,7 @@ export class Forwarder {
     world: {
       readonly spool: Spool;
       readonly client: ServiceClient;
+      readonly clock: Clock;
       readonly timers: Timers;
       readonly random: Random;
       readonly counters: Counters;
@@ -56,6 +61,7 @@ export class Forwarder {
   ) {
     this.#spool = world.spool;
     this.#client = world.client;
+    this.#clock = world.clock;
     this.#timers = world.timers;
     this.#counters = world.counters;
     this.#log = world.log;
@@ -115,6 +121,7 @@ export class Forwarder {
       if (this.#isDown) throw new UplinkUnavailable("the connection ended");
       if (underway.length < UNDERWAY_MAX && spool.durable > readThrough) {
         const { batchEntriesMax, batchBytesMax } = this.#options;
+        const beganMs = this.#clock.monotonicMs();
         const entries = await spool.read(readThrough, {
           entriesMax: batchEntriesMax,
           bytesMax: batchBytesMax,
@@ -126,6 +133,8 @@ export class Forwarder {
           underway.push({ stored, entryCount: entries.length });
           after = last;
           readThrough = last;
+          if (spool.durable - last > batchEntriesMax)
+            await this.#pauses.pause(REST_PER_WORK * (this.#clock.monotonicMs() - beganMs));
           continue;
         }
         // Nothing is left of what stood there; that is written down behind it.
