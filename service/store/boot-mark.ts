@@ -1,11 +1,15 @@
+import { LossPlace, type NewEntry } from "../../protocol/entry.ts";
+import { lossEntry } from "../../protocol/entry-builder.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 
 /**
- * Open gaps kept for a boot; past it the oldest is closed: what would fill it then counts as a duplicate. A boot whose
- * gateways differ leaves a handful; 64 of them take about 1 KiB.
+ * Open gaps kept for a boot; past it the oldest is closed and becomes a loss record: what would fill it then counts as a
+ * duplicate. A boot whose gateways differ leaves a handful; 64 of them take about 1 KiB.
  */
 export const GAPS_MAX = 64;
+
+const NO_GAPS: readonly Readonly<Gap>[] = [];
 
 interface Gap {
   first: number;
@@ -33,19 +37,17 @@ export class BootMark {
     return this.#gaps.some((gap) => gap.first <= last && gap.last >= first);
   }
 
-  /** Takes the seqs as stored or accounted for. Returns how many gaps were closed for want of room. */
-  accept(first: number, last: number): number {
+  /** Takes the seqs as stored or accounted for. Returns the gaps that were closed for want of room. */
+  accept(first: number, last: number): readonly Readonly<Gap>[] {
     if (first === this.top + 1) {
       this.top = last;
-      return 0;
+      return NO_GAPS;
     }
     if (first <= this.top) this.#fill(first, last);
     else this.#gaps.push({ first: this.top + 1, last: first - 1 });
     if (last > this.top) this.top = last;
     const excess = this.#gaps.length - GAPS_MAX;
-    if (excess <= 0) return 0;
-    this.#gaps.splice(0, excess);
-    return excess;
+    return excess <= 0 ? NO_GAPS : this.#gaps.splice(0, excess);
   }
 
   encode(to: ByteWriter): void {
@@ -78,4 +80,22 @@ export class BootMark {
       this.#gaps.splice(index, 1, ...rest);
     }
   }
+}
+
+/**
+ * Takes what an entry accounts for into its boot's mark. Returns the loss records (docs/protocol.md 1.8) of what is missing from
+ * now on, to be stored behind the entry in the same transaction: nothing of the mark changes by them.
+ */
+export function acceptEntry(
+  mark: BootMark,
+  { src, boot, seq, lost, received }: NewEntry,
+): readonly NewEntry[] {
+  const name = lost?.boot ?? boot;
+  const closed = lost === undefined ? NO_GAPS : mark.accept(lost.first, lost.last);
+  const more = seq === undefined ? NO_GAPS : mark.accept(seq, seq);
+  if (name === undefined || closed.length + more.length === 0) return [];
+  const why = `more than ${GAPS_MAX} gaps of this boot are open, and this was the oldest`;
+  return [...closed, ...more].map((gap) =>
+    lossEntry(src, { boot: name, ...gap }, { where: LossPlace.Service, why }, received),
+  );
 }

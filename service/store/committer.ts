@@ -1,10 +1,13 @@
 import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
+import { acceptEntry } from "./boot-mark.ts";
 import { type AppendResult, type SpoolPosition, type StoreBatch, StoreBusy, StoreFull } from "./log-store.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import { assertProject, assertStorable } from "./storable.ts";
 import type { StoreCore } from "./store-core.ts";
 import { batchKey } from "./store-keys.ts";
+
+const NO_LOSSES: readonly NewEntry[] = [];
 
 /** What became of one batch of a call. Its entries have consecutive positions. */
 export class BatchResult implements AppendResult {
@@ -197,45 +200,51 @@ export class Committer {
     const builder = this.#builder;
     const first = firstPosition + builder.entryCount;
     let ids: Project["ids"] | undefined;
-    // Only where there are duplicates is another list needed.
+    // Only where there are duplicates or losses is another list needed.
     let accepted: NewEntry[] | undefined;
+    let duplicateCount = 0;
     const obtain = entries.length === 0 ? undefined : this.#core.sources.obtainer(projectName);
     for (let index = 0; index < entries.length; index++) {
       const entry = entries[index];
       const source = entry && obtain?.(entry.src);
       if (entry === undefined || source === undefined) break;
       ids = source.project.ids;
-      if (!this.#accept(source, entry)) {
+      const losses = this.#accept(source, entry);
+      if (losses === undefined) {
+        duplicateCount++;
         accepted ??= entries.slice(0, index);
         continue;
       }
-      accepted?.push(entry);
-      // Not to be forgotten before the table holds it.
-      if (builder.add(source, entry)) source.pinCount++;
-      source.addPending(entry);
+      if (losses.length > 0) accepted ??= entries.slice(0, index);
+      accepted?.push(entry, ...losses);
+      this.#add(source, entry);
+      for (const loss of losses) this.#add(source, loss);
     }
     const stored = accepted ?? entries;
-    const duplicateCount = entries.length - stored.length;
     if (duplicateCount > 0) this.#core.deps.counters.add("store_duplicates_total", duplicateCount);
     return new BatchResult(projectName, { entries: stored, firstPosition: first, ids }, duplicateCount);
   }
 
-  /** False for an entry that says nothing new (docs/protocol.md 6.2, 6.9). */
-  #accept(source: SourceState, entry: NewEntry): boolean {
+  #add(source: SourceState, entry: NewEntry): void {
+    // Not to be forgotten before the table holds it.
+    if (this.#builder.add(source, entry)) source.pinCount++;
+    source.addPending(entry);
+  }
+
+  /** Loss records to be stored behind the entry; undefined where it says nothing new (docs/protocol.md 6.2, 6.9). */
+  #accept(source: SourceState, entry: NewEntry): readonly NewEntry[] | undefined {
     const { lost, seq } = entry;
     const boot = lost?.boot ?? entry.boot;
-    if (boot === undefined || (seq === undefined && lost === undefined)) return true;
+    if (boot === undefined || (seq === undefined && lost === undefined)) return NO_LOSSES;
     const mark = this.#core.sources.obtainMark(source, boot);
     const isNew =
       (seq !== undefined && mark.isNew(seq, seq)) ||
       (lost !== undefined && mark.isNew(lost.first, lost.last));
-    if (!isNew) return false;
-    let closed = 0;
-    if (lost !== undefined) closed += mark.accept(lost.first, lost.last);
-    if (seq !== undefined) closed += mark.accept(seq, seq);
-    if (closed > 0) this.#core.deps.counters.add("store_gaps_closed_total", closed);
+    if (!isNew) return undefined;
+    const losses = acceptEntry(mark, entry);
+    if (losses.length > 0) this.#core.deps.counters.add("store_gaps_closed_total", losses.length);
     source.markChanged(boot, mark);
-    return true;
+    return losses;
   }
 
   async #commit({ batch, positions }: Prepared): Promise<void> {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { MsgJson, NewEntry, StoredEntry } from "../../protocol/entry.ts";
+import { GAPS_MAX } from "../../service/store/boot-mark.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../../service/store/log-store.ts";
 import { describeReading } from "./log-store-reading.ts";
 import { describeOneTransaction } from "./log-store-transaction.ts";
@@ -497,6 +498,26 @@ export function describeLogStore(
         await append([entry("a", 1), lossOf("a", "b1", 5, 6)]);
         expect(seqs(await append([entry("a", 3), entry("a", 5), entry("a", 2)]))).toEqual([3, 2]);
         expect(await store.mark(P, "a", "b1")).toBe(6);
+      });
+
+      it("makes a loss record of the oldest gap where more are open than it keeps, and takes no seq of it later", async () => {
+        const tops = range(1, GAPS_MAX + 3).map((number) => 10 * number);
+        const stored = await append(tops.map((seq) => entry("a", seq)));
+        const losses = stored.filter(({ stream }) => stream === "loss");
+        expect(losses.map(({ msg, lost }) => [JSON.parse(msg), lost])).toEqual(
+          [1, 11, 21].map((first) => {
+            const lost = { boot: "b1", first, last: first + 8 };
+            const why = "more than 64 gaps of this boot are open, and this was the oldest";
+            return [{ ...lost, count: 9, where: "service", why }, lost];
+          }),
+        );
+        expect(await listAll(store, { project: P, src: "a" })).toEqual(stored);
+        const [source] = await store.sources(P);
+        expect([source?.entryCount, source?.lossCounts.service]).toEqual([tops.length + 3, 27]);
+        await reopen();
+        expect(seqs(await append([entry("a", 5), entry("a", 25), entry("a", 31)]))).toEqual([31]);
+        expect(await listAll(store, { project: P, src: "a", stream: "loss" })).toEqual(losses);
+        expect(await store.mark(P, "a", "b1")).toBe(tops.at(-1));
       });
 
       it("says 0 for a boot, source or project never seen, and makes none by asking", async () => {

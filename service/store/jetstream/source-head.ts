@@ -1,5 +1,5 @@
 import type { NewEntry } from "../../../protocol/entry.ts";
-import { BootMark } from "../boot-mark.ts";
+import { acceptEntry, BootMark } from "../boot-mark.ts";
 import { ByteReader } from "../byte-reader.ts";
 import { ByteWriter } from "../byte-writer.ts";
 import { CLOCK_CODE, clockOfCode } from "../entry-record.ts";
@@ -72,15 +72,16 @@ export class SourceHead {
 
   /**
    * Takes an entry into marks and totals; false for one that says nothing new (docs/protocol.md 6.2, 6.9), which changes nothing.
-   * `onGapsClosed` is told of gaps that were closed for want of room.
+   * `onLosses` is given loss records to be stored behind it; they are in the totals.
    */
   accept(
     entry: NewEntry,
     spool: SpoolPlace | undefined,
-    onGapsClosed: (count: number) => void = () => {},
+    onLosses: (losses: readonly NewEntry[]) => void = () => {},
   ): boolean {
     const { lost, seq } = entry;
     const boot = lost?.boot ?? entry.boot;
+    let losses: readonly NewEntry[] = [];
     if (boot !== undefined && (seq !== undefined || lost !== undefined)) {
       const known = this.marks.get(boot);
       const isNew =
@@ -90,16 +91,15 @@ export class SourceHead {
       if (!isNew) return false;
       if (known === undefined) this.totals.bootCount++;
       const mark = this.#obtainMark(boot, known);
-      let closed = 0;
-      if (lost !== undefined) closed += mark.accept(lost.first, lost.last);
-      if (seq !== undefined) closed += mark.accept(seq, seq);
-      if (closed > 0) onGapsClosed(closed);
+      losses = acceptEntry(mark, entry);
     } else if (spool !== undefined && spool.position <= this.#spoolPosition(spool)) {
       // Without a seq, its place in the spool is what tells a repeat.
       return false;
     }
     if (spool !== undefined) this.#moveSpool(spool);
     addToTotals(this.totals, entry);
+    for (const loss of losses) addToTotals(this.totals, loss);
+    if (losses.length > 0) onLosses(losses);
     return true;
   }
 

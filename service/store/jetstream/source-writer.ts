@@ -17,6 +17,8 @@ const WRITE_MS_MAX = 15_000;
 const PAUSE_MS = 100;
 /** A standing that nobody used for so long is read again: the cluster may have been put back in between. */
 const STANDING_MS_MAX = 30_000;
+/** Stored behind one entry: its seq and what it says is lost close a gap each. */
+const LOSSES_MAX = 2;
 /** Bytes of a body before compression at most, unless one entry alone is larger: a page need not read more. */
 const BODY_BYTES_MAX = 256 << 10;
 /** Bytes of a message beside rows: head, checksum. */
@@ -351,7 +353,6 @@ export class SourceWriter {
   /** Takes entries in their order until the message is full. */
   #fill({ head, body, takes }: Draft, boots: ReadonlySet<string>): void {
     const bytesMax = Math.min(BODY_BYTES_MAX, this.#entryBytesMax);
-    const onGapsClosed = (count: number) => this.#world.counters.add("store_gaps_closed_total", count);
     for (const waiting of this.#queue) {
       const { part } = waiting;
       if (!isEntries(part)) return;
@@ -369,12 +370,19 @@ export class SourceWriter {
         const entry = this.#fitting(given);
         const boot = bootOf(entry);
         if (boot !== undefined && !boots.has(boot)) return;
-        if (body.entryCount >= BATCH_ENTRIES_MAX) return;
+        if (body.entryCount > BATCH_ENTRIES_MAX - 1 - LOSSES_MAX) return;
         if (body.entryCount > 0 && body.bytes + Buffer.byteLength(entry.msg) > bytesMax) return;
-        if (head.accept(entry, part.spools?.[take.next], onGapsClosed)) {
-          body.add(entry);
-          take.entries.push(entry);
-        } else take.duplicateCount++;
+        let losses: readonly NewEntry[] = [];
+        const isNew = head.accept(entry, part.spools?.[take.next], (closed) => {
+          losses = closed;
+        });
+        if (!isNew) take.duplicateCount++;
+        else
+          for (const each of [entry, ...losses]) {
+            body.add(each);
+            take.entries.push(each);
+          }
+        if (losses.length > 0) this.#world.counters.add("store_gaps_closed_total", losses.length);
       }
     }
   }
