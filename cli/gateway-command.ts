@@ -9,6 +9,7 @@ import { askSynchronised, machineBootId } from "../host/clock-sync.ts";
 import { CounterTable } from "../host/counters.ts";
 import { createProcessLog } from "../host/process-log.ts";
 import { feedWatchdog, systemdManager } from "../host/sd-notify.ts";
+import { keepHeapSmall } from "../host/small-heap.ts";
 import { systemClock, systemTimers } from "../host/system-clock.ts";
 import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
@@ -33,6 +34,7 @@ export async function runGateway(options: {
     process.stdout.write(`${options.settings}: good\n`);
     return;
   }
+  keepHeapSmall();
   let hangUp: () => void = () => {};
   const { signal, stopped } = stopSignal(() => hangUp());
   const manager = systemdManager(process.env);

@@ -2,8 +2,10 @@
 export interface Disk {
   /** The whole file, or undefined where there is none. */
   read(path: string): Promise<Uint8Array | undefined>;
-  /** The first bytes of a file, and how many it has in all; undefined where there is none. */
-  readHead(path: string, bytesMax: number): Promise<FileHead | undefined>;
+  /**
+   * So many bytes of a file from a byte on, fewer where it ends before, and how many it has in all; undefined where there is none.
+   */
+  readPart(path: string, at: number, bytesMax: number): Promise<FilePart | undefined>;
   /**
    * Replaces the file in one step: after a power cut there is the old content or the new, never a mixture.
    * Resolves when durable. `mode` is the new file's permission bits (default 0o600).
@@ -17,7 +19,7 @@ export interface Disk {
   remove(path: string): Promise<void>;
 }
 
-export interface FileHead {
+export interface FilePart {
   readonly bytes: Uint8Array;
   readonly sizeBytes: number;
 }

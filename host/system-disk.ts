@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, join, normalize, sep } from "node:path";
-import type { AppendFile, Disk, FileHead } from "./disk.ts";
+import type { AppendFile, Disk, FilePart } from "./disk.ts";
 
 /** Data is the owner's alone. */
 const FOLDER_MODE = 0o700;
@@ -25,7 +25,7 @@ export class SystemDisk implements Disk {
     }
   }
 
-  async readHead(path: string, bytesMax: number): Promise<FileHead | undefined> {
+  async readPart(path: string, at: number, bytesMax: number): Promise<FilePart | undefined> {
     let file: FileHandle;
     try {
       file = await open(this.#resolve(path), "r");
@@ -35,8 +35,14 @@ export class SystemDisk implements Disk {
     }
     try {
       const { size } = await file.stat();
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(bytesMax), 0, bytesMax, 0);
-      return { bytes: buffer.subarray(0, bytesRead), sizeBytes: size };
+      const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(bytesMax, size - at)));
+      let count = 0;
+      while (count < bytes.length) {
+        const { bytesRead } = await file.read(bytes, count, bytes.length - count, at + count);
+        if (bytesRead === 0) break;
+        count += bytesRead;
+      }
+      return { bytes: bytes.subarray(0, count), sizeBytes: size };
     } finally {
       await file.close();
     }

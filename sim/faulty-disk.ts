@@ -1,4 +1,4 @@
-import type { AppendFile, Disk, FileHead } from "../host/disk.ts";
+import type { AppendFile, Disk, FilePart } from "../host/disk.ts";
 import type { Random } from "../host/random.ts";
 
 /** The power went; nothing works any more until `FaultyDisk.restart`. */
@@ -27,7 +27,7 @@ export class FaultyDisk implements Disk {
   syncFails = 0;
   /** Chance that a write fails part of the way. */
   writeFails = 0;
-  /** Chance that a whole file cannot be read. */
+  /** Chance that a file cannot be read. */
   readFails = 0;
   stepCount = 0;
   #life = 0;
@@ -47,9 +47,9 @@ export class FaultyDisk implements Disk {
     return file && new Uint8Array(file.content);
   }
 
-  async readHead(path: string, bytesMax: number): Promise<FileHead | undefined> {
+  async readPart(path: string, at: number, bytesMax: number): Promise<FilePart | undefined> {
     const file = await this.read(path);
-    return file && { bytes: file.slice(0, bytesMax), sizeBytes: file.length };
+    return file && { bytes: file.slice(at, at + bytesMax), sizeBytes: file.length };
   }
 
   async replace(path: string, content: Uint8Array): Promise<void> {

@@ -1,4 +1,4 @@
-import type { AppendFile, Disk, FileHead } from "../host/disk.ts";
+import type { AppendFile, Disk, FilePart } from "../host/disk.ts";
 import { type FaultyDisk, PowerCut } from "./faulty-disk.ts";
 import { never, type ProcessLife } from "./process-life.ts";
 
@@ -33,8 +33,8 @@ export class ProcessDisk implements Disk {
     return this.#step(() => this.#disk.read(path));
   }
 
-  readHead(path: string, bytesMax: number): Promise<FileHead | undefined> {
-    return this.#step(() => this.#disk.readHead(path, bytesMax));
+  readPart(path: string, at: number, bytesMax: number): Promise<FilePart | undefined> {
+    return this.#step(() => this.#disk.readPart(path, at, bytesMax));
   }
 
   async replace(path: string, content: Uint8Array): Promise<void> {

@@ -19,7 +19,9 @@ export interface SegmentPart {
 
 /** A segment that cannot be read is tried this often before it is given up as damaged. */
 const READ_FAILURES_MAX = 3;
-const ALL: ReadBounds = { entriesMax: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY };
+/** Read of a segment at once: what is in memory of it, and of the same order as a batch. Larger where a record is. */
+const PIECE_BYTES = 256 * 1024;
+const PIECE_BOUNDS: ReadBounds = { entriesMax: Number.POSITIVE_INFINITY, bytesMax: PIECE_BYTES };
 
 /** What stands in the files of a spool. */
 export class SegmentList {
@@ -53,12 +55,20 @@ export class SegmentList {
     return Math.min(segment?.lastPosition ?? 0, next - 1);
   }
 
-  /** The entries of a segment that count, behind a position. @throws what the disk throws when it cannot be read for now. */
-  async entriesOf(index: number, after = 0): Promise<readonly SpoolRecord[]> {
+  /**
+   * The entries of a segment that count, behind a position, a piece at a time.
+   * @throws what the disk throws when it cannot be read for now.
+   */
+  async *entriesOf(index: number, after = 0): AsyncGenerator<SpoolRecord> {
     const segment = this.#segments[index];
-    if (segment === undefined) return [];
-    const scan = await this.#scanOf(segment, this.lastOf(index), undefined);
-    return scan.take(after, ALL).records;
+    if (segment === undefined) return;
+    const last = this.lastOf(index);
+    const scan = this.#scanOf(segment);
+    for (let from = after; from < last; ) {
+      const { records, through } = await scan.take(from, PIECE_BOUNDS, last);
+      yield* records;
+      from = through;
+    }
   }
 
   /**
@@ -75,29 +85,29 @@ export class SegmentList {
         await this.#untilSettled();
         continue;
       }
-      const last = this.lastOf(index);
-      let scan = slot.scan;
-      if (scan === undefined || !scan.goesOn(segment, after)) {
-        scan = await this.#scanOf(segment, last, scan?.segment === segment ? scan : undefined);
-        // It may have gone while it was read, or be about to.
-        if (!this.#segments.includes(segment) || segment.isGoing) continue;
-        slot.scan = scan;
-      }
-      return { segment, ...scan.take(after, bounds) };
+      const scan = slot.scan?.segment === segment ? slot.scan : this.#scanOf(segment);
+      const part = await scan.take(after, bounds, this.lastOf(index));
+      // It may have gone while it was read, or be about to.
+      if (!this.#segments.includes(segment) || segment.isGoing) continue;
+      slot.scan = scan;
+      return { segment, ...part };
     }
   }
 
-  /** @param before the one that the reader had of the same segment. */
-  async #scanOf(segment: Segment, last: number, before: SegmentScan | undefined): Promise<SegmentScan> {
+  #scanOf(segment: Segment): SegmentScan {
+    return new SegmentScan(segment, (at, bytesMax) => this.#piece(segment, at, bytesMax));
+  }
+
+  /** Nothing of a file that is not there or cannot be read. @throws what the disk throws while it is to be tried again. */
+  async #piece(segment: Segment, at: number, bytesMax: number): Promise<Uint8Array> {
     try {
-      const file = await this.#disk.read(segmentPath(this.#folder, segment.number));
-      segment.readFailureCount = 0;
-      return new SegmentScan(segment, file ?? new Uint8Array(0), last, before);
+      const part = await this.#disk.readPart(segmentPath(this.#folder, segment.number), at, bytesMax);
+      return part?.bytes ?? new Uint8Array(0);
     } catch (error) {
       segment.readFailureCount += 1;
       this.#counters.add("spool_read_failures_total");
       if (segment.readFailureCount < READ_FAILURES_MAX) throw error;
-      return new SegmentScan(segment, new Uint8Array(0), last, undefined);
+      return new Uint8Array(0);
     }
   }
 }
@@ -108,40 +118,47 @@ interface Step {
   readonly bytes: number;
 }
 
+/** A piece of the file, gone through from its beginning on. */
+interface Piece {
+  /** Of the file, where it begins. */
+  readonly at: number;
+  readonly bytes: Uint8Array;
+  readonly scanner: RecordScanner;
+  /** The file ended with it. */
+  readonly isLast: boolean;
+  /** What was durable in the segment before it was read. */
+  readonly durable: number;
+}
+
 /** A reader goes back a few batches, to those that were under way when a connection ended. */
 const STEPS_MAX = 16;
 
 /**
- * A segment's file in memory, gone through as far as it was asked for: decoding a whole one at once would keep boards waiting for
- * their acks.
+ * Goes through a segment's file as far as it is asked for, with a piece of it in memory: a whole one would be a large part of what
+ * a small machine has, and decoding it at once would keep boards waiting for their acks.
  */
 export class SegmentScan {
   readonly segment: Segment;
-  readonly #file: Uint8Array;
-  /** What was durable in it before it was read. */
-  readonly #last: number;
+  readonly #read: (at: number, bytesMax: number) => Promise<Uint8Array>;
   /** Where it began and where it stopped at last, the newest last. */
   #steps: Step[];
-  #scanner: RecordScanner;
+  #piece: Piece | undefined;
   /** Read and not given yet. */
   #held: SpoolRecord | undefined;
 
-  /** @param before of the same segment, which has grown since: its steps are good in the longer file too. */
-  constructor(segment: Segment, file: Uint8Array, last: number, before: SegmentScan | undefined) {
+  /** @param read gives fewer bytes than asked for where the file ends. */
+  constructor(segment: Segment, read: (at: number, bytesMax: number) => Promise<Uint8Array>) {
     this.segment = segment;
-    this.#file = file;
-    this.#last = last;
-    const start = { after: segment.header.firstPosition - 1, bytes: HEADER_BYTES };
-    this.#steps = before === undefined ? [start] : [...before.#steps];
-    this.#scanner = this.#scannerAt(this.#steps.at(-1) ?? start);
+    this.#read = read;
+    this.#steps = [{ after: segment.header.firstPosition - 1, bytes: HEADER_BYTES }];
   }
 
-  /** Whether what stands behind a position can be had from it. */
-  goesOn(segment: Segment, after: number): boolean {
-    return this.segment === segment && after < this.#last;
-  }
-
-  take(after: number, { entriesMax, bytesMax }: ReadBounds): Omit<SegmentPart, "segment"> {
+  /** @param last what is durable in the segment by now, and counts. @throws what the disk throws. */
+  async take(
+    after: number,
+    { entriesMax, bytesMax }: ReadBounds,
+    last: number,
+  ): Promise<Omit<SegmentPart, "segment">> {
     this.#goBackTo(after);
     const records: SpoolRecord[] = [];
     const { firstPosition } = this.segment.header;
@@ -151,12 +168,14 @@ export class SegmentScan {
       this.#steps.push({ after: through, bytes: doneBytes });
       // The first stays: it is where all of it begins.
       if (this.#steps.length > STEPS_MAX) this.#steps.splice(1, 1);
+      // Not with each piece: one that cannot be read must be given up at last, however often those before it are read again.
+      if ((this.#piece?.bytes.length ?? 0) > 0) this.segment.readFailureCount = 0;
       return { records, through };
     };
     for (;;) {
-      const record = this.#held ?? this.#scanner.next();
+      const record = this.#held ?? this.#piece?.scanner.next() ?? (await this.#next(doneBytes, last));
       this.#held = record;
-      if (record === undefined || record.position > this.#last) return gave(this.#last);
+      if (record === undefined || record.position > last) return gave(last);
       const { kind, position, payload } = record;
       if (kind === RecordKind.Entry && position > after && position >= firstPosition) {
         bytes += payload.length;
@@ -165,8 +184,36 @@ export class SegmentScan {
         records.push(record);
       }
       this.#held = undefined;
-      doneBytes = this.#scanner.goodBytes;
+      doneBytes = (this.#piece?.at ?? 0) + (this.#piece?.scanner.goodBytes ?? 0);
     }
+  }
+
+  /** The next good record, behind the piece or from a byte of the file on; undefined where none is left. @throws what the disk throws. */
+  async #next(from: number, last: number): Promise<SpoolRecord | undefined> {
+    for (;;) {
+      const piece = this.#piece;
+      if (piece?.isLast === true && piece.durable >= last) return undefined;
+      const at = piece === undefined ? from : piece.at + piece.scanner.goodBytes;
+      // A record that is larger, or damage: what is good behind it may stand anywhere.
+      const isStuck = piece?.at === at && !piece.isLast;
+      const { scanner } = await this.#load(at, isStuck ? 2 * piece.bytes.length : PIECE_BYTES, last);
+      const record = scanner.next();
+      if (record !== undefined) return record;
+    }
+  }
+
+  async #load(at: number, bytesMax: number, durable: number): Promise<Piece> {
+    this.#piece = undefined; // What this asking went through already is gone through again where the disk fails.
+    const bytes = await this.#read(at, bytesMax);
+    const piece: Piece = {
+      at,
+      bytes,
+      scanner: this.#scannerOf(bytes, 0),
+      isLast: bytes.length < bytesMax,
+      durable,
+    };
+    this.#piece = piece;
+    return piece;
   }
 
   #goBackTo(after: number): void {
@@ -177,11 +224,15 @@ export class SegmentScan {
     const step = this.#steps[index];
     if (step === undefined || index === this.#steps.length - 1) return;
     this.#steps = this.#steps.slice(0, index + 1);
-    this.#scanner = this.#scannerAt(step);
     this.#held = undefined;
+    const piece = this.#piece;
+    const isIn = piece !== undefined && step.bytes >= piece.at;
+    this.#piece = isIn
+      ? { ...piece, scanner: this.#scannerOf(piece.bytes, step.bytes - piece.at) }
+      : undefined;
   }
 
-  #scannerAt({ bytes }: Step): RecordScanner {
-    return new RecordScanner(this.#file, this.segment.header.epoch, bytes);
+  #scannerOf(bytes: Uint8Array, at: number): RecordScanner {
+    return new RecordScanner(bytes, this.segment.header.epoch, at);
   }
 }

@@ -18,13 +18,16 @@ export interface LossEvent {
 }
 
 /** The loss records (docs/protocol.md 1.8) for entries that are known and will never be sent. */
-export function lossesOf(entries: Iterable<NewEntry>, event: LossEvent): NewEntry[] {
+export async function lossesOf(
+  entries: Iterable<NewEntry> | AsyncIterable<NewEntry>,
+  event: LossEvent,
+): Promise<NewEntry[]> {
   const ranges = new Map<
     string,
     { readonly src: string; first: number; last: number; readonly boot: string }[]
   >();
   const counts = new Map<string, number>();
-  for (const { src, boot, seq, lost } of entries) {
+  for await (const { src, boot, seq, lost } of entries) {
     const first = lost?.first ?? seq;
     const last = lost?.last ?? seq;
     const name = lost?.boot ?? boot;

@@ -1,5 +1,5 @@
 import type { Counters } from "../../host/counters.ts";
-import type { Disk, FileHead } from "../../host/disk.ts";
+import type { Disk, FilePart } from "../../host/disk.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { decodeCbor, encodeCbor } from "../../protocol/cbor.ts";
 import { identityOfOwnEntry } from "../../protocol/ingest-entry.ts";
@@ -135,8 +135,8 @@ async function insist<Value>(read: () => Promise<Value>): Promise<Value> {
   }
 }
 
-function headOf(disk: Disk, path: string): Promise<FileHead | undefined> {
-  return insist(() => disk.readHead(path, HEADER_BYTES));
+function headOf(disk: Disk, path: string): Promise<FilePart | undefined> {
+  return insist(() => disk.readPart(path, 0, HEADER_BYTES));
 }
 
 /**

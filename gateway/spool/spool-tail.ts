@@ -1,14 +1,20 @@
-import type { SpoolRecord } from "./spool-record.ts";
+import { RecordKind, type SpoolRecord } from "./spool-record.ts";
 
-/** The entries of one write. */
+/**
+ * The entries of one write: their payloads one after the other. An object for each that stays would be most of what an outage of
+ * the service costs, in memory and in work for the garbage collector.
+ */
 interface Chunk {
-  readonly records: readonly SpoolRecord[];
   readonly first: number;
-  readonly bytes: number;
+  readonly payloads: Uint8Array;
+  /** Where each payload ends. */
+  readonly ends: Uint32Array;
 }
 
-/** What an entry weighs in memory beside its payload: record, view, its place in an array. */
-const RECORD_OVERHEAD_BYTES = 200;
+/** What a write weighs in memory beside its payloads. */
+const CHUNK_OVERHEAD_BYTES = 400;
+/** What an entry weighs beside its payload. */
+const RECORD_OVERHEAD_BYTES = 4;
 /** Chunks let go at the front before the array is moved up. */
 const GONE_MAX = 1_000;
 
@@ -34,9 +40,9 @@ export class SpoolTail {
     const first = records[0]?.position;
     if (first === undefined) return;
     if (first !== this.#end) this.clear();
-    const bytes = records.reduce((sum, { payload }) => sum + payload.length + RECORD_OVERHEAD_BYTES, 0);
-    this.#chunks.push({ records, first, bytes });
-    this.#bytes += bytes;
+    const chunk = chunkOf(first, records);
+    this.#chunks.push(chunk);
+    this.#bytes += weightOf(chunk);
     this.#end = first + records.length;
     while (this.#bytes > this.#bytesMax) if (!this.#shift()) break;
   }
@@ -50,7 +56,8 @@ export class SpoolTail {
       const chunk = this.#chunks[index];
       if (chunk === undefined) break;
       const begin = Math.max(0, position - chunk.first);
-      found.push(...chunk.records.slice(begin, begin + countMax - found.length));
+      const end = Math.min(chunk.ends.length, begin + countMax - found.length);
+      for (let at = begin; at < end; at++) found.push(recordIn(chunk, at));
     }
     return found;
   }
@@ -59,7 +66,7 @@ export class SpoolTail {
   dropThrough(position: number): void {
     for (;;) {
       const oldest = this.#chunks[this.#start];
-      if (oldest === undefined || oldest.first + oldest.records.length - 1 > position) return;
+      if (oldest === undefined || oldest.first + oldest.ends.length - 1 > position) return;
       this.#shift();
     }
   }
@@ -76,7 +83,7 @@ export class SpoolTail {
     if (oldest === undefined) return false;
     this.#chunks[this.#start] = undefined;
     this.#start += 1;
-    this.#bytes -= oldest.bytes;
+    this.#bytes -= weightOf(oldest);
     if (this.#start > GONE_MAX && this.#start * 2 > this.#chunks.length) {
       this.#chunks = this.#chunks.slice(this.#start);
       this.#start = 0;
@@ -95,4 +102,25 @@ export class SpoolTail {
     }
     return low;
   }
+}
+
+function chunkOf(first: number, records: readonly SpoolRecord[]): Chunk {
+  const payloads = new Uint8Array(records.reduce((sum, { payload }) => sum + payload.length, 0));
+  const ends = new Uint32Array(records.length);
+  let end = 0;
+  for (const [index, { payload }] of records.entries()) {
+    payloads.set(payload, end);
+    end += payload.length;
+    ends[index] = end;
+  }
+  return { first, payloads, ends };
+}
+
+function weightOf({ payloads, ends }: Chunk): number {
+  return CHUNK_OVERHEAD_BYTES + payloads.length + RECORD_OVERHEAD_BYTES * ends.length;
+}
+
+function recordIn({ first, payloads, ends }: Chunk, index: number): SpoolRecord {
+  const payload = payloads.subarray(index === 0 ? 0 : ends[index - 1], ends[index]);
+  return { kind: RecordKind.Entry, position: first + index, payload };
 }

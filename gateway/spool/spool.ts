@@ -56,7 +56,7 @@ export const SPOOL_DEFAULTS: Omit<SpoolOptions, "gatewaySrc"> = {
   replayHorizonMs: 600_000,
   commitIntervalMs: 50,
   whenFull: "wait",
-  tailBytesMax: 4 << 20,
+  tailBytesMax: 2 << 20,
   cursorPeriodMs: 60_000,
   outputs: [],
 };
@@ -345,7 +345,7 @@ export class Spool implements SpoolReader {
 
   /** Loss records for entries that will never be sent, durable when it resolves. */
   giveUp(entries: readonly NewEntry[], why: string): Promise<void> {
-    return this.#exclusive(() => this.#write(lossesOf(entries, this.#event(why)), true));
+    return this.#exclusive(async () => this.#write(await lossesOf(entries, this.#event(why)), true));
   }
 
   /** Looks after itself from now on, until it is closed. */
@@ -545,20 +545,24 @@ export class Spool implements SpoolReader {
   }
 
   async #evict(segment: Segment, index: number): Promise<void> {
-    const records = await this.#list.entriesOf(index);
-    const entries = records.map(({ payload }) => decodeIngestEntry(payload)).filter((entry) => entry.ok);
     const range = { first: segment.header.firstPosition, last: this.#list.lastOf(index) };
-    const losses = lossesOf(
-      entries.map((entry) => entry.value),
-      this.#event("evicted: the spool was full"),
-    );
+    let entryCount = 0;
+    const entries = async function* (list: SegmentList): AsyncGenerator<NewEntry> {
+      for await (const { payload } of list.entriesOf(index)) {
+        const entry = decodeIngestEntry(payload);
+        if (!entry.ok) continue;
+        entryCount += 1;
+        yield entry.value;
+      }
+    };
+    const losses = await lossesOf(entries(this.#list), this.#event("evicted: the spool was full"));
     await this.#write(losses, true, range.last >= range.first ? [range] : []);
     this.#addGaps([range]);
     // The loss records tell it to the outputs too.
     this.#outputs.noteEvicted(range, false);
     await this.#remove(segment);
-    this.#world.counters.add("spool_evicted_entries_total", entries.length);
-    this.#world.log.warn({ entries: entries.length }, "the spool is full: the oldest entries were given up");
+    this.#world.counters.add("spool_evicted_entries_total", entryCount);
+    this.#world.log.warn({ entries: entryCount }, "the spool is full: the oldest entries were given up");
   }
 
   /**
@@ -702,7 +706,8 @@ export class Spool implements SpoolReader {
     const segment = this.#segments[index];
     const had = Math.min(this.#forwarded, this.#outputs.lowest);
     if (segment === undefined || segment.lastPosition <= had) return;
-    const records = await this.#list.entriesOf(index, had);
+    const records: SpoolRecord[] = [];
+    for await (const record of this.#list.entriesOf(index, had)) records.push(record);
     const first = records[0];
     if (first === undefined) return;
     const last = this.#durable;

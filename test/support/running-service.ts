@@ -103,9 +103,9 @@ export async function runServiceOver<Store extends LogStore>(
 export function memoryDisk(files = new Map<string, Uint8Array>()): Disk {
   return {
     read: async (path) => files.get(path),
-    readHead: async (path, bytesMax) => {
+    readPart: async (path, at, bytesMax) => {
       const file = files.get(path);
-      return file && { bytes: file.slice(0, bytesMax), sizeBytes: file.length };
+      return file && { bytes: file.slice(at, at + bytesMax), sizeBytes: file.length };
     },
     replace: async (path, content) => {
       files.set(path, content);

@@ -1,4 +1,4 @@
-import type { AppendFile, Disk, FileHead } from "../../../host/disk.ts";
+import type { AppendFile, Disk, FilePart } from "../../../host/disk.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import type { EngineFollower, MessageEngine } from "./message-engine.ts";
 
@@ -63,8 +63,8 @@ export class SharedFileDisk implements Disk {
     this.#readSeq = outcome.seq;
   }
 
-  readHead(path: string, bytesMax: number): Promise<FileHead | undefined> {
-    return this.#disk.readHead(path, bytesMax);
+  readPart(path: string, at: number, bytesMax: number): Promise<FilePart | undefined> {
+    return this.#disk.readPart(path, at, bytesMax);
   }
 
   openAppend(path: string): Promise<AppendFile> {

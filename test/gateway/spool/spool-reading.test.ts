@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Spool, type SpoolOptions } from "../../../gateway/spool/spool.ts";
+import type { NewEntry } from "../../../protocol/entry.ts";
 import { decodeIngestEntry } from "../../../protocol/ingest-entry.ts";
 import { FaultyDisk } from "../../../sim/faulty-disk.ts";
 import { SeededRandom } from "../../support/gateway-world.ts";
@@ -107,6 +108,51 @@ describe("reading what stands in segments", () => {
       await spool.confirm(records.at(-1)?.position ?? 0);
     }
     expect(seqs).toEqual(range(1, 60));
+  });
+
+  test("a segment is read in pieces, whatever their ends cut: entries, one that is larger, damage", async () => {
+    const { disk, spool } = await opened({ segmentBytes: 4 << 20, bytesMax: 32 << 20 });
+    const path = "spool/seg-0000000001";
+    const count = 1_000;
+    const lineOf = (seq: number): NewEntry => {
+      const length = seq % 351 === 0 ? 400_000 : (seq * 37) % 900;
+      return { ...boardLine(seq), msg: JSON.stringify("x".repeat(length)) };
+    };
+    for (let seq = 1; seq <= count; seq += 20)
+      await spool.commit(Array.from({ length: 20 }, (_, index) => lineOf(seq + index)));
+    const { content } = disk.files.get(path) ?? { content: Buffer.alloc(0) };
+    expect(content.length).toBeGreaterThan(1 << 20);
+    // In the middle of the large one's text, over more than a piece.
+    const damagedAt = content.indexOf("x".repeat(950)) + 1_000;
+    for (let at = damagedAt; at < damagedAt + 280_000; at += 1_000) disk.flipBit(path, at * 8);
+    const sizes: number[] = [];
+    const readPart = disk.readPart.bind(disk);
+    const failedAt = new Set<number>();
+    disk.readPart = async (...given) => {
+      const [, at] = given;
+      if (at > 0 && !failedAt.has(at)) {
+        failedAt.add(at);
+        throw new Error("EIO: not for now");
+      }
+      const part = await readPart(...given);
+      sizes.push(part?.bytes.length ?? 0);
+      return part;
+    };
+    const seqs: (number | undefined)[] = [];
+    for (let after = 0; after < count; ) {
+      const records = await spool.read(after, { entriesMax: 70, bytesMax: 100_000 }).catch(() => undefined);
+      if (records === undefined) continue;
+      expect(records.length).toBeGreaterThan(0);
+      for (const [index, seq] of seqsOf(records).entries()) {
+        if (seq === undefined) continue; // A loss record.
+        const entry = decodeIngestEntry(records[index]?.payload ?? new Uint8Array());
+        expect(entry.ok && entry.value.msg).toBe(lineOf(seq).msg);
+        seqs.push(seq);
+      }
+      after = records.at(-1)?.position ?? after;
+    }
+    expect(seqs).toEqual(range(1, count).filter((seq) => seq !== 351));
+    expect(Math.max(...sizes)).toBeLessThan(content.length / 2);
   });
 
   test.each(["before", "after"])(
