@@ -23,8 +23,8 @@ export const MUTANTS = [
   ),
   committer(
     "store: a loss record moves no mark",
-    "if (lost !== undefined) closed += mark.accept(lost.first, lost.last);\n    if (seq",
-    "if (lost !== undefined && seq === undefined) return true;\n    if (seq",
+    "const losses = acceptEntry(mark, entry);",
+    "if (lost !== undefined && seq === undefined) return NO_LOSSES;\n    const losses = acceptEntry(mark, entry);",
     ["smallSpool", "uplinkOutage"],
   ),
   committer(
@@ -42,10 +42,11 @@ export const MUTANTS = [
     "core.lastPosition = batch.firstPosition + batch.entryCount - 1;",
     "core.lastPosition = batch.firstPosition;",
   ),
-  committer(
+  mutant(
+    "service/store/boot-mark.ts",
     "store: only the first of a boot's entries moves its mark",
-    "if (seq !== undefined) closed += mark.accept(seq, seq);",
-    "if (seq !== undefined && mark.top === 0) closed += mark.accept(seq, seq);",
+    "const more = seq === undefined ? NO_GAPS : mark.accept(seq, seq);",
+    "const more = seq === undefined || mark.top > 0 ? NO_GAPS : mark.accept(seq, seq);",
   ),
   recovery(
     "recovery: marks are not replayed",
