@@ -28,6 +28,7 @@ export const BOARD_COMMANDS: readonly CommandDefinition[] = [
         flags: "--with <options>",
         description: "clock,fold,levels,words,direct,...: what the agent does beyond the least",
       },
+      { flags: "--minify", description: "write the app as short as can be (the default)" },
       { flags: "--no-minify", description: "leave the app readable" },
       {
         flags: "--out <file>",

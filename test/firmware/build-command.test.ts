@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { BOARD_COMMANDS } from "../../cli/board-commands.ts";
 import { runBuild } from "../../cli/build-command.ts";
 import { findPorts } from "../../cli/ports-command.ts";
@@ -40,6 +40,23 @@ describe("boardlog build", () => {
     const text = await readFile(out, "utf8");
     expect(text.length).toBeLessThanOrEqual(4096);
     expect(findUnsupported(text)).toEqual([]);
+  });
+
+  test("says how much RAM the agent takes, and what each option adds to it", async () => {
+    const out = join(await folder(), "agent.js");
+    const written = vi.spyOn(process.stdout, "write").mockImplementation((_text, done?: unknown) => {
+      if (typeof done === "function") done();
+      return true;
+    });
+    onTestFinished(() => written.mockRestore());
+    const variablesOf = async (options: string) => {
+      written.mockClear();
+      await runBuild(undefined, { target: "espruino", transport: "serial", with: options, out });
+      return Number(/about (\d+) variables for the agent/.exec(written.mock.calls.join(""))?.[1]);
+    };
+    const alone = await variablesOf("");
+    expect(alone).toBeGreaterThan(400);
+    expect(await variablesOf("words,levels")).toBeGreaterThan(alone + 100);
   });
 
   test("the examples build, and what the serial one logs comes out as frames", async () => {
