@@ -6,9 +6,9 @@ const MEASURING = ["test/bench/*.test.ts", "test/console/page.test.ts"];
 const common = {
   setupFiles: ["test/support/seed.ts"],
   // Each ends what hangs, and measures nothing: on a machine that is busy with much else all takes many times as long.
-  testTimeout: 180_000,
-  hookTimeout: 180_000,
-  expect: { poll: { timeout: 60_000, interval: 20 } },
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+  expect: { poll: { timeout: 120_000, interval: 20 } },
 };
 
 export default defineConfig({

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BoardlogProcess, runBoardlog } from "../support/boardlog-process.ts";
 import { requires } from "../support/requirements.ts";
 
@@ -13,9 +13,6 @@ const FISH = requires("fish");
 /** A board may call itself anything: a shell that expanded this would make the file. */
 const HOSTILE = "$(touch expanded)";
 const SPACED = "two words; `id` $HOME";
-
-// Completing a source runs the command, a second or more on a machine that is busy.
-vi.setConfig({ testTimeout: 120_000 });
 
 let up: BoardlogProcess;
 let folder: string;

@@ -5,14 +5,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BoardlogProcess, runBoardlog, until } from "../support/boardlog-process.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
 const T0 = 1_763_784_000_000;
-
-// Each command is a process of its own, seconds on a machine that is busy.
-vi.setConfig({ testTimeout: 120_000 });
 
 let up: BoardlogProcess;
 

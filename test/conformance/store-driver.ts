@@ -20,7 +20,7 @@ export type AppendUnit =
 /** Has the listener heard this many? At once where an append is one transaction, else in a while. */
 export async function untilHeard(unit: AppendUnit, heard: readonly unknown[], count: number): Promise<void> {
   if (unit === "call") expect(heard.length).toBe(count);
-  else await vi.waitFor(() => expect(heard.length).toBeGreaterThanOrEqual(count), { timeout: 60_000 });
+  else await vi.waitFor(() => expect(heard.length).toBeGreaterThanOrEqual(count), { timeout: 120_000 });
 }
 
 export const P = "default";

@@ -206,11 +206,7 @@ describe.skipIf(!interpreter)(title, () => {
     await until("the gateway answers the new boot", () => /"boot":"2-\w+","ack":/.test(wire.calls));
     await wire.type("go(30)");
     wire.enter();
-    await until(
-      "all of the second run",
-      () => texts().some((one) => one.startsWith("run 2 line 30")),
-      20_000,
-    );
+    await until("all of the second run", () => texts().some((one) => one.startsWith("run 2 line 30")));
 
     const said = texts().filter((one) => one.startsWith("run "));
     const total = Number(/logged (\d+)\r/.exec(wire.heard)?.[1]);

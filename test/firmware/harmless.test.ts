@@ -115,6 +115,5 @@ describe.each(ENGINES)("the agent never harms the app, on $engine", ({ run, isMi
         ...Object.fromEntries(Array.from({ length: 9 }, (_value, at) => [at + 1 + own, `jump ${at}`])),
       });
     },
-    60_000,
   );
 });

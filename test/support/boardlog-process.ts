@@ -7,7 +7,7 @@ import { hasEnded } from "./has-ended.ts";
 import { freePort } from "./mosquitto.ts";
 
 export const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
-const START_MS_MAX = 60_000;
+const START_MS_MAX = 120_000;
 
 /** `boardlog up` as its user runs it: a process of its own, on ports of its own. */
 export class BoardlogProcess {
@@ -138,7 +138,7 @@ export function pause(delayMs: number): Promise<void> {
 export async function until(
   what: string,
   isTrue: () => boolean | Promise<boolean>,
-  withinMs = 60_000,
+  withinMs = 120_000,
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await isTrue())) {

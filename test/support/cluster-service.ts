@@ -51,17 +51,13 @@ export class ClusterService {
 
   /** Resolves when `/healthz` answers 200; a cluster that is not up yet is tried again, as systemd would. */
   async start(): Promise<void> {
-    await until(
-      `the service is up: ${this.output}`,
-      async () => {
-        if (this.#child === undefined || hasEnded(this.#child)) this.#spawn();
-        return await fetch(`${this.url}/healthz`).then(
-          ({ status }) => status === 200,
-          () => false,
-        );
-      },
-      60_000,
-    );
+    await until(`the service is up: ${this.output}`, async () => {
+      if (this.#child === undefined || hasEnded(this.#child)) this.#spawn();
+      return await fetch(`${this.url}/healthz`).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    });
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {

@@ -104,7 +104,7 @@ export function realWorld() {
 }
 
 /** Resolves once `condition` holds; fails with what it was waiting for. Real parts only, virtual ones need no waiting. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 60_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, timeoutMs = 120_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
