@@ -57,12 +57,14 @@ export class GatewayProcess {
 /** A board that keeps what is not acked and goes back to it, over a wire that only it uses. */
 export class WireBoard {
   readonly #write: (text: string) => void;
+  readonly #src: string;
   #heard = "";
   seq = 0;
   acked = 0;
 
-  constructor(write: (text: string) => void) {
+  constructor(write: (text: string) => void, src = "wire") {
     this.#write = write;
+    this.#src = src;
   }
 
   log(): void {
@@ -78,7 +80,7 @@ export class WireBoard {
       id: first + index,
       args: { msg: `line ${first + index}` },
     }));
-    this.#write(`${JSON.stringify({ v: 1, src: "wire", boot: "b1", first, ack: true, cmds })}\n`);
+    this.#write(`${JSON.stringify({ v: 1, src: this.#src, boot: "b1", first, ack: true, cmds })}\n`);
   }
 
   /** Logs five lines and sends, 40 times a second. @returns ends it: resolves when all is acked. */
