@@ -50,6 +50,8 @@ export class ClockMap {
   #lower: Bound | undefined;
   /** What was acked when, ascending. */
   readonly #acks: { seq: number; readonly sentMs: number }[] = [];
+  /** What a gateway before this one may have acked, which then is no news of an ack of ours. */
+  #earlierMark = 0;
   #first = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
   #wasSet = false;
@@ -67,6 +69,11 @@ export class ClockMap {
       this.#upper = { offsetMs, uptimeMs };
     if (first !== undefined) this.#hearFirst(first, uptimeMs);
     this.#dropContradiction(uptimeMs);
+  }
+
+  /** All up to `seq` was stored before this map heard of the boot: an ack of it may have reached the board at any time. */
+  beganAt(seq: number): void {
+    this.#earlierMark = Math.max(this.#earlierMark, seq);
   }
 
   /** All up to `seq` is acked by what is sent at `monotonicMs`. */
@@ -101,6 +108,7 @@ export class ClockMap {
   #hearFirst(first: number, uptimeMs: number): void {
     if (first <= this.#first) return;
     this.#first = first;
+    if (first - 1 <= this.#earlierMark) return;
     while ((this.#acks[0]?.seq ?? Number.POSITIVE_INFINITY) < first - 1) this.#acks.shift();
     const ack = this.#acks[0];
     if (ack === undefined) return;

@@ -300,6 +300,7 @@ export class SourceSession {
       try {
         const mark = await uplink.mark(project, src, boot.text, first);
         this.#durableMark = mark;
+        this.#clockMap.beganAt(mark);
         return mark;
       } catch (error) {
         if (!(error instanceof UplinkUnavailable)) throw error;

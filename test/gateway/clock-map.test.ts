@@ -80,6 +80,22 @@ describe("the clock map of a boot", () => {
     expect(map.map(3_600_000 + 1_050, WALL)?.clockError).toBeGreaterThan(3_600);
   });
 
+  test("takes no ack for the cause of a news that a gateway before this one may have told the board", () => {
+    const map = new ClockMap();
+    map.beganAt(3);
+    map.observe(1_000, 5_000, 1);
+    map.acked(3, 5_010);
+    // Sent before that ack, by a board that had the earlier gateway's; long on its way.
+    map.observe(1_050, 6_500, 4);
+    expect(map.map(1_050, WALL)).toEqual({ timestamp: 5_050 });
+    map.acked(5, 6_510);
+    map.observe(2_600, 6_620, 6);
+    const mapped = map.map(2_600, WALL);
+    expect(mapped?.timestamp).toBe(6_600);
+    expect(mapped?.clockError).toBeGreaterThan(80);
+    expect(mapped?.clockError).toBeLessThan(120);
+  });
+
   test("an ack that says nothing about this clock is not believed: the bound goes, the time stays", () => {
     const map = new ClockMap();
     map.observe(1_000, 5_000, 1);
