@@ -25,9 +25,14 @@ export const timestampsTrue: Checker = {
         const problem = wrongTime(evidence, truth, line, entry);
         if (problem !== undefined) problems.push(problem);
         if (entry.clock !== "estimated") continue;
-        // A gateway's memory of a boot's clock ends with its process, and with a session that had to give way.
+        // A gateway's memory of a boot's clock ends with its process, and with a session that had to give way. What waited for the
+        // clock to be set is dated by it as it was then: a step before the board's next line comes between the two.
+        const isSetAndStepped = evidence.plan.has("gatewayClockUnset") && evidence.gatewayClockStepped;
         const isOneLife =
-          evidence.gatewayStarts === 1 && !evidence.isShared && !evidence.plan.has("fewSessions");
+          evidence.gatewayStarts === 1 &&
+          !evidence.isShared &&
+          !evidence.plan.has("fewSessions") &&
+          !isSetAndStepped;
         if (isOneLife && entry.timestamp < last)
           problems.push(`${truth.boot} seq ${entry.seq}: ${entry.timestamp} after ${last}`);
         last = Math.max(last, entry.timestamp);
