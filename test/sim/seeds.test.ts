@@ -8,7 +8,7 @@ import { shrink } from "../../sim/shrink.ts";
 import { builtAgent } from "./agent-program.ts";
 
 /** More by SIM_SEEDS=N; `node scripts/sim-seeds.mjs` runs millions on all cores. */
-const SEED_COUNT = Number(process.env.SIM_SEEDS ?? 800);
+const SEED_COUNT = Number(process.env.SIM_SEEDS ?? 2000);
 /** For what hangs; one takes some 30 ms. */
 const SEED_MS_MAX = 1_000;
 
