@@ -398,7 +398,8 @@ export class Spool implements SpoolReader {
     const payloads = entries.map(encodeIngestEntry);
     if (payloads.length + notes.length === 0) return;
     const entryBytes = payloads.reduce((sum, { length }) => sum + RECORD_HEAD_BYTES + length, 0);
-    if (!isReserved) await this.#makeRoom(HEADER_BYTES + entryBytes);
+    const headBytes = this.#isSegmentOpen ? 0 : sizeOf(this.#headRecords());
+    if (!isReserved) await this.#makeRoom(HEADER_BYTES + headBytes + entryBytes);
     const records = payloads.map(
       (payload, index): SpoolRecord => ({
         kind: RecordKind.Entry,
@@ -410,10 +411,7 @@ export class Spool implements SpoolReader {
     const all: SpoolRecord[] = [...records];
     if (notes.length > 0) all.push({ kind: RecordKind.Damage, position: last, payload: encodeRanges(notes) });
     try {
-      const writer =
-        this.#writer !== undefined && this.#writer.segment.bytes < this.#options.segmentBytes
-          ? this.#writer
-          : undefined;
+      const writer = this.#isSegmentOpen ? this.#writer : undefined;
       await (writer === undefined ? this.#writeToNew(all) : writer.write(encodeRecords(this.#epoch, all)));
     } catch (error) {
       throw await this.#failed(error);
@@ -463,18 +461,23 @@ export class Spool implements SpoolReader {
       firstPosition: this.#durable + 1,
       createdMs: Math.max(0, this.#world.clock.wallMs()),
     };
-    const marks: SpoolRecord = {
-      kind: RecordKind.Marks,
-      position: this.#durable,
-      payload: this.#marks.encode(),
-    };
-    // What an opening must know of the segments before this one, so that it need not read them.
-    const head = [marks];
-    if (this.#knownGaps.length > 0) {
-      head.push({ kind: RecordKind.Damage, position: this.#durable, payload: encodeRanges(this.#knownGaps) });
-    }
-    const content = Buffer.concat([encodeHeader(header), encodeRecords(this.#epoch, [...head, ...records])]);
+    const all = [...this.#headRecords(), ...records];
+    const content = Buffer.concat([encodeHeader(header), encodeRecords(this.#epoch, all)]);
     return { number, header, content };
+  }
+
+  /** The newest segment takes more. */
+  get #isSegmentOpen(): boolean {
+    return this.#writer !== undefined && this.#writer.segment.bytes < this.#options.segmentBytes;
+  }
+
+  /** What an opening must know of the segments before the next one, so that it need not read them. */
+  #headRecords(): readonly SpoolRecord[] {
+    const position = this.#durable;
+    const head: SpoolRecord[] = [{ kind: RecordKind.Marks, position, payload: this.#marks.encode() }];
+    if (this.#knownGaps.length > 0)
+      head.push({ kind: RecordKind.Damage, position, payload: encodeRanges(this.#knownGaps) });
+    return head;
   }
 
   /** The segment is given up: what a failed write or sync left in it does not count, and is written anew into another. */
@@ -801,4 +804,8 @@ function missingIn({ segment, records, through }: SegmentPart, after: number): r
 
 function countOf(ranges: readonly PositionRange[]): number {
   return ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+}
+
+function sizeOf(records: readonly SpoolRecord[]): number {
+  return records.reduce((sum, { payload }) => sum + RECORD_HEAD_BYTES + payload.length, 0);
 }
