@@ -367,10 +367,12 @@ export const MUTANTS = [
     "await this.confirm(Math.max(servicePosition, oldest - 1, this.#forwarded));",
     ["storeRestored"],
   ),
-  spool("spool: has no limit", "if (!isReserved) await this.#makeRoom(HEADER_BYTES + entryBytes);", "", [
-    "smallSpool",
-    "uplinkOutage",
-  ]),
+  spool(
+    "spool: has no limit",
+    "if (!isReserved) await this.#makeRoom(HEADER_BYTES + headBytes + entryBytes);",
+    "",
+    ["smallSpool", "uplinkOutage"],
+  ),
   spool(
     "spool: takes nothing more once the disk was full",
     "const isFull = isDiskFull(cause);",

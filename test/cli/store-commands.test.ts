@@ -105,8 +105,10 @@ describe("boardlog backup", () => {
   it("leaves nothing of its name when it is killed, and does it all when it is asked again", async () => {
     const data = join(folder, "data");
     const store = await openLmdbStore(join(data, "store"), { options: {} });
-    for (let first = 1; first < 60_000; first += 1000) {
-      const entries = Array.from({ length: 1000 }, (_, index) => entry(`s${index % 50}`, first + index));
+    for (let first = 0; first < 60_000; first += 1000) {
+      const entries = Array.from({ length: 1000 }, (_, index) =>
+        entry(`s${index % 50}`, 1 + Math.floor((first + index) / 50)),
+      );
       await store.append([{ project: "p", entries }]);
     }
     await store.close();
