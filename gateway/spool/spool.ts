@@ -722,6 +722,8 @@ export class Spool implements SpoolReader {
       await this.#openWriter(number, header);
       const written = this.#segments.at(-1);
       if (written !== undefined) written.lastPosition = last;
+      // A gateway that crashes again and again must not fill its disk with what it wrote anew each time.
+      if (segment.header.firstPosition >= first.position) await this.#removeSuperseded(segment);
     } catch (error) {
       await this.#failed(error);
       // A full disk must not keep the gateway from emptying it.
@@ -730,6 +732,16 @@ export class Spool implements SpoolReader {
       await file.close();
     }
     this.#durable = last;
+  }
+
+  /** All that it holds stands in a newer segment. */
+  async #removeSuperseded(segment: Segment): Promise<void> {
+    try {
+      await this.#world.disk.remove(segmentPath(SPOOL_FOLDER, segment.number));
+      this.#segments.splice(this.#segments.indexOf(segment), 1);
+    } catch (error) {
+      this.#world.log.warn({ error: String(error) }, "the spool could not remove what it wrote anew");
+    }
   }
 
   async #noteDamage({ damages, holes }: Pick<Recovered, "damages" | "holes">): Promise<void> {
