@@ -42,8 +42,14 @@ export function receive(json: string): void {
     } else if (busy || !(isMine || down.hello)) {
       badDownlinks++;
     } else {
-      if (WITH_CLOCK && down.now && settings.setClock !== false && now() < UTC_MS_MIN) {
-        takeClock(down.now);
+      // A serial line may have cut digits out of it.
+      if (
+        WITH_CLOCK &&
+        (down.now as number) > UTC_MS_MIN &&
+        settings.setClock !== false &&
+        now() < UTC_MS_MIN
+      ) {
+        takeClock(down.now as number);
       }
       if (isMine) {
         onAck(mark, down.resend);
