@@ -138,6 +138,8 @@ export class LogModel {
     if (from.after !== undefined) query.set("after", from.after);
     try {
       const page = await getEntries(this.#access, query, this.#aborter.signal);
+      // The newest were let go meanwhile: what came does not follow on what is left.
+      if (this.#newerAfter !== from) return;
       const after = page.after ?? from.after;
       // What came live while this page was read is on the next one.
       const isEnd = page.end && (this.#toldUpTo === undefined || (after ?? "") >= this.#toldUpTo);
