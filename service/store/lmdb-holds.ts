@@ -14,8 +14,10 @@ export async function dropLeftHolds(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.startsWith(HOLD_PREFIX)) continue;
     const path = join(folder, name);
-    const { mtimeMs } = await stat(path);
-    if (Date.now() - mtimeMs > HOLD_MS_MAX) await rm(path, { recursive: true, force: true });
+    // One that is released at this moment is gone.
+    const left = await stat(path).catch(() => undefined);
+    if (left !== undefined && Date.now() - left.mtimeMs > HOLD_MS_MAX)
+      await rm(path, { recursive: true, force: true });
   }
 }
 
