@@ -110,21 +110,19 @@ export class SourceMessage {
 
   /** Of the message that this one follows on; 0 for the first one of a source. */
   get beforeSeq(): number {
-    if (this.#beforeSeq === undefined) {
-      const reader = new ByteReader(this.#value, CHECKED_HEAD_BYTES);
-      reader.varint();
-      this.#beforeSeq = SourceHead.beforeSeq(reader);
-    }
+    this.#beforeSeq ??= SourceHead.beforeSeq(this.#headReader());
     return this.#beforeSeq;
   }
 
   get head(): SourceHead {
-    if (this.#head === undefined) {
-      const reader = new ByteReader(this.#value, CHECKED_HEAD_BYTES);
-      reader.varint();
-      this.#head = SourceHead.decode(reader);
-    }
+    this.#head ??= SourceHead.decode(this.#headReader());
     return this.#head;
+  }
+
+  #headReader(): ByteReader {
+    const reader = new ByteReader(this.#value, CHECKED_HEAD_BYTES);
+    reader.varint();
+    return reader;
   }
 
   entries(ids: IdMaker, compressor: Compressor): StoredEntry[] {
