@@ -242,7 +242,6 @@ export const MUTANTS = [
     "serial: console text is thrown away behind a frame",
     "if (texts.length > 0) await this.#intake.text(",
     "if (texts.length > 0 && frame === undefined) await this.#intake.text(",
-    ["serialGlue"],
   ),
   mqtt(
     "mqtt: a PUBACK before the commit is taken for one, and the frame forgotten",
@@ -398,10 +397,10 @@ export const MUTANTS = [
     ["serviceCrash"],
   ),
   forwarder(
-    "forwarder: does not go back when the service misses something",
-    "if (stored.isGap) {",
-    "if (stored.isGap && this.#isStopping) {",
-    ["commitFails"],
+    "forwarder: begins behind what waited when the connection came",
+    "let after = await this.#greet();\n    let readThrough = spool.position;",
+    "let after = await this.#greet();\n    let readThrough = spool.durable;",
+    ["uplinkOutage"],
   ),
   forwarder(
     "forwarder: goes on from where it was, whatever the service says on connect",
@@ -460,10 +459,11 @@ export const MUTANTS = [
     "mark <= sentSeq",
   ),
   agent(
-    "hook",
+    "delivery",
     "agent: waits for ever once the link was full",
-    "blocked = !send(frame);",
-    "blocked = !send(frame) || blocked;",
+    "export function ready(): void {\n  unblock();",
+    "export function ready(): void {",
+    ["linkFull"],
   ),
 ];
 

@@ -5,7 +5,7 @@ import { AckWatch } from "./ack-watch.ts";
 import type { AgentProgram } from "./board.ts";
 import type { BootTruth } from "./boot-truth.ts";
 import { EventLog } from "./event-log.ts";
-import { bootKey, type Evidence, sourceKey } from "./evidence.ts";
+import { bootKey, type Evidence, type PrintedText, sourceKey } from "./evidence.ts";
 import type { FaultName, FaultPlan } from "./fault-plan.ts";
 import { GatewaySite } from "./gateway-site.ts";
 import { type Intrusion, intrude } from "./intruder.ts";
@@ -64,7 +64,8 @@ export class Chain {
   readonly #time: VirtualTime;
   readonly #keys: ServiceKeys;
   readonly #boots: BootTruth[] = [];
-  readonly #printed: { project: string; src: string; text: string }[] = [];
+  readonly #printed: PrintedText[] = [];
+  readonly #heard: PrintedText[] = [];
   readonly #boards: VirtualBoard[] = [];
   readonly #wires: { readonly wire: SerialWire; readonly sites: readonly GatewaySite[] }[] = [];
   readonly #brokers: TopicBroker[] = [];
@@ -222,11 +223,13 @@ export class Chain {
     const world = {
       time: this.#time,
       random: this.#stream(`board ${index}`),
+      systemRandom: this.#stream(`system of board ${index}`),
       plan,
       events: this.events,
       program: isFull ? fullProgram : program,
       boots: this.#boots,
       printed: this.#printed,
+      heard: this.#heard,
     };
     if (kind === BoardKind.Mqtt) {
       this.#boards.push(new VirtualBoard(world, broker === undefined ? {} : { broker }, options));
@@ -523,6 +526,7 @@ export class Chain {
       spools: recordings,
       intrusions: this.#intrusions,
       printed: this.#printed,
+      heard: this.#heard,
       counters,
       isStoreOpen: store !== undefined,
       stuck,

@@ -28,6 +28,15 @@ export interface Violation {
   readonly text: string;
 }
 
+/** Console text on a wire. */
+export interface PrintedText {
+  readonly project: string;
+  readonly src: string;
+  /** Of the gateway: what it is filed under until a frame says the source. */
+  readonly port: string;
+  readonly text: string;
+}
+
 /** All that the checkers judge by, collected when everything has come to rest. */
 export interface Evidence {
   readonly plan: FaultPlan;
@@ -52,7 +61,9 @@ export interface Evidence {
   readonly reopenedSpools: readonly (readonly (readonly string[])[])[];
   readonly spools: readonly SpoolRecording[];
   readonly intrusions: readonly Intrusion[];
-  readonly printed: readonly { readonly project: string; readonly src: string; readonly text: string }[];
+  readonly printed: readonly PrintedText[];
+  /** What of it a gateway has read as it was printed, in the order of its coming. */
+  readonly heard: readonly PrintedText[];
   readonly counters: Readonly<Record<string, number>>;
   /** False: it refused to open on what a fault damaged. */
   readonly isStoreOpen: boolean;

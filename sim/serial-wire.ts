@@ -22,6 +22,10 @@ export class SerialWire {
   #plugged = true;
   #upAtMs = 0;
   #downAtMs = 0;
+  /** The last line of the board came whole, to its LF, or is text without one; whatever comes behind it is read as it is. */
+  #isUpWhole = true;
+  /** Told of text that came without its LF, once that comes. */
+  #unended: (() => void)[] = [];
   readonly #nowMs: () => number;
   /** Told of what a gateway writes, before anything happens to it. */
   onWriteDown: (bytes: Uint8Array, gateway: string) => void = () => {};
@@ -68,6 +72,8 @@ export class SerialWire {
   unplug(forMs: number): void {
     if (!this.#plugged) return;
     this.#plugged = false;
+    // What came without an LF is read by then: a line ends with the connection.
+    for (const heard of this.#unended.splice(0)) heard();
     this.#end?.down();
     this.#timers.after(forMs + REOPEN_MS, () => this.plug());
   }
@@ -84,16 +90,38 @@ export class SerialWire {
     this.#end?.up();
   }
 
-  /** The board writes a line; it arrives in pieces, later, perhaps damaged, or nowhere. */
-  writeUp(text: string): void {
+  /**
+   * The board writes a line; it arrives in pieces, later, perhaps damaged, or nowhere.
+   * @param onHeard of console text: told when a gateway has heard it as it was printed.
+   */
+  writeUp(text: string, onHeard?: () => void): void {
     const bytes = this.#damage(Buffer.from(text, "latin1"));
+    const isGlued = bytes.length === text.length - 1 && text.startsWith(bytes.toString("latin1"));
+    const isAltered = !isGlued && bytes.toString("latin1") !== text;
     const pieces = this.#pieces(bytes);
+    let end: GatewayEnd | undefined;
+    let leftCount = pieces.length;
     for (const piece of pieces) {
       this.#upAtMs = Math.max(this.#upAtMs, this.#nowMs()) + this.#delayMs(piece.length);
       this.#timers.after(this.#upAtMs - this.#nowMs(), () => {
-        if (this.#plugged) this.#end?.bytes(piece);
+        const isFirst = leftCount === pieces.length;
+        const to = this.#plugged ? this.#end : undefined;
+        const isTaken = to?.bytes(piece) === true && (isFirst || to === end);
+        end = isTaken ? to : undefined;
+        leftCount--;
+        if (leftCount === 0) this.#arrived(!isAltered && end !== undefined, isGlued, onHeard);
       });
     }
+  }
+
+  /** All of a line has come, or what is left of it. */
+  #arrived(isWhole: boolean, isGlued: boolean, onHeard: (() => void) | undefined): void {
+    const isRead = this.#isUpWhole && isWhole;
+    // A frame without its LF takes with it what comes behind it.
+    this.#isUpWhole = isWhole && (!isGlued || (isRead && onHeard !== undefined));
+    if (!isWhole) this.#unended = [];
+    if (isRead && onHeard !== undefined) this.#unended.push(onHeard);
+    if (isWhole && !isGlued) for (const heard of this.#unended.splice(0)) heard();
   }
 
   #writeDown(bytes: Uint8Array): boolean {
@@ -156,6 +184,7 @@ class GatewayEnd implements ByteLink {
   #paused = false;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  #isUp = false;
   #stopped = false;
 
   constructor(
@@ -196,20 +225,27 @@ class GatewayEnd implements ByteLink {
   }
 
   up(): void {
-    if (this.#isOpen) this.#events?.onUp(this.name);
+    if (!this.#isOpen) return;
+    this.#isUp = true;
+    this.#events?.onUp(this.name);
   }
 
   down(): void {
-    if (this.#isOpen) this.#events?.onDown();
+    if (!this.#isOpen) return;
+    this.#isUp = false;
+    this.#events?.onDown();
   }
 
-  bytes(bytes: Uint8Array): void {
-    if (!this.#isOpen) return;
+  /** @returns whether they were heard, or will be. */
+  bytes(bytes: Uint8Array): boolean {
+    if (!this.#isOpen) return false;
     if (!this.#paused) {
       this.#events?.onBytes(bytes);
-    } else if (this.#heldBytes + bytes.length <= HELD_BYTES_MAX) {
-      this.#held.push(bytes);
-      this.#heldBytes += bytes.length;
+      return this.#isUp;
     }
+    if (this.#heldBytes + bytes.length > HELD_BYTES_MAX) return false;
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    return this.#isUp;
   }
 }

@@ -6,6 +6,7 @@ import { BoardClock } from "./board-clock.ts";
 import { BootTruth } from "./boot-truth.ts";
 import { DownlinkLines } from "./downlink-lines.ts";
 import type { EventLog } from "./event-log.ts";
+import type { PrintedText } from "./evidence.ts";
 import type { FaultPlan } from "./fault-plan.ts";
 import { ProcessLife } from "./process-life.ts";
 import type { SeededRandom } from "./seeded-random.ts";
@@ -26,6 +27,8 @@ const WORDS = [
   "日本語",
   "{}",
 ];
+/** Chance that the system under the app prints something beside what the app logs, on a wire that is the console's too. */
+const SYSTEM_TEXT_SHARE = 0.3;
 const ROM_LINES = ["ets Jun  8 2016 00:22:57", "rst:0x1 (POWERON_RESET)"] as const;
 
 export const BoardKind = { OwnWire: "own-wire", SharedWire: "shared-wire", Mqtt: "mqtt" } as const;
@@ -47,13 +50,17 @@ export interface VirtualBoardOptions {
 export interface VirtualBoardWorld {
   readonly time: VirtualTime;
   readonly random: SeededRandom;
+  /** Of what the system under the app prints. */
+  readonly systemRandom: SeededRandom;
   readonly plan: FaultPlan;
   readonly events: EventLog;
   readonly program: AgentProgram;
   /** Where each boot's truth is filed. */
   readonly boots: BootTruth[];
   /** Console text that went out on a wire that carries it, and where. */
-  readonly printed: { readonly project: string; readonly src: string; readonly text: string }[];
+  readonly printed: PrintedText[];
+  /** What of it a gateway heard as it was, in the order it came. */
+  readonly heard: PrintedText[];
 }
 
 /** A board in virtual time, with an app that logs lines nobody else ever logs, and resets that lose all that is in RAM. */
@@ -69,6 +76,7 @@ export class VirtualBoard {
   #truth: BootTruth | undefined;
   #bootCount = 0;
   #lineCount = 0;
+  #systemLineCount = 0;
   readonly #downlink = new DownlinkLines((json) => this.#board?.agent.receive(json), DOWNLINK_CHARS_MAX);
   #isSilent = false;
   /** What its agent keeps over a reset. */
@@ -236,8 +244,12 @@ export class VirtualBoard {
 
   #print(line: string): void {
     const { project, src } = this.options;
-    this.#world.printed.push({ project, src, text: line });
-    this.#wire?.writeUp(`${Buffer.from(line, "utf8").toString("latin1")}\r\n`);
+    const wire = this.#wire;
+    const printed: PrintedText = { project, src, port: wire?.name ?? "", text: line };
+    this.#world.printed.push(printed);
+    wire?.writeUp(`${Buffer.from(line, "utf8").toString("latin1")}\r\n`, () =>
+      this.#world.heard.push(printed),
+    );
   }
 
   #scheduleLines(console: AgentConsole, life: ProcessLife): void {
@@ -248,9 +260,17 @@ export class VirtualBoard {
       if (this.options.isFull && !this.isQuiet && random.chance(0.05)) this.#lease();
       for (let count = isBurst ? 5 + random.below(20) : 1 + random.below(3); count > 0; count--) {
         this.#log(console);
+        this.#systemSays();
       }
       this.#scheduleLines(console, life);
     });
+  }
+
+  /** As a radio's driver does it, past the agent. */
+  #systemSays(): void {
+    if (this.options.kind !== BoardKind.SharedWire) return;
+    if (!this.#world.systemRandom.chance(SYSTEM_TEXT_SHARE)) return;
+    this.#print(`I (${++this.#systemLineCount}) ${this.options.name} wifi: state: run -> auth`);
   }
 
   /** A gateway asks for another level for a while (docs/protocol.md 14.1). */

@@ -1,4 +1,5 @@
 import { bootKey, type Checker, entriesOfBoot, isLine } from "../evidence.ts";
+import { missingText } from "./missing-text.ts";
 
 type Account = "a line" | "dropped" | "lost on the way";
 
@@ -12,7 +13,7 @@ export const allAccounted: Checker = {
   check: (evidence) => {
     const { plan, evicts, isShared } = evidence;
     if (plan.damagesStore || plan.has("diskFlip")) return [];
-    const problems: string[] = [];
+    const problems: string[] = [...missingText(evidence)];
     for (const truth of evidence.boots) {
       const seen: (Account | undefined)[] = [];
       let last = 0;
