@@ -10,10 +10,36 @@ const REST_LOOKS_MAX = 50;
 
 /** CPU of a process, all its threads, since it started, us; in steps of 10 ms. */
 export function cpuUs(pid: number): number {
+  const [user, system] = statFields(pid).slice(11, 13);
+  return (Number(user) + Number(system)) * TICK_US;
+}
+
+/** The same of a process, its children and what they and it have waited for, us. */
+export function treeCpuUs(pid: number): number {
+  return [...childrenOf(pid), pid].reduce((sum, each) => sum + withWaitedForUs(each), 0);
+}
+
+/** 0 of one that has just ended: its parent has it then. */
+function withWaitedForUs(pid: number): number {
+  try {
+    return statFields(pid)
+      .slice(11, 15)
+      .reduce((sum, ticks) => sum + Number(ticks) * TICK_US, 0);
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return 0;
+    throw error;
+  }
+}
+
+function statFields(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   // The name in brackets may hold spaces.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return text === "" ? [] : text.split(" ").map(Number);
 }
 
 /** Waits until a process has done what it does behind the last answer (sealing, writing), so that it is counted. */

@@ -11,7 +11,9 @@ import { until } from "../../test/support/boardlog-process.ts";
 import { freePort } from "../../test/support/mosquitto.ts";
 import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
 import { cpuUs, memoryBytes } from "../harness/process-cost.ts";
-import { makeEntries, readLines } from "../store/corpus.ts";
+import { corpusBatches, makeEntries, readLines } from "../store/corpus.ts";
+import { type PageCost, PostgresPeer } from "../store/postgres.ts";
+import { PageConnection } from "./page-connection.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
 const FRAME_ENTRIES = 1_000;
@@ -23,6 +25,14 @@ const PAGES = 300;
 const READERS = 900;
 const STUCK = 100;
 const WARM_FRAMES = 60;
+const SMALL_PAGES = 6_000;
+/** Few enough that each has pages of 100 from nearly everywhere on. */
+const PAGE_SOURCES = 100;
+const PAGE_FRAMES = 200;
+const PAGE_CONNECTIONS = 4;
+
+const POSTGRES =
+  "PostgreSQL, a row an entry, an index on (src, id), prepared statements of as many connections by pgbench";
 
 interface Service {
   readonly pid: number;
@@ -43,12 +53,14 @@ export const service: Bench = {
     const crowded: Pair[] = [];
     const crowdedCpu: Pair[] = [];
     const memory: number[] = [];
+    const smallPages: Pair[] = [];
+    const smallPagesCpu: Pair[] = [];
     const frameCount = Math.max(20, Math.round(FRAMES * scale));
     for (let pair = 0; pair < pairCount; pair++) {
       progress(`pair ${pair + 1} of ${pairCount}`);
       const running = await startService();
       try {
-        const frames = makeFrames(frameCount);
+        const frames = makeFrames(frameCount, SOURCES);
         await ingest(running, frames.slice(0, 10));
         const alone = await ingest(running, frames);
         rates.push(alone.rate);
@@ -67,6 +79,12 @@ export const service: Bench = {
       } finally {
         await running.stop();
       }
+      const smallCount = Math.max(2_000, Math.round(SMALL_PAGES * scale));
+      const rows = await postgresPages(smallCount);
+      if (rows === undefined) continue;
+      const ours = await pagesOfSources(smallCount);
+      smallPages.push({ ours: ours.perSecond, other: rows.perSecond });
+      smallPagesCpu.push({ ours: ours.cpuUs, other: rows.cpuUs });
     }
     return {
       comparisons: [
@@ -84,6 +102,23 @@ export const service: Bench = {
           pairs: crowdedCpu,
           atMost: 1.05,
         },
+        ...(smallPages.length === 0
+          ? []
+          : [
+              {
+                what: `pages of 100 of one source after a random place, over HTTP, ${PAGE_CONNECTIONS} connections`,
+                against: POSTGRES,
+                unit: "/s",
+                pairs: smallPages,
+                atLeast: 3,
+              },
+              {
+                what: "CPU of the server for such a page",
+                against: POSTGRES,
+                unit: "us",
+                pairs: smallPagesCpu,
+              },
+            ]),
       ],
       figures: [
         {
@@ -97,6 +132,7 @@ export const service: Bench = {
         { what: "a page of 1,000 entries over HTTP, p99", unit: "ms", values: pages, atMost: 20 },
         { what: "memory that the readers take meanwhile", unit: "MB", values: memory, atMost: 300 },
       ],
+      ...(smallPages.length === 0 && { notes: ["left out: PostgreSQL, of Debian's package postgresql"] }),
     };
   },
 };
@@ -125,10 +161,10 @@ async function startService(): Promise<Service> {
   };
 }
 
-function makeFrames(count: number): Uint8Array[] {
+function makeFrames(count: number, sourceCount: number): Uint8Array[] {
   const lines = readLines(undefined);
   return Array.from({ length: count }, (_, frame) => {
-    const entries = makeEntries(lines, SOURCES, frame * FRAME_ENTRIES, FRAME_ENTRIES);
+    const entries = makeEntries(lines, sourceCount, frame * FRAME_ENTRIES, FRAME_ENTRIES);
     const cmds = entries.map(({ src, msg, level, timestamp }, id) => ({
       cmd: "/v1/Log.Log",
       id,
@@ -136,6 +172,68 @@ function makeFrames(count: number): Uint8Array[] {
     }));
     return encode({ v: 1, cmds });
   });
+}
+
+/** The same lines as rows; undefined where there is no PostgreSQL. */
+async function postgresPages(pageCount: number): Promise<PageCost | undefined> {
+  const postgres = await PostgresPeer.start();
+  if (postgres === undefined) return undefined;
+  try {
+    await postgres.copy(corpusBatches(PAGE_FRAMES * FRAME_ENTRIES, PAGE_SOURCES));
+    return await postgres.pages(pageCount, PAGE_SOURCES, PAGE_CONNECTIONS);
+  } finally {
+    await postgres.stop();
+  }
+}
+
+async function pagesOfSources(pageCount: number): Promise<PageCost> {
+  const running = await startService();
+  try {
+    await ingest(running, makeFrames(PAGE_FRAMES, PAGE_SOURCES));
+    return await smallPagesCost(running, pageCount);
+  } finally {
+    await running.stop();
+  }
+}
+
+/** Pages of 100 of one source each, after random places, a third of them before it counts. */
+async function smallPagesCost({ port, key, pid }: Service, pageCount: number): Promise<PageCost> {
+  const connections: PageConnection[] = [];
+  for (let count = 0; count < PAGE_CONNECTIONS; count++)
+    connections.push(await PageConnection.open(port, key));
+  const places = await placesOf(connections[0] as PageConnection);
+  const ask = async (connection: PageConnection, count: number): Promise<void> => {
+    for (let asked = 0; asked < count; asked++) {
+      const src = `dev-${String(Math.floor(Math.random() * PAGE_SOURCES)).padStart(4, "0")}`;
+      const place = places[Math.floor(Math.random() * places.length * 0.9)];
+      await connection.get(
+        `/v1/projects/default/entries?src=${src}&limit=100&order=ascending&after=${place}`,
+      );
+    }
+  };
+  const all = (count: number): Promise<unknown> =>
+    Promise.all(connections.map((connection) => ask(connection, Math.ceil(count / PAGE_CONNECTIONS))));
+  await all(pageCount / 3);
+  const cpuBefore = cpuUs(pid);
+  const startMs = performance.now();
+  await all(pageCount);
+  const seconds = (performance.now() - startMs) / 1_000;
+  for (const connection of connections) connection.close();
+  return { perSecond: pageCount / seconds, cpuUs: (cpuUs(pid) - cpuBefore) / pageCount };
+}
+
+/** Ids all over the log. */
+async function placesOf(connection: PageConnection): Promise<string[]> {
+  const places: string[] = [];
+  let after = "";
+  for (;;) {
+    const query = after === "" ? "" : `&after=${after}`;
+    const text = await connection.get(`/v1/projects/default/entries?limit=1000&order=ascending${query}`);
+    const page = JSON.parse(text) as { readonly after: string; readonly end: boolean };
+    after = page.after;
+    if (page.end) return places;
+    places.push(after);
+  }
 }
 
 /** Sends frames with a few under way; every one is answered with status 0. */

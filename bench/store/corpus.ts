@@ -127,3 +127,9 @@ export class EntryPool {
     return this.#entries;
   }
 }
+
+/** So many entries of interleaved boards in batches of 1,000; each batch is good until the next is taken. */
+export function* corpusBatches(entryCount: number, sourceCount: number): Generator<readonly NewEntry[]> {
+  const pool = new EntryPool(readLines(undefined), sourceCount, 1_000);
+  for (let made = 0; made < entryCount; made += 1_000) yield pool.batch();
+}

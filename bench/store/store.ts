@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
 import { LineProcess } from "../harness/line-process.ts";
 import { installPeer } from "../harness/peers.ts";
+import { corpusBatches } from "./corpus.ts";
+import { PostgresPeer } from "./postgres.ts";
 
 const PEER = "better-sqlite3";
 const PEER_VERSION = "12.11.1";
@@ -38,8 +40,9 @@ export const store: Bench = {
   async run({ pairCount, scale, progress }: BenchOptions): Promise<BenchResult> {
     progress(`installing ${PEER}, which may have to be compiled`);
     const module = await installPeer(PEER, PEER_VERSION);
-    const pairs: Record<"large" | "small" | "sealed" | "compact" | "page", Pair[]> = {
+    const pairs: Record<"large" | "copied" | "small" | "sealed" | "compact" | "page", Pair[]> = {
       large: [],
+      copied: [],
       small: [],
       sealed: [],
       compact: [],
@@ -66,6 +69,8 @@ export const store: Bench = {
       own.bytes.push(large.bytesSealed);
       own.compact.push(compacted.bytesCompact);
       own.compactCpu.push(compacted.cpuMicrosecondsCompacted);
+      const copiedUs = await copyCost(entries);
+      if (copiedUs !== undefined) pairs.copied.push({ ours: large.cpuMicrosecondsSealed, other: copiedUs });
       if (module === undefined) continue;
       const rows = (
         count: number,
@@ -94,26 +99,45 @@ export const store: Bench = {
     const us = { against, unit: "us" };
     const bytes = { against, unit: "bytes" };
     return {
-      ...(module !== undefined && {
-        comparisons: [
-          {
-            what: "CPU of an entry, batches of 1,000, seal counted",
-            ...us,
-            pairs: pairs.large,
-            atMost: 1 / 8,
-          },
-          { what: "CPU of an entry, batches of 20, one caller", ...us, pairs: pairs.small, atMost: 1 / 2 },
-          { what: "disk of an entry, sealed", ...bytes, pairs: pairs.sealed, atMost: 1 / 4 },
-          { what: "disk of an entry, compacted", ...bytes, pairs: pairs.compact, atMost: 1 / 8 },
-          {
-            what: "CPU of a page of 100 of one source after a random place",
-            ...us,
-            against: `${against}; an index on (src, id) made for the pages afterwards`,
-            pairs: pairs.page,
-            atMost: 1,
-          },
-        ],
-      }),
+      comparisons: [
+        ...(pairs.copied.length === 0
+          ? []
+          : [
+              {
+                what: "CPU of an entry, batches of 1,000, seal counted",
+                against:
+                  "PostgreSQL by COPY, a commit a batch, an index on (src, boot, seq), server and client",
+                unit: "us",
+                pairs: pairs.copied,
+                atMost: 1 / 3,
+              },
+            ]),
+        ...(module === undefined
+          ? []
+          : [
+              {
+                what: "CPU of an entry, batches of 1,000, seal counted",
+                ...us,
+                pairs: pairs.large,
+                atMost: 1 / 8,
+              },
+              {
+                what: "CPU of an entry, batches of 20, one caller",
+                ...us,
+                pairs: pairs.small,
+                atMost: 1 / 2,
+              },
+              { what: "disk of an entry, sealed", ...bytes, pairs: pairs.sealed, atMost: 1 / 4 },
+              { what: "disk of an entry, compacted", ...bytes, pairs: pairs.compact, atMost: 1 / 8 },
+              {
+                what: "CPU of a page of 100 of one source after a random place",
+                ...us,
+                against: `${against}; an index on (src, id) made for the pages afterwards`,
+                pairs: pairs.page,
+                atMost: 1,
+              },
+            ]),
+      ],
       figures: [
         { what: "CPU of an entry, batches of 1,000, seal counted", unit: "us", values: own.cpu },
         { what: "CPU of an entry, batches of 20, one caller", unit: "us", values: own.smallCpu },
@@ -129,10 +153,24 @@ export const store: Bench = {
           points: growth.map(({ entries: size, cpuUs }) => ({ size, value: cpuUs })),
         },
       ],
-      ...(module === undefined && { notes: [`left out: ${PEER} cannot be installed here`] }),
+      notes: [
+        ...(module === undefined ? [`left out: ${PEER} cannot be installed here`] : []),
+        ...(pairs.copied.length === 0 ? ["left out: PostgreSQL, of Debian's package postgresql"] : []),
+      ],
     };
   },
 };
+
+/** CPU of an entry in PostgreSQL, us; undefined where there is none. */
+async function copyCost(entryCount: number): Promise<number | undefined> {
+  const postgres = await PostgresPeer.start();
+  if (postgres === undefined) return undefined;
+  try {
+    return await postgres.copy(corpusBatches(entryCount, 1_000));
+  } finally {
+    await postgres.stop();
+  }
+}
 
 async function grow(pages: number, scale: number): Promise<PageLine[]> {
   const sizes = GROWTH.map((size) => Math.round((size * scale) / 1000) * 1000);
