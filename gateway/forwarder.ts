@@ -3,8 +3,7 @@ import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
 import { joinIngestBatch } from "../protocol/ingest.ts";
-import { Backoff } from "./backoff.ts";
-import { Pauses } from "./pauses.ts";
+import { RetryLoop } from "./retry-loop.ts";
 import { BatchRefused, type ServiceClient, type Stored } from "./service-client.ts";
 import type { Spool } from "./spool/spool.ts";
 import { UplinkUnavailable } from "./uplink.ts";
@@ -22,7 +21,6 @@ const BATCH_BYTES_MAX = 256 * 1024;
 const UNDERWAY_MAX = 4;
 /** While it is behind, at most half of the time goes into batches: the other half is for boards, which wait for their acks. */
 const REST_PER_WORK = 1;
-const RETRY = { firstMs: 500, maxMs: 15_000 };
 
 /**
  * Sends what the spool holds to the service, a few batches ahead of the answers, in the spool's order. On every connect the service says
@@ -33,19 +31,13 @@ export class Forwarder {
   readonly #spool: Spool;
   readonly #client: ServiceClient;
   readonly #clock: Clock;
-  readonly #timers: Timers;
   readonly #counters: Counters;
   readonly #log: ProcessLog;
-  readonly #backoff: Backoff;
-  readonly #pauses: Pauses;
+  readonly #loop: RetryLoop;
   readonly #options: Required<ForwarderOptions>;
-  #wake: () => void = () => {};
-  #isStopping = false;
   #isConnected = false;
   /** The connection ended since the last greeting. */
   #isDown = false;
-  #running: Promise<void> | undefined;
-  #lastComplaint = "";
 
   constructor(
     world: {
@@ -62,11 +54,12 @@ export class Forwarder {
     this.#spool = world.spool;
     this.#client = world.client;
     this.#clock = world.clock;
-    this.#timers = world.timers;
     this.#counters = world.counters;
     this.#log = world.log;
-    this.#backoff = new Backoff(world.random, RETRY);
-    this.#pauses = new Pauses(world.timers);
+    this.#loop = new RetryLoop(world, {
+      turn: () => this.#connected(),
+      onFailed: (...failure) => this.#failed(...failure),
+    });
     this.#options = {
       batchEntriesMax: options.batchEntriesMax ?? BATCH_ENTRIES_MAX,
       batchBytesMax: options.batchBytesMax ?? BATCH_BYTES_MAX,
@@ -79,35 +72,17 @@ export class Forwarder {
   }
 
   start(): void {
-    this.#spool.onDurable = () => this.#wake();
+    this.#spool.onDurable = () => this.#loop.wake();
     this.#client.onDown = () => {
       this.#isDown = true;
-      this.#wake();
+      this.#loop.wake();
     };
-    this.#running = this.#run();
+    this.#loop.start();
   }
 
   /** Ends after the batch that is under way, or without waiting for it at the deadline: it is asked for at the next start. */
-  async stop(deadlineMs: number): Promise<void> {
-    this.#isStopping = true;
-    this.#pauses.end();
-    this.#wake();
-    const late = new Promise<void>((resolve) => this.#timers.after(deadlineMs, resolve));
-    await Promise.race([this.#running, late]);
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#isStopping) {
-      try {
-        await this.#connected();
-      } catch (error) {
-        this.#isConnected = false;
-        this.#counters.add("forwarder_failures_total");
-        this.#complain(error instanceof Error ? error.message : String(error));
-        if (!(error instanceof UplinkUnavailable)) this.#log.error({ error }, "forwarding failed");
-        await this.#pauses.pause(this.#backoff.takeMs());
-      }
-    }
+  stop(deadlineMs: number): Promise<void> {
+    return this.#loop.stop(deadlineMs);
   }
 
   /** @throws UplinkUnavailable, and what the disk throws. */
@@ -117,7 +92,7 @@ export class Forwarder {
     let after = await this.#greet();
     let readThrough = spool.position;
     const underway: { readonly stored: Promise<Stored>; readonly entryCount: number }[] = [];
-    while (!this.#isStopping) {
+    while (!this.#loop.isStopping) {
       if (this.#isDown) throw new UplinkUnavailable("the connection ended");
       if (underway.length < UNDERWAY_MAX && spool.durable > readThrough) {
         const { batchEntriesMax, batchBytesMax } = this.#options;
@@ -134,7 +109,7 @@ export class Forwarder {
           after = last;
           readThrough = last;
           if (spool.durable - last > batchEntriesMax)
-            await this.#pauses.pause(REST_PER_WORK * (this.#clock.monotonicMs() - beganMs));
+            await this.#loop.pause(REST_PER_WORK * (this.#clock.monotonicMs() - beganMs));
           continue;
         }
         // Nothing is left of what stood there; that is written down behind it.
@@ -146,14 +121,11 @@ export class Forwarder {
       }
       const oldest = underway.shift();
       if (oldest === undefined) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-          if (this.#isStopping || this.#isDown || spool.durable > readThrough) resolve();
-        });
+        await this.#loop.until(() => this.#isDown || spool.durable > readThrough);
         continue;
       }
       const stored = await this.#storedOf(oldest.stored);
-      this.#backoff.reset();
+      this.#loop.resetBackoff();
       if (stored.isGap) {
         this.#counters.add("forwarder_gaps_total");
         await Promise.allSettled(underway.splice(0).map((each) => each.stored));
@@ -190,16 +162,17 @@ export class Forwarder {
       if (!this.#isConnected)
         this.#log.info({ waitingEntries: spool.waitingEntries }, "connected to the log service");
       this.#isConnected = true;
-      this.#lastComplaint = "";
+      this.#loop.endProblem();
       this.#counters.add("forwarder_greetings_total");
       return position;
     }
   }
 
-  /** The same words once, however long the service stays away. */
-  #complain(complaint: string): void {
-    if (complaint === this.#lastComplaint) return;
-    this.#lastComplaint = complaint;
-    this.#log.warn({ waitingEntries: this.#spool.waitingEntries }, complaint);
+  #failed(error: unknown, reason: string, isNews: boolean): number {
+    this.#isConnected = false;
+    this.#counters.add("forwarder_failures_total");
+    if (isNews) this.#log.warn({ waitingEntries: this.#spool.waitingEntries }, reason);
+    if (!(error instanceof UplinkUnavailable)) this.#log.error({ error }, "forwarding failed");
+    return 0;
   }
 }

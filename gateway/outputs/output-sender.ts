@@ -1,11 +1,10 @@
-import type { Timer, Timers } from "../../host/clock.ts";
+import type { Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import type { Random } from "../../host/random.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { decodeIngestEntry } from "../../protocol/ingest-entry.ts";
-import { Backoff } from "../backoff.ts";
-import { Pauses } from "../pauses.ts";
+import { RetryLoop } from "../retry-loop.ts";
 import type { ReadBounds, SpoolReader } from "../spool/spool-reader.ts";
 import { type Sink, SinkUnavailable, type SpooledEntry } from "./sink.ts";
 
@@ -21,28 +20,20 @@ export interface OutputSenderOptions {
   readonly lossOf?: (count: number) => NewEntry;
 }
 
-const RETRY = { firstMs: 500, maxMs: 15_000 };
-
 /** Sends what the spool holds to a sink, in the spool's order, from the reader's own position on. */
 export class OutputSender {
   readonly #reader: SpoolReader;
   readonly #sink: Sink;
-  readonly #timers: Timers;
   readonly #counters: Counters;
   readonly #log: ProcessLog;
-  readonly #backoff: Backoff;
-  readonly #pauses: Pauses;
+  readonly #loop: RetryLoop;
   readonly #options: OutputSenderOptions;
-  #wake: () => void = () => {};
-  #isStopping = false;
   /** Everything up to here was given to the sink, which may not have taken it yet. */
   #sentThrough = 0;
   #down: SinkUnavailable | undefined;
   /** Entries that went before they were read: to be told, and told and not known to be taken. */
   #evictedCount = 0;
   #sentLosses = 0;
-  #problem: string | undefined;
-  #running = Promise.resolve();
 
   constructor(
     world: {
@@ -57,60 +48,47 @@ export class OutputSender {
   ) {
     this.#reader = world.reader;
     this.#sink = world.sink;
-    this.#timers = world.timers;
     this.#counters = world.counters;
     this.#log = world.log;
-    this.#backoff = new Backoff(world.random, RETRY);
-    this.#pauses = new Pauses(world.timers);
+    this.#loop = new RetryLoop(world, {
+      turn: () => this.#turn(),
+      onFailed: (...failure) => this.#failed(...failure),
+    });
     this.#options = options;
   }
 
   /** Why the last try failed; undefined while all is well. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#loop.problem;
   }
 
   start(): void {
-    this.#reader.onDurable = () => this.#wake();
+    this.#reader.onDurable = () => this.#loop.wake();
     this.#sink.onDown = (reason) => {
       this.#down = reason;
-      this.#wake();
+      this.#loop.wake();
     };
-    this.#running = this.#run();
+    this.#sentThrough = this.#reader.position;
+    this.#loop.start();
   }
 
   /** Ends after what is under way, or without waiting for it at the deadline: it is sent again at the next start. */
-  async stop(deadlineMs: number): Promise<void> {
-    this.#isStopping = true;
-    this.#pauses.end();
-    this.#wake();
-    let timer: Timer | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = this.#timers.after(deadlineMs, resolve);
-    });
-    await Promise.race([this.#running, late]);
-    await Promise.race([this.#sink.close(), late]);
-    timer?.cancel();
+  stop(deadlineMs: number): Promise<void> {
+    return this.#loop.stop(deadlineMs, () => this.#sink.close());
   }
 
-  async #run(): Promise<void> {
-    this.#sentThrough = this.#reader.position;
-    while (!this.#isStopping) {
-      try {
-        if (this.#down !== undefined) throw this.#down;
-        if (!(await this.#sendNext())) await this.#untilDurable();
-        this.#recovered();
-      } catch (error) {
-        if (this.#isStopping) return;
-        this.#down = undefined;
-        this.#sentThrough = this.#reader.position;
-        this.#evictedCount += this.#sentLosses;
-        this.#sentLosses = 0;
-        this.#failed(error);
-        const retryAfterMs = error instanceof SinkUnavailable ? (error.retryAfterMs ?? 0) : 0;
-        await this.#pauses.pause(Math.max(this.#backoff.takeMs(), retryAfterMs));
-      }
+  async #turn(): Promise<void> {
+    if (this.#down !== undefined) throw this.#down;
+    if (!(await this.#sendNext())) {
+      const reader = this.#reader;
+      await this.#loop.until(() => this.#down !== undefined || reader.durable > this.#sentThrough);
     }
+    this.#loop.resetBackoff();
+    if (this.#loop.endProblem())
+      this.#log.info(
+        { waitingEntries: this.#reader.waitingEntries },
+        `${this.#sink.name} takes entries again`,
+      );
   }
 
   /** False: there is nothing to send. @throws SinkUnavailable, and what the disk throws. */
@@ -153,27 +131,14 @@ export class OutputSender {
     return true;
   }
 
-  async #untilDurable(): Promise<void> {
-    const reader = this.#reader;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (this.#isStopping || this.#down !== undefined || reader.durable > this.#sentThrough) resolve();
-    });
-  }
-
-  #recovered(): void {
-    this.#backoff.reset();
-    if (this.#problem === undefined) return;
-    this.#problem = undefined;
-    this.#log.info({ waitingEntries: this.#reader.waitingEntries }, `${this.#sink.name} takes entries again`);
-  }
-
-  /** The same words once, however long it lasts. */
-  #failed(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
+  #failed(error: unknown, reason: string, isNews: boolean): number {
+    this.#down = undefined;
+    this.#sentThrough = this.#reader.position;
+    this.#evictedCount += this.#sentLosses;
+    this.#sentLosses = 0;
     this.#counters.add(this.#options.counters.failures);
-    if (reason === this.#problem) return;
-    this.#problem = reason;
-    this.#log.warn({ waitingEntries: this.#reader.waitingEntries }, `${this.#sink.name}: ${reason}`);
+    if (isNews)
+      this.#log.warn({ waitingEntries: this.#reader.waitingEntries }, `${this.#sink.name}: ${reason}`);
+    return error instanceof SinkUnavailable ? (error.retryAfterMs ?? 0) : 0;
   }
 }
