@@ -1,21 +1,35 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { openPty } from "../../host/pty.ts";
-import { BoardlogProcess, runBoardlog, until } from "../support/boardlog-process.ts";
+import { systemClock, systemTimers } from "../../host/system-clock.ts";
+import { compileAgent } from "../../sim/board.ts";
+import { startMqttBoard } from "../../sim/mqtt-board.ts";
+import { BoardlogProcess, pause, runBoardlog, until } from "../support/boardlog-process.ts";
 import { GatewayProcess, WireBoard } from "../support/gateway-process.ts";
 import { listAll } from "../support/list-client.ts";
-import { freePort } from "../support/mosquitto.ts";
+import { freePort, Mosquitto } from "../support/mosquitto.ts";
+import { OtlpReceiver } from "../support/otlp-receiver.ts";
+import { rewindsIn } from "../support/output-bench.ts";
+import { requires } from "../support/requirements.ts";
+import { SyslogReceiver } from "../support/syslog-receiver.ts";
 
-const ROUNDS = Number(process.env.GATEWAY_KILLS ?? 6);
+const AGENT_FILE = fileURLToPath(new URL("../../dist/firmware/agent.js", import.meta.url));
+/** More by scripts/gateway-kills.mjs. */
+const KILLS = process.env.GATEWAY_KILLS;
+const MQTT_BOARD_COUNT = 3;
+/** A kill comes this long after lines were acked, ms, so that it meets every part of a commit and of a batch. */
+const KILL_DELAYS_MS: readonly number[] = [0, 7, 23, 41, 60, 3, 88, 130];
 const cleanups: (() => unknown)[] = [];
 
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function chain() {
+/** @param more further lines of the gateway's settings. */
+async function chain(more = "") {
   const service = await BoardlogProcess.create(["--quiet"]);
   cleanups.push(() => service.remove());
   await service.start();
@@ -28,19 +42,37 @@ async function chain() {
   const statusPort = await freePort();
   const settings = join(folder, "gateway.yaml");
   const text = `id: pi-1\ndata: ${folder}/data\nservice:\n  url: ${service.url}\n  keyFile: ${keyFile}\nserial:\n  - path: ${pty.path}\n    source: wire\nstatus: 127.0.0.1:${statusPort}\n`;
-  await writeFile(settings, text);
+  await writeFile(settings, `${text}${more}`);
   const gateway = new GatewayProcess(settings, statusPort);
   cleanups.push(() => gateway.end("SIGKILL"));
   return { service, gateway, pty, settings };
 }
 
-test("gateway and service killed in turn under load over a pty: every acked line is listed once, in order", async () => {
-  const { service, gateway, pty } = await chain();
-  await gateway.start();
+/** A board on the wire that logs on and on. */
+function wireBoard(pty: ReturnType<typeof openPty>) {
   const board = new WireBoard((line) => pty.write(Buffer.from(line)));
   pty.onData((bytes) => board.hear(bytes));
-  const endLoad = board.keepLogging();
-  for (let round = 1; round <= ROUNDS; round++) {
+  return { board, endLoad: board.keepLogging() };
+}
+
+const linesUpTo = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `line ${index + 1}`);
+
+async function consoleTexts(service: BoardlogProcess, src: string): Promise<unknown[]> {
+  const entries = await listAll(service.url, await service.key(), src);
+  return entries.filter(({ stream }) => stream === "console").map(({ msg }) => msg);
+}
+
+function tellProgress(round: number, rounds: number): void {
+  if (rounds >= 50 && round % 10 === 0) process.stdout.write(`${round} of ${rounds} kills\n`);
+}
+
+test("gateway and service killed in turn under load over a pty: every acked line is listed once, in order", async () => {
+  const rounds = Number(KILLS ?? 6);
+  const { service, gateway, pty } = await chain();
+  await gateway.start();
+  const { board, endLoad } = wireBoard(pty);
+  for (let round = 1; round <= rounds; round++) {
     const before = board.acked;
     await until("acks come", () => board.acked > before + 20);
     await gateway.end("SIGKILL");
@@ -52,15 +84,129 @@ test("gateway and service killed in turn under load over a pty: every acked line
       await until("acks come without a service", () => board.acked > away + 20);
       await service.start();
     } else await gateway.start();
+    tellProgress(round, rounds);
   }
   await endLoad();
   await until("all is forwarded", async () => (await gateway.gauge("spool_waiting_entries")) === 0);
   expect(await gateway.end("SIGTERM")).toBe(0);
-  const key = await service.key();
-  const entries = (await listAll(service.url, key, "wire")).filter((entry) => entry.stream === "console");
-  expect(entries.map((entry) => entry.msg)).toEqual(
-    Array.from({ length: board.seq }, (_, index) => `line ${index + 1}`),
+  expect(await consoleTexts(service, "wire")).toEqual(linesUpTo(board.seq));
+});
+
+const need = requires("mosquitto");
+
+test.skipIf(need.isMissing)(
+  `the gateway killed under load over a real Mosquitto and a pty at once: nothing lost, nothing twice, in order${need.note}`,
+  async () => {
+    const rounds = Number(KILLS ?? 5);
+    const mosquitto = new Mosquitto(need.path ?? "");
+    await mosquitto.start();
+    cleanups.push(() => mosquitto.dispose());
+    const { service, gateway, pty } = await chain(`brokers:\n  - ${mosquitto.url}\n`);
+    await gateway.start();
+    const wire = wireBoard(pty);
+    const program = compileAgent(await readFile(AGENT_FILE, "utf8"));
+    const boards = Array.from({ length: MQTT_BOARD_COUNT }, (_, index) => {
+      const { board, stop } = startMqttBoard({ clock: systemClock, timers: systemTimers }, program, {
+        brokerUrl: mosquitto.url,
+        project: "default",
+        device: `air-${index}`,
+        boot: `boot-${index}`,
+        knowsUtc: index % 2 === 0,
+        settings: { ringBytesMax: 4 * 1024 * 1024, ackTimeoutMsMax: 2_000 },
+      });
+      cleanups.push(stop);
+      return board;
+    });
+    let isLoading = true;
+    let count = 0;
+    const load = (async () => {
+      while (isLoading) {
+        count += 1;
+        for (const board of boards) board.console.info(`line ${count}`);
+        await pause(10);
+      }
+    })();
+    for (let round = 1; round <= rounds; round++) {
+      const wireBefore = wire.board.acked;
+      const before = boards.map(({ agent }) => agent.stats.acked);
+      await until("acks come on the wire and to every board on the broker", () => {
+        const isHeard = boards.every(({ agent }, index) => agent.stats.acked > (before[index] ?? 0));
+        return isHeard && wire.board.acked > wireBefore;
+      });
+      await pause(KILL_DELAYS_MS[round % KILL_DELAYS_MS.length] ?? 0);
+      await gateway.end("SIGKILL");
+      await gateway.start();
+      tellProgress(round, rounds);
+    }
+    isLoading = false;
+    await Promise.all([load, wire.endLoad()]);
+    await until("every line is acked", () =>
+      boards.every(({ agent }) => agent.stats.acked === agent.stats.seq),
+    );
+    await until("all is forwarded", async () => (await gateway.gauge("spool_waiting_entries")) === 0);
+    expect(await gateway.end("SIGTERM")).toBe(0);
+
+    expect(await consoleTexts(service, "wire")).toEqual(linesUpTo(wire.board.seq));
+    for (const [index, { agent }] of boards.entries()) {
+      expect(agent.stats.droppedOldest + agent.stats.droppedNewest).toBe(0);
+      const entries = await listAll(service.url, await service.key(), `air-${index}`);
+      const lines = entries.filter(({ stream }) => stream !== "presence");
+      expect(lines.map(({ msg }) => msg)).toEqual(linesUpTo(count));
+      expect(lines.map(({ seq }) => seq)).toEqual(lines.map((_, at) => at + 1));
+    }
+  },
+);
+
+test("the gateway killed under load with two outputs, one of them stuck: each has all of it in order from its own cursor, and holds up no other", async () => {
+  const rounds = Number(KILLS ?? 4);
+  const otlp = new OtlpReceiver();
+  await otlp.start();
+  cleanups.push(() => otlp.stop());
+  const syslog = new SyslogReceiver();
+  await syslog.start();
+  cleanups.push(() => syslog.stop());
+  const { service, gateway, pty } = await chain(
+    `outputs:\n  otlp:\n    url: http://127.0.0.1:${otlp.port}\n    encoding: json\n  syslog:\n    url: tcp://127.0.0.1:${syslog.port}\n`,
   );
+  await gateway.start();
+  const { board, endLoad } = wireBoard(pty);
+  const logged = (): string[] =>
+    syslog.messages.filter(({ msgId }) => msgId === "console").map(({ text }) => text);
+  const forwarded = (): Promise<number> => gateway.counter("forwarder_entries_total");
+  let breakCount = 0;
+  for (let round = 1; round <= rounds; round++) {
+    // One of the two takes nothing, before the kill and after it.
+    const stuck = round % 2 === 0 ? "otlp" : "syslog";
+    if (stuck === "otlp") otlp.reply = () => ({ status: 503 });
+    else await syslog.stop();
+    for (const life of ["before the kill", "after it"]) {
+      const [acked, sent] = [board.acked, await forwarded()];
+      const [toOtlp, toSyslog] = [otlp.texts.length, logged().length];
+      await until(`boards are acked ${life}`, () => board.acked > acked + 20);
+      await until(`the service gets lines ${life}`, async () => (await forwarded()) > sent + 20);
+      await until(`the other output gets lines ${life}`, () =>
+        stuck === "otlp" ? logged().length > toSyslog + 20 : otlp.texts.length > toOtlp + 20,
+      );
+      if (life === "after it") break;
+      await pause(KILL_DELAYS_MS[round % KILL_DELAYS_MS.length] ?? 0);
+      await gateway.end("SIGKILL");
+      await gateway.start();
+    }
+    expect(await gateway.gauge(`${stuck}_connected`)).toBe(0);
+    if (stuck === "otlp") otlp.reply = () => ({});
+    else await syslog.start();
+    breakCount += 1;
+    tellProgress(round, rounds);
+  }
+  await endLoad();
+  for (const name of ["spool", "otlp", "syslog"])
+    await until(`${name}: nothing waits`, async () => (await gateway.gauge(`${name}_waiting_entries`)) === 0);
+  expect(await gateway.end("SIGTERM")).toBe(0);
+  expect(await consoleTexts(service, "wire")).toEqual(linesUpTo(board.seq));
+  // At least once: what a kill or a broken connection left open comes again, and nothing else.
+  expect(rewindsIn(logged(), board.seq)).toBeLessThanOrEqual(rounds + breakCount);
+  expect(rewindsIn(otlp.texts, board.seq)).toBeLessThanOrEqual(rounds);
+  expect(syslog.problems).toEqual([]);
 });
 
 test("settings are checked with the file, the setting and the reason", async () => {

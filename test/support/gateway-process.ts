@@ -50,7 +50,17 @@ export class GatewayProcess {
   }
 
   async gauge(name: string): Promise<number> {
-    return Number(new RegExp(`^boardlog_${name} (\\S+)$`, "m").exec(await this.metrics())?.[1] ?? Number.NaN);
+    return (await this.#metric(name)) ?? Number.NaN;
+  }
+
+  /** 0 until it has counted; it begins anew with each process. */
+  async counter(name: string): Promise<number> {
+    return (await this.#metric(name)) ?? 0;
+  }
+
+  async #metric(name: string): Promise<number | undefined> {
+    const value = new RegExp(`^boardlog_${name} (\\S+)$`, "m").exec(await this.metrics())?.[1];
+    return value === undefined ? undefined : Number(value);
   }
 }
 
