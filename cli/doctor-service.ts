@@ -42,12 +42,13 @@ async function* checkNodes(
   engine: NatsEngine,
   { prefix, shown, engine: options }: ClusterSetting,
 ): AsyncGenerator<Finding> {
-  const replicas = await engine.replicasOf(keptStream(prefix));
-  if (replicas === undefined) {
+  const standing = await engine.replicas.standing(keptStream(prefix));
+  if (standing === undefined) {
     const text = `${shown} takes this client; no service has used it yet (prefix ${prefix})`;
     yield { about, state: "good", text };
     return;
   }
+  const { replicas } = standing;
   const away = replicas.filter(({ isCurrent }) => !isCurrent).map(({ node }) => node);
   const nodes = replicas.map(({ node }) => node).join(", ");
   if (away.length > 0) {

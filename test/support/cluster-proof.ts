@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { NatsEngine } from "../../service/store/jetstream/nats-engine.ts";
+import type { StreamReplicas } from "../../service/store/jetstream/stream-replicas.ts";
 import { compileAgent, type SimulatedBoard } from "../../sim/board.ts";
 import { startMqttBoard } from "../../sim/mqtt-board.ts";
 import type { SeededRandom } from "../store/store-drivers.ts";
@@ -22,6 +23,7 @@ const SERVICES = 2;
 const GATEWAYS = 2;
 const BOARDS_PER_GATEWAY = 4;
 const PREFIX = "proof";
+const LOG = `${PREFIX}_log_default`;
 const SETTLE_MS_MAX = 120_000;
 /** A live reader hears what is stored within this, once all is stored: many times of what a new leader takes. */
 const LIVE_MS_MAX = 30_000;
@@ -119,6 +121,7 @@ export class ClusterProof {
       await this.#stopLoad();
       await this.#settled();
       await this.#verify();
+      await this.#verifyReplicas();
       if (reader !== undefined) await this.#verifyLive(reader, fault === "cut off leader");
     } catch (error) {
       process.stdout.write(`${fault} was struck:\n${await this.#evidence()}`);
@@ -220,13 +223,35 @@ export class ClusterProof {
   }
 
   async #leader(): Promise<number> {
+    return await this.#withReplicas(async (replicas) => {
+      const standing = await replicas.standing(LOG);
+      return Number(standing?.replicas.find(({ isLeader }) => isLeader)?.node.slice(1) ?? 0);
+    });
+  }
+
+  /** Whichever node leads, it has the same. */
+  async #verifyReplicas(): Promise<void> {
+    await this.#withReplicas((replicas) =>
+      until(
+        "all replicas hold the same",
+        async () => {
+          const standing = await replicas.standing(LOG).catch(() => undefined);
+          if (standing?.replicas.length !== NODES) return false;
+          const digests = await replicas.digests(LOG, 1, standing.lastSeq).catch(() => new Map());
+          return digests.size === NODES && new Set(digests.values()).size === 1;
+        },
+        SETTLE_MS_MAX,
+      ),
+    );
+  }
+
+  async #withReplicas<T>(task: (replicas: StreamReplicas) => Promise<T>): Promise<T> {
     const engine = await NatsEngine.connect(
       { servers: this.#cluster.urls, replicas: NODES },
       { clock: systemClock, timers: systemTimers },
     );
     try {
-      const replicas = await engine.replicasOf(`${PREFIX}_log_default`);
-      return Number(replicas?.find(({ isLeader }) => isLeader)?.node.slice(1) ?? 0);
+      return await task(engine.replicas);
     } finally {
       await engine.close();
     }

@@ -18,9 +18,10 @@ const QUEUE_CHARACTERS_MAX = 64 << 20;
 /** Sources whose standing is kept; beyond, those that do nothing are forgotten. */
 const WRITERS_MAX = 20_000;
 
-export type AppenderWorld = Omit<WriterWorld, "onStored" | "onLoss"> & {
+export type AppenderWorld = Omit<WriterWorld, "onStored" | "beforeLoss" | "onLoss"> & {
   readonly projectOf: (name: string) => ProjectLog;
   readonly onStored: (project: string, seq: number) => void;
+  readonly beforeLoss: (project: string) => Promise<void>;
   readonly onLoss: (project: string, src: string) => void;
 };
 
@@ -75,10 +76,11 @@ export class ClusterAppender {
     const key = `${project.name}\n${src}`;
     let writer = this.#writers.get(key);
     if (writer === undefined) {
-      const { onStored, onLoss } = this.#world;
+      const { onStored, beforeLoss, onLoss } = this.#world;
       writer = new SourceWriter(project, src, {
         ...this.#world,
         onStored: (seq) => onStored(project.name, seq),
+        beforeLoss: () => beforeLoss(project.name),
         onLoss: (lossSrc) => onLoss(project.name, lossSrc),
       });
     } else this.#writers.delete(key);

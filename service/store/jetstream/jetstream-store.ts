@@ -28,6 +28,7 @@ import type { MessageEngine } from "./message-engine.ts";
 import { PageReader } from "./page-reader.ts";
 import { ProjectLog } from "./project-log.ts";
 import { ProjectTail } from "./project-tail.ts";
+import { ReplicaGuard } from "./replica-guard.ts";
 import { SourceCatalogue } from "./source-catalogue.ts";
 import { STREAM_DELETIONS_MAX } from "./stream-deletions.ts";
 import { keptStream, keptSubjects, logStreamPrefix, secretSubject, textOfToken } from "./subject-names.ts";
@@ -40,6 +41,8 @@ const WRITES_MAX = 256;
 const RETENTION_MS = 60_000;
 /** What `status` tells of entries may be so old, ms: counting them takes a look at every source. */
 const STATUS_MS = 60_000;
+/** How long a loss is not believed while the replicas are compared, ms: the one that leads may be the one that is wrong. */
+const COMPARE_MS_MAX = 10_000;
 
 export interface JetStreamStoreDeps {
   readonly engine: MessageEngine;
@@ -72,6 +75,7 @@ export class JetStreamStore implements LogStore {
   readonly #projects = new Map<string, OpenProject>();
   readonly #appender: ClusterAppender;
   readonly #retention: ClusterRetention;
+  readonly #guard: ReplicaGuard | undefined;
   readonly #timer: Timer;
   /** Of the connection, when each spool's position was last read. Bounded by the gateways and their epochs. */
   readonly #generations = new Map<string, number>();
@@ -96,8 +100,15 @@ export class JetStreamStore implements LogStore {
       patience: { gaveUpMs: Number.NEGATIVE_INFINITY },
       projectOf: (project) => this.#open(project).log,
       onStored: (project, seq) => this.#projects.get(project)?.tail.stored(seq),
+      beforeLoss: async (project) =>
+        await this.#guard?.compared(this.#open(project).log.stream, COMPARE_MS_MAX),
       onLoss: (project, src) => this.#clusterLost(project, src),
     });
+    const { replicas } = engine;
+    const { prefix } = options;
+    this.#guard =
+      replicas && new ReplicaGuard({ ...deps, replicas, name, onRepair: () => this.#forget() }, prefix);
+    this.#guard?.start();
     this.#retention = new ClusterRetention(deps, options);
     this.#timer = timers.every(RETENTION_MS, () => void this.maintain().catch(() => {}));
     engine.onReconnect(() => this.#forget());
@@ -244,6 +255,7 @@ export class JetStreamStore implements LogStore {
 
   async #close(): Promise<void> {
     this.#timer.cancel();
+    this.#guard?.close();
     await this.#appender.settled();
     await this.#retaining?.catch(() => {});
     for (const { tail } of this.#projects.values()) tail.close();

@@ -1,3 +1,5 @@
+import type { StreamReplicas } from "./stream-replicas.ts";
+
 /** One message of a stream. */
 export interface EngineMessage {
   readonly subject: string;
@@ -42,6 +44,8 @@ export type ScanStart =
 export interface MessageEngine {
   /** Another number once the connection was lost: the cluster may be another one than before. */
   readonly generation: number;
+  /** Absent where there are none. */
+  readonly replicas?: StreamReplicas;
   /** Largest message that it takes, bytes. */
   readonly payloadBytesMax: number;
   /** Makes the stream where there is none. @param perSubjectMax messages that each subject keeps; all where absent. */

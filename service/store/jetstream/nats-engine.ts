@@ -32,6 +32,7 @@ import type {
   ScanStart,
   StreamState,
 } from "./message-engine.ts";
+import { NatsReplicas } from "./nats-replicas.ts";
 import type { PeerLine } from "./peer-line.ts";
 
 const NS_PER_MS = 1_000_000;
@@ -81,23 +82,18 @@ export interface NatsEngineOptions {
   readonly name?: string;
 }
 
-export interface ReplicaState {
-  readonly node: string;
-  readonly isLeader: boolean;
-  readonly isCurrent: boolean;
-}
-
 interface EngineWorld {
   readonly clock: Clock;
   readonly timers: Timers;
 }
 
-/** The engine of the JetStream driver: the one file that speaks to a NATS cluster. */
+/** The engine of the JetStream driver: with `nats-replicas.ts`, what speaks to a NATS cluster. */
 export class NatsEngine implements MessageEngine, PeerLine {
+  readonly replicas: NatsReplicas;
   readonly #connection: NatsConnection;
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
-  readonly #replicas: number;
+  readonly #replicaCount: number;
   readonly #world: EngineWorld;
   readonly #known = new Map<string, Promise<void>>();
   readonly #reconnectListeners: (() => void)[] = [];
@@ -114,7 +110,8 @@ export class NatsEngine implements MessageEngine, PeerLine {
     this.#connection = connection;
     this.#manager = manager;
     this.#client = jetstream(connection, { timeout: ANSWER_MS_MAX });
-    this.#replicas = replicas;
+    this.#replicaCount = replicas;
+    this.replicas = new NatsReplicas(connection, manager, this.#client);
     void this.#watch();
   }
 
@@ -134,19 +131,6 @@ export class NatsEngine implements MessageEngine, PeerLine {
   /** Of the server that this is connected to. */
   get serverVersion(): string {
     return this.#connection.info?.version ?? "";
-  }
-
-  /** Who leads a stream, and which of its other replicas are there and up to date; by the names of the nodes. */
-  async replicasOf(stream: string): Promise<ReplicaState[] | undefined> {
-    const info = await this.#orNoStream(() => this.#manager.streams.info(stream));
-    if (info === undefined) return undefined;
-    const { leader, replicas = [] } = info.cluster ?? {};
-    const others = replicas.map(({ name, current, offline }) => ({
-      node: name,
-      isLeader: false,
-      isCurrent: current && offline !== true,
-    }));
-    return [...(leader ? [{ node: leader, isLeader: true, isCurrent: true }] : []), ...others];
   }
 
   get payloadBytesMax(): number {
@@ -354,7 +338,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
         storage: StorageType.File,
         retention: RetentionPolicy.Limits,
         discard: DiscardPolicy.Old,
-        num_replicas: this.#replicas,
+        num_replicas: this.#replicaCount,
         max_msgs_per_subject: perSubjectMax ?? -1,
       });
     } catch (error) {

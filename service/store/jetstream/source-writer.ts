@@ -58,6 +58,8 @@ export interface WriterWorld {
   readonly patience: { gaveUpMs: number };
   /** Told of each message that is durable. */
   readonly onStored: (seq: number) => void;
+  /** Resolves when it is known whether the cluster has really lost something, or one replica differs from the others. */
+  readonly beforeLoss: () => Promise<void>;
   /** The cluster has fewer entries of a source than were acked. */
   readonly onLoss: (src: string) => void;
 }
@@ -288,15 +290,23 @@ export class SourceWriter {
   async #obtainStanding(): Promise<SourceStanding> {
     const nowMs = this.#world.clock.monotonicMs();
     if (this.#standing !== undefined && nowMs - this.#standingMs < STANDING_MS_MAX) return this.#standing;
-    const standing = (await this.#log.standing(this.#src)) ?? {
-      seq: 0,
-      lastSeq: 0,
-      head: new SourceHead(),
-    };
-    const hasLost = standing.head.totals.entryCount < this.#everCount;
+    let standing = await this.#readStanding();
+    if (this.#isShort(standing)) {
+      await this.#world.beforeLoss();
+      standing = await this.#readStanding();
+    }
+    const hasLost = this.#isShort(standing);
     this.#keepStanding(standing);
     if (hasLost) this.#world.onLoss(this.#src);
     return standing;
+  }
+
+  async #readStanding(): Promise<SourceStanding> {
+    return (await this.#log.standing(this.#src)) ?? { seq: 0, lastSeq: 0, head: new SourceHead() };
+  }
+
+  #isShort({ head }: SourceStanding): boolean {
+    return head.totals.entryCount < this.#everCount;
   }
 
   #keepStanding(standing: SourceStanding): void {

@@ -75,6 +75,11 @@ export class ProjectNames {
   }
 }
 
+/** All streams of the store begin so. */
+export function storeStreamPrefix(prefix: string): string {
+  return `${prefix}_`;
+}
+
 /** Projects' streams begin so. */
 export function logStreamPrefix(prefix: string): string {
   return `${prefix}_log_`;
@@ -97,4 +102,14 @@ export function keptSubject(prefix: string, subject: string): string {
 
 export function secretSubject(prefix: string): string {
   return `${prefix}.kept._secret`;
+}
+
+/** How far the replicas of a project's stream are known to be the same. */
+export function verifiedSubject(prefix: string, stream: string): string {
+  return `${prefix}.kept._verified.${stream}`;
+}
+
+/** Which process changes replicas. */
+export function repairSubject(prefix: string): string {
+  return `${prefix}.kept._repair`;
 }

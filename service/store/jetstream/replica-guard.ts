@@ -1,0 +1,362 @@
+import type { Clock, Timer, Timers } from "../../../host/clock.ts";
+import type { Counters } from "../../../host/counters.ts";
+import type { ProcessLog } from "../../../host/log.ts";
+import { StoreUnavailable } from "../log-store.ts";
+import type { MessageEngine } from "./message-engine.ts";
+import { Register, type RegisterForm } from "./register.ts";
+import { RepairLock } from "./repair-lock.ts";
+import type { ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
+import {
+  keptStream,
+  logStreamPrefix,
+  repairSubject,
+  storeStreamPrefix,
+  verifiedSubject,
+} from "./subject-names.ts";
+
+/*
+ * Replicas of a stream can differ for good. nats-server before 2.10.23: where a leader is cut off (or stands still) with a message on
+ * its way that the others do not have, and they get another leader, it keeps that message once it is back, in the place of the true
+ * ones, and all that comes later has the same numbers again (nats-io/nats-server pull request 5957). Nothing shows until that replica
+ * leads. So whenever a stream may have got another leader the replicas are read and compared, from the last message known to be the
+ * same on all of them; one that differs from most of them is taken away and made anew.
+ */
+
+/** Between looks at what is in doubt, ms. */
+const LOOK_MS = 500;
+/** The same, of what is in doubt for long: a node that is away comes back at some time. */
+const LOOK_SELDOM_MS = 3_000;
+const SOON_MS = 60_000;
+/** How often it is looked whether leaders are the same and all replicas there, ms. */
+const WATCH_MS = 10_000;
+/** While a stream's leader stays, what is older than this is the same on all replicas, ms. */
+const STEADY_MS = 60_000;
+/** A node that lost its replica needs a while to let go of it: 2.9.10 takes the old one for the new one else, ms. */
+const SETTLE_MS = 3_000;
+/** A replica that is made anew is there within this, ms; what it lacks comes later. */
+const APPEAR_MS_MAX = 20_000;
+/** A difference is one if it is seen so many times in a row: a deletion does not reach all replicas at once. */
+const SIGHTINGS = 2;
+/** Streams that are looked at together. */
+const AT_ONCE_MAX = 4;
+
+const SEQ_FORM: RegisterForm<number> = {
+  empty: 0,
+  encode: (value, to) => to.varint(value),
+  decode: (from) => from.varint(),
+};
+
+export interface GuardWorld {
+  readonly engine: MessageEngine;
+  readonly replicas: StreamReplicas;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly counters: Counters;
+  readonly log: ProcessLog;
+  /** Of this process: no other has the same. */
+  readonly name: string;
+  /** Replicas of a stream were changed: what was read of it may be wrong. */
+  readonly onRepair: () => void;
+}
+
+interface Doubt {
+  readonly sinceMs: number;
+  /** Raised where it is doubted anew while it is looked at. */
+  count: number;
+  /** Nodes that differed at the last look, and in how many looks in a row. */
+  odd: string;
+  sightings: number;
+  readonly waiting: (() => void)[];
+}
+
+/** A stream whose leader has stayed, as it was when that was first seen. */
+interface Steady {
+  readonly leader: string;
+  readonly lastSeq: number;
+  readonly sinceMs: number;
+}
+
+/** Sees to it that the replicas of all streams of the store hold the same messages. Each process has one. */
+export class ReplicaGuard {
+  readonly #world: GuardWorld;
+  readonly #prefix: string;
+  readonly #lock: RepairLock;
+  readonly #doubts = new Map<string, Doubt>();
+  readonly #steady = new Map<string, Steady>();
+  #looking: Promise<void> | undefined;
+  #watching: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(world: GuardWorld, prefix: string) {
+    this.#world = world;
+    this.#prefix = prefix;
+    const place = { engine: world.engine, prefix, stream: keptStream(prefix) };
+    this.#lock = new RepairLock(place, repairSubject(prefix), world.clock, world.name);
+  }
+
+  start(): void {
+    const { replicas, engine, timers } = this.#world;
+    replicas.onLeader((stream) => {
+      if (stream.startsWith(storeStreamPrefix(this.#prefix))) this.doubt(stream);
+    });
+    engine.onReconnect(() => void this.#doubtAll());
+    this.#timer = timers.every(WATCH_MS, () => {
+      this.#watching ??= this.#watch().finally(() => {
+        this.#watching = undefined;
+      });
+    });
+    void this.#doubtAll();
+  }
+
+  /** Something may have happened to the stream: its replicas are compared as soon as all are there. */
+  doubt(stream: string): void {
+    if (this.#isClosed) return;
+    this.#steady.delete(stream);
+    const known = this.#doubts.get(stream);
+    if (known !== undefined) known.count++;
+    else {
+      const sinceMs = this.#world.clock.monotonicMs();
+      this.#doubts.set(stream, { sinceMs, count: 0, odd: "", sightings: 0, waiting: [] });
+    }
+    this.#looking ??= this.#lookAll().finally(() => {
+      this.#looking = undefined;
+    });
+  }
+
+  /** Resolves when the replicas of a stream were seen to be the same, or after some time. */
+  async compared(stream: string, msMax: number): Promise<void> {
+    this.doubt(stream);
+    await new Promise<void>((resolve) => {
+      const doubt = this.#doubts.get(stream);
+      if (doubt === undefined) return resolve();
+      const timer = this.#world.timers.after(msMax, resolve);
+      doubt.waiting.push(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** Leaves what is in doubt to other processes, or to the next start. */
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    for (const stream of [...this.#doubts.keys()]) this.#trust(stream);
+  }
+
+  async #doubtAll(): Promise<void> {
+    try {
+      for (const stream of await this.#streams()) this.doubt(stream);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      // The next connection does it again.
+    }
+  }
+
+  #streams(): Promise<readonly string[]> {
+    return this.#world.engine.streamNames(storeStreamPrefix(this.#prefix));
+  }
+
+  async #lookAll(): Promise<void> {
+    for (;;) {
+      const streams = [...this.#doubts.keys()];
+      if (streams.length === 0 || this.#isClosed) return;
+      for (let start = 0; start < streams.length; start += AT_ONCE_MAX)
+        await Promise.all(streams.slice(start, start + AT_ONCE_MAX).map((stream) => this.#look(stream)));
+      const nowMs = this.#world.clock.monotonicMs();
+      const isSoon = [...this.#doubts.values()].some(({ sinceMs }) => nowMs - sinceMs < SOON_MS);
+      if (this.#doubts.size > 0 && !this.#isClosed) await this.#pause(isSoon ? LOOK_MS : LOOK_SELDOM_MS);
+    }
+  }
+
+  async #look(stream: string): Promise<void> {
+    const doubt = this.#doubts.get(stream);
+    if (doubt === undefined || this.#isClosed) return;
+    const { count } = doubt;
+    try {
+      const isSame = await this.#compare(stream, doubt);
+      if (isSame && doubt.count === count) this.#trust(stream);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      // Looked at again.
+    }
+  }
+
+  #trust(stream: string): void {
+    const doubt = this.#doubts.get(stream);
+    this.#doubts.delete(stream);
+    for (const resolve of doubt?.waiting ?? []) resolve();
+  }
+
+  /** Whether all replicas are known to hold the same; makes one anew that does not. */
+  async #compare(stream: string, doubt: Doubt): Promise<boolean> {
+    const { replicas } = this.#world;
+    // Read before what there is: another process may raise it at any time.
+    const verifiedSeq = await this.#verified(stream).read();
+    const standing = await replicas.standing(stream);
+    if (standing === undefined || standing.wantedCount === 1) return true;
+    if (standing.replicas.length < replicaCount(standing)) {
+      await this.#locked(() => this.#restore(stream));
+      return false;
+    }
+    if (!standing.replicas.every(({ isCurrent }) => isCurrent)) return false;
+    // Nothing else decides between the last look and what follows from it.
+    if (doubt.sightings < SIGHTINGS - 1) return await this.#compareFrom(verifiedSeq, stream, standing, doubt);
+    let isSame = false;
+    await this.#locked(async () => {
+      isSame = await this.#compareFrom(verifiedSeq, stream, standing, doubt);
+    });
+    return isSame;
+  }
+
+  async #compareFrom(
+    verifiedSeq: number,
+    stream: string,
+    standing: ReplicasStanding,
+    doubt: Doubt,
+  ): Promise<boolean> {
+    const { lastSeq } = standing;
+    // The log was put back, and what is noted of it was not.
+    const fromSeq = verifiedSeq > lastSeq ? 1 : verifiedSeq + 1;
+    const nodes = standing.replicas.map(({ node }) => node);
+    const digests =
+      fromSeq > lastSeq
+        ? new Map(nodes.map((node) => [node, ""]))
+        : await this.#world.replicas.digests(stream, fromSeq, lastSeq);
+    // One that did not answer is asked again.
+    if (!nodes.every((node) => digests.has(node))) return false;
+    const odd = oddNodes(digests);
+    if (odd?.length === 0) {
+      await this.#verified(stream).update((known) => (known === verifiedSeq ? lastSeq : undefined));
+      return true;
+    }
+    const sight = odd?.join() ?? "";
+    doubt.sightings = doubt.odd === sight ? doubt.sightings + 1 : 1;
+    doubt.odd = sight;
+    if (doubt.sightings >= SIGHTINGS) await this.#repair(stream, standing, odd?.[0], fromSeq);
+    return false;
+  }
+
+  /** @param node that differs from most; undefined where there is no most. */
+  async #repair(
+    stream: string,
+    standing: ReplicasStanding,
+    node: string | undefined,
+    fromSeq: number,
+  ): Promise<void> {
+    const { replicas, counters, log, onRepair } = this.#world;
+    if (node === undefined) {
+      log.error({ stream, fromSeq }, "replicas differ, and no two are the same; they are left as they are");
+      await this.#pause(LOOK_SELDOM_MS);
+      return;
+    }
+    log.warn({ stream, node, fromSeq }, "a replica differs from the others; it is made anew");
+    if (standing.replicas.some((replica) => replica.node === node && replica.isLeader))
+      await replicas.stepDown(stream);
+    else {
+      await replicas.remove(stream, node);
+      counters.add("store_replicas_remade_total");
+      await this.#restore(stream);
+    }
+    if (!this.#isClosed) onRepair();
+  }
+
+  /** Does nothing where another process has the lock. */
+  async #locked(task: () => Promise<void>): Promise<void> {
+    if (!(await this.#lock.take())) return;
+    try {
+      await task();
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  /**
+   * Lets a stream have as many replicas as it should, where one was taken away. The number goes down to what there are, and up: that
+   * is what lets the cluster look for another node. Where a process ended in between, the next one goes on from here.
+   */
+  async #restore(stream: string): Promise<void> {
+    const { replicas, clock, log } = this.#world;
+    await this.#pause(SETTLE_MS);
+    const before = await replicas.standing(stream);
+    if (before === undefined) return;
+    const count = replicaCount(before);
+    if (before.replicas.length < count && before.wantedCount === count) {
+      await replicas.setCount(stream, before.replicas.length);
+      await this.#pause(SETTLE_MS);
+    }
+    await replicas.setCount(stream, count);
+    const untilMs = clock.monotonicMs() + APPEAR_MS_MAX;
+    while (clock.monotonicMs() < untilMs && !this.#isClosed) {
+      const standing = await replicas.standing(stream);
+      if (standing === undefined || standing.replicas.length >= count) {
+        log.info({ stream }, "the replica is back, and is filled by the others");
+        return;
+      }
+      await this.#pause(LOOK_MS);
+    }
+  }
+
+  /** Doubts what has changed, and notes how far all else is the same on all replicas. */
+  async #watch(): Promise<void> {
+    try {
+      for (const stream of await this.#streams()) {
+        if (this.#isClosed) return;
+        if (!this.#doubts.has(stream)) await this.#watchOne(stream);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      // The next round does it.
+    }
+  }
+
+  async #watchOne(stream: string): Promise<void> {
+    const { replicas, clock } = this.#world;
+    const standing = await replicas.standing(stream);
+    if (standing === undefined || standing.wantedCount === 1 || this.#doubts.has(stream)) return;
+    const nowMs = clock.monotonicMs();
+    const leader = standing.replicas.find(({ isLeader }) => isLeader)?.node ?? "";
+    const steady = this.#steady.get(stream);
+    const isWhole =
+      leader !== "" &&
+      standing.replicas.length >= replicaCount(standing) &&
+      standing.replicas.every(({ isCurrent }) => isCurrent);
+    if (!isWhole || (steady !== undefined && steady.leader !== leader)) return this.doubt(stream);
+    if (steady !== undefined && nowMs - steady.sinceMs < STEADY_MS) return;
+    this.#steady.set(stream, { leader, lastSeq: standing.lastSeq, sinceMs: nowMs });
+    if (steady !== undefined && steady.lastSeq > 0 && this.#isProject(stream))
+      await this.#verified(stream).update((known) => (known < steady.lastSeq ? steady.lastSeq : undefined));
+  }
+
+  /** The last seq of a stream that is known to be the same on all replicas, for all processes. Small streams are compared whole. */
+  #verified(stream: string): Pick<Register<number>, "read" | "update"> {
+    if (!this.#isProject(stream)) return { read: async () => 0, update: async () => {} };
+    const { engine } = this.#world;
+    const place = { engine, prefix: this.#prefix, stream: keptStream(this.#prefix) };
+    return new Register(place, verifiedSubject(this.#prefix, stream), SEQ_FORM);
+  }
+
+  #isProject(stream: string): boolean {
+    return stream.startsWith(logStreamPrefix(this.#prefix));
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#world.timers.after(ms, resolve));
+  }
+}
+
+/** Those whose content is not what more than half have, none where all have the same; undefined where no content is what most have. */
+function oddNodes(digests: ReadonlyMap<string, string>): string[] | undefined {
+  const counts = new Map<string, number>();
+  for (const digest of digests.values()) counts.set(digest, (counts.get(digest) ?? 0) + 1);
+  const [most] = [...counts].find(([, count]) => count * 2 > digests.size) ?? [];
+  return most === undefined
+    ? undefined
+    : [...digests].flatMap(([node, digest]) => (digest === most ? [] : [node]));
+}
+
+/** How many a stream should have: an even number is what a repair that was cut short left. */
+function replicaCount({ wantedCount }: ReplicasStanding): number {
+  return wantedCount % 2 === 0 ? wantedCount + 1 : wantedCount;
+}
