@@ -9,7 +9,6 @@ import {
   jetstream,
   jetstreamManager,
   type MsgRequest,
-  type OrderedConsumerOptions,
   ReplayPolicy,
   RetentionPolicy,
   StorageType,
@@ -32,6 +31,7 @@ import type {
   ScanStart,
   StreamState,
 } from "./message-engine.ts";
+import { NatsFollower } from "./nats-follower.ts";
 import { NatsReplicas } from "./nats-replicas.ts";
 import type { PeerLine } from "./peer-line.ts";
 
@@ -54,15 +54,6 @@ const SLICE_MS_MAX = 5_000;
 const IDLE_READER_MS = 60_000;
 /** Before a replica that lags is looked at again, ms. */
 const PAUSE_MS = 20;
-/**
- * A subscription says so often that it is alive, ms: after two times of silence it is looked after, where the client by itself waits
- * for 30 s, and live readers with it.
- */
-const FOLLOW_BEAT_MS = 1_000;
-/** How long one request for messages stands, and the client waits between looks for a subscription whose node is gone, ms. */
-const FOLLOW_PULL_MS = 4_000;
-/** Before a lost subscription is begun anew, ms. */
-const FOLLOW_AGAIN_MS = 500;
 /** How long a deletion waits for replicas that lag, ms: one that is away catches up by itself. */
 const PURGE_MS_MAX = 1_000;
 /** Codes of the server's errors. */
@@ -87,7 +78,7 @@ interface EngineWorld {
   readonly timers: Timers;
 }
 
-/** The engine of the JetStream driver: with `nats-replicas.ts`, what speaks to a NATS cluster. */
+/** The engine of the JetStream driver: with the other `nats-*.ts`, what speaks to a NATS cluster. */
 export class NatsEngine implements MessageEngine, PeerLine {
   readonly replicas: NatsReplicas;
   readonly #connection: NatsConnection;
@@ -235,47 +226,17 @@ export class NatsEngine implements MessageEngine, PeerLine {
   }
 
   follow(stream: string, fromSeq: number, listener: (message: EngineMessage) => void): EngineFollower {
-    let isClosed = false;
-    let stop = (): void => {};
-    let nextSeq = fromSeq;
-    const begin = async (): Promise<void> => {
-      const options: Partial<OrderedConsumerOptions> = {
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: nextSeq,
-      };
-      const consumer = await this.#client.consumers.get(stream, options);
-      const messages = await consumer.consume({
-        idle_heartbeat: FOLLOW_BEAT_MS,
-        expires: FOLLOW_PULL_MS,
-        callback: (message) => {
-          nextSeq = message.seq + 1;
-          listener(messageOf(message));
-        },
-      });
-      stop = () => void messages.close();
-      if (isClosed) stop();
-      // Ends when the stream or its leader went for longer than the client waits.
-      void messages.closed().then(async () => {
-        while (!isClosed && !this.#connection.isClosed()) {
-          await this.#pause(FOLLOW_AGAIN_MS);
-          try {
-            return await begin();
-          } catch {
-            // Tried again.
-          }
-        }
-      });
+    const world = {
+      connection: this.#connection,
+      manager: this.#manager,
+      client: this.#client,
+      pause: (ms: number) => this.#pause(ms),
     };
-    const ready = begin().catch((error: unknown) => {
+    const follower = new NatsFollower(world, stream, fromSeq, (message) => listener(messageOf(message)));
+    const ready = follower.ready.catch((error: unknown) => {
       throw unavailable(error);
     });
-    return {
-      ready,
-      close: () => {
-        isClosed = true;
-        stop();
-      },
-    };
+    return { ready, close: () => follower.close() };
   }
 
   async purge(stream: string, belowSeq: number, subject?: string): Promise<void> {

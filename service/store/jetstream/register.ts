@@ -46,9 +46,10 @@ export class Register<Value> {
   async update(change: (value: Value) => Value | undefined): Promise<void> {
     const { engine, stream } = this.#place;
     let stands = await this.#readWithSeq();
+    let isOverwritten = false;
     for (let turn = 0; turn < TRIES_MAX; turn++) {
       const { value, seq } = stands;
-      const changed = change(value);
+      const changed = change(value) ?? (isOverwritten ? value : undefined);
       if (changed === undefined) return;
       const writer = new ByteWriter(64);
       this.#form.encode(changed, writer);
@@ -62,6 +63,8 @@ export class Register<Value> {
           ? await engine.next(stream, this.#subject, Math.max(seq + 1, outcome.seq - UNDERWAY_MAX))
           : undefined;
       if (outcome.type === "stored" && (first === undefined || first.seq >= outcome.seq)) return;
+      // What came first must not be hidden by what this stored behind it.
+      isOverwritten = outcome.type === "stored";
       stands =
         outcome.type === "stored" && first !== undefined
           ? { value: this.#valueOf(first), seq: outcome.seq }

@@ -3,11 +3,12 @@ import type { Counters } from "../../../host/counters.ts";
 import type { ProcessLog } from "../../../host/log.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import type { MessageEngine } from "./message-engine.ts";
-import { Register, type RegisterForm } from "./register.ts";
+import { Register, type RegisterForm, type RegisterPlace } from "./register.ts";
 import { RepairLock } from "./repair-lock.ts";
 import type { ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
 import {
-  keptStream,
+  guardStream,
+  guardSubjects,
   logStreamPrefix,
   repairSubject,
   storeStreamPrefix,
@@ -37,6 +38,8 @@ const SETTLE_MS = 3_000;
 const APPEAR_MS_MAX = 20_000;
 /** A difference is one if it is seen so many times in a row: a deletion does not reach all replicas at once. */
 const SIGHTINGS = 2;
+/** Versions of a value that stay: of two that were written at once, the first is told by what is before it. */
+const VERSIONS_MAX = 16;
 /** Streams that are looked at together. */
 const AT_ONCE_MAX = 4;
 
@@ -80,10 +83,11 @@ interface Steady {
 export class ReplicaGuard {
   readonly #world: GuardWorld;
   readonly #prefix: string;
+  readonly #place: RegisterPlace;
   readonly #lock: RepairLock;
   readonly #doubts = new Map<string, Doubt>();
   readonly #steady = new Map<string, Steady>();
-  #looking: Promise<void> | undefined;
+  #isLooking = false;
   #watching: Promise<void> | undefined;
   #timer: Timer | undefined;
   #isClosed = false;
@@ -91,8 +95,8 @@ export class ReplicaGuard {
   constructor(world: GuardWorld, prefix: string) {
     this.#world = world;
     this.#prefix = prefix;
-    const place = { engine: world.engine, prefix, stream: keptStream(prefix) };
-    this.#lock = new RepairLock(place, repairSubject(prefix), world.clock, world.name);
+    this.#place = { engine: world.engine, prefix, stream: guardStream(prefix) };
+    this.#lock = new RepairLock(this.#place, repairSubject(prefix), world.clock, world.name);
   }
 
   start(): void {
@@ -119,9 +123,7 @@ export class ReplicaGuard {
       const sinceMs = this.#world.clock.monotonicMs();
       this.#doubts.set(stream, { sinceMs, count: 0, odd: "", sightings: 0, waiting: [] });
     }
-    this.#looking ??= this.#lookAll().finally(() => {
-      this.#looking = undefined;
-    });
+    if (!this.#isLooking) void this.#lookAll();
   }
 
   /** Resolves when the replicas of a stream were seen to be the same, or after some time. */
@@ -159,9 +161,13 @@ export class ReplicaGuard {
   }
 
   async #lookAll(): Promise<void> {
+    this.#isLooking = true;
     for (;;) {
       const streams = [...this.#doubts.keys()];
-      if (streams.length === 0 || this.#isClosed) return;
+      if (streams.length === 0 || this.#isClosed) {
+        this.#isLooking = false;
+        return;
+      }
       for (let start = 0; start < streams.length; start += AT_ONCE_MAX)
         await Promise.all(streams.slice(start, start + AT_ONCE_MAX).map((stream) => this.#look(stream)));
       const nowMs = this.#world.clock.monotonicMs();
@@ -192,10 +198,12 @@ export class ReplicaGuard {
   /** Whether all replicas are known to hold the same; makes one anew that does not. */
   async #compare(stream: string, doubt: Doubt): Promise<boolean> {
     const { replicas } = this.#world;
+    if (((await replicas.standing(stream))?.wantedCount ?? 1) === 1) return true;
+    await this.#ensure();
     // Read before what there is: another process may raise it at any time.
     const verifiedSeq = await this.#verified(stream).read();
     const standing = await replicas.standing(stream);
-    if (standing === undefined || standing.wantedCount === 1) return true;
+    if (standing === undefined) return true;
     if (standing.replicas.length < replicaCount(standing)) {
       await this.#locked(() => this.#restore(stream));
       return false;
@@ -325,16 +333,20 @@ export class ReplicaGuard {
     if (!isWhole || (steady !== undefined && steady.leader !== leader)) return this.doubt(stream);
     if (steady !== undefined && nowMs - steady.sinceMs < STEADY_MS) return;
     this.#steady.set(stream, { leader, lastSeq: standing.lastSeq, sinceMs: nowMs });
-    if (steady !== undefined && steady.lastSeq > 0 && this.#isProject(stream))
-      await this.#verified(stream).update((known) => (known < steady.lastSeq ? steady.lastSeq : undefined));
+    if (steady === undefined || steady.lastSeq === 0 || !this.#isProject(stream)) return;
+    await this.#ensure();
+    await this.#verified(stream).update((known) => (known < steady.lastSeq ? steady.lastSeq : undefined));
   }
 
   /** The last seq of a stream that is known to be the same on all replicas, for all processes. Small streams are compared whole. */
   #verified(stream: string): Pick<Register<number>, "read" | "update"> {
     if (!this.#isProject(stream)) return { read: async () => 0, update: async () => {} };
-    const { engine } = this.#world;
-    const place = { engine, prefix: this.#prefix, stream: keptStream(this.#prefix) };
-    return new Register(place, verifiedSubject(this.#prefix, stream), SEQ_FORM);
+    return new Register(this.#place, verifiedSubject(this.#prefix, stream), SEQ_FORM);
+  }
+
+  /** Makes the place in the cluster for what guards say to each other. */
+  #ensure(): Promise<void> {
+    return this.#world.engine.ensureStream(this.#place.stream, guardSubjects(this.#prefix), VERSIONS_MAX);
   }
 
   #isProject(stream: string): boolean {

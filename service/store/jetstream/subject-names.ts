@@ -104,12 +104,21 @@ export function secretSubject(prefix: string): string {
   return `${prefix}.kept._secret`;
 }
 
+/** The one stream of what processes note of the replicas of the others. */
+export function guardStream(prefix: string): string {
+  return `${prefix}_guard`;
+}
+
+export function guardSubjects(prefix: string): string {
+  return `${prefix}.guard.>`;
+}
+
 /** How far the replicas of a project's stream are known to be the same. */
 export function verifiedSubject(prefix: string, stream: string): string {
-  return `${prefix}.kept._verified.${stream}`;
+  return `${prefix}.guard.verified.${stream}`;
 }
 
 /** Which process changes replicas. */
 export function repairSubject(prefix: string): string {
-  return `${prefix}.kept._repair`;
+  return `${prefix}.guard.repair`;
 }

@@ -1,0 +1,246 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { CounterTable } from "../../../host/counters.ts";
+import { silentLog } from "../../../host/process-log.ts";
+import { ReplicaGuard } from "../../../service/store/jetstream/replica-guard.ts";
+import type { ReplicasStanding, StreamReplicas } from "../../../service/store/jetstream/stream-replicas.ts";
+import { StoreUnavailable } from "../../../service/store/log-store.ts";
+import { VirtualTime } from "../../../sim/virtual-time.ts";
+import { MemoryCluster, MemoryEngine } from "../../support/memory-engine.ts";
+
+const PREFIX = "g";
+const LOG = `${PREFIX}_log_default`;
+const NODES = ["n0", "n1", "n2"];
+
+/** One stream on nodes that may hold different messages under a seq, and what was asked of them. */
+class HandReplicas implements StreamReplicas {
+  readonly contents = new Map<string, string[]>(NODES.map((node) => [node, []]));
+  readonly calls: string[] = [];
+  readonly away = new Set<string>();
+  /** From which seq contents were read. */
+  readonly readFrom: number[] = [];
+  leader = "n0";
+  wantedCount = 3;
+  elect: () => void = () => {};
+
+  write(...messages: string[]): void {
+    for (const content of this.contents.values()) content.push(...messages);
+  }
+
+  async standing(stream: string): Promise<ReplicasStanding | undefined> {
+    if (stream !== LOG) return undefined;
+    return {
+      wantedCount: this.wantedCount,
+      lastSeq: this.contents.get(this.leader)?.length ?? 0,
+      replicas: [...this.contents.keys()].map((node) => ({
+        node,
+        isLeader: node === this.leader,
+        isCurrent: !this.away.has(node),
+      })),
+    };
+  }
+
+  async digests(_stream: string, fromSeq: number, throughSeq: number): Promise<ReadonlyMap<string, string>> {
+    this.readFrom.push(fromSeq);
+    return new Map(
+      [...this.contents].map(([node, content]) => [node, content.slice(fromSeq - 1, throughSeq).join()]),
+    );
+  }
+
+  async stepDown(): Promise<void> {
+    this.calls.push("step down");
+    this.leader = [...this.contents.keys()].find((node) => node !== this.leader) ?? "";
+    this.elect();
+  }
+
+  async remove(_stream: string, node: string): Promise<void> {
+    this.calls.push(`remove ${node}`);
+    this.contents.delete(node);
+  }
+
+  async setCount(_stream: string, count: number): Promise<void> {
+    this.calls.push(`count ${count}`);
+    if (count === this.wantedCount) return;
+    this.wantedCount = count;
+    for (const node of NODES)
+      if (this.contents.size < count && !this.contents.has(node))
+        this.contents.set(node, [...(this.contents.get(this.leader) ?? [])]);
+  }
+
+  onLeader(listener: (stream: string) => void): void {
+    const before = this.elect;
+    this.elect = () => {
+      before();
+      listener(LOG);
+    };
+  }
+}
+
+const STEP_MS = 100;
+
+/** Lets time pass; all that needs none is done at every step. */
+async function pass(time: VirtualTime, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= STEP_MS) {
+    await nextTurn();
+    time.advance(STEP_MS);
+  }
+  await nextTurn();
+}
+
+async function startGuards(count = 1) {
+  const time = new VirtualTime();
+  const cluster = new MemoryCluster();
+  const engine = new MemoryEngine(cluster);
+  await engine.ensureStream(LOG, `${PREFIX}.log.default.>`);
+  const replicas = new HandReplicas();
+  const counters = new CounterTable();
+  let repairs = 0;
+  const start = (name: string): ReplicaGuard => {
+    const world = { engine, replicas, clock: time, timers: time, counters, log: silentLog, name };
+    const guard = new ReplicaGuard({ ...world, onRepair: () => repairs++ }, PREFIX);
+    guard.start();
+    return guard;
+  };
+  const guards = Array.from({ length: count }, (_, index) => start(`p${index}`));
+  return { time, cluster, replicas, counters, guards, start, repairCount: () => repairs };
+}
+
+describe("after a stream got another leader", () => {
+  test("replicas that hold the same are left alone, and what was compared is not read again", async () => {
+    const { time, replicas } = await startGuards();
+    replicas.write("a", "b", "c");
+    replicas.elect();
+    await pass(time, 2_000);
+    replicas.write("d");
+    replicas.elect();
+    await pass(time, 2_000);
+    expect(replicas.calls).toEqual([]);
+    expect(replicas.readFrom).toEqual([1, 4]);
+  });
+
+  test("one that differs from the others is taken away and made anew, by one of all processes", async () => {
+    const { time, replicas, counters, repairCount } = await startGuards(3);
+    replicas.write("a", "b", "c", "d");
+    replicas.contents.get("n2")?.splice(1, 2, "x", "y");
+    replicas.elect();
+    await pass(time, 60_000);
+    expect(replicas.calls).toEqual(["remove n2", "count 2", "count 3"]);
+    expect([...replicas.contents.values()]).toEqual([
+      ["a", "b", "c", "d"],
+      ["a", "b", "c", "d"],
+      ["a", "b", "c", "d"],
+    ]);
+    expect(counters.values().store_replicas_remade_total).toBe(1);
+    expect(repairCount()).toBe(1);
+  });
+
+  test("one that differs and leads has to let another lead first", async () => {
+    const { time, replicas } = await startGuards();
+    replicas.write("a", "b");
+    replicas.contents.get("n0")?.splice(0, 1, "x");
+    replicas.elect();
+    await pass(time, 60_000);
+    expect(replicas.calls).toEqual(["step down", "remove n0", "count 2", "count 3"]);
+    expect([...replicas.contents.values()].every((content) => content.join() === "a,b")).toBe(true);
+  });
+
+  test("one that is away is compared when it is back, with all that came since", async () => {
+    const { time, replicas } = await startGuards();
+    replicas.write("a");
+    replicas.elect();
+    await pass(time, 2_000);
+    replicas.away.add("n1");
+    replicas.write("b", "c");
+    replicas.elect();
+    await pass(time, 3_600_000);
+    expect(replicas.readFrom).toEqual([1]);
+    replicas.away.delete("n1");
+    replicas.contents.get("n1")?.splice(1, 1, "x");
+    await pass(time, 60_000);
+    expect(replicas.calls).toEqual(["remove n1", "count 2", "count 3"]);
+    expect(replicas.readFrom.slice(1).every((seq) => seq === 2)).toBe(true);
+  });
+
+  test("a difference that goes by itself is none: a deletion does not reach all at once", async () => {
+    const { time, replicas } = await startGuards();
+    await pass(time, 1_000);
+    replicas.write("a", "b");
+    const late = replicas.contents.get("n1");
+    late?.splice(0, 1, "gone elsewhere");
+    replicas.elect();
+    await pass(time, 100);
+    late?.splice(0, 1, "a");
+    await pass(time, 60_000);
+    expect(replicas.calls).toEqual([]);
+  });
+
+  test("where no two are the same nothing is taken away", async () => {
+    const { time, replicas } = await startGuards();
+    for (const [node, content] of replicas.contents) content.push(node);
+    replicas.elect();
+    await pass(time, 120_000);
+    expect(replicas.calls).toEqual([]);
+  });
+});
+
+test("what a process left half done the next one ends: a stream has as many replicas as before", async () => {
+  const { time, replicas, guards, start } = await startGuards();
+  replicas.write("a", "b");
+  replicas.contents.get("n2")?.splice(0, 1, "x");
+  replicas.elect();
+  await pass(time, 2_000);
+  expect(replicas.calls).toEqual(["remove n2"]);
+  for (const guard of guards) guard.close();
+  replicas.remove = () => Promise.reject(new StoreUnavailable("nothing is left to remove"));
+  start("next");
+  await pass(time, 120_000);
+  expect(replicas.contents.get("n2")).toEqual(["a", "b"]);
+  expect(replicas.wantedCount).toBe(3);
+});
+
+test("while leaders stay, what is older than a minute counts as compared", async () => {
+  const { time, replicas } = await startGuards();
+  replicas.write("a");
+  await pass(time, 15_000);
+  replicas.write("b", "c");
+  await pass(time, 200_000);
+  replicas.write("d");
+  replicas.elect();
+  await pass(time, 2_000);
+  expect(replicas.readFrom.at(-1)).toBe(4);
+});
+
+test("a log that was put back is compared from its beginning where more was noted of it than it has", async () => {
+  const { time, replicas } = await startGuards();
+  replicas.write("a", "b", "c");
+  replicas.elect();
+  await pass(time, 2_000);
+  for (const content of replicas.contents.values()) content.splice(1);
+  replicas.elect();
+  await pass(time, 2_000);
+  replicas.write("d", "e", "f");
+  replicas.elect();
+  await pass(time, 2_000);
+  expect(replicas.readFrom).toEqual([1, 1, 2]);
+});
+
+test("who asks whether a stream is to be believed waits for that, or for as long as it likes", async () => {
+  const { time, replicas, guards } = await startGuards();
+  const [guard] = guards;
+  replicas.write("a");
+  let isAnswered = false;
+  const ask = async (): Promise<void> => {
+    isAnswered = false;
+    await guard?.compared(LOG, 10_000);
+    isAnswered = true;
+  };
+  void ask();
+  await pass(time, 1_000);
+  expect(isAnswered).toBe(true);
+  replicas.away.add("n1");
+  void ask();
+  await pass(time, 9_000);
+  expect(isAnswered).toBe(false);
+  await pass(time, 1_000);
+  expect(isAnswered).toBe(true);
+});
