@@ -237,8 +237,10 @@ export class ClusterProof {
         async () => {
           const standing = await replicas.standing(LOG).catch(() => undefined);
           if (standing?.replicas.length !== NODES) return false;
-          const digests = await replicas.digests(LOG, 1, standing.lastSeq).catch(() => new Map());
-          return digests.size === NODES && new Set(digests.values()).size === 1;
+          const contents = await replicas.contents(LOG, 1, standing.lastSeq).catch(() => new Map());
+          return (
+            contents.size === NODES && new Set([...contents.values()].map(({ digest }) => digest)).size === 1
+          );
         },
         SETTLE_MS_MAX,
       ),

@@ -9,7 +9,7 @@ import {
 } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { StoreUnavailable } from "../log-store.ts";
-import type { ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
+import type { ReplicaContent, ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
 
 const NS_PER_MS = 1_000_000;
 const ANSWER_MS_MAX = 5_000;
@@ -64,18 +64,22 @@ export class NatsReplicas implements StreamReplicas {
     });
   }
 
-  async digests(stream: string, fromSeq: number, throughSeq: number): Promise<ReadonlyMap<string, string>> {
+  async contents(
+    stream: string,
+    fromSeq: number,
+    throughSeq: number,
+  ): Promise<ReadonlyMap<string, ReplicaContent>> {
     return await orUnavailable(async () => {
       const standing = await this.standing(stream);
       const readers = await this.#readers(stream, fromSeq, standing?.replicas.length ?? 0);
       const found = await Promise.all(
         Array.from(
           readers,
-          async ([node, reader]) => [node, await this.#digest(stream, reader, throughSeq)] as const,
+          async ([node, reader]) => [node, await this.#content(stream, reader, throughSeq)] as const,
         ),
       );
       for (const reader of readers.values()) this.#forget(stream, reader);
-      return new Map(found.flatMap(([node, digest]) => (digest === undefined ? [] : [[node, digest]])));
+      return new Map(found.flatMap(([node, content]) => (content === undefined ? [] : [[node, content]])));
     });
   }
 
@@ -96,8 +100,8 @@ export class NatsReplicas implements StreamReplicas {
 
   onLeader(listener: (stream: string) => void): void {
     this.#connection.subscribe(`${ADVISORY}.*`, {
-      callback: (error, { subject }) => {
-        if (error === null) listener(subject.slice(ADVISORY.length + 1));
+      callback: (error, message) => {
+        if (error === null) listener(message.subject.slice(ADVISORY.length + 1));
       },
     });
   }
@@ -124,25 +128,30 @@ export class NatsReplicas implements StreamReplicas {
   }
 
   /** Undefined where the replica did not have all of them in time. */
-  async #digest(stream: string, reader: string, throughSeq: number): Promise<string | undefined> {
+  async #content(stream: string, reader: string, throughSeq: number): Promise<ReplicaContent | undefined> {
     const consumer = await this.#client.consumers.get(stream, reader);
     const hash = createHash("sha1");
+    let count = 0;
+    const content = (): ReplicaContent => ({ count, digest: hash.digest("base64") });
     for (;;) {
       let left: number | undefined;
       const fetched = await consumer.fetch({ max_messages: FETCH_MAX, expires: FETCH_MS_MAX });
       for await (const { seq, subject, info } of fetched) {
         // Of two messages the time differs, which the leader gave them.
-        if (seq <= throughSeq) hash.update(`${seq} ${subject} ${info.timestampNanos}\n`);
+        if (seq <= throughSeq) {
+          hash.update(`${seq} ${subject} ${info.timestampNanos}\n`);
+          count++;
+        }
         left = seq >= throughSeq ? 0 : info.pending;
         if (left === 0) break;
       }
-      if (left === 0) return hash.digest("base64");
+      if (left === 0) return content();
       // Those that remain may have been deleted.
       if (left === undefined) {
         const { num_pending } = await this.#manager.consumers.info(stream, reader);
         const standing = num_pending === 0 ? await this.standing(stream) : undefined;
         const isThere = standing?.replicas.every(({ isCurrent }) => isCurrent) ?? false;
-        return isThere ? hash.digest("base64") : undefined;
+        return isThere ? content() : undefined;
       }
     }
   }

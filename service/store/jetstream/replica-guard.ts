@@ -5,7 +5,7 @@ import { StoreUnavailable } from "../log-store.ts";
 import type { MessageEngine } from "./message-engine.ts";
 import { Register, type RegisterForm, type RegisterPlace } from "./register.ts";
 import { RepairLock } from "./repair-lock.ts";
-import type { ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
+import type { ReplicaContent, ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
 import {
   guardStream,
   guardSubjects,
@@ -36,8 +36,10 @@ const STEADY_MS = 60_000;
 const SETTLE_MS = 3_000;
 /** A replica that is made anew is there within this, ms; what it lacks comes later. */
 const APPEAR_MS_MAX = 20_000;
-/** A difference is one if it is seen so many times in a row: a deletion does not reach all replicas at once. */
+/** A difference is one if it is seen so many times in a row. */
 const SIGHTINGS = 2;
+/** And for so long where a replica has more or fewer messages, ms: a deletion does not reach all of them at once. */
+const DELETION_MS_MAX = 15_000;
 /** Versions of a value that stay: of two that were written at once, the first is told by what is before it. */
 const VERSIONS_MAX = 16;
 /** Streams that are looked at together. */
@@ -66,9 +68,10 @@ interface Doubt {
   readonly sinceMs: number;
   /** Raised where it is doubted anew while it is looked at. */
   count: number;
-  /** Nodes that differed at the last look, and in how many looks in a row. */
+  /** Nodes that differed at the last look, in how many looks in a row, and since when. */
   odd: string;
   sightings: number;
+  oddMs: number;
   readonly waiting: (() => void)[];
 }
 
@@ -121,7 +124,7 @@ export class ReplicaGuard {
     if (known !== undefined) known.count++;
     else {
       const sinceMs = this.#world.clock.monotonicMs();
-      this.#doubts.set(stream, { sinceMs, count: 0, odd: "", sightings: 0, waiting: [] });
+      this.#doubts.set(stream, { sinceMs, count: 0, odd: "", sightings: 0, oddMs: 0, waiting: [] });
     }
     if (!this.#isLooking) void this.#lookAll();
   }
@@ -228,21 +231,29 @@ export class ReplicaGuard {
     // The log was put back, and what is noted of it was not.
     const fromSeq = verifiedSeq > lastSeq ? 1 : verifiedSeq + 1;
     const nodes = standing.replicas.map(({ node }) => node);
-    const digests =
+    const contents =
       fromSeq > lastSeq
-        ? new Map(nodes.map((node) => [node, ""]))
-        : await this.#world.replicas.digests(stream, fromSeq, lastSeq);
+        ? new Map(nodes.map((node) => [node, { count: 0, digest: "" }]))
+        : await this.#world.replicas.contents(stream, fromSeq, lastSeq);
     // One that did not answer is asked again.
-    if (!nodes.every((node) => digests.has(node))) return false;
-    const odd = oddNodes(digests);
+    if (!nodes.every((node) => contents.has(node))) return false;
+    const odd = oddNodes(contents);
     if (odd?.length === 0) {
       await this.#verified(stream).update((known) => (known === verifiedSeq ? lastSeq : undefined));
+      doubt.sightings = 0;
       return true;
     }
+    const nowMs = this.#world.clock.monotonicMs();
     const sight = odd?.join() ?? "";
-    doubt.sightings = doubt.odd === sight ? doubt.sightings + 1 : 1;
-    doubt.odd = sight;
-    if (doubt.sightings >= SIGHTINGS) await this.#repair(stream, standing, odd?.[0], fromSeq);
+    if (doubt.sightings === 0 || doubt.odd !== sight) {
+      doubt.sightings = 0;
+      doubt.odd = sight;
+      doubt.oddMs = nowMs;
+    }
+    doubt.sightings++;
+    const isDeletion = new Set([...contents.values()].map(({ count }) => count)).size > 1;
+    if (doubt.sightings < SIGHTINGS || (isDeletion && nowMs - doubt.oddMs < DELETION_MS_MAX)) return false;
+    await this.#repair(stream, standing, odd?.[0], fromSeq);
     return false;
   }
 
@@ -359,13 +370,12 @@ export class ReplicaGuard {
 }
 
 /** Those whose content is not what more than half have, none where all have the same; undefined where no content is what most have. */
-function oddNodes(digests: ReadonlyMap<string, string>): string[] | undefined {
+function oddNodes(contents: ReadonlyMap<string, ReplicaContent>): string[] | undefined {
   const counts = new Map<string, number>();
-  for (const digest of digests.values()) counts.set(digest, (counts.get(digest) ?? 0) + 1);
-  const [most] = [...counts].find(([, count]) => count * 2 > digests.size) ?? [];
-  return most === undefined
-    ? undefined
-    : [...digests].flatMap(([node, digest]) => (digest === most ? [] : [node]));
+  for (const { digest } of contents.values()) counts.set(digest, (counts.get(digest) ?? 0) + 1);
+  const [most] = [...counts].find(([, count]) => count * 2 > contents.size) ?? [];
+  if (most === undefined) return undefined;
+  return [...contents].flatMap(([node, { digest }]) => (digest === most ? [] : [node]));
 }
 
 /** How many a stream should have: an even number is what a repair that was cut short left. */

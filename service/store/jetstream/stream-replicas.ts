@@ -14,6 +14,13 @@ export interface ReplicasStanding {
   readonly lastSeq: number;
 }
 
+/** What one replica has of a range of seqs: numbers, subjects and times of its messages. */
+export interface ReplicaContent {
+  readonly count: number;
+  /** The same where all of them are. */
+  readonly digest: string;
+}
+
 /**
  * The copies of the streams, each by itself: what a cluster promises to be the same on all of them. All reject with StoreUnavailable
  * when the cluster does not answer.
@@ -21,11 +28,8 @@ export interface ReplicasStanding {
 export interface StreamReplicas {
   /** Undefined where there is no such stream. */
   standing(stream: string): Promise<ReplicasStanding | undefined>;
-  /**
-   * By node, what tells one content of a replica from another: equal where it has the same messages from one seq through another. A
-   * node of which not all of them came is not in it.
-   */
-  digests(stream: string, fromSeq: number, throughSeq: number): Promise<ReadonlyMap<string, string>>;
+  /** What each node has from one seq through another. A node of which not all came in time is not in it. */
+  contents(stream: string, fromSeq: number, throughSeq: number): Promise<ReadonlyMap<string, ReplicaContent>>;
   /** Lets another replica lead. */
   stepDown(stream: string): Promise<void>;
   /** Takes a replica from the stream; its node forgets what it had. */

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { NewEntry, StoredEntry } from "../../../protocol/entry.ts";
 import type { JetStreamStore } from "../../../service/store/jetstream/jetstream-store.ts";
+import { Register, type RegisterForm } from "../../../service/store/jetstream/register.ts";
 import { StoreUnavailable, UnknownToken } from "../../../service/store/log-store.ts";
 import { entry, listAll, P, range, seqs } from "../../conformance/store-driver.ts";
 import { openMemoryClusterStore } from "../../support/jetstream-store.ts";
-import { MemoryCluster } from "../../support/memory-engine.ts";
+import { MemoryCluster, MemoryEngine } from "../../support/memory-engine.ts";
 import { SeededRandom } from "../store-drivers.ts";
 
 const GATEWAYS = ["g1", "g2"];
@@ -344,4 +345,22 @@ test("a damaged message is left out and counted, never altered", async () => {
   expect(seqs(await listAll(store, { project: P, src: "a" }))).toEqual([1, 3]);
   expect(seqs(await listAll(store, { project: P }))).toEqual([1, 3]);
   expect(counters.values().store_corrupt_values_total).toBeGreaterThan(0);
+});
+
+test("of two changes that are made of one value at once, what the first one made is not hidden by the other", async () => {
+  const cluster = new MemoryCluster(() => 0);
+  cluster.faults = { answerLost: 0, publishLate: 0, readFails: 0, checkPasses: 1 };
+  const engine = new MemoryEngine(cluster);
+  await engine.ensureStream("m_values", "m.values.>", 16);
+  const place = { engine, prefix: "m", stream: "m_values" };
+  const form: RegisterForm<number> = {
+    empty: 0,
+    encode: (value, to) => to.varint(value),
+    decode: (from) => from.varint(),
+  };
+  const raise = (by: number): Promise<void> =>
+    new Register(place, "m.values.a", form).update((known) => (known >= by ? undefined : by));
+  await raise(1);
+  await Promise.all([raise(60), raise(50)]);
+  expect(await new Register(place, "m.values.a", form).read()).toBe(60);
 });
