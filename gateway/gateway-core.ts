@@ -76,7 +76,7 @@ export class GatewayCore {
     const wallClock = world.wallClock ?? new WallClock(world);
     this.#wallClock = wallClock;
     const committer = this.#committer;
-    this.#histories = new SourceHistories(world, (given) => void this.#giveUp(given));
+    this.#histories = new SourceHistories(world, (given) => this.#giveUp(given));
     this.#sessions = new SessionTable(
       { pauses: this.#pauses, random, uplink, counters, committer, histories: this.#histories, wallClock },
       options.sessionsMax === undefined ? {} : { sessionsMax: options.sessionsMax },
@@ -162,25 +162,27 @@ export class GatewayCore {
   /** Takes nothing more, and resolves within 2 s: everything that was taken is durable then, or was never acked. */
   async stop(): Promise<void> {
     for (const input of [...this.#topics, ...this.#datagrams]) input.drain();
-    this.#histories.stop();
+    const gapsSaved = this.#histories.stop();
     this.#throttle?.stop();
     this.#pauses.end();
     const readOut = Promise.all(this.#serial.map((input) => input.drain()));
     await Promise.race([readOut, this.#wait(READ_OUT_MS)]);
     await this.#committer.stop(COMMIT_MS);
-    await this.#wait(FLUSH_MS);
+    await Promise.all([gapsSaved, this.#wait(FLUSH_MS)]);
     await Promise.all([...this.#serial, ...this.#topics, ...this.#datagrams].map((input) => input.close()));
   }
 
-  /** Lines that a board sent in part and will not send again. */
-  async #giveUp({ project, src, boot, last, why }: GivenUp): Promise<void> {
+  /** Lines that a board sent in part and will not send again. @returns whether their loss record is durable. */
+  async #giveUp({ project, src, boot, last, why }: GivenUp): Promise<boolean> {
     const identity = { project, src, boot: { text: boot, json: JSON.stringify(boot) } };
     const session = this.#sessions.get(identity);
-    if (session === undefined) this.#world.counters.add("gateway_forgotten_gaps_total");
+    if (session === undefined) return false;
     try {
-      await session?.giveUp(last, { where: LossPlace.Link, why }, this.#wallClock.receipt());
+      await session.giveUp(last, { where: LossPlace.Link, why }, this.#wallClock.receipt());
+      return true;
     } catch (error) {
       ignoreStopping(error);
+      return false;
     }
   }
 

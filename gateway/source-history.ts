@@ -12,8 +12,10 @@ export interface OpenGap {
   readonly boot: string;
   /** Highest seq that came and was not taken. */
   last: number;
-  /** When anything of this boot was last heard, monotonic ms. */
+  /** When anything of this boot was last heard, monotonic ms; below 0 where that was before the machine started. */
   heardMs: number;
+  /** Its loss record is on the way. */
+  isGivenUp: boolean;
 }
 
 /** One source across its boots: which goes on, whether two go on at once, and what was never filled (docs/protocol.md 6.10, 6.11). */
@@ -74,10 +76,11 @@ export class SourceHistory {
     return [before, boot];
   }
 
+  /** @param nowMs when it was heard, monotonic. */
   openGap(boot: string, last: number, nowMs: number): void {
     const gap = this.#gaps.get(boot);
-    if (gap === undefined) this.#gaps.set(boot, { boot, last, heardMs: nowMs });
-    else Object.assign(gap, { last: Math.max(last, gap.last), heardMs: nowMs });
+    if (gap === undefined) this.#gaps.set(boot, { boot, last, heardMs: nowMs, isGivenUp: false });
+    else Object.assign(gap, { last: Math.max(last, gap.last), heardMs: Math.max(nowMs, gap.heardMs) });
   }
 
   closeGap(boot: string): void {

@@ -103,22 +103,27 @@ export class SourceSession {
   }
 
   /**
-   * What is missing up to `last` will not come: a loss record says so.
-   * @throws GatewayStopping, or rejects with it.
+   * What is missing up to `last` will not come: a loss record says so. Resolves when that is durable.
+   * @throws GatewayStopping
    */
   giveUp(
     last: number,
     reason: { readonly where: LossPlace; readonly why: string },
     receipt: Receipt,
-  ): Promise<void> | undefined {
-    return this.#run(async () => {
-      await this.#last;
-      const mark = this.#acceptedMark ?? (await this.#askMark(undefined));
-      this.#acceptedMark = mark;
-      const lost = { boot: this.#identity.boot.text, first: mark + 1, last };
-      const verdicts: Verdict[] = last > mark ? [{ type: "lost", lost, ...reason }] : [];
-      const sequenced = { verdicts, mark: Math.max(mark, last), resend: false };
-      await this.#store(sequenced, NO_FRAME, receipt, () => {}, mark);
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const taken = this.#run(async () => {
+        await this.#last;
+        const mark = this.#acceptedMark ?? (await this.#askMark(undefined));
+        this.#acceptedMark = mark;
+        // The gap is closed once its record is durable.
+        this.#missedUpTo = 0;
+        const lost = { boot: this.#identity.boot.text, first: mark + 1, last };
+        const verdicts: Verdict[] = last > mark ? [{ type: "lost", lost, ...reason }] : [];
+        const sequenced = { verdicts, mark: Math.max(mark, last), resend: false };
+        await this.#store(sequenced, NO_FRAME, receipt, () => resolve(), mark);
+      });
+      taken?.catch(reject);
     });
   }
 

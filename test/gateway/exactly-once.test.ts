@@ -19,7 +19,7 @@ const SRCS = ["kitchen", "cellar"];
 function startGateway(world: ReturnType<typeof virtualWorld>) {
   const pauses = new Pauses(world.time);
   const committer = new Committer(world, { commitEntriesMax: 7, laneEntriesMax: 10, queueEntriesMax: 15 });
-  const histories = new SourceHistories(world, () => {});
+  const histories = new SourceHistories(world, async () => true);
   const wallClock = new WallClock(world);
   const sessions = new SessionTable(
     { ...world, pauses, committer, histories, wallClock },

@@ -12,7 +12,7 @@ import { virtualWorld } from "../support/gateway-world.ts";
 function setUp(sessionsMax: number) {
   const world = virtualWorld();
   const committer = new Committer(world);
-  const histories = new SourceHistories(world, () => {});
+  const histories = new SourceHistories(world, async () => true);
   const wallClock = new WallClock(world);
   const pauses = new Pauses(world.time);
   const table = new SessionTable({ ...world, committer, pauses, histories, wallClock }, { sessionsMax });

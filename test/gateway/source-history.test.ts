@@ -1,11 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
+import type { Timers } from "../../host/clock.ts";
+import { FaultyDisk } from "../../sim/faulty-disk.ts";
+import { ProcessLife } from "../../sim/process-life.ts";
 import type { LogLine } from "../support/frames.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
 import { HandLink } from "../support/hand-link.ts";
 
-async function gateway() {
-  const world = virtualWorld();
+type World = Omit<ReturnType<typeof virtualWorld>, "timers"> & {
+  readonly timers: Timers;
+  readonly disk?: FaultyDisk;
+};
+
+async function gateway(world: World = virtualWorld()) {
   const core = new GatewayCore(world);
   const link = new HandLink();
   await core.addTopics(link);
@@ -18,6 +25,25 @@ async function gateway() {
     uplink.entries.filter(({ stream }) => stream === "loss").map(({ msg }) => JSON.parse(msg));
   const count = (name: string): number => counters.values()[name] ?? 0;
   return { ...world, core, link, say, losses, count };
+}
+
+/** A gateway's processes one after the other, on one disk. */
+function gatewayLives() {
+  const world = virtualWorld();
+  const disk = new FaultyDisk(world.random);
+  let life: ProcessLife | undefined;
+  return {
+    disk,
+    begin: () => {
+      life = new ProcessLife(world.time);
+      return gateway({ ...world, timers: life, disk });
+    },
+    /** kill -9. */
+    kill: () => {
+      life?.kill();
+      disk.kill();
+    },
+  };
 }
 
 function line(id: number, msg = `line ${id}`, more: object = {}): LogLine {
@@ -203,6 +229,80 @@ describe("a gap that is never filled", () => {
       await time.advanceAsync(10_000);
     }
     expect(losses()).toEqual([]);
+  });
+
+  test.each(["a stop", "a kill"])("is a loss record also after %s and a new start", async (end) => {
+    const lives = gatewayLives();
+    const before = await lives.begin();
+    const { time } = before;
+    await before.say("old", [line(1), line(2)]);
+    await before.say("old", [line(5), line(6)]);
+    await time.advanceAsync(10_000);
+    if (end === "a stop") {
+      void before.core.stop();
+      await time.advanceAsync(3_000);
+    }
+    lives.kill();
+    const after = await lives.begin();
+    await after.say("new", [line(1)]);
+    await time.advanceAsync(200_000);
+    expect(after.losses()).toEqual([
+      {
+        boot: "old",
+        first: 3,
+        last: 6,
+        count: 4,
+        where: "link",
+        why: "the board started anew before these came again",
+      },
+    ]);
+    lives.kill();
+    const third = await lives.begin();
+    await third.say("new", [line(2)], 2);
+    await time.advanceAsync(8 * 86_400_000);
+    expect(third.losses()).toHaveLength(1);
+  });
+
+  test("waits a week in all, however often the gateway starts anew", async () => {
+    const lives = gatewayLives();
+    let present = await lives.begin();
+    const { time } = present;
+    await present.say("old", [line(2)]);
+    for (let day = 1; day <= 6; day++) {
+      await time.advanceAsync(86_400_000);
+      lives.kill();
+      present = await lives.begin();
+    }
+    expect(present.losses()).toEqual([]);
+    // A kill makes an hour be waited again.
+    await time.advanceAsync(86_400_000 + 7 * 3_600_000);
+    expect(present.losses()).toMatchObject([{ boot: "old", first: 1, last: 2, where: "link" }]);
+  });
+
+  test("that is filled soon costs the disk nothing", async () => {
+    const lives = gatewayLives();
+    const { say, time } = await lives.begin();
+    await say("b", [line(2)]);
+    await say("b", [line(1), line(2)]);
+    await time.advanceAsync(60_000);
+    expect(await lives.disk.list("")).toEqual([]);
+    expect(time.pendingCount).toBe(0);
+  });
+
+  test("stays open until its loss record is durable", async () => {
+    const lives = gatewayLives();
+    const before = await lives.begin();
+    const { time, uplink } = before;
+    await before.say("old", [line(2)]);
+    await before.say("new", [line(1)]);
+    uplink.isAway = true;
+    await time.advanceAsync(300_000);
+    lives.kill();
+    uplink.isAway = false;
+    const after = await lives.begin();
+    await after.say("new", [line(2)], 2);
+    await time.advanceAsync(300_000);
+    expect(after.losses()).toMatchObject([{ boot: "old", first: 1, last: 2, where: "link" }]);
   });
 
   test("a stop in between leaves no timer", async () => {

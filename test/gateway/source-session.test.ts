@@ -22,7 +22,7 @@ function setUp() {
   const { time, uplink, random, counters } = world;
   const committer = new Committer(world);
   const pauses = new Pauses(time);
-  const histories = new SourceHistories(world, () => {});
+  const histories = new SourceHistories(world, async () => true);
   const wallClock = new WallClock(world);
   const session = new SourceSession(
     { pauses, random, uplink, counters, committer, histories, wallClock },
