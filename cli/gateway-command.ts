@@ -131,7 +131,7 @@ async function start(
   closers.push(() => spool.close());
   await dating.begin(() => spool.durable);
   spool.start();
-  const service = await startServiceLink({ ...world, spool }, settings);
+  const service = await startServiceLink({ ...world, disk, spool }, settings);
   const outputs = startOutputs(world, spool, settings.outputs, gatewaySrc);
   closers.push(() => Promise.all([service.stop(), outputs.otlp?.stop(), outputs.syslog?.stop()]));
   const { uplink } = service;

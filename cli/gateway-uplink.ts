@@ -8,9 +8,11 @@ import type { GiveUp } from "../gateway/outputs/sink.ts";
 import { SocketServiceClient } from "../gateway/socket-service-client.ts";
 import type { Spool } from "../gateway/spool/spool.ts";
 import { SpooledUplink } from "../gateway/spooled-uplink.ts";
+import { UnaskedBoots } from "../gateway/unasked-boots.ts";
 import type { Uplink } from "../gateway/uplink.ts";
 import type { Clock, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
+import type { Disk } from "../host/disk.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
 import { STREAM_LOSS } from "../protocol/entry.ts";
@@ -22,6 +24,7 @@ interface UplinkWorld {
   readonly random: Random;
   readonly counters: Counters;
   readonly log: ProcessLog;
+  readonly disk: Disk;
   readonly spool: Spool;
 }
 
@@ -49,17 +52,18 @@ export async function startServiceLink(world: UplinkWorld, settings: GatewaySett
     : startBoardlog(world, service, settings);
 }
 
-function startBoardlog(
+async function startBoardlog(
   world: UplinkWorld,
   service: ServiceSetting & { readonly uplink: typeof UplinkKind.Boardlog },
   { id, project }: GatewaySettings,
-): ServiceLink {
+): Promise<ServiceLink> {
   const client = new SocketServiceClient(world, { ...service, project, gatewayId: id });
   const forwarder = new Forwarder({ ...world, client });
   forwarder.start();
   const isConnected = (): boolean => forwarder.isConnected;
+  const unasked = await UnaskedBoots.open({ ...world, client, isConnected });
   return {
-    uplink: new SpooledUplink({ ...world, client, isConnected }, { project }),
+    uplink: new SpooledUplink({ ...world, client, unasked, isConnected }, { project }),
     isConnected,
     problem: () => `the log service at ${new URL(service.url).host} does not answer`,
     attach: (gateway) => {
@@ -70,6 +74,7 @@ function startBoardlog(
       };
     },
     stop: async () => {
+      await unasked.stop();
       await forwarder.stop(STOP_MS);
       client.close();
     },

@@ -3,6 +3,7 @@ import type { Timer, Timers } from "../host/clock.ts";
 import { decodeSocketText, SOCKET_MESSAGE_BYTES_MAX } from "../protocol/gateway-socket.ts";
 import type { JsonObject } from "../protocol/json-parser.ts";
 import { decodeLevelLease, type LevelLease } from "../protocol/level-lease.ts";
+import { missingBelow, type SeqSpan } from "./missing-seqs.ts";
 import {
   BatchRefused,
   HttpServiceClient,
@@ -57,6 +58,10 @@ export class SocketServiceClient implements ServiceClient {
 
   async mark(src: string, boot: string): Promise<number> {
     return numberIn(await this.#ask({ mark: [src, boot] }), "mark");
+  }
+
+  async missing(src: string, boot: string, below: number): Promise<readonly SeqSpan[] | undefined> {
+    return missingBelow(below, await this.#ask({ mark: [src, boot] }));
   }
 
   store(batch: Uint8Array): Promise<Stored> {

@@ -2,6 +2,7 @@ import type { Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ServiceClient } from "./service-client.ts";
 import type { Spool } from "./spool/spool.ts";
+import type { UnaskedBoots } from "./unasked-boots.ts";
 import { type Uplink, type UplinkBatch, UplinkUnavailable } from "./uplink.ts";
 
 /** Longest wait for the service to say a mark: a board must not hold up the others of its link for longer. */
@@ -11,6 +12,7 @@ const MARK_MS_MAX = 2_000;
 export class SpooledUplink implements Uplink {
   readonly #spool: Spool;
   readonly #client: Pick<ServiceClient, "mark"> | undefined;
+  readonly #unasked: Pick<UnaskedBoots, "begin"> | undefined;
   readonly #timers: Timers;
   readonly #counters: Counters;
   readonly #project: string;
@@ -21,6 +23,8 @@ export class SpooledUplink implements Uplink {
       readonly spool: Spool;
       /** Absent where the service knows no marks: a boot that the spool does not know then begins at what the board holds. */
       readonly client?: Pick<ServiceClient, "mark">;
+      /** Where boots that were begun without asking are kept. */
+      readonly unasked?: Pick<UnaskedBoots, "begin">;
       readonly timers: Timers;
       readonly counters: Counters;
       readonly isConnected: () => boolean;
@@ -29,6 +33,7 @@ export class SpooledUplink implements Uplink {
   ) {
     this.#spool = world.spool;
     this.#client = world.client;
+    this.#unasked = world.unasked;
     this.#timers = world.timers;
     this.#counters = world.counters;
     this.#isConnected = world.isConnected;
@@ -51,8 +56,9 @@ export class SpooledUplink implements Uplink {
       return await this.#inTime(this.#client.mark(src, boot));
     } catch (error) {
       if (first === undefined || !(error instanceof UplinkUnavailable)) throw error;
-      // What is below was acked by somebody, or is an open gap that the store knows of; it is not called lost here.
+      // What is below was acked by somebody, or is an open gap that the store knows of; it is not called lost before that is known.
       this.#counters.add("gateway_unasked_marks_total");
+      await this.#unasked?.begin(src, boot, first);
       return first - 1;
     }
   }

@@ -56,8 +56,11 @@ export class IngestHandlers {
     if (!isBoot(boot))
       return refusalAnswer(Status.BadArguments, "boot: must be 1 to 32 printable ASCII characters");
     return this.#orUnavailable(async () => {
-      const mark = await this.#dependencies.store.mark(admitted.caller.project, src.value, boot);
-      return jsonAnswer(200, { mark });
+      const { store } = this.#dependencies;
+      const { project } = admitted.caller;
+      const mark = await store.mark(project, src.value, boot);
+      const gaps = await store.gaps(project, src.value, boot);
+      return jsonAnswer(200, { mark, gaps: gaps.map(({ first, last }) => [first, last]) });
     });
   }
 

@@ -1,4 +1,5 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
+import type { BootMark } from "./boot-mark.ts";
 import { type BatchResult, Committer } from "./committer.ts";
 import { deleteEntries } from "./deleter.ts";
 import { Lister, type Page } from "./lister.ts";
@@ -7,6 +8,7 @@ import {
   type IdSpan,
   type ListQuery,
   type LogStore,
+  type OpenGap,
   type RatesQuery,
   type SourceRates,
   type SourceSummary,
@@ -112,11 +114,11 @@ export class ChunkedStore implements LogStore {
   }
 
   async mark(project: string, src: string, boot: string): Promise<number> {
-    this.#assertOpen();
-    return this.#committer.quiet(() => {
-      const source = this.#core.sources.find(project, src);
-      return (source && this.#core.sources.findMark(source, boot)?.top) ?? 0;
-    });
+    return (await this.#bootMark(project, src, boot, (mark) => mark.top)) ?? 0;
+  }
+
+  async gaps(project: string, src: string, boot: string): Promise<readonly OpenGap[]> {
+    return (await this.#bootMark(project, src, boot, (mark) => structuredClone(mark.gaps))) ?? [];
   }
 
   async sources(projectName: string): Promise<readonly SourceSummary[]> {
@@ -204,6 +206,21 @@ export class ChunkedStore implements LogStore {
     for (const table of [core.frozen, core.active]) kvs.push(...(table?.logs ?? []).map((log) => log.kv));
     for (const kv of kvs) await kv.close();
     await core.deps.space.close();
+  }
+
+  /** What is durable of a boot's mark. */
+  #bootMark<Value>(
+    project: string,
+    src: string,
+    boot: string,
+    take: (mark: BootMark) => Value,
+  ): Promise<Value | undefined> {
+    this.#assertOpen();
+    return this.#committer.quiet(() => {
+      const source = this.#core.sources.find(project, src);
+      const mark = source && this.#core.sources.findMark(source, boot);
+      return mark && take(mark);
+    });
   }
 
   #assertOpen(): void {

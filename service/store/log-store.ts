@@ -1,4 +1,4 @@
-import type { ClockQuality, LossPlace, NewEntry, StoredEntry } from "../../protocol/entry.ts";
+import type { ClockQuality, LossPlace, NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
 
 /** Entries of one project, in the order they get their ids. */
 export interface StoreBatch {
@@ -125,6 +125,9 @@ export interface StoreStatus {
   readonly details: Readonly<Record<string, number>>;
 }
 
+/** Seqs of a boot that never came, both ends included. */
+export type OpenGap = Omit<SeqRange, "boot">;
+
 /**
  * Where entries live. Durable, ordered by arrival, exactly once per `(project, src, boot, seq)`.
  * One conformance suite (test/conformance/) runs over every driver.
@@ -170,6 +173,12 @@ export interface LogStore {
    * @throws StoreUnavailable
    */
   mark(project: string, src: string, boot: string): Promise<number>;
+
+  /**
+   * The open gaps below that mark, ascending (docs/protocol.md 6.9).
+   * @throws StoreUnavailable
+   */
+  gaps(project: string, src: string, boot: string): Promise<readonly OpenGap[]>;
 
   /**
    * Every source of the project, ascending by name (code units); also one whose entries are all gone.

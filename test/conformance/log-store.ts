@@ -462,6 +462,20 @@ export function describeLogStore(
         expect(await store.mark(P, "a", "b1")).toBe(11);
       });
 
+      it("says which gaps are open, also after a reopening", async () => {
+        await append([entry("a", 3), entry("a", 10), entry("a", 6)]);
+        await reopen();
+        expect(await store.gaps(P, "a", "b1")).toEqual([
+          { first: 1, last: 2 },
+          { first: 4, last: 5 },
+          { first: 7, last: 9 },
+        ]);
+        await append([1, 2, 4, 5, 7, 8].map((seq) => entry("a", seq)));
+        expect(await store.gaps(P, "a", "b1")).toEqual([{ first: 9, last: 9 }]);
+        expect(await store.gaps(P, "a", "never seen")).toEqual([]);
+        expect(await store.gaps("other", "a", "b1")).toEqual([]);
+      });
+
       it("remembers marks long after, and through many boots", async () => {
         for (let boot = 1; boot <= 30; boot++) {
           await append(range(1, 4).map((seq) => entry("a", seq, { boot: `boot-${boot}` })));

@@ -68,6 +68,8 @@ test("batches follow one another over a socket, a lease comes back over it, and 
     await expect.poll(() => spool.waitingEntries).toBe(0);
     expect(stored()).toBe(100);
     expect(await client.mark("pump", "b")).toBe(100);
+    expect(await client.missing("pump", "b", 50)).toEqual([]);
+    expect(await client.missing("pump", "b", 121)).toEqual([{ first: 101, last: 120 }]);
     const lease = { level: "debug", forMs: 1_000 } as const;
     expect(await running.service.levels.setLevel("default", "pump", lease)).toEqual([
       { gatewayId: "shed", isReached: true },

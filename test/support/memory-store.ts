@@ -91,6 +91,11 @@ export class MemoryStore implements LogStore {
     return this.#marks.get(`${project}\n${boot}\n${src}`) ?? 0;
   }
 
+  /** It keeps none: what comes below the mark is a duplicate. */
+  async gaps() {
+    return [];
+  }
+
   async spoolPosition(project: string, gateway: string, epoch: string): Promise<number> {
     this.#check();
     return this.#spools.get(`${project} ${gateway} ${epoch}`) ?? 0;

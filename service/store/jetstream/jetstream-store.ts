@@ -10,6 +10,7 @@ import {
   type IdSpan,
   type ListQuery,
   type LogStore,
+  type OpenGap,
   type RatesQuery,
   type SourceRates,
   type SourceSummary,
@@ -160,14 +161,11 @@ export class JetStreamStore implements LogStore {
   }
 
   async mark(project: string, src: string, boot: string): Promise<number> {
-    this.#assertOpen();
-    const { log } = this.#open(project);
-    const head = (await log.standing(src))?.head;
-    if (head === undefined) return 0;
-    const known = head.marks.get(boot);
-    if (known !== undefined) return known.top;
-    const found = await new BootPages(log, src).find(new Set([boot]), head.pageCount);
-    return found.get(boot)?.top ?? 0;
+    return (await this.#bootMark(project, src, boot))?.top ?? 0;
+  }
+
+  async gaps(project: string, src: string, boot: string): Promise<readonly OpenGap[]> {
+    return structuredClone((await this.#bootMark(project, src, boot))?.gaps ?? []);
   }
 
   /** Takes over what another store knows of the seqs of a source's boots. @throws StoreUnavailable */
@@ -351,6 +349,17 @@ export class JetStreamStore implements LogStore {
       catalogue.forget();
     }
     for (const listener of this.#doubtListeners) listener();
+  }
+
+  async #bootMark(project: string, src: string, boot: string): Promise<BootMark | undefined> {
+    this.#assertOpen();
+    const { log } = this.#open(project);
+    const head = (await log.standing(src))?.head;
+    if (head === undefined) return undefined;
+    const known = head.marks.get(boot);
+    if (known !== undefined) return known;
+    const found = await new BootPages(log, src).find(new Set([boot]), head.pageCount);
+    return found.get(boot);
   }
 
   #assertOpen(): void {
