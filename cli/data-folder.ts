@@ -22,7 +22,7 @@ const REASONS: Readonly<Record<string, string>> = {
 export function takeData(folder: string, setting = "data"): () => void {
   try {
     makeFolder(folder);
-    return lockData(folder);
+    return lockData(folder, setting);
   } catch (error) {
     if (error instanceof UserError) throw error;
     const { code = "", message } = error as NodeJS.ErrnoException;

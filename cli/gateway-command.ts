@@ -15,6 +15,7 @@ import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { takeData } from "./data-folder.ts";
 import { DeviceAuth } from "./device-auth.ts";
+import descriptions from "./gateway-metrics.json" with { type: "json" };
 import { type Output, spooledOutputs, startOutputs } from "./gateway-outputs.ts";
 import { type GatewaySettings, gatewaySettings } from "./gateway-settings.ts";
 import { startServiceLink } from "./gateway-uplink.ts";
@@ -165,6 +166,7 @@ async function start(
   ];
   const status = await startStatusServer(settings.status, {
     counters,
+    descriptions,
     gauges: () => ({
       spool_waiting_entries: spool.waitingEntries,
       spool_bytes: spool.bytes,

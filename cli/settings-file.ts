@@ -81,22 +81,38 @@ function isObjectSchema(schema: TSchema): schema is TObject {
   return "properties" in schema;
 }
 
-function unknownSetting(
-  value: Settings,
-  schema: TObject,
-  at: readonly string[],
-): { readonly at: SettingPath; readonly reason: string } | undefined {
+interface UnknownSetting {
+  readonly at: SettingPath;
+  readonly reason: string;
+}
+
+function unknownSetting(value: Settings, schema: TObject, at: readonly string[]): UnknownSetting | undefined {
   for (const [name, member] of Object.entries(value)) {
     const known = schema.properties[name];
     if (known === undefined) {
       const names = Object.keys(schema.properties).join(", ");
       return { at: [...at, name], reason: `no such setting; there are ${names}` };
     }
-    if (!isObjectSchema(known) || typeof member !== "object" || member === null) continue;
-    const inner = unknownSetting(member as Settings, known, [...at, name]);
+    const inner = unknownInside(member, known, [...at, name]);
     if (inner !== undefined) return inner;
   }
   return undefined;
+}
+
+/** Looks for unknown settings in a part, in each part of a list, and in what may be a text or a part. */
+function unknownInside(member: unknown, schema: TSchema, at: readonly string[]): UnknownSetting | undefined {
+  if (Array.isArray(member)) {
+    if (!("items" in schema)) return undefined;
+    for (const [index, item] of member.entries()) {
+      const inner = unknownInside(item, schema.items as TSchema, [...at, String(index)]);
+      if (inner !== undefined) return inner;
+    }
+    return undefined;
+  }
+  if (typeof member !== "object" || member === null) return undefined;
+  const branches = "anyOf" in schema ? (schema.anyOf as readonly TSchema[]) : [schema];
+  const object = branches.find(isObjectSchema);
+  return object && unknownSetting(member as Settings, object, at);
 }
 
 /** The line of a setting, or of the nearest part around it that is there. */

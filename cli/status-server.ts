@@ -5,6 +5,8 @@ import { UserError } from "./user-error.ts";
 
 export interface StatusSource {
   readonly counters: Counters;
+  /** What each metric says, by name; a counter (`_total`) among them is shown also before it has counted. */
+  readonly descriptions: Readonly<Record<string, string>>;
   /** Numbers that rise and fall, by name. */
   readonly gauges: () => Readonly<Record<string, number>>;
   /** What is wrong, in words; empty where all is well. */
@@ -42,12 +44,20 @@ export async function startStatusServer(
   };
 }
 
-function metricsText({ counters, gauges }: StatusSource): string {
+function metricsText({ counters, descriptions, gauges }: StatusSource): string {
   const part = (type: string, values: Readonly<Record<string, number>>): string =>
     Object.entries(values)
-      .map(([name, value]) => `# TYPE boardlog_${name} ${type}\nboardlog_${name} ${value}\n`)
+      .map(([name, value]) => {
+        const what = descriptions[name];
+        const help = what === undefined ? "" : `# HELP boardlog_${name} ${what.replaceAll("`", "")}\n`;
+        return `${help}# TYPE boardlog_${name} ${type}\nboardlog_${name} ${value}\n`;
+      })
       .join("");
-  return part("counter", counters.values()) + part("gauge", gauges());
+  // One that appeared with its first loss would be no rise to whoever asks for rises.
+  const zeros = Object.keys(descriptions)
+    .filter((name) => name.endsWith("_total"))
+    .map((name) => [name, 0]);
+  return part("counter", { ...Object.fromEntries(zeros), ...counters.values() }) + part("gauge", gauges());
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -10,9 +10,8 @@ export function schemaDecoder<Schema extends TSchema>(
   const validator = Compile(schema);
   return (value) => {
     if (validator.Check(value)) return good(value as Static<Schema>);
-    const error = validator.Errors(value)[0];
-    if (error === undefined) return bad("does not have the right form");
-    return bad(describe(error, value));
+    const errors = validator.Errors(value);
+    return bad(errors.length === 0 ? "does not have the right form" : describe(nearestOf(errors), value));
   };
 }
 
@@ -21,6 +20,26 @@ interface SchemaError {
   readonly instancePath: string;
   readonly params: object;
   readonly message: string;
+}
+
+/**
+ * What to tell of several errors: the first; where that is of one branch of a union, what is wrong inside the branch that was meant, or
+ * what there may be instead.
+ */
+function nearestOf(errors: readonly SchemaError[]): SchemaError {
+  const [first] = errors as readonly [SchemaError];
+  const { instancePath } = first;
+  const end = errors.findIndex((error) => error.keyword === "anyOf" && error.instancePath === instancePath);
+  if (end < 0) return first;
+  const ofBranches = errors.slice(0, end);
+  const inside = ofBranches.find(
+    (error) => error.instancePath.startsWith(`${instancePath}/`) || error.keyword === "required",
+  );
+  if (inside !== undefined) return inside;
+  const choices = ofBranches.flatMap(({ params }) =>
+    "type" in params ? [params.type] : "allowedValue" in params ? [params.allowedValue] : [],
+  );
+  return choices.length < 2 ? first : { ...first, message: `must be ${choices.join(" or ")}` };
 }
 
 function describe(error: SchemaError, value: unknown): string {
@@ -35,5 +54,9 @@ function describe(error: SchemaError, value: unknown): string {
   if (found instanceof InexactNumber && wantsNumber) {
     return `${path}: must be a number between -(2^53-1) and 2^53-1, not ${found.text.slice(0, 40)}`;
   }
-  return path === "" ? error.message : `${path}: ${error.message}`;
+  const message =
+    "allowedValues" in error.params
+      ? `must be one of ${(error.params.allowedValues as readonly unknown[]).join(", ")}`
+      : error.message;
+  return path === "" ? message : `${path}: ${message}`;
 }

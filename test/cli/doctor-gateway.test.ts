@@ -74,7 +74,7 @@ test("doctor asks the gateway that runs what it complains of, and what its count
   counters.add("gateway_over_rate_lost_entries_total", 7);
   const status = await startStatusServer(
     { host: "127.0.0.1", port: 0, isDefault: false },
-    { counters, gauges: () => ({}), problems: () => ["serial port /dev/ttyUSB0: busy"] },
+    { counters, descriptions: {}, gauges: () => ({}), problems: () => ["serial port /dev/ttyUSB0: busy"] },
   );
   try {
     const file = join(folder, "gateway.yaml");

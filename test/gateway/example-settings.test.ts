@@ -111,7 +111,18 @@ describe("settings that are wrong are said with the file, the line and the reaso
       `${good}serial:\n  - /dev/ttyUSB0\n  - path: usb:403:6001\n`,
       /:7: serial\.1: usb:403:6001: must be usb:VENDOR/,
     ],
-    [`${good}serial:\n  - path: /dev/ttyUSB0\n    flowControl: both\n`, /:6: serial\.0/],
+    [
+      `${good}serial:\n  - path: /dev/ttyUSB0\n    flowControl: both\n`,
+      /:7: serial\.0\.flowControl: must be one of none, rts-cts, xon-xoff/,
+    ],
+    [`${good}serial:\n  - path: /dev/ttyUSB0\n    baud: fast\n`, /:7: serial\.0\.baud: must be integer/],
+    [`${good}serial:\n  - baud: 9600\n`, /:6: serial\.0\.path: required/],
+    [`${good}serial:\n  - 5\n`, /:6: serial\.0: must be string or object/],
+    [`${good}spool:\n  whenFull: panic\n`, /:6: spool\.whenFull: must be wait or evict/],
+    [
+      `${good}brokers:\n  - mqtt://x\n  - url: mqtt://y\n    pasword: x\n`,
+      /:8: brokers\.1\.pasword: no such setting; there are url, /,
+    ],
     [
       `${good}serial:\n  - path: /dev/ttyACM0:console\n    halfDuplex: true\n`,
       /:7: serial\.0\.halfDuplex: a board's console talks both ways/,

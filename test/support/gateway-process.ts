@@ -64,6 +64,9 @@ export class GatewayProcess {
   }
 }
 
+/** Lines that a board holds at most: more would be sent for long after the load has ended. */
+const HELD_MAX = 500;
+
 /** A board that keeps what is not acked and goes back to it, over a wire that only it uses. */
 export class WireBoard {
   readonly #write: (text: string) => void;
@@ -93,12 +96,12 @@ export class WireBoard {
     this.#write(`${JSON.stringify({ v: 1, src: this.#src, boot: "b1", first, ack: true, cmds })}\n`);
   }
 
-  /** Logs five lines and sends, 40 times a second. @returns ends it: resolves when all is acked. */
+  /** Logs five lines, unless it holds too many, and sends, 40 times a second. @returns ends it: resolves when all is acked. */
   keepLogging(): () => Promise<void> {
     let isLogging = true;
     const load = (async () => {
       while (isLogging || this.acked < this.seq) {
-        if (isLogging) for (let count = 0; count < 5; count++) this.log();
+        if (isLogging && this.seq - this.acked < HELD_MAX) for (let count = 0; count < 5; count++) this.log();
         this.send();
         await pause(25);
       }

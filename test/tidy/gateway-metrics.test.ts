@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import descriptions from "../../cli/gateway-metrics.json" with { type: "json" };
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const COUNTER =
@@ -25,6 +26,11 @@ function counted(): Set<string> {
 test("every counter of the gateway is documented, and every documented one counts", () => {
   const counters = [...documented].filter((name) => name.endsWith("_total"));
   expect(counters.sort()).toEqual([...counted()].sort());
+});
+
+test("what /metrics says of each is what the document says", () => {
+  const rows = Array.from(doc.matchAll(/^\| `(\w+)` \| (.*) \|$/gm), ([, name, what]) => [name, what]);
+  expect(rows).toEqual(Object.entries(descriptions));
 });
 
 test("every gauge of the gateway is documented", () => {
