@@ -13,7 +13,7 @@ import { NO_REPLY, type OnReply } from "./reply.ts";
 import type { SessionTable } from "./session-table.ts";
 import { lossOfCount } from "./spool/spool-loss.ts";
 import type { LostOverRate, Throttle } from "./throttle.ts";
-import type { ThrottleLane } from "./throttle-lane.ts";
+import type { Held, ThrottleLane } from "./throttle-lane.ts";
 import { asReceived } from "./unset-clock.ts";
 import type { Receipt, WallClock } from "./wall-clock.ts";
 
@@ -75,7 +75,8 @@ export class Intake {
     const hasAcks = frame.boot !== undefined && frame.ack !== false;
     if (hasAcks || arrival.isHeldBack) {
       if (lane.take(count)) return take();
-      return this.#hold(lane, count, arrival, take, () => onReply(NO_REPLY));
+      const isContinued = (frame.commands[0]?.part?.number ?? 1) > 1;
+      return this.#hold(lane, { count, isContinued }, arrival, take, () => onReply(NO_REPLY));
     }
     if (lane.takeOrLose(count)) return take();
     this.#loseFrame(lane, frame, onReply);
@@ -124,7 +125,8 @@ export class Intake {
     const take = (): Promise<void> | undefined => this.#takeNote(origin, stream, text, onDurable);
     const lane = this.#throttle?.lane(origin.project, origin.src);
     if (lane === undefined) return take();
-    if (arrival.isHeldBack && !lane.take(1)) return this.#hold(lane, 1, arrival, take, onDurable);
+    if (arrival.isHeldBack && !lane.take(1))
+      return this.#hold(lane, { count: 1, isContinued: false }, arrival, take, onDurable);
     if (arrival.isHeldBack || lane.takeOrLose(1)) return take();
     this.#lose(lane, 1);
     onDurable();
@@ -153,7 +155,7 @@ export class Intake {
    */
   #hold(
     lane: ThrottleLane,
-    count: number,
+    of: Pick<Held, "count" | "isContinued">,
     { sizeBytes, isHeldBack }: Arrival,
     take: () => Promise<void> | undefined,
     onNotTaken: () => void,
@@ -169,7 +171,7 @@ export class Intake {
         }
       };
       const drop = (): void => reject(new GatewayStopping());
-      isHeld = lane.hold({ count, sizeBytes, run, drop }, !isHeldBack);
+      isHeld = lane.hold({ ...of, sizeBytes, run, drop }, !isHeldBack);
     });
     if (!isHeld) {
       this.#counters.add("gateway_over_rate_frames_total");

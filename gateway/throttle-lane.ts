@@ -16,6 +16,8 @@ const TELL_MS = 10_000;
 export interface Held {
   readonly count: number;
   readonly sizeBytes: number;
+  /** Goes on with a line that came in part before. */
+  readonly isContinued: boolean;
   /** Its time has come. */
   readonly run: () => void;
   /** The gateway stops. */
@@ -80,9 +82,11 @@ export class ThrottleLane {
    * @param isBounded its sender is not held back by waiting for it.
    */
   hold(held: Held, isBounded: boolean): boolean {
-    const { sizeBytes, count } = held;
+    const { sizeBytes, count, isContinued } = held;
     const countMax = (this.#host.rate.perSecond * HELD_MS_MAX) / 1000;
-    const isFull = this.#heldCount > countMax || this.#heldBytes + sizeBytes > HELD_BYTES_MAX;
+    // A line of more parts than come in a second is never whole where those behind them have to come again with it.
+    const isLong = !isContinued && this.#heldCount > countMax;
+    const isFull = isLong || this.#heldBytes + sizeBytes > HELD_BYTES_MAX;
     if ((isBounded && isFull) || !this.#host.reserve(sizeBytes)) return false;
     this.#held.push(held);
     this.#heldBytes += sizeBytes;

@@ -171,6 +171,21 @@ describe("a board with acks that floods", () => {
     expect(count("gateway_over_rate_frames_total")).toBe(0);
   });
 
+  test("a line in more parts than come in a second is stored, though all of them come again every second", async () => {
+    const { link, time, uplink } = await gateway({ sourceRate: { entriesPerSecond: 7, burstEntries: 7 } });
+    const parts = Array.from({ length: 30 }, (_, index) => `part ${index + 1} `);
+    for (let second = 0; second < 20 && link.ackOf("long", "7") < 1; second++) {
+      for (const [index, text] of parts.entries()) {
+        const number = index + 1 === parts.length ? -parts.length : index + 1;
+        const frame = JSON.stringify(["@7", 1, 0, 10, 0, false, number, text]);
+        void link.hear("boardlog/default/long/log", frame);
+      }
+      await time.advanceAsync(1_000);
+    }
+    expect(link.ackOf("long", "7")).toBe(1);
+    expect(uplink.texts("long")).toEqual([parts.join("")]);
+  });
+
   test("what is held when the gateway stops is not acked and not stored", async () => {
     const { core, link, time, uplink } = await gateway({ sourceRate: RATE }, true);
     const sender = { project: "default", device: "flood" };
