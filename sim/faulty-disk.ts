@@ -29,11 +29,17 @@ export class FaultyDisk implements Disk {
   writeFails = 0;
   /** Chance that a file cannot be read. */
   readFails = 0;
+  /** Chance that a file cannot be read, and can when it is tried again. */
+  readGlitches = 0;
+  readonly #glitchRandom: Random;
+  readonly #glitched = new Set<string>();
   stepCount = 0;
   #life = 0;
 
-  constructor(random: Random) {
+  /** @param glitchRandom of `readGlitches`. */
+  constructor(random: Random, glitchRandom = random) {
     this.#random = random;
+    this.#glitchRandom = glitchRandom;
   }
 
   get bytes(): number {
@@ -42,9 +48,18 @@ export class FaultyDisk implements Disk {
 
   async read(path: string): Promise<Uint8Array | undefined> {
     this.#alive(this.#life);
-    if (this.#random.fraction() < this.readFails) throw failure("EIO");
+    const isFailing = this.#random.fraction() < this.readFails;
+    const isAgain = this.#glitched.delete(path);
+    if (!isAgain && (isFailing || this.#hasGlitch(path))) throw failure("EIO");
     const file = this.files.get(path);
     return file && new Uint8Array(file.content);
+  }
+
+  #hasGlitch(path: string): boolean {
+    if (this.readGlitches === 0) return false;
+    const isGlitch = this.#glitchRandom.fraction() < this.readGlitches;
+    if (isGlitch) this.#glitched.add(path);
+    return isGlitch;
   }
 
   async readPart(path: string, at: number, bytesMax: number): Promise<FilePart | undefined> {
@@ -125,10 +140,21 @@ export class FaultyDisk implements Disk {
   }
 
   flipBit(path: string, bit: number): void {
+    this.#alter(path, (bytes) => {
+      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    });
+  }
+
+  /** As flash is that was erased. */
+  erase(path: string, from: number, until: number): void {
+    this.#alter(path, (bytes) => bytes.fill(0xff, from, until));
+  }
+
+  #alter(path: string, change: (bytes: Buffer) => void): void {
     const file = this.files.get(path);
     if (file === undefined) throw new Error(`no file ${path}`);
     const bytes = Buffer.from(file.content);
-    bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    change(bytes);
     file.content = bytes;
     file.synced = bytes;
   }

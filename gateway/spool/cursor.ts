@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { Disk } from "../../host/disk.ts";
 import { isSpoolEpoch } from "../../protocol/ingest.ts";
+import { insist } from "./insist.ts";
 
 /** How far the service (or an output) has everything, and which epoch the spool is in. */
 export interface Cursor {
@@ -47,7 +48,7 @@ export class CursorFile {
     let newest: Slot | undefined;
     let damagedCount = 0;
     for (const name of this.#slots) {
-      const bytes = await this.#disk.read(`${this.#folder}/${name}`);
+      const bytes = await insist(() => this.#disk.read(`${this.#folder}/${name}`));
       if (bytes === undefined) continue;
       const slot = decodeSlot(bytes);
       if (slot === undefined) damagedCount += 1;

@@ -53,15 +53,26 @@ export class HoleFinder {
     state.position = position;
   }
 
-  /** The holes that stand around a damage and are no larger than it, and how many of its positions they leave unexplained. */
-  explain({ first, last }: PositionRange): { readonly holes: readonly Hole[]; readonly restCount: number } {
+  /**
+   * The holes that a damage left, and how many of its positions they leave unexplained. A hole with more seqs than there are
+   * positions had a loss record in one of them: that is certain where no other damage stands in it.
+   * @param others all that is damaged; the range itself may be among it.
+   */
+  explain(
+    { first, last }: PositionRange,
+    others: readonly PositionRange[] = [],
+  ): { readonly holes: readonly Hole[]; readonly restCount: number } {
     let restCount = last - first + 1;
     const holes: Hole[] = [];
     for (const hole of this.#holes) {
       const count = hole.lost.last - hole.lost.first + 1;
-      if (hole.after >= first || hole.before <= last || count > restCount) continue;
+      if (hole.after >= first || hole.before <= last || restCount === 0) continue;
+      const hasOther = others.some(
+        (other) => other.first !== first && other.last > hole.after && other.first < hole.before,
+      );
+      if (count > restCount && hasOther) continue;
       holes.push(hole);
-      restCount -= count;
+      restCount = Math.max(0, restCount - count);
     }
     this.#holes = this.#holes.filter((hole) => !holes.includes(hole));
     return { holes, restCount };

@@ -17,8 +17,8 @@ export interface SegmentPart {
   readonly through: number;
 }
 
-/** A segment that cannot be read is tried this often before it is given up as damaged. */
-const READ_FAILURES_MAX = 3;
+/** A segment that cannot be read is tried this often before it is given up as damaged: for most of a minute, by its readers' pauses. */
+const READ_FAILURES_MAX = 8;
 /** Read of a segment at once: what is in memory of it, and of the same order as a batch. Larger where a record is. */
 const PIECE_BYTES = 256 * 1024;
 const PIECE_BOUNDS: ReadBounds = { entriesMax: Number.POSITIVE_INFINITY, bytesMax: PIECE_BYTES };

@@ -1,5 +1,6 @@
 import { LossPlace, type NewEntry, type SeqRange, STREAM_LOSS } from "../../protocol/entry.ts";
 import { lossEntry } from "../../protocol/entry-builder.ts";
+import { type JsonObject, parseJson } from "../../protocol/json-parser.ts";
 
 /** Loss records written for one event; what is beyond them is summed up in one more. */
 const LOSS_ENTRIES_MAX = 1_000;
@@ -27,12 +28,13 @@ export async function lossesOf(
     { readonly src: string; first: number; last: number; readonly boot: string }[]
   >();
   const counts = new Map<string, number>();
-  for await (const { src, boot, seq, lost } of entries) {
+  for await (const { src, boot, seq, lost, stream, msg } of entries) {
     const first = lost?.first ?? seq;
     const last = lost?.last ?? seq;
     const name = lost?.boot ?? boot;
     if (name === undefined || first === undefined || last === undefined) {
-      counts.set(src, (counts.get(src) ?? 0) + 1);
+      const count = stream === STREAM_LOSS ? countIn(msg) : 1;
+      counts.set(src, (counts.get(src) ?? 0) + count);
       continue;
     }
     const key = `${name}\n${src}`;
@@ -54,6 +56,14 @@ export async function lossesOf(
   }
   if (restCount > 0) losses.push(lossOfCount(event.gatewaySrc, restCount, event));
   return losses;
+}
+
+/** How many a loss record without seqs stands for. */
+function countIn(msg: string): number {
+  const parsed = parseJson(msg);
+  const value = parsed.ok ? parsed.value : undefined;
+  const count = typeof value === "object" && value !== null ? (value as JsonObject).count : undefined;
+  return typeof count === "number" && Number.isSafeInteger(count) && count > 0 ? count : 1;
 }
 
 export function lossOfRange(src: string, lost: SeqRange, { why, receivedMs }: LossEvent): NewEntry {

@@ -5,6 +5,7 @@ import { decodeCbor, encodeCbor } from "../../protocol/cbor.ts";
 import { identityOfOwnEntry } from "../../protocol/ingest-entry.ts";
 import type { Cursor } from "./cursor.ts";
 import { HoleFinder } from "./hole-finder.ts";
+import { insist } from "./insist.ts";
 import type { MarkTable } from "./mark-table.ts";
 import { type Segment, segmentNumber, segmentPath } from "./segment.ts";
 import type { PositionRange } from "./spool-loss.ts";
@@ -17,9 +18,6 @@ import {
   type SpoolRecord,
   wholeWrites,
 } from "./spool-record.ts";
-
-/** Each read of an opening is tried this often: what a disk fails to give once must not count as damaged. */
-const READ_TRIES_MAX = 3;
 
 export interface Recovered {
   readonly segments: Segment[];
@@ -122,17 +120,6 @@ export interface RecoveryWorld {
 
 async function segmentNumbers(disk: Disk, folder: string): Promise<number[]> {
   return (await disk.list(folder)).map(segmentNumber).filter((number) => number !== undefined);
-}
-
-/** Reads a file again where the disk fails for a moment. @throws what the disk throws at last. */
-async function insist<Value>(read: () => Promise<Value>): Promise<Value> {
-  for (let triesLeft = READ_TRIES_MAX - 1; ; triesLeft--) {
-    try {
-      return await read();
-    } catch (error) {
-      if (triesLeft === 0) throw error;
-    }
-  }
 }
 
 function headOf(disk: Disk, path: string): Promise<FilePart | undefined> {

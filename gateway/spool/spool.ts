@@ -6,6 +6,7 @@ import type { Random } from "../../host/random.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { decodeIngestEntry, encodeIngestEntry } from "../../protocol/ingest-entry.ts";
 import { type Cursor, CursorFile } from "./cursor.ts";
+import { insist } from "./insist.ts";
 import { MarkTable } from "./mark-table.ts";
 import { type Segment, SegmentWriter, segmentPath } from "./segment.ts";
 import { SegmentList, type SegmentPart, type SegmentSlot } from "./segment-list.ts";
@@ -74,6 +75,8 @@ export interface SpoolWorld {
 
 export const SPOOL_FOLDER = "spool";
 const RESERVE_FILE = `${SPOOL_FOLDER}/reserve`;
+/** Holds the position behind which entries were written since the service was last heard; is not there once it was. */
+const UNHEARD_FILE = `${SPOOL_FOLDER}/unheard`;
 const EPOCH_BYTES = 8;
 const MAINTAIN_MS = 10_000;
 
@@ -99,6 +102,9 @@ export class Spool implements SpoolReader {
   #epochStart: number;
   /** The last position given before it was opened. */
   readonly #openedAt: number;
+  /** What stands behind this position was never sent: it was written since the service was last heard, in this life or before. */
+  readonly #unheardAfter: number;
+  #hasUnheardFile: boolean;
   /** The service has said what it has since then. */
   #isGreeted = false;
   /** Up to here it is written down that the service lost what the spool no longer holds. */
@@ -125,6 +131,7 @@ export class Spool implements SpoolReader {
       readonly epochStart: number;
       readonly forwarded: number;
       readonly outputs: SpoolOutputs;
+      readonly unheardAfter: number | undefined;
     },
   ) {
     this.#world = world;
@@ -140,6 +147,8 @@ export class Spool implements SpoolReader {
     this.#forwarded = state.forwarded;
     this.#attempted = state.forwarded;
     this.#openedAt = this.#durable;
+    this.#hasUnheardFile = state.unheardAfter !== undefined;
+    this.#unheardAfter = Math.min(this.#openedAt, state.unheardAfter ?? Number.POSITIVE_INFINITY);
     this.#epoch = state.epoch;
     this.#epochStart = state.epochStart;
     this.#writtenCursor = state.forwarded;
@@ -173,6 +182,7 @@ export class Spool implements SpoolReader {
     const oldest = recovered.segments[0]?.header.firstPosition ?? 1;
     const forwarded = cursor?.forwarded ?? Math.max(oldest, epochStart) - 1;
     const durable = Math.max(recovered.lastPosition, forwarded);
+    const unheard = await insist(() => disk.read(UNHEARD_FILE));
     const outputs = await SpoolOutputs.open(world, () => spool.#access, options.outputs, {
       folder: SPOOL_FOLDER,
       durable,
@@ -187,6 +197,7 @@ export class Spool implements SpoolReader {
       epochStart,
       forwarded,
       outputs,
+      unheardAfter: unheard && positionIn(unheard),
     });
     if (cursor === undefined) await cursorFile.writeBoth({ epoch, epochStart, forwarded });
     for (const number of recovered.emptyNumbers) await disk.remove(segmentPath(SPOOL_FOLDER, number));
@@ -320,16 +331,17 @@ export class Spool implements SpoolReader {
   /**
    * What the service answered on connect: up to where it has this epoch, 0 for none of it. More than was ever sent from here
    * means that this disk is an older copy. What it held when it was opened the service has then, and what came since gets an
-   * epoch of its own, for its positions were given to other entries before.
+   * epoch of its own, for its positions were given to other entries before. So does what was written in earlier lives that never
+   * heard the service.
    */
   async greet(servicePosition: number): Promise<void> {
-    const sent = this.#isGreeted ? this.#attempted : this.#openedAt;
+    const sent = this.#isGreeted ? this.#attempted : this.#unheardAfter;
     if (servicePosition > sent) {
-      await this.#exclusive(() => this.#startEpoch(this.#isGreeted ? this.#forwarded : this.#openedAt));
-      this.#isGreeted = true;
+      await this.#exclusive(() => this.#startEpoch(this.#isGreeted ? this.#forwarded : this.#unheardAfter));
+      await this.#heard();
       return;
     }
-    this.#isGreeted = true;
+    await this.#heard();
     this.#attempted = Math.max(this.#attempted, servicePosition);
     // What was sent under an earlier epoch is never sent under this one.
     const oldest = Math.max(this.#epochStart, this.#segments[0]?.header.firstPosition ?? this.#durable + 1);
@@ -341,6 +353,22 @@ export class Spool implements SpoolReader {
       });
     }
     await this.confirm(Math.max(servicePosition, oldest - 1));
+  }
+
+  /** Before anything is sent of what the file speaks of. */
+  async #heard(): Promise<void> {
+    await this.#exclusive(async () => {
+      if (this.#hasUnheardFile) await this.#world.disk.remove(UNHEARD_FILE);
+      this.#hasUnheardFile = false;
+      this.#isGreeted = true;
+    });
+  }
+
+  /** An older copy of the disk must be known for one also in the lives after this one. */
+  async #noteUnheard(): Promise<void> {
+    if (this.#isGreeted || this.#hasUnheardFile) return;
+    await this.#world.disk.replace(UNHEARD_FILE, Buffer.from(`${this.#unheardAfter}\n`));
+    this.#hasUnheardFile = true;
   }
 
   /** Loss records for entries that will never be sent, durable when it resolves. */
@@ -399,7 +427,7 @@ export class Spool implements SpoolReader {
     if (payloads.length + notes.length === 0) return;
     const entryBytes = payloads.reduce((sum, { length }) => sum + RECORD_HEAD_BYTES + length, 0);
     const headBytes = this.#isSegmentOpen ? 0 : sizeOf(this.#headRecords());
-    if (!isReserved) await this.#makeRoom(HEADER_BYTES + headBytes + entryBytes);
+    if (!isReserved) await this.#tryMakeRoom(HEADER_BYTES + headBytes + entryBytes);
     const records = payloads.map(
       (payload, index): SpoolRecord => ({
         kind: RecordKind.Entry,
@@ -411,6 +439,7 @@ export class Spool implements SpoolReader {
     const all: SpoolRecord[] = [...records];
     if (notes.length > 0) all.push({ kind: RecordKind.Damage, position: last, payload: encodeRanges(notes) });
     try {
+      await this.#noteUnheard();
       const writer = this.#isSegmentOpen ? this.#writer : undefined;
       await (writer === undefined ? this.#writeToNew(all) : writer.write(encodeRecords(this.#epoch, all)));
     } catch (error) {
@@ -511,7 +540,17 @@ export class Spool implements SpoolReader {
     await this.#sweep(false, { horizonMs: 0, waits: false, isWanted: () => left-- > 0 });
   }
 
-  /** @throws SpoolFull */
+  /** @throws SpoolUnavailable also where the disk fails on the way: what came is offered again. */
+  async #tryMakeRoom(neededBytes: number): Promise<void> {
+    try {
+      await this.#makeRoom(neededBytes);
+    } catch (error) {
+      if (error instanceof SpoolUnavailable) throw error;
+      throw new SpoolUnavailable(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+  }
+
+  /** @throws SpoolFull, and what the disk throws. */
   async #makeRoom(neededBytes: number): Promise<void> {
     const { bytesMax, reserveBytes, whenFull } = this.#options;
     const isOver = (): boolean => this.bytes + neededBytes > bytesMax - reserveBytes;
@@ -549,6 +588,7 @@ export class Spool implements SpoolReader {
 
   async #evict(segment: Segment, index: number): Promise<void> {
     const range = { first: segment.header.firstPosition, last: this.#list.lastOf(index) };
+    this.#tail.dropThrough(range.last);
     let entryCount = 0;
     const entries = async function* (list: SegmentList): AsyncGenerator<NewEntry> {
       for await (const { payload } of list.entriesOf(index)) {
@@ -709,8 +749,7 @@ export class Spool implements SpoolReader {
     const segment = this.#segments[index];
     const had = Math.min(this.#forwarded, this.#outputs.lowest);
     if (segment === undefined || segment.lastPosition <= had) return;
-    const records: SpoolRecord[] = [];
-    for await (const record of this.#list.entriesOf(index, had)) records.push(record);
+    const records = await insist(() => this.#entriesBehind(index, had));
     const first = records[0];
     if (first === undefined) return;
     const last = this.#durable;
@@ -734,6 +773,12 @@ export class Spool implements SpoolReader {
     this.#durable = last;
   }
 
+  async #entriesBehind(index: number, after: number): Promise<readonly SpoolRecord[]> {
+    const records: SpoolRecord[] = [];
+    for await (const record of this.#list.entriesOf(index, after)) records.push(record);
+    return records;
+  }
+
   /** All that it holds stands in a newer segment. */
   async #removeSuperseded(segment: Segment): Promise<void> {
     try {
@@ -749,8 +794,9 @@ export class Spool implements SpoolReader {
     const event = this.#event("damaged in the spool");
     const losses: NewEntry[] = [];
     let restCount = 0;
+    const all = [...this.#knownGaps, ...damages];
     for (const range of damages) {
-      const explained = holes.explain(range);
+      const explained = holes.explain(range, all);
       for (const { src, lost } of explained.holes) losses.push(lossOfRange(src, lost, event));
       restCount += explained.restCount;
     }
@@ -800,6 +846,12 @@ export class Spool implements SpoolReader {
       this.#world.log.warn({ error: String(error) }, "the spool has no reserve on the disk");
     }
   }
+}
+
+/** What stands in the file; a damaged one says nothing. */
+function positionIn(file: Uint8Array): number | undefined {
+  const digits = /^(\d{1,15})\n$/.exec(Buffer.from(file).toString("latin1"))?.[1];
+  return digits === undefined ? undefined : Number(digits);
 }
 
 /** Positions between a position and the end of what was read of a segment that have no entry. */

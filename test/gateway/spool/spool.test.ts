@@ -165,43 +165,54 @@ describe("a spool", () => {
     expect(seqsOf(await readAll(spool))).toEqual(range(31, seq));
   });
 
-  test("told to evict, a full spool gives up the oldest that was never sent, with a loss record for each boot", async () => {
-    const disk = new FaultyDisk(new SeededRandom(1));
-    const world = spoolWorld(disk);
-    const spool = await Spool.open(world, {
-      ...TINY_SPOOL,
-      segmentBytes: 2_000,
-      bytesMax: 13_000,
-      whenFull: "evict",
-    });
-    await spool.greet(0);
-    await spool.read(0, { ...ALL, entriesMax: 1 });
-    for (let seq = 1; seq <= 200; seq++)
-      await spool.commit(seq % 5 === 0 ? [line("a", seq), textLine(seq)] : [line("a", seq)]);
-    expect(spool.bytes).toBeLessThanOrEqual(13_000);
-    const check = async (one: Spool): Promise<void> => {
-      const found = await readAll(one);
-      const covered = new Set<number>();
-      let lostTexts = 0;
-      for (const { entry } of found) {
-        if (entry.lost !== undefined)
-          for (const seq of range(entry.lost.first, entry.lost.last)) covered.add(seq);
-        else if (entry.stream === "loss") lostTexts += (JSON.parse(entry.msg) as { count: number }).count;
-        else if (entry.seq !== undefined) {
-          expect(covered.has(entry.seq), `seq ${entry.seq} both there and lost`).toBe(false);
-          covered.add(entry.seq);
+  test.each([
+    ["in memory too", 1_000_000],
+    ["on the disk alone", 400],
+  ])(
+    "told to evict, a full spool gives up the oldest that was never sent and is %s, with a loss record for each boot",
+    async (_where, tailBytesMax) => {
+      const disk = new FaultyDisk(new SeededRandom(1));
+      const world = spoolWorld(disk);
+      const spool = await Spool.open(world, {
+        ...TINY_SPOOL,
+        segmentBytes: 2_000,
+        bytesMax: 13_000,
+        tailBytesMax,
+        whenFull: "evict",
+      });
+      await spool.greet(0);
+      await spool.read(0, { ...ALL, entriesMax: 1 });
+      for (let seq = 1; seq <= 400; seq++)
+        await spool.commit(seq % 5 === 0 ? [line("a", seq), textLine(seq)] : [line("a", seq)]);
+      expect(spool.bytes).toBeLessThanOrEqual(13_000);
+      expect(world.counters.values().spool_evicted_entries_total).toBeGreaterThan(20);
+      const check = async (one: Spool): Promise<void> => {
+        const found = await readAll(one);
+        const covered = new Set<number>();
+        let lostTexts = 0;
+        for (const { entry } of found) {
+          if (entry.lost !== undefined) {
+            for (const seq of range(entry.lost.first, entry.lost.last)) {
+              expect(covered.has(seq), `seq ${seq} both there and lost`).toBe(false);
+              covered.add(seq);
+            }
+          } else if (entry.stream === "loss") lostTexts += (JSON.parse(entry.msg) as { count: number }).count;
+          else if (entry.seq !== undefined) {
+            expect(covered.has(entry.seq), `seq ${entry.seq} both there and lost`).toBe(false);
+            covered.add(entry.seq);
+          }
         }
-      }
-      expect([...covered].sort((one, other) => one - other)).toEqual(range(1, 200));
-      expect(lostTexts + found.filter(({ entry }) => entry.stream === "uart").length).toBe(40);
-    };
-    await check(spool);
-    await spool.close();
-    const counters = new CounterTable();
-    const again = await Spool.open({ ...spoolWorld(disk), counters }, TINY_SPOOL);
-    await check(again);
-    expect(counters.values().spool_damaged_entries_total).toBeUndefined();
-  });
+        expect([...covered].sort((one, other) => one - other)).toEqual(range(1, 400));
+        expect(lostTexts + found.filter(({ entry }) => entry.stream === "uart").length).toBe(80);
+      };
+      await check(spool);
+      await spool.close();
+      const counters = new CounterTable();
+      const again = await Spool.open({ ...spoolWorld(disk), counters }, TINY_SPOOL);
+      await check(again);
+      expect(counters.values().spool_damaged_entries_total).toBeUndefined();
+    },
+  );
 
   test("after a failed sync nothing more goes to that file, and what was not acked is written anew", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
@@ -327,6 +338,51 @@ describe("a spool", () => {
     expect((await readAll(again)).map(({ position }) => position)).toEqual([11, 12]);
   });
 
+  test("an older copy is known for one also when it was written to, and started anew, before the service was heard", async () => {
+    const disk = new FaultyDisk(new SeededRandom(1));
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
+    await spool.greet(0);
+    for (let seq = 1; seq <= 10; seq++) await spool.commit([line("a", seq)]);
+    const image = disk.image();
+    for (let seq = 11; seq <= 13; seq++) await spool.commit([line("a", seq)]);
+    await readAll(spool);
+    await spool.confirm(13);
+    disk.restore(image);
+    const old = await Spool.open(spoolWorld(disk, 2), TINY_SPOOL);
+    for (let seq = 1; seq <= 5; seq++) await old.commit([line("c", seq)]);
+    disk.kill();
+    const again = await Spool.open(spoolWorld(disk, 3), TINY_SPOOL);
+    await again.greet(13);
+    expect((await readAll(again)).map(({ entry }) => [entry.src, entry.seq])).toEqual(
+      range(1, 5).map((seq) => ["c", seq]),
+    );
+    expect(again.epoch).not.toBe(spool.epoch);
+    disk.kill();
+    // Heard once, it is no older copy the next time.
+    const third = await Spool.open(spoolWorld(disk, 4), TINY_SPOOL);
+    await third.greet(15);
+    expect(third.epoch).toBe(again.epoch);
+  });
+
+  test("a damaged loss record of several seqs is told of by all of them", async () => {
+    const disk = new FaultyDisk(new SeededRandom(1));
+    const spool = await Spool.open(spoolWorld(disk), { ...TINY_SPOOL, segmentBytes: 2_000 });
+    const lost = { boot: "b", first: 2, last: 4 };
+    const { seq: _, ...rest } = line("a", 0);
+    await spool.commit([line("a", 1)]);
+    await spool.commit([
+      { ...rest, stream: "loss", msg: '{"count":3,"where":"agent","why":"ring full"}', lost },
+    ]);
+    await spool.commit([line("a", 5)]);
+    await spool.close();
+    const [path = ""] = [...disk.files.keys()].filter((name) => name.includes("seg-"));
+    const at = disk.files.get(path)?.content.indexOf("ring full") ?? 0;
+    disk.flipBit(path, at * 8);
+    const again = await Spool.open(spoolWorld(disk), { ...TINY_SPOOL, segmentBytes: 2_000 });
+    const told = (await readAll(again, 0)).flatMap(({ entry }) => entry.lost ?? []);
+    expect(told).toEqual([lost]);
+  });
+
   test("a service that lost what it had answered gets it again, as far as the replay horizon reaches", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
@@ -368,7 +424,6 @@ describe("a disk that fails to read", () => {
       disk.kill();
       const fileCount = disk.files.size;
       disk.readFails = 0.2;
-      // Three times in a row is what it takes to be given up.
       await Spool.open(spoolWorld(disk, seed), TINY_SPOOL).catch(() => {});
       disk.kill();
       disk.readFails = 0;
@@ -380,6 +435,37 @@ describe("a disk that fails to read", () => {
   });
 });
 
+test("a spool opens on a disk that fails every first read, and holds all", async () => {
+  const disk = new FaultyDisk(new SeededRandom(1));
+  const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
+  for (let seq = 1; seq <= 30; seq++) await spool.commit([line("a", seq)]);
+  disk.kill();
+  disk.readGlitches = 1;
+  const again = await Spool.open(spoolWorld(disk), TINY_SPOOL);
+  disk.readGlitches = 0;
+  expect(seqsOf(await readAll(again, 0))).toEqual(range(1, 30));
+});
+
+test("a full spool whose oldest segment cannot be read for now takes nothing for now, and evicts it later", async () => {
+  const disk = new FaultyDisk(new SeededRandom(1));
+  const spool = await Spool.open(spoolWorld(disk), { ...TINY_SPOOL, whenFull: "evict" });
+  await spool.greet(0);
+  disk.readFails = 1;
+  let seq = 0;
+  const fill = async (): Promise<void> => {
+    while (seq < 200) {
+      await spool.commit([line("a", seq + 1)]);
+      seq += 1;
+    }
+  };
+  await expect(fill()).rejects.toThrow(SpoolUnavailable);
+  expect(seq).toBeLessThan(200);
+  disk.readFails = 0;
+  await fill();
+  const last = (await readAll(spool, 0)).findLast(({ entry }) => entry.lost === undefined);
+  expect(last?.entry.seq).toBe(200);
+});
+
 describe("under faults drawn from a seed", () => {
   test("nothing that was acked is lost, repeated, altered or out of order", async () => {
     await fc.assert(
@@ -387,6 +473,7 @@ describe("under faults drawn from a seed", () => {
         const random = new SeededRandom(seed);
         const disk = new FaultyDisk(random);
         let spool = await Spool.open(spoolWorld(disk, seed), TINY_SPOOL);
+        await spool.greet(0);
         let acked = 0;
         /** What a board would send next: what the spool says it has, plus one. */
         let next = 1;
