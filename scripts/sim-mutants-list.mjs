@@ -333,10 +333,9 @@ export const MUTANTS = [
     ["gatewayCrash", "uplinkOutage"],
   ),
   spool("spool: what a killed process wrote counts as synced", "await spool.#secureTail();", "", [
-    "gatewayCrash",
-    "diskSlow",
+    "killedWriting",
   ]),
-  spool("spool: damage is not written down", "await spool.#noteDamage(recovered);", "", ["diskFlip"]),
+  spool("spool: damage is not written down", "await spool.#noteDamage(recovered);", "", ["diskBlock"]),
   spool(
     "spool: evicts without a loss record",
     "await this.#write(losses, true, range.last >= range.first ? [range] : []);",
@@ -368,7 +367,7 @@ export const MUTANTS = [
   ),
   spool(
     "spool: has no limit",
-    "if (!isReserved) await this.#makeRoom(HEADER_BYTES + headBytes + entryBytes);",
+    "if (!isReserved) await this.#tryMakeRoom(HEADER_BYTES + headBytes + entryBytes);",
     "",
     ["smallSpool", "uplinkOutage"],
   ),
@@ -384,11 +383,12 @@ export const MUTANTS = [
     "for (const record of wholeWrites(scanned.content)) {",
     ["gatewayCrash"],
   ),
-  spoolRecovery(
+  mutant(
+    "gateway/spool/insist.ts",
     "spool: one failed read at the opening gives a segment up",
     "if (triesLeft === 0) throw error;",
     "throw error;",
-    ["diskReadFails", "gatewayCrash"],
+    ["diskReadGlitch", "gatewayCrash"],
   ),
   forwarder(
     "forwarder: takes what it sent for stored",

@@ -382,7 +382,9 @@ export class Chain {
     if (machine === undefined || project === undefined) return;
     this.#at("uplinkOutage", name, (random) => link?.outage(random.between(100, 20_000)));
     this.#at("diskFull", name, (random) => site.fillDisk(random.between(100, 8000)));
+    this.#at("killedWriting", name, (random) => site.killWriting(random.between(200, 8000)));
     this.#at("diskFlip", name, () => machine.flipBit());
+    this.#at("diskBlock", name, (random) => site.eraseBlock(random));
     this.#at("diskRestored", name, () => site.restoreDisk());
     this.#at("intruder", name, (random) => void this.#intrude(name, project, random));
   }

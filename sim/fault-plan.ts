@@ -29,6 +29,7 @@ export const FAULTS = {
   gatewayClockUnset: { unit: "share", most: 1 },
   clonedSource: { unit: "share", most: 1 },
   gatewayCrash: { unit: "rate", most: 10 },
+  killedWriting: { unit: "rate", most: 8 },
   gatewayStop: { unit: "rate", most: 3 },
   fewSessions: { unit: "share", most: 1 },
   smallQueues: { unit: "share", most: 1 },
@@ -43,6 +44,7 @@ export const FAULTS = {
   slowUplink: { unit: "share", most: 1 },
   diskWriteFails: { unit: "chance", most: 0.1 },
   diskReadFails: { unit: "chance", most: 0.05 },
+  diskReadGlitch: { unit: "chance", most: 0.6 },
   diskFull: { unit: "rate", most: 8 },
   diskSlow: { unit: "share", most: 1 },
   smallSpool: { unit: "share", most: 1 },
@@ -50,14 +52,16 @@ export const FAULTS = {
   intruder: { unit: "rate", most: 6 },
   bitFlip: { unit: "rate", most: 12 },
   diskFlip: { unit: "rate", most: 12 },
+  diskBlock: { unit: "rate", most: 8 },
   diskRestored: { unit: "rate", most: 8 },
   storeRestored: { unit: "rate", most: 8 },
 } as const satisfies Record<string, { unit: "chance" | "rate" | "share"; most: number }>;
 
 export type FaultName = keyof typeof FAULTS;
 export const FAULT_NAMES = Object.keys(FAULTS) as readonly FaultName[];
-/** Faults that take what was durable in a spool already. */
-const SPOOL_LOSSES: readonly FaultName[] = ["diskFlip", "diskRestored"];
+/** Faults that alter what was durable in a spool, and that take it. */
+const SPOOL_DAMAGES: readonly FaultName[] = ["diskFlip", "diskBlock"];
+const SPOOL_LOSSES: readonly FaultName[] = [...SPOOL_DAMAGES, "diskRestored"];
 /** Faults for which a spool must let go of what the service has. */
 const SPOOL_TOO_SMALL: readonly FaultName[] = ["smallSpool", "diskFull"];
 /** Faults that take something from the durable. */
@@ -111,6 +115,11 @@ export class FaultPlan {
   /** What was durable in the store may be damaged: found and skipped, or refused. */
   get damagesStore(): boolean {
     return this.has("bitFlip");
+  }
+
+  /** The same of a spool. */
+  get damagesSpool(): boolean {
+    return SPOOL_DAMAGES.some((name) => this.has(name));
   }
 
   /** What was durable may be lost: losses are allowed then, altered entries are not. */

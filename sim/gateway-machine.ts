@@ -30,6 +30,7 @@ export interface GatewayMachineWorld {
   readonly time: VirtualTime;
   readonly clock: Clock;
   readonly random: SeededRandom;
+  readonly glitchRandom: SeededRandom;
   readonly plan: FaultPlan;
   readonly counters: CounterTable;
   readonly events: EventLog;
@@ -39,6 +40,8 @@ export interface GatewayMachineWorld {
 /** How long the batch under way may take when the gateway stops, as `boardlog gateway` has it. */
 const FORWARD_STOP_MS = 500;
 const RESERVE_BYTES = 1000;
+/** Of flash that goes at once, at most on either side of the border between two files. */
+const BLOCK_BYTES = 1000;
 /** A fault ends sooner now and then, and later. */
 const CLOCK_WAIT_MS = 20_000;
 /** Room that the largest commit takes in a spool, about: it must fit beside the segment that is written to. */
@@ -57,6 +60,8 @@ export class GatewayMachine {
   #image: ReturnType<FaultyDisk["image"]> | undefined;
   /** Told when the power went in the middle of a step on the disk. */
   onCut: () => void = () => {};
+  /** Told once, when the next write to a segment was made and not synced. */
+  #onUnsynced: (() => void) | undefined;
   #isQuiet = false;
   #bootCount = 1;
 
@@ -64,7 +69,7 @@ export class GatewayMachine {
     this.#world = world;
     this.#name = identity.name;
     this.#project = identity.project;
-    this.disk = new FaultyDisk(world.random);
+    this.disk = new FaultyDisk(world.random, world.glitchRandom);
     this.#options = drawOptions(world.random, world.plan);
     const bytesMax = this.#options.bytesMax ?? SPOOL_DEFAULTS.bytesMax;
     this.watch = new SpoolWatch(
@@ -161,7 +166,30 @@ export class GatewayMachine {
     );
     if (files.length === 0) return;
     const [path, { synced }] = random.pick(files);
-    this.disk.flipBit(path, random.below(synced.length * 8));
+    const bit = random.below(synced.length * 8);
+    this.watch.damaging(path, bit >> 3, (bit >> 3) + 1);
+    this.disk.flipBit(path, bit);
+  }
+
+  /** A block of the flash is gone: the end of one segment and the beginning of the next, which lie beside each other. */
+  eraseBlock(random: SeededRandom): void {
+    const paths = [...this.disk.files.keys()].filter((path) => this.watch.isSegment(path)).sort();
+    const at = random.below(paths.length);
+    const sizeOf = (path: string): number => this.disk.files.get(path)?.synced.length ?? 0;
+    const erase = (path: string | undefined, from: number, until: number): void => {
+      if (path === undefined || from >= until) return;
+      this.watch.damaging(path, from, until);
+      this.disk.erase(path, from, until);
+    };
+    const [path, next] = paths.slice(at, at + 2);
+    if (path === undefined) return;
+    erase(path, Math.max(0, sizeOf(path) - random.below(BLOCK_BYTES)), sizeOf(path));
+    if (next !== undefined) erase(next, 0, Math.min(sizeOf(next), random.below(BLOCK_BYTES)));
+  }
+
+  /** Tells once when the next write to a segment was made, before it is synced. */
+  onUnsynced(action: () => void): void {
+    this.#onUnsynced = action;
   }
 
   get hasImage(): boolean {
@@ -181,17 +209,19 @@ export class GatewayMachine {
 
   stopFaults(): void {
     this.#isQuiet = true;
+    this.#onUnsynced = undefined;
     this.disk.stepsToCut = Number.POSITIVE_INFINITY;
     this.#setFaults();
   }
 
   #setFaults(): void {
     const { plan } = this.#world;
-    const amount = (name: "diskWriteFails" | "diskReadFails"): number =>
+    const amount = (name: "diskWriteFails" | "diskReadFails" | "diskReadGlitch"): number =>
       this.#isQuiet ? 0 : plan.amount(name);
     this.disk.syncFails = amount("diskWriteFails");
     this.disk.writeFails = amount("diskWriteFails");
     this.disk.readFails = amount("diskReadFails");
+    this.disk.readGlitches = amount("diskReadGlitch");
   }
 
   #diskOf(life: ProcessLife): ProcessDisk {
@@ -201,6 +231,12 @@ export class GatewayMachine {
         this.watch.removing(path);
       },
       synced: (path) => this.watch.synced(path),
+      appended: (path) => {
+        const action = this.#onUnsynced;
+        if (action === undefined || !this.watch.isSegment(path)) return;
+        this.#onUnsynced = undefined;
+        action();
+      },
       cut: () => this.onCut(),
     });
   }

@@ -54,6 +54,7 @@ export class GatewaySite {
   readonly ports: WirePort[] = [];
   readonly #world: SiteWorld;
   readonly #random: SeededRandom;
+  #isQuiet = false;
 
   constructor(
     world: SiteWorld,
@@ -75,7 +76,16 @@ export class GatewaySite {
         { project, gateway: name, key: keys.gatewayKeys[project] },
       );
       this.machine = new GatewayMachine(
-        { time, clock, random: stream(`machine ${name}`), plan, counters, events, link: this.link },
+        {
+          time,
+          clock,
+          random: stream(`machine ${name}`),
+          glitchRandom: stream(`glitches ${name}`),
+          plan,
+          counters,
+          events,
+          link: this.link,
+        },
         { name, project },
       );
       this.machine.onCut = () => this.crash(true);
@@ -156,6 +166,27 @@ export class GatewaySite {
     this.#world.acks.forget(this.name);
   }
 
+  /**
+   * Killed between a write and its sync, while there is no way to the service; the power goes when it has been back for a moment.
+   * @param powerMs from the one to the other.
+   */
+  killWriting(powerMs: number): void {
+    const { machine, link } = this;
+    machine?.onUnsynced(() => {
+      link?.outage(2 * powerMs);
+      this.crash(false);
+      this.#world.time.after(powerMs, () => {
+        if (!this.#isQuiet) this.crash(true);
+      });
+    });
+  }
+
+  /** The power goes and takes a block of flash with it. */
+  eraseBlock(random: SeededRandom): void {
+    this.crash(true);
+    this.machine?.eraseBlock(random);
+  }
+
   fillDisk(forMs: number): void {
     const { machine } = this;
     if (machine === undefined) return;
@@ -168,6 +199,7 @@ export class GatewaySite {
   }
 
   stopFaults(): void {
+    this.#isQuiet = true;
     this.machine?.stopFaults();
     this.freeDisk();
     if (this.link === undefined) return;

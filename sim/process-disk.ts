@@ -7,6 +7,8 @@ export interface DiskWitness {
   readonly removing: (path: string) => void;
   /** What was written to the file is durable. */
   readonly synced: (path: string) => void;
+  /** Something was written to the file and is not durable yet. */
+  readonly appended: (path: string) => void;
   /** The power went in the middle of a step: the process is gone. */
   readonly cut: () => void;
 }
@@ -48,7 +50,11 @@ export class ProcessDisk implements Disk {
       get sizeBytes() {
         return file.sizeBytes;
       },
-      append: (bytes) => this.#step(() => file.append(bytes)),
+      append: (bytes) =>
+        this.#step(async () => {
+          await file.append(bytes);
+          this.#witness.appended(path);
+        }),
       sync: async () => {
         await this.#step(() => file.sync());
         this.#witness.synced(path);

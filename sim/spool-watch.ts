@@ -2,8 +2,16 @@ import { type Cursor, cursorSlots, decodeSlot } from "../gateway/spool/cursor.ts
 import { segmentNumber } from "../gateway/spool/segment.ts";
 import { SPOOL_FOLDER } from "../gateway/spool/spool.ts";
 import type { PositionRange } from "../gateway/spool/spool-loss.ts";
-import { decodeSegment, RecordKind, wholeWrites } from "../gateway/spool/spool-record.ts";
+import {
+  decodeHeader,
+  decodeSegment,
+  encodedBytes,
+  RecordKind,
+  RecordScanner,
+  wholeWrites,
+} from "../gateway/spool/spool-record.ts";
 import { decodeRanges, without } from "../gateway/spool/spool-recovery.ts";
+import { identityOfOwnEntry } from "../protocol/ingest-entry.ts";
 import type { FaultyDisk } from "./faulty-disk.ts";
 
 /** A segment that was removed before all of it was durable elsewhere. */
@@ -32,6 +40,8 @@ export interface SpoolRecording {
   readonly bytesMost: number;
   readonly earlyRemovals: readonly EarlyRemoval[];
   readonly fullDisks: readonly FullDisk[];
+  /** Seqs at most that were damaged at the end of the newest segment: a write that was never synced looks the same. */
+  readonly tornLikeCount: number;
 }
 
 /** Looks at what is durable on a gateway's disk at each step, by the file format alone. */
@@ -43,6 +53,9 @@ export class SpoolWatch {
   readonly #earlyRemovals: EarlyRemoval[] = [];
   readonly #fullDisks: FullDisk[] = [];
   #bytesMost = 0;
+  #tornLikeCount = 0;
+  /** By segment, what was damaged of it so far. */
+  readonly #damages = new Map<string, { readonly seqCount: number; readonly from: number }>();
 
   constructor(
     world: { readonly disk: FaultyDisk; readonly nowMs: () => number },
@@ -62,18 +75,23 @@ export class SpoolWatch {
       bytesMost: this.#bytesMost,
       earlyRemovals: this.#earlyRemovals,
       fullDisks: this.#fullDisks,
+      tornLikeCount: this.#tornLikeCount,
     };
+  }
+
+  isSegment(path: string): boolean {
+    return segmentNumber(path.slice(SPOOL_FOLDER.length + 1)) !== undefined;
   }
 
   /** A file is about to be removed. */
   removing(path: string): void {
-    if (!isSegment(path)) return;
+    if (!this.isSegment(path)) return;
     const content = decodeSegment(this.#synced(path), this.#cursor());
     if (content === undefined) return;
     const forwarded = this.#cursor()?.forwarded ?? 0;
     const covered: PositionRange[] = [{ first: 1, last: forwarded }];
     for (const other of this.#disk.files.keys()) {
-      const rest = isSegment(other) && other !== path ? decodeSegment(this.#synced(other)) : undefined;
+      const rest = this.isSegment(other) && other !== path ? decodeSegment(this.#synced(other)) : undefined;
       if (rest === undefined) continue;
       // What it writes anew counts there and no longer here.
       if (other > path) covered.push({ first: rest.header.firstPosition, last: Number.POSITIVE_INFINITY });
@@ -89,10 +107,36 @@ export class SpoolWatch {
   /** Something has been written to a file and synced. */
   synced(path: string): void {
     let bytes = 0;
-    for (const [each, file] of this.#disk.files) if (isSegment(each)) bytes += file.content.length;
+    for (const [each, file] of this.#disk.files) if (this.isSegment(each)) bytes += file.content.length;
     this.#bytesMost = Math.max(this.#bytesMost, bytes);
-    if (!isSegment(path)) return;
+    if (!this.isSegment(path)) return;
     for (const each of this.#fullDisks) if (each.untilMs === undefined) each.resumedMs ??= this.#nowMs();
+  }
+
+  /** Some bytes of a file are about to be altered. */
+  damaging(path: string, from: number, until: number): void {
+    if (!this.isSegment(path)) return;
+    const paths = [...this.#disk.files.keys()].filter((each) => this.isSegment(each)).sort();
+    const entries = entriesIn(this.#synced(path), this.#cursor());
+    const hit = entries.filter(({ start, end }) => end > from && start < until);
+    const before = this.#damages.get(path);
+    this.#damages.set(path, {
+      seqCount: (before?.seqCount ?? 0) + seqCountOf(hit),
+      from: Math.min(before?.from ?? from, from),
+    });
+    if (path !== paths.at(-1)) return;
+    const lastWrite = entries.at(-1)?.writeFirst;
+    const isLastWriteBehind = entries.every(
+      ({ start, writeFirst }) => writeFirst !== lastWrite || start >= until,
+    );
+    // A whole write behind the damage shows that what is missing had been synced.
+    if (before === undefined && entries.length > 0 && isLastWriteBehind) return;
+    const end = this.#damages.get(path);
+    this.#tornLikeCount += seqCountOf(entries.filter((each) => each.end > (end?.from ?? from)));
+    this.#tornLikeCount += before?.seqCount ?? 0;
+    // Nothing is left of it: then the one before it is the newest.
+    if (hit.length === entries.length)
+      this.#tornLikeCount += this.#damages.get(paths.at(-2) ?? "")?.seqCount ?? 0;
   }
 
   freed(waitingEntries: number): void {
@@ -120,6 +164,33 @@ export class SpoolWatch {
   }
 }
 
-function isSegment(path: string): boolean {
-  return segmentNumber(path.slice(SPOOL_FOLDER.length + 1)) !== undefined;
+interface PlacedEntry {
+  readonly payload: Uint8Array;
+  readonly writeFirst: number;
+  /** Bytes of the file. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The good entries of a segment, and where they stand. */
+function entriesIn(file: Uint8Array, cursor: Cursor | undefined): readonly PlacedEntry[] {
+  const epoch = decodeHeader(file)?.epoch ?? cursor?.epoch;
+  if (epoch === undefined) return [];
+  const scanner = new RecordScanner(file, epoch);
+  const entries: PlacedEntry[] = [];
+  for (let record = scanner.next(); record !== undefined; record = scanner.next()) {
+    const { kind, payload, position, writeFirst = position } = record;
+    const end = scanner.goodBytes;
+    if (kind === RecordKind.Entry)
+      entries.push({ payload, writeFirst, start: end - encodedBytes(record), end });
+  }
+  return entries;
+}
+
+/** A loss record stands for several. */
+function seqCountOf(entries: readonly PlacedEntry[]): number {
+  return entries.reduce((sum, { payload }) => {
+    const { lost } = identityOfOwnEntry(payload);
+    return sum + (lost === undefined ? 1 : lost.last - lost.first + 1);
+  }, 0);
 }

@@ -12,7 +12,7 @@ export const allAccounted: Checker = {
   promise: "listed, dropped and lost seqs are disjoint and together are all up to the last known",
   check: (evidence) => {
     const { plan, evicts, isShared } = evidence;
-    if (plan.damagesStore || plan.has("diskFlip")) return [];
+    if (plan.damagesStore || plan.damagesSpool) return [];
     const problems: string[] = [...missingText(evidence)];
     for (const truth of evidence.boots) {
       const seen: (Account | undefined)[] = [];

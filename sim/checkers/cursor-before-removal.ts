@@ -5,7 +5,7 @@ export const cursorBeforeRemoval: Checker = {
   invariant: 9,
   promise: "no spool segment is removed before the cursor past it is durable",
   check: ({ plan, spools }) => {
-    if (plan.has("diskFlip")) return [];
+    if (plan.damagesSpool) return [];
     return spools.flatMap(({ gateway, earlyRemovals }) =>
       earlyRemovals.map(
         ({ path, forwarded, missing }) =>

@@ -6,7 +6,7 @@ export const sameAfterReopening: Checker = {
   promise: "recovery run again, or crashed and run again, gives the same",
   check: (evidence) => {
     const problems: string[] = [];
-    if (!evidence.plan.has("diskFlip")) {
+    if (!evidence.plan.damagesSpool) {
       for (const [first = [], second = []] of evidence.reopenedSpools) {
         const at = first.findIndex((text, index) => text !== second[index]);
         if (at >= 0 || first.length !== second.length)

@@ -72,6 +72,7 @@ function evidenceOf(entries: readonly StoredEntry[], more: Partial<Evidence> = {
         bytesMost: 100,
         earlyRemovals: [],
         fullDisks: [{ freedMs: 0, waitingEntries: 3, resumedMs: 900, untilMs: 5000 }],
+        tornLikeCount: 0,
       },
     ],
     intrusions: [{ what: "no key", httpStatus: 401 }],
@@ -155,6 +156,11 @@ const BROKEN: readonly (readonly [invariant: number, what: string, evidence: Evi
   ],
   [12, "what was damaged is gone and not counted", evidenceOf(without(2), { plan: planOf("bitFlip") })],
   [12, "the same in a spool", evidenceOf(without(2), { plan: planOf("diskFlip") })],
+  [
+    12,
+    "one entry at a spool's end may look like one that was never synced, and two are gone",
+    evidenceOf([line(3), loss(4, 4)], { plan: planOf("diskBlock"), ...spoolWith({ tornLikeCount: 1 }) }),
+  ],
   [
     13,
     "a line of another boot is listed in this one",
