@@ -34,6 +34,7 @@ export const FAULTS = [
   "leader",
   "stalled leader",
   "cut off leader",
+  "two leaders",
   "all nodes",
   "service",
   "gateway",
@@ -42,7 +43,7 @@ export const FAULTS = [
 export type Fault = (typeof FAULTS)[number];
 
 /** Those that a cluster without networks of its own can have. */
-export const FAULTS_PLAIN = FAULTS.filter((fault) => fault !== "cut off leader");
+export const FAULTS_PLAIN = FAULTS.filter((fault) => fault !== "cut off leader" && fault !== "two leaders");
 
 interface Gateway {
   readonly process: GatewayProcess;
@@ -170,6 +171,17 @@ export class ClusterProof {
       this.#cluster.network?.cut(leader);
       await pause(6000 + this.#random.below(6000));
       this.#cluster.network?.join(leader);
+    } else if (fault === "two leaders") {
+      // The one that comes back may lead again, before anybody could look at it.
+      const leader = await this.#leader();
+      this.#cluster.network?.cut(leader);
+      const next = await this.#leaderOtherThan(leader);
+      await pause(this.#random.below(3000));
+      this.#cluster.network?.join(leader);
+      await pause(this.#random.below(500));
+      await this.#cluster.killNode(next);
+      await pause(4000 + this.#random.below(8000));
+      this.#cluster.startNode(next);
     } else if (fault === "all nodes") {
       await this.#cluster.killAll();
       await pause(this.#random.below(2000));
@@ -227,6 +239,19 @@ export class ClusterProof {
       const standing = await replicas.standing(LOG);
       return Number(standing?.replicas.find(({ isLeader }) => isLeader)?.node.slice(1) ?? 0);
     });
+  }
+
+  async #leaderOtherThan(node: number): Promise<number> {
+    let leader = node;
+    await until(
+      "another node leads",
+      async () => {
+        leader = await this.#leader().catch(() => node);
+        return leader !== node;
+      },
+      SETTLE_MS_MAX,
+    );
+    return leader;
   }
 
   /** Whichever node leads, it has the same. */

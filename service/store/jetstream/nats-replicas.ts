@@ -98,10 +98,12 @@ export class NatsReplicas implements StreamReplicas {
     });
   }
 
-  onLeader(listener: (stream: string) => void): void {
+  onLeader(listener: (stream: string, node: string) => void): void {
     this.#connection.subscribe(`${ADVISORY}.*`, {
       callback: (error, message) => {
-        if (error === null) listener(message.subject.slice(ADVISORY.length + 1));
+        if (error !== null) return;
+        const { leader = "" } = message.json<{ readonly leader?: string }>();
+        listener(message.subject.slice(ADVISORY.length + 1), leader);
       },
     });
   }

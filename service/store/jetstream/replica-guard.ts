@@ -72,6 +72,8 @@ interface Doubt {
   odd: string;
   sightings: number;
   oddMs: number;
+  /** Nodes that led before or were away: they should not lead before they are compared. */
+  readonly suspects: Set<string>;
   readonly waiting: (() => void)[];
 }
 
@@ -90,6 +92,8 @@ export class ReplicaGuard {
   readonly #lock: RepairLock;
   readonly #doubts = new Map<string, Doubt>();
   readonly #steady = new Map<string, Steady>();
+  /** Who leads each stream, as far as is known. */
+  readonly #leaders = new Map<string, string>();
   #isLooking = false;
   #watching: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -104,8 +108,8 @@ export class ReplicaGuard {
 
   start(): void {
     const { replicas, engine, timers } = this.#world;
-    replicas.onLeader((stream) => {
-      if (stream.startsWith(storeStreamPrefix(this.#prefix))) this.doubt(stream);
+    replicas.onLeader((stream, node) => {
+      if (stream.startsWith(storeStreamPrefix(this.#prefix))) this.#elected(stream, node);
     });
     engine.onReconnect(() => void this.#doubtAll());
     this.#timer = timers.every(WATCH_MS, () => {
@@ -124,9 +128,44 @@ export class ReplicaGuard {
     if (known !== undefined) known.count++;
     else {
       const sinceMs = this.#world.clock.monotonicMs();
-      this.#doubts.set(stream, { sinceMs, count: 0, odd: "", sightings: 0, oddMs: 0, waiting: [] });
+      this.#doubts.set(stream, {
+        sinceMs,
+        count: 0,
+        odd: "",
+        sightings: 0,
+        oddMs: 0,
+        suspects: new Set(),
+        waiting: [],
+      });
     }
     if (!this.#isLooking) void this.#lookAll();
+  }
+
+  #elected(stream: string, node: string): void {
+    this.doubt(stream);
+    const suspects = this.#doubts.get(stream)?.suspects;
+    const before = this.#leaders.get(stream);
+    this.#leaders.set(stream, node);
+    if (suspects?.has(node)) void this.#refuse(stream, suspects);
+    else if (before !== undefined && before !== node) suspects?.add(before);
+  }
+
+  /** Lets another lead, where there is one that was there all the time. */
+  async #refuse(stream: string, suspects: ReadonlySet<string>): Promise<void> {
+    const { replicas, log } = this.#world;
+    try {
+      await this.#locked(async () => {
+        const standing = await replicas.standing(stream);
+        const leader = standing?.replicas.find(({ isLeader }) => isLeader)?.node ?? "";
+        const hasBetter = standing?.replicas.some(({ node, isCurrent }) => isCurrent && !suspects.has(node));
+        if (!suspects.has(leader) || !hasBetter) return;
+        log.warn({ stream, node: leader }, "a replica leads that was not compared; another one is to lead");
+        await replicas.stepDown(stream);
+      });
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      // It is compared all the same.
+    }
   }
 
   /** Resolves when the replicas of a stream were seen to be the same, or after some time. */
@@ -210,6 +249,10 @@ export class ReplicaGuard {
     if (standing.replicas.length < replicaCount(standing)) {
       await this.#locked(() => this.#restore(stream));
       return false;
+    }
+    for (const { node, isLeader, isCurrent } of standing.replicas) {
+      if (isLeader) this.#leaders.set(stream, node);
+      if (!isCurrent) doubt.suspects.add(node);
     }
     if (!standing.replicas.every(({ isCurrent }) => isCurrent)) return false;
     // Nothing else decides between the last look and what follows from it.

@@ -37,5 +37,5 @@ export interface StreamReplicas {
   /** Sets how many there are: nodes that had none begin with copies of what the leader has. */
   setCount(stream: string, count: number): Promise<void>;
   /** Calls `listener` when a stream has got a leader. */
-  onLeader(listener: (stream: string) => void): void;
+  onLeader(listener: (stream: string, node: string) => void): void;
 }

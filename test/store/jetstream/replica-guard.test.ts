@@ -60,7 +60,7 @@ class HandReplicas implements StreamReplicas {
 
   async stepDown(): Promise<void> {
     this.calls.push("step down");
-    this.leader = [...this.nodes.keys()].find((node) => node !== this.leader) ?? "";
+    this.leader = [...this.nodes.keys()].find((node) => node !== this.leader && !this.away.has(node)) ?? "";
     this.elect();
   }
 
@@ -78,11 +78,11 @@ class HandReplicas implements StreamReplicas {
         this.nodes.set(node, [...(this.nodes.get(this.leader) ?? [])]);
   }
 
-  onLeader(listener: (stream: string) => void): void {
+  onLeader(listener: (stream: string, node: string) => void): void {
     const before = this.elect;
     this.elect = () => {
       before();
-      listener(LOG);
+      listener(LOG, this.leader);
     };
   }
 }
@@ -170,6 +170,30 @@ describe("after a stream got another leader", () => {
     await pass(time, 60_000);
     expect(replicas.calls).toEqual(["remove n1", "count 2", "count 3"]);
     expect(replicas.readFrom.slice(1).every((seq) => seq === 2)).toBe(true);
+  });
+
+  test("one that led before, or was away, does not lead again before it is compared, if another can", async () => {
+    const { time, replicas } = await startGuards();
+    replicas.write("a");
+    replicas.elect();
+    await pass(time, 2_000);
+    replicas.away.add("n0");
+    replicas.leader = "n1";
+    replicas.elect();
+    await pass(time, 5_000);
+    replicas.away.delete("n0");
+    replicas.away.add("n1");
+    replicas.leader = "n0";
+    replicas.elect();
+    await pass(time, 1_000);
+    expect(replicas.calls).toEqual(["step down"]);
+    expect(replicas.leader).toBe("n2");
+    replicas.away.add("n2");
+    replicas.away.delete("n1");
+    replicas.leader = "n0";
+    replicas.elect();
+    await pass(time, 1_000);
+    expect(replicas.calls).toEqual(["step down"]);
   });
 
   test("a deletion that has not reached all of them is waited for; what stays deleted on one alone differs", async () => {
