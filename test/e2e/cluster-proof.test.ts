@@ -5,10 +5,10 @@ import { canCutNetworks } from "../support/node-network.ts";
 import { requires } from "../support/requirements.ts";
 
 const need = requires("nats-server");
+/** What a short run has: those that ask the most. */
+const SHORT: readonly Fault[] = ["leader", "stalled leader", "put back"];
 /** More by scripts/cluster-proof.mjs. */
-const ROUNDS = Number(process.env.CLUSTER_ROUNDS ?? 2);
-/** What a short run has: the two that ask the most. */
-const SHORT: readonly Fault[] = ["leader", "put back"];
+const ROUNDS = Number(process.env.CLUSTER_ROUNDS ?? SHORT.length);
 /** Faults in this order, by name, separated by commas. */
 const FIXED = process.env.CLUSTER_FAULTS?.split(",") as Fault[] | undefined;
 const SEED = Number(process.env.CLUSTER_SEED ?? 1);
@@ -37,7 +37,7 @@ describe.skipIf(need.isMissing)(`a cluster under load${need.note}`, () => {
         const startMs = performance.now();
         const lineCount = await proof.round(fault);
         const seconds = Math.round((performance.now() - startMs) / 1000);
-        if (ROUNDS > 2)
+        if (isLong)
           process.stdout.write(`round ${round + 1}/${ROUNDS}: ${fault}: ${lineCount} lines, ${seconds} s\n`);
         expect(lineCount).toBeGreaterThan(0);
       }
