@@ -160,6 +160,7 @@ async function start(
   );
   const problems = (): readonly string[] => [
     ...(service.isConnected() ? [] : [service.problem()]),
+    ...(uplink.problem === undefined ? [] : [uplink.problem]),
     ...Object.values(outputs).flatMap(({ problem }: Output) => problem() ?? []),
     ...gateway.problems,
     ...(wallClock.isSet ? [] : ["the clock of this machine is not set; lines are dated once it is"]),

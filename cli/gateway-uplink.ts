@@ -9,7 +9,6 @@ import { SocketServiceClient } from "../gateway/socket-service-client.ts";
 import type { Spool } from "../gateway/spool/spool.ts";
 import { SpooledUplink } from "../gateway/spooled-uplink.ts";
 import { UnaskedBoots } from "../gateway/unasked-boots.ts";
-import type { Uplink } from "../gateway/uplink.ts";
 import type { Clock, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { Disk } from "../host/disk.ts";
@@ -30,7 +29,7 @@ interface UplinkWorld {
 
 /** What sends the spool to the service. */
 export interface ServiceLink {
-  readonly uplink: Uplink;
+  readonly uplink: SpooledUplink;
   readonly isConnected: () => boolean;
   /** Why it is not, in words. */
   readonly problem: () => string;

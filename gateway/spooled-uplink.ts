@@ -10,17 +10,18 @@ const MARK_MS_MAX = 2_000;
 
 /** What is in the spool is committed: boards are acked while the service is away. */
 export class SpooledUplink implements Uplink {
-  readonly #spool: Spool;
+  readonly #spool: Pick<Spool, "commit" | "markOf">;
   readonly #client: Pick<ServiceClient, "mark"> | undefined;
   readonly #unasked: Pick<UnaskedBoots, "begin"> | undefined;
   readonly #timers: Timers;
   readonly #counters: Counters;
   readonly #project: string;
   readonly #isConnected: () => boolean;
+  #problem: string | undefined;
 
   constructor(
     world: {
-      readonly spool: Spool;
+      readonly spool: Pick<Spool, "commit" | "markOf">;
       /** Absent where the service knows no marks: a boot that the spool does not know then begins at what the board holds. */
       readonly client?: Pick<ServiceClient, "mark">;
       /** Where boots that were begun without asking are kept. */
@@ -40,11 +41,23 @@ export class SpooledUplink implements Uplink {
     this.#project = options.project;
   }
 
+  /** Why nothing is taken for now; undefined while all is well. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
   async commit(batches: readonly UplinkBatch[]): Promise<void> {
     for (const { project } of batches) {
       if (project !== this.#project) throw new TypeError(`the spool is of project ${this.#project}`);
     }
-    await this.#spool.commit(batches.flatMap(({ entries }) => entries));
+    try {
+      await this.#spool.commit(batches.flatMap(({ entries }) => entries));
+      this.#problem = undefined;
+    } catch (error) {
+      if (error instanceof UplinkUnavailable)
+        this.#problem = `${error.message}; boards get no acks, and keep their lines`;
+      throw error;
+    }
   }
 
   async mark(_project: string, src: string, boot: string, first?: number): Promise<number> {

@@ -516,7 +516,7 @@ export class Spool implements SpoolReader {
     this.#writer = undefined;
     const isFull = isDiskFull(cause);
     counters.add(isFull ? "spool_disk_full_total" : "spool_write_failures_total");
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = isFull ? "its disk is full" : cause instanceof Error ? cause.message : String(cause);
     log.error({ error: reason, segment: writer?.segment.number }, "the spool could not be written");
     await writer?.close();
     try {

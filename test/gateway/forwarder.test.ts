@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { Forwarder } from "../../gateway/forwarder.ts";
 import type { ServiceClient, Stored } from "../../gateway/service-client.ts";
 import { Spool } from "../../gateway/spool/spool.ts";
+import { SpoolFull } from "../../gateway/spool/spool-errors.ts";
 import { SpooledUplink } from "../../gateway/spooled-uplink.ts";
 import { UplinkUnavailable } from "../../gateway/uplink.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
@@ -117,4 +118,25 @@ test("a boot that the spool knows is never asked for; one it does not know is, u
   // It holds its lines from 9 on: what is below is not called lost.
   expect(await uplink.mark("default", "a", "third", 9)).toBe(8);
   await expect(uplink.mark("default", "a", "third")).rejects.toThrow(UplinkUnavailable);
+});
+
+test("a spool that takes nothing is a problem that is said until it takes again", async () => {
+  const { world, spool } = await start(1);
+  let failure: Error | undefined;
+  const commit = async (): Promise<void> => {
+    if (failure !== undefined) throw failure;
+  };
+  const uplink = new SpooledUplink(
+    { ...world, spool: { markOf: spool.markOf.bind(spool), commit }, isConnected: () => true },
+    { project: "default" },
+  );
+  const put = () => uplink.commit([{ project: "default", entries: [entry(1)] }]);
+  await put();
+  expect(uplink.problem).toBeUndefined();
+  failure = new SpoolFull(40);
+  await expect(put()).rejects.toThrow(SpoolFull);
+  expect(uplink.problem).toMatch(/spool takes nothing for now: it is full .* boards get no acks/);
+  failure = undefined;
+  await put();
+  expect(uplink.problem).toBeUndefined();
 });

@@ -1,7 +1,5 @@
-import { spawnSync } from "node:child_process";
 import { closeSync, openSync, statfsSync, unlinkSync, writeSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
@@ -12,25 +10,19 @@ import { StoreFull } from "../../service/store/log-store.ts";
 import { entry, listAll } from "../conformance/store-driver.ts";
 import { BoardlogProcess, until } from "../support/boardlog-process.ts";
 import { listAll as listEntries } from "../support/list-client.ts";
+import { canMount, mountNote, OwnDisk } from "../support/own-disk.ts";
 import { checkOf, openLmdbStore } from "./store-drivers.ts";
 
 const DISK_BYTES = 48 << 20;
 const SIZES = { sealBytes: 500_000, segmentBytesMax: 500_000, chunkEntriesMax: 100, maintenanceMs: 0 };
 
-const canMount = spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).status === 0;
-const note = canMount ? "" : " (skipped: a disk of its own can be mounted by root alone)";
-
-let folder: string;
+let own: OwnDisk;
 let disk: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "boardlog-disk-"));
-  disk = folder;
-  if (canMount) spawnSync("mount", ["-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "boardlog-test", disk]);
+  own = await OwnDisk.mount(DISK_BYTES);
+  disk = own.folder;
 });
-afterAll(async () => {
-  if (canMount) spawnSync("umount", ["-l", disk]);
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => own.unmount());
 
 /** As `df` says. */
 function usedBytes(): number {
@@ -54,7 +46,7 @@ async function fill(store: ChunkedStore, from: number, count: number): Promise<v
   await store.seal();
 }
 
-describe.skipIf(!canMount)(`a store on a disk of its own${note}`, () => {
+describe.skipIf(!canMount)(`a store on a disk of its own${mountNote}`, () => {
   it("has its room back on the disk when retention takes the oldest", async () => {
     const dir = join(disk, "retention");
     let store = await openLmdbStore(dir, { options: SIZES });
@@ -142,15 +134,12 @@ describe.skipIf(!canMount)(`a store on a disk of its own${note}`, () => {
         return ((await response.json()) as { resp: unknown[] }).resp[0];
       };
       expect(await log(1)).toMatchObject({ status: 0 });
-      const file = openSync(hog, "w");
-      const block = Buffer.alloc(1 << 16);
-      while (statfsSync(disk).bavail * 4096 > 3_000_000) writeSync(file, block);
-      closeSync(file);
+      own.fill(3_000_000);
       await until("it is noticed", async () => ((await log(2)) as { status: number }).status === 503);
       expect(await log(2)).toMatchObject({
         status_msg: expect.stringContaining("disk of the service is full"),
       });
-      unlinkSync(hog);
+      own.free();
       await until("there is room", async () => ((await log(2)) as { status: number }).status === 0);
       expect(await log(3)).toMatchObject({ status: 0 });
       const listed = (await listEntries(boardlog.url, key, "pump")).map(({ msg }) => msg);

@@ -65,7 +65,7 @@ export class GatewayProcess {
 }
 
 /** Lines that a board holds at most: more would be sent for long after the load has ended. */
-const HELD_MAX = 500;
+export const HELD_MAX = 500;
 
 /** A board that keeps what is not acked and goes back to it, over a wire that only it uses. */
 export class WireBoard {
