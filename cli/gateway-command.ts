@@ -24,6 +24,8 @@ import { stopSignal } from "./stop-signal.ts";
 import { UserError } from "./user-error.ts";
 
 const STATUS_MS = 60_000;
+/** By then the service has answered, or does not. */
+const STATUS_FIRST_MS = 2_000;
 
 /** `boardlog gateway`: boards in, a log service out, until a signal. */
 export async function runGateway(options: {
@@ -61,8 +63,14 @@ export async function runGateway(options: {
       if (next === undefined) continue;
       await parts.close();
       parts = undefined;
-      parts = await startParts(next, manager, counters);
-      settings = next;
+      try {
+        parts = await startParts(next, manager, counters);
+        settings = next;
+      } catch (error) {
+        // Good settings that do not go here, such as a port that is taken.
+        sayNotReloaded(error);
+        parts = await startParts(settings, manager, counters);
+      }
     }
     await manager.notify("STOPPING=1");
   } finally {
@@ -83,10 +91,15 @@ async function reread(path: string, before: GatewaySettings): Promise<GatewaySet
     if (next.data === before.data && next.id === before.id) return next;
     throw new UserError(`${path}: id and data cannot change while it runs: restart it`);
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    process.stderr.write(`boardlog: not reloaded, it goes on as before: ${error.message}\n`);
+    sayNotReloaded(error);
     return undefined;
   }
+}
+
+/** @throws what is not the user's to mend. */
+function sayNotReloaded(error: unknown): void {
+  if (!(error instanceof UserError)) throw error;
+  process.stderr.write(`boardlog: not reloaded, it goes on as before: ${error.message}\n`);
 }
 
 async function startParts(
@@ -199,12 +212,15 @@ async function start(
   closers.push(() => gateway.stop());
   const progress = new CommitProgress(counters, () => gateway.queuedEntries);
   const watchdog = feedWatchdog(manager, systemTimers, () => progress.hasMoved());
-  const said = systemTimers.every(STATUS_MS, () => {
+  const sayStatus = (): void => {
     const state = service.isConnected() ? "connected" : "the log service does not answer";
     void manager.notify(`STATUS=${state}, ${spool.waitingEntries} entries wait`);
-  });
+  };
+  const firstSaid = systemTimers.after(STATUS_FIRST_MS, sayStatus);
+  const said = systemTimers.every(STATUS_MS, sayStatus);
   closers.push(async () => {
     watchdog.cancel();
+    firstSaid.cancel();
     said.cancel();
   });
   return { statusPort: status.port };

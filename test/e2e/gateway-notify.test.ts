@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,7 +20,7 @@ print("bound", flush=True)
 while True: print(s.recv(4096).decode().replace("\\n", " "), flush=True)
 `;
 
-test("the service manager hears READY, WATCHDOG, RELOADING and STOPPING; SIGHUP rereads the settings, wrong ones change nothing", async () => {
+test("the service manager hears READY, STATUS, WATCHDOG, RELOADING and STOPPING; SIGHUP rereads the settings, wrong ones and such as do not go here change nothing", async () => {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-notify-"));
   const socket = join(folder, "socket");
   const listener = spawn("python3", ["-c", LISTENER, socket], { stdio: ["ignore", "pipe", "inherit"] });
@@ -58,9 +59,21 @@ test("the service manager hears READY, WATCHDOG, RELOADING and STOPPING; SIGHUP 
     await until("it is said", () => said.includes("not reloaded, it goes on as before"));
     expect(await answers(before)).toBe(true);
 
+    // Good settings that do not go here: the port is taken.
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    await writeFile(settings, text(port));
+    child.kill("SIGHUP");
+    await until("it is said too", () => said.includes(`cannot listen on 127.0.0.1:${port}`));
+    await until("ready as before", () => count("READY=1") === 3);
+    expect(await answers(before)).toBe(true);
+    taken.close();
+
+    await until("how it is", () => count("STATUS=the log service does not answer, 0 entries wait") >= 1);
     await writeFile(settings, text(after));
     child.kill("SIGHUP");
-    await until("ready with the new ones", () => count("READY=1") === 3);
+    await until("ready with the new ones", () => count("READY=1") === 4);
     expect(await answers(after)).toBe(true);
     expect(await answers(before)).toBe(false);
 

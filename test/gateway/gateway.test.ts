@@ -87,6 +87,49 @@ describe("the gateway", () => {
     },
   );
 
+  test.skipIf(need.isMissing)(
+    `hears several brokers at once, answers each board where it is, and one that is away holds up no other${need.note}`,
+    async () => {
+      const brokers = await Promise.all(
+        [1, 2, 3].map(async () => {
+          const mosquitto = new Mosquitto(need.path ?? "");
+          ends.push(() => mosquitto.dispose());
+          await mosquitto.start();
+          return mosquitto;
+        }),
+      );
+      const [protocol, userName, password] = [MqttProtocol.V3_1_1, "default", KEY];
+      const { uplink, gateway } = await started({
+        clientId: "gw",
+        brokers: brokers.map(({ port }) =>
+          plainBroker({ host: "127.0.0.1", port, protocol, userName, password }),
+        ),
+      });
+      await until("all three", () => gateway.problems.length === 0);
+      const boards = await Promise.all(brokers.map(({ port }) => client(port)));
+      const acks: string[] = [];
+      const say = async (index: number, seq: number): Promise<void> => {
+        const frame = logFrame({ boot: "b", ack: true, first: seq }, [{ id: seq, msg: `line ${seq}` }]);
+        await boards[index]?.publishAsync(`boardlog/default/board-${index}/log`, frame, { qos: 1 });
+      };
+      for (const [index, board] of boards.entries()) {
+        await board.subscribeAsync(`boardlog/default/board-${index}/cmd`);
+        board.on("message", (_topic, payload) => {
+          const { ack } = JSON.parse(payload.toString()) as { readonly ack: number };
+          acks.push(`${index}: ${ack}`);
+        });
+        await say(index, 1);
+      }
+      await until("an ack for each", () => acks.length === 3);
+      await brokers[1]?.kill();
+      await say(0, 2);
+      await say(2, 2);
+      await until("the others go on", () => acks.length === 5);
+      expect(acks.sort()).toEqual(["0: 1", "0: 2", "1: 1", "2: 1", "2: 2"]);
+      expect([0, 1, 2].map((index) => uplink.texts(`board-${index}`).length)).toEqual([2, 1, 2]);
+    },
+  );
+
   test("takes frames and console text from a serial port and acks down the wire", async () => {
     const pty = board();
     let heard = "";

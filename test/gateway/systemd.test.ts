@@ -6,9 +6,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { CommitProgress } from "../../gateway/commit-progress.ts";
+import { Committer } from "../../gateway/committer.ts";
 import { CounterTable } from "../../host/counters.ts";
-import { feedWatchdog, systemdManager } from "../../host/sd-notify.ts";
+import { feedWatchdog, type ServiceManager, systemdManager } from "../../host/sd-notify.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
+import { virtualWorld } from "../support/gateway-world.ts";
 import { requires } from "../support/requirements.ts";
 
 const run = promisify(execFile);
@@ -23,7 +25,10 @@ print("bound", flush=True)
 while True: print(s.recv(4096).decode().replace("\\n", " "), flush=True)
 `;
 
-test("the service manager's socket gets every message", async () => {
+/** A manager whose socket is real, and what it has heard. */
+async function withSocket(
+  act: (manager: ServiceManager, heard: () => string) => Promise<void>,
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-notify-"));
   const socket = join(folder, "socket");
   const listener = spawn("python3", ["-c", LISTENER, socket], { stdio: ["ignore", "pipe", "inherit"] });
@@ -33,17 +38,68 @@ test("the service manager's socket gets every message", async () => {
   });
   try {
     await once(listener.stdout, "data");
-    const manager = systemdManager({ ...process.env, NOTIFY_SOCKET: socket, WATCHDOG_USEC: "3000000" });
-    expect(manager.watchdogMs).toBe(3_000);
-    for (const text of ["READY=1", "STATUS=3 entries wait", "WATCHDOG=1", "STOPPING=1"])
-      await manager.notify(text);
-    for (const text of ["READY=1", "STATUS=3 entries wait", "WATCHDOG=1", "STOPPING=1"])
-      await expect.poll(() => heard).toContain(text);
+    const env = { ...process.env, NOTIFY_SOCKET: socket, WATCHDOG_USEC: "60000000" };
+    await act(systemdManager(env), () => heard);
   } finally {
     listener.kill();
     await rm(folder, { recursive: true });
   }
-});
+}
+
+test("the service manager's socket gets every message", () =>
+  withSocket(async (manager, heard) => {
+    expect(manager.watchdogMs).toBe(60_000);
+    for (const text of ["READY=1", "STATUS=3 entries wait", "WATCHDOG=1", "STOPPING=1"])
+      await manager.notify(text);
+    for (const text of ["READY=1", "STATUS=3 entries wait", "WATCHDOG=1", "STOPPING=1"])
+      await expect.poll(heard).toContain(text);
+  }));
+
+test("the service manager's socket is fed while the committer commits or waits out a refusal, and no more once a commit hangs", () =>
+  withSocket(async (manager, heard) => {
+    const { time, uplink, counters, ...world } = virtualWorld();
+    const commit = uplink.commit.bind(uplink);
+    let hangs = false;
+    uplink.commit = (batches) => (hangs ? new Promise(() => {}) : commit(batches));
+    const committer = new Committer({ ...world, timers: time, uplink, counters });
+    const progress = new CommitProgress(counters, () => committer.queuedEntries);
+    const sent: Promise<void>[] = [];
+    const notify = async (text: string): Promise<void> => void sent.push(manager.notify(text));
+    feedWatchdog({ ...manager, notify }, time, () => progress.hasMoved());
+    const feeds = (): number => heard().split("WATCHDOG=1").length - 1;
+    const offer = (seq: number): void => {
+      const entry = {
+        src: "pump",
+        stream: "console",
+        msg: `"line"`,
+        timestamp: 1,
+        received: 1,
+        boot: "b",
+        seq,
+      };
+      void committer.accept("default", "pump", [{ ...entry, clock: "server" }], () => {});
+    };
+    offer(1);
+    await time.advanceAsync(30_000);
+    await expect.poll(feeds).toBe(1);
+    uplink.isAway = true;
+    offer(2);
+    await time.advanceAsync(300_000);
+    await expect.poll(feeds).toBe(11);
+    uplink.isAway = false;
+    hangs = true;
+    await time.advanceAsync(60_000);
+    // Each message is a process of its own: what comes behind all of them is heard last.
+    await Promise.all(sent);
+    await manager.notify("STATUS=hangs");
+    await expect.poll(heard).toContain("STATUS=hangs");
+    const fedCount = feeds();
+    await time.advanceAsync(600_000);
+    await Promise.all(sent);
+    await manager.notify("STATUS=end");
+    await expect.poll(heard).toContain("STATUS=end");
+    expect(feeds()).toBe(fedCount);
+  }));
 
 test("without a manager nothing is sent and no watchdog fed", async () => {
   const manager = systemdManager({});
