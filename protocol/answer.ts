@@ -86,12 +86,21 @@ function entriesText({ entries, fields }: AnswerPayload): string {
 
 /** One entry as JSON: the seed's four fields and those asked for. */
 export function entryText(entry: StoredEntry, fields: readonly ExtraField[]): string {
-  let text = `{"stream":${JSON.stringify(entry.stream)},"msg":${entry.msg},"timestamp":${entry.timestamp},"id":"${entry.id}"`;
+  let text = `{"stream":${nameText(entry.stream)},"msg":${entry.msg},"timestamp":${entry.timestamp},"id":"${entry.id}"`;
   for (const field of fields) {
     const value = entry[field];
-    if (value !== undefined) text += `,"${field}":${JSON.stringify(value)}`;
+    if (value === undefined) continue;
+    if (typeof value === "string") text += `,"${field}":${nameText(value)}`;
+    else text += `,"${field}":${typeof value === "number" ? value : JSON.stringify(value)}`;
   }
   return `${text}}`;
+}
+
+/** Nearly all names need no escapes, and to see that costs less than to quote them. */
+const PLAIN_NAME = /^[\w\-./:]*$/;
+
+function nameText(name: string): string {
+  return PLAIN_NAME.test(name) ? `"${name}"` : JSON.stringify(name);
 }
 
 function answerFrameValue(head: Head, answers: readonly Answer[]): object {

@@ -77,7 +77,8 @@ export async function walkBack(dependencies: WalkDependencies, query: WalkQuery)
       lowest = entry.id;
       reachedMs = entry.timestamp;
       if (isWanted(entry, query)) found.push(entry);
-      if (found.length >= query.limit || (await budget.isSpent())) return result(false);
+      const spent = found.length >= query.limit || budget.isSpent();
+      if (spent === true || (spent !== false && (await spent))) return result(false);
     }
     if (page.length < limit) return result(true);
     if (!isFloorKnown && page.every(({ timestamp }) => timestamp < query.sinceMs)) {
@@ -116,7 +117,8 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
       reachedMs = entry.timestamp;
       if (isWanted(entry, query)) entries.push(entry);
       const isWhole = entry === page.at(-1) && page.length < limit;
-      if ((entries.length >= query.limit || (await budget.isSpent())) && !isWhole) return result(false);
+      const spent = entries.length >= query.limit || budget.isSpent();
+      if ((spent === true || (spent !== false && (await spent))) && !isWhole) return result(false);
     }
     if (page.length < limit) return result(true);
     if (!isCeilingKnown && page.every(({ timestamp }) => timestamp >= query.untilMs)) {
@@ -184,7 +186,8 @@ export async function walkInTime(
     for (const entry of isNewest ? page.toReversed() : page) {
       place = entry;
       if (isWanted(entry, query)) entries.push(entry);
-      if (entries.length >= query.limit || (await budget.isSpent())) return result();
+      const spent = entries.length >= query.limit || budget.isSpent();
+      if (spent === true || (spent !== false && (await spent))) return result();
     }
     if (page.length < limit) return result();
   }
@@ -251,7 +254,7 @@ class WalkBudget {
     this.#left = isBoundless ? Number.POSITIVE_INFINITY : SCANNED_MAX;
   }
 
-  /** Called after each entry; at times lets others have a turn first. */
+  /** Called after each entry; at times lets others have a turn first, and only then is there anything to wait for. */
   isSpent(): boolean | Promise<boolean> {
     this.#left -= 1;
     const nowMs = this.#clock.monotonicMs();

@@ -399,7 +399,8 @@ export class HttpServer {
         this.#underway.add(underway);
         reply.raw.on("close", () => {
           this.#underway.delete(underway);
-          underway.abort();
+          // Nobody waits for what was answered; an abort makes an error with its stack each time.
+          if (!reply.raw.writableFinished) underway.abort();
         });
         const asked = requestOf(request, underway.signal);
         const body = await inflatedBody(asked.headers, asked.body, bodyLimit);
