@@ -757,6 +757,11 @@ export class Spool implements SpoolReader {
     try {
       // In one step: half of it would stand for all that the old segment has from there on.
       const { number, header, content } = this.#newSegment(records);
+      if (!(await this.#hasRoomBeside(content.length))) {
+        await this.#writeInPlace(segment);
+        this.#durable = last;
+        return;
+      }
       await this.#world.disk.replace(segmentPath(SPOOL_FOLDER, number), content);
       await this.#openWriter(number, header);
       const written = this.#segments.at(-1);
@@ -771,6 +776,23 @@ export class Spool implements SpoolReader {
       await file.close();
     }
     this.#durable = last;
+  }
+
+  /** For what is written a second time: what the service has goes for it. */
+  async #hasRoomBeside(neededBytes: number): Promise<boolean> {
+    const isOver = (): boolean => this.bytes + neededBytes > this.#options.bytesMax;
+    if (isOver()) await this.#sweep(false, { horizonMs: 0, waits: false, isWanted: isOver });
+    return !isOver();
+  }
+
+  /** All of a segment anew under its own name: the spool is at its bound. */
+  async #writeInPlace(segment: Segment): Promise<void> {
+    const index = this.#segments.indexOf(segment);
+    const records = await insist(() => this.#entriesBehind(index, 0));
+    this.#durable = segment.header.firstPosition - 1;
+    const { header, content } = this.#newSegment(records);
+    await this.#world.disk.replace(segmentPath(SPOOL_FOLDER, segment.number), content);
+    this.#segments[index] = { ...segment, header, bytes: content.length };
   }
 
   async #entriesBehind(index: number, after: number): Promise<readonly SpoolRecord[]> {

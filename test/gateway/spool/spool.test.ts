@@ -435,6 +435,38 @@ describe("a disk that fails to read", () => {
   });
 });
 
+test("a spool that is at its bound stays in it over restarts, and loses nothing", async () => {
+  let bytesMost = 0;
+  class MeasuredDisk extends FaultyDisk {
+    override async replace(path: string, content: Uint8Array): Promise<void> {
+      await super.replace(path, content);
+      const segments = [...this.files].filter(([name]) => name.includes("seg-"));
+      bytesMost = Math.max(
+        bytesMost,
+        segments.reduce((sum, [, file]) => sum + file.content.length, 0),
+      );
+    }
+  }
+  const disk = new MeasuredDisk(new SeededRandom(1));
+  const options = { ...TINY_SPOOL, segmentBytes: 2_000, whenFull: "wait" as const };
+  const spool = await Spool.open(spoolWorld(disk), options);
+  let seq = 0;
+  await expect(
+    (async () => {
+      for (;;) {
+        await spool.commit([line("a", seq + 1)]);
+        seq += 1;
+      }
+    })(),
+  ).rejects.toThrow(SpoolFull);
+  for (let time = 0; time < 5; time++) {
+    disk.kill();
+    const again = await Spool.open(spoolWorld(disk), options);
+    expect(bytesMost).toBeLessThanOrEqual(9_000);
+    expect(seqsOf(await readAll(again, 0))).toEqual(range(1, seq));
+  }
+});
+
 test("a spool opens on a disk that fails every first read, and holds all", async () => {
   const disk = new FaultyDisk(new SeededRandom(1));
   const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
