@@ -141,6 +141,8 @@ export class GatewaySite {
       this.#world.time.after(20, () => this.start());
       return;
     }
+    // What was damaged at the spool's end it cannot know to have acked.
+    if (this.#world.plan.damagesSpool) this.#world.acks.forget(this.name);
     this.process.start();
   }
 
