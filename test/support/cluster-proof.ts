@@ -25,6 +25,8 @@ const BOARDS_PER_GATEWAY = 4;
 const PREFIX = "proof";
 const LOG = `${PREFIX}_log_default`;
 const SETTLE_MS_MAX = 120_000;
+/** Seqs of a span of which it is told whether replicas differ there. */
+const EVIDENCE_SEQS = 500;
 /** A live reader hears what is stored within this, once all is stored: many times of what a new leader takes. */
 const LIVE_MS_MAX = 30_000;
 
@@ -149,7 +151,26 @@ export class ClusterProof {
       );
       lines.push(`service ${index}: ${(metrics.match(wanted) ?? []).join(", ")}`, output.slice(-3000));
     }
+    lines.push(await this.#replicaEvidence());
     return `${lines.join("\n")}\n`;
+  }
+
+  /** What each replica of the log has, in spans. */
+  async #replicaEvidence(): Promise<string> {
+    return await this.#withReplicas(async (replicas) => {
+      const standing = await replicas.standing(LOG);
+      const lines = [JSON.stringify(standing)];
+      for (let from = 1; from <= (standing?.lastSeq ?? 0); from += EVIDENCE_SEQS) {
+        const contents = await replicas.contents(
+          LOG,
+          from,
+          Math.min(standing?.lastSeq ?? 0, from + EVIDENCE_SEQS - 1),
+        );
+        if (contents.size < NODES || new Set([...contents.values()].map(({ digest }) => digest)).size > 1)
+          lines.push(`from ${from}: ${JSON.stringify([...contents])}`);
+      }
+      return lines.join("\n");
+    }).catch((error: unknown) => `replicas: ${String(error)}`);
   }
 
   async #strike(fault: Fault): Promise<void> {

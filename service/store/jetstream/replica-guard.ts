@@ -28,6 +28,8 @@ const LOOK_MS = 500;
 /** The same, of what is in doubt for long: a node that is away comes back at some time. */
 const LOOK_SELDOM_MS = 3_000;
 const SOON_MS = 60_000;
+/** What is in doubt for so long may be so for days, ms: what the leader says is believed then. */
+const GONE_MS = 120_000;
 /** How often it is looked whether leaders are the same and all replicas there, ms. */
 const WATCH_MS = 10_000;
 /** While a stream's leader stays, what is older than this is the same on all replicas, ms. */
@@ -72,7 +74,7 @@ interface Doubt {
   odd: string;
   sightings: number;
   oddMs: number;
-  /** Nodes that led before or were away: they should not lead before they are compared. */
+  /** Nodes that led before: they should not lead again before they are compared. */
   readonly suspects: Set<string>;
   readonly waiting: (() => void)[];
 }
@@ -146,11 +148,11 @@ export class ReplicaGuard {
     const suspects = this.#doubts.get(stream)?.suspects;
     const before = this.#leaders.get(stream);
     this.#leaders.set(stream, node);
+    if (before !== undefined && before !== node) suspects?.add(before);
     if (suspects?.has(node)) void this.#refuse(stream, suspects);
-    else if (before !== undefined && before !== node) suspects?.add(before);
   }
 
-  /** Lets another lead, where there is one that was there all the time. */
+  /** Lets another lead, where there is one that did not lead before. */
   async #refuse(stream: string, suspects: ReadonlySet<string>): Promise<void> {
     const { replicas, log } = this.#world;
     try {
@@ -168,18 +170,25 @@ export class ReplicaGuard {
     }
   }
 
-  /** Resolves when the replicas of a stream were seen to be the same, or after some time. */
+  /**
+   * Resolves when the replicas of a stream were seen to be the same, or were not for so long that a node must have gone for good.
+   * @throws StoreUnavailable where neither is so within `msMax`
+   */
   async compared(stream: string, msMax: number): Promise<void> {
     this.doubt(stream);
-    await new Promise<void>((resolve) => {
+    const { clock, timers } = this.#world;
+    const isDecided = await new Promise<boolean>((resolve) => {
       const doubt = this.#doubts.get(stream);
-      if (doubt === undefined) return resolve();
-      const timer = this.#world.timers.after(msMax, resolve);
+      if (doubt === undefined) return resolve(true);
+      const isOld = (): boolean => clock.monotonicMs() - doubt.sinceMs >= GONE_MS;
+      if (isOld()) return resolve(true);
+      const timer = timers.after(msMax, () => resolve(isOld()));
       doubt.waiting.push(() => {
         timer.cancel();
-        resolve();
+        resolve(true);
       });
     });
+    if (!isDecided) throw new StoreUnavailable("the replicas of the log are not compared yet");
   }
 
   /** Leaves what is in doubt to other processes, or to the next start. */
@@ -250,10 +259,7 @@ export class ReplicaGuard {
       await this.#locked(() => this.#restore(stream));
       return false;
     }
-    for (const { node, isLeader, isCurrent } of standing.replicas) {
-      if (isLeader) this.#leaders.set(stream, node);
-      if (!isCurrent) doubt.suspects.add(node);
-    }
+    for (const { node, isLeader } of standing.replicas) if (isLeader) this.#leaders.set(stream, node);
     if (!standing.replicas.every(({ isCurrent }) => isCurrent)) return false;
     // Nothing else decides between the last look and what follows from it.
     if (doubt.sightings < SIGHTINGS - 1) return await this.#compareFrom(verifiedSeq, stream, standing, doubt);

@@ -58,7 +58,10 @@ export interface WriterWorld {
   readonly patience: { gaveUpMs: number };
   /** Told of each message that is durable. */
   readonly onStored: (seq: number) => void;
-  /** Resolves when it is known whether the cluster has really lost something, or one replica differs from the others. */
+  /**
+   * Resolves when it is known whether the cluster has really lost something, or one replica differs from the others.
+   * Rejects with StoreUnavailable.
+   */
   readonly beforeLoss: () => Promise<void>;
   /** The cluster has fewer entries of a source than were acked. */
   readonly onLoss: (src: string) => void;
