@@ -108,31 +108,30 @@ export interface ListArgs extends Omit<Static<typeof ListArgsSchema>, "fields" |
 
 /** Decodes args of `Log.Log`: `msg` must have been kept verbatim by the frame decoder. */
 export function decodeLogArgs(args: JsonObject): Decoded<LogArgs> {
-  const { msg, ...rest } = args;
+  const { msg } = args;
   if (msg === undefined) return bad("msg: required");
   if (!(msg instanceof Verbatim) || msg.type === "other")
     return bad("msg: must be a string, an object or an array");
-  const decoded = decodeLogSchema(Object.assign(Object.create(null), rest));
+  const decoded = decodeLogSchema(args);
   if (!decoded.ok) return decoded;
   const { level: levelText, stream, module, src, timestamp, uptime } = decoded.value;
   const level = levelText === undefined ? undefined : parseLevel(levelText);
   if (levelText !== undefined && level === undefined) return bad("level: must be debug, info, warn or error");
-  for (const checked of [
-    stream === undefined ? undefined : checkStream(stream),
-    module === undefined ? undefined : checkStream(module, "module"),
-    src === undefined ? undefined : checkSrc(src),
-  ]) {
-    if (checked !== undefined && !checked.ok) return checked;
-  }
-  return good({
-    msg: msg.text,
-    ...(timestamp !== undefined && { timestamp }),
-    ...(stream !== undefined && { stream }),
-    ...(level !== undefined && { level }),
-    ...(module !== undefined && { module }),
-    ...(uptime !== undefined && { uptime }),
-    ...(src !== undefined && { src }),
-  });
+  const checkedStream = stream === undefined ? undefined : checkStream(stream);
+  if (checkedStream?.ok === false) return checkedStream;
+  const checkedModule = module === undefined ? undefined : checkStream(module, "module");
+  if (checkedModule?.ok === false) return checkedModule;
+  const checkedSrc = src === undefined ? undefined : checkSrc(src);
+  if (checkedSrc?.ok === false) return checkedSrc;
+  const log: { -readonly [Field in keyof LogArgs]: LogArgs[Field] } = { msg: msg.text };
+  // Set one by one, and not spread: this runs for each entry of each board.
+  if (timestamp !== undefined) log.timestamp = timestamp;
+  if (stream !== undefined) log.stream = stream;
+  if (level !== undefined) log.level = level;
+  if (module !== undefined) log.module = module;
+  if (uptime !== undefined) log.uptime = uptime;
+  if (src !== undefined) log.src = src;
+  return good(log);
 }
 
 /** Decodes args of `Log.List`; `limit` comes filled in and capped. */

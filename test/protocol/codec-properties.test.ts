@@ -95,6 +95,35 @@ describe("CBOR", () => {
     );
   });
 
+  test("texts of every length come back as they are, however many were read before them", () => {
+    const text = fc.oneof(
+      fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 40 }),
+      fc.string({ unit: "binary-ascii", maxLength: 40 }),
+      fc.string({ unit: "binary", maxLength: 40 }),
+      fc.constantFrom("\ufeff", "\ufeffmarked", "é".repeat(12), "é".repeat(13)),
+    );
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 50 }), (texts) => {
+        expect(decodeCbor(encodeCbor(texts))).toEqual({ ok: true, value: texts });
+      }),
+      options,
+    );
+  });
+
+  test("every finite number in half precision is the number that Math makes of its parts", () => {
+    for (let bits = 0; bits < 0x7c00; bits++) {
+      const exponent = bits >> 10;
+      const value = exponent === 0 ? bits / 2 ** 24 : (1 + (bits & 1023) / 1024) * 2 ** (exponent - 15);
+      for (const [head, sign] of [
+        [bits >> 8, 1],
+        [(bits >> 8) | 0x80, -1],
+      ] as const) {
+        const decoded = decodeCbor(Uint8Array.of(0xf9, head, bits & 255));
+        expect(decoded.ok && Object.is(decoded.value, sign * value)).toBe(true);
+      }
+    }
+  });
+
   test("any bytes decode into a result, never an exception", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
