@@ -121,6 +121,9 @@ function afterValue({ after }: AnswerPayload): { readonly after?: string } {
 }
 
 function answerValue({ id, status, text, payload, result }: Answer): object {
+  // What nearly every command gets, an entry each.
+  if (id !== undefined && text === undefined && payload === undefined && result === undefined)
+    return { id, status };
   return {
     ...(id !== undefined && { id }),
     status,

@@ -134,7 +134,8 @@ export function refusal(command: Command, problem: Problem): Answer {
 /** The answer to a command that is done, or that failed with its whole frame. */
 export function settled(command: Command, problem?: Problem): Answer {
   if (problem !== undefined) return refusal(command, problem);
-  return { ...(command.id !== undefined && { id: command.id }), status: Status.Ok };
+  const { id } = command;
+  return id === undefined ? { status: Status.Ok } : { id, status: Status.Ok };
 }
 
 /** A board that sent its uptime with the frame needs no gateway to have its entries dated (docs/protocol.md 1.7, 3.6). */
