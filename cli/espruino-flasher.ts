@@ -4,6 +4,8 @@ import type { EspruinoPrompt } from "./espruino-prompt.ts";
 /** A line with this much, as base64, fits the smallest input buffer (512 bytes on ESP8266) whole. */
 const CHUNK_BYTES = 192;
 
+const LOOKING = "looking for an Espruino";
+
 export interface BoardFound {
   readonly version: string;
   readonly board: string;
@@ -14,11 +16,13 @@ export class FlashRefused extends Error {}
 
 /** Finds an Espruino at the prompt, and stops the app that runs there. */
 export async function greet(prompt: EspruinoPrompt): Promise<BoardFound> {
+  // One Ctrl-C alone: two in a row end the interpreter's Linux port, and it throws away what of the next line is there
+  // already, so that nothing that counts is sent before the prompt has answered.
   await prompt.interrupt();
+  await prompt.askAgain("1", LOOKING);
   // Its app may talk all the time; a reset of the interpreter leaves what is in flash alone.
   await prompt.tell("reset()");
-  await prompt.interrupt();
-  const found = await prompt.ask("[process.env.VERSION,process.env.BOARD]", "looking for an Espruino");
+  const found = await prompt.askAgain("[process.env.VERSION,process.env.BOARD]", LOOKING);
   const [version, board] = Array.isArray(found) ? found : [];
   if (typeof version !== "string" || typeof board !== "string")
     throw new FlashRefused("what answers there is no Espruino");

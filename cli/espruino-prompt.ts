@@ -5,6 +5,9 @@ import type { ByteLink } from "../gateway/link.ts";
 const INTERRUPT = "\x03";
 const QUIET = "\x10";
 const ANSWER_TIMEOUT_MS = 8_000;
+/** How often, and after how long, what may have been lost is asked again. */
+const ASKED_AGAIN_MAX = 4;
+const AGAIN_MS = 1_000;
 const HEARD_CHARS_MAX = 65_536;
 
 /** The board did not answer, or not as an Espruino does. */
@@ -83,6 +86,18 @@ export class EspruinoPrompt {
     } catch {
       throw new NoAnswer(doing, json);
     }
+  }
+
+  /** The same for an expression that does nothing, where the prompt may lose a line. @throws NoAnswer */
+  async askAgain(expression: string, doing: string): Promise<unknown> {
+    for (let turn = 1; turn < ASKED_AGAIN_MAX; turn++) {
+      try {
+        return await this.ask(expression, doing, AGAIN_MS * turn);
+      } catch (error) {
+        if (!(error instanceof NoAnswer)) throw error;
+      }
+    }
+    return this.ask(expression, doing);
   }
 
   async #write(text: string): Promise<void> {
