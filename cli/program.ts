@@ -1,6 +1,6 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { ARRIVALS, LOAD_FAULTS, type PlannedFault, parseFault } from "../sim/load/load-faults.ts";
+import { ARRIVALS, type PlannedFault, parseFault } from "../sim/load/load-faults.ts";
 import { MESSAGE_MODELS } from "../sim/load/load-line.ts";
 import { BOARD_COMMANDS } from "./board-commands.ts";
 import type { CommandDefinition } from "./command-definition.ts";
@@ -10,6 +10,7 @@ import { toleratePipeEnd, writeOut } from "./output.ts";
 import { READING_COMMANDS } from "./reading-commands.ts";
 import { RIGHTS_COMMANDS } from "./rights-commands.ts";
 import { SERVICE_COMMANDS } from "./service-commands.ts";
+import { FAULT_HELP, simMode } from "./sim-modes.ts";
 import { STORE_COMMANDS } from "./store-commands.ts";
 import { UserError } from "./user-error.ts";
 
@@ -165,95 +166,161 @@ function addGateway(program: Command): void {
 }
 
 function addSim(program: Command): void {
-  program
+  const command = program
     .command("sim")
     .summary("torture the whole chain, in virtual time or under load, and judge it")
     .description(
-      "With --seed: runs boards with the real agent, gateway and store in one process and in virtual time, lets everything go wrong that a seed draws, and checks every promise afterwards. With --devices: puts real load on real processes, then reads everything back. Exit status 1 when a promise was broken.",
+      "With --seed: runs boards with the real agent, gateway and store in one process and in virtual time, lets everything go wrong that a seed draws, and checks every promise afterwards. With --devices: puts real load on real processes, then reads everything back. With --record: writes down what a running service gets. Exit status 1 when a promise was broken.",
     )
+    .showHelpAfterError('(run "boardlog sim --help" for what there is)')
+    .optionsGroup("Virtual time:")
     .addOption(new Option("--seed <n>", "the first seed").argParser(wholeNumber(0)).default(1))
     .addOption(new Option("--runs <k>", "how many seeds from there on").argParser(wholeNumber(1)).default(1))
-    .addOption(new Option("--faults <names>", "only these of the faults drawn, with commas; or none"))
-    .addOption(new Option("--boards <n>", "only the first n boards").argParser(wholeNumber(1)))
-    .addOption(new Option("--virtual-seconds <s>", "length of the phase with faults").argParser(Number))
-    .addOption(new Option("--trace", "print every event"))
     .addOption(
-      new Option("--devices <n>", "load: boards, each on a connection of its own").argParser(wholeNumber(1)),
+      new Option(
+        "--faults <names>",
+        "only these of the faults drawn, with commas; or none (default: all that were drawn)",
+      ),
+    )
+    .addOption(new Option("--boards <n>", "only the first n boards (default: all)").argParser(wholeNumber(1)))
+    .addOption(
+      new Option("--virtual-seconds <s>", "length of the phase with faults (default: 20)").argParser(
+        positiveNumber("seconds"),
+      ),
+    )
+    .addOption(new Option("--trace", "print every event"))
+    .optionsGroup("Load, what comes:")
+    .addOption(
+      new Option("--devices <n>", "boards, each with the real agent and a connection of its own").argParser(
+        wholeNumber(1),
+      ),
     )
     .addOption(
-      new Option("--serial <n>", "load: so many of them on serial lines (ptys), the others on MQTT")
+      new Option("--serial <n>", "so many of them on serial lines (ptys), the others on MQTT")
         .argParser(wholeNumber(0))
         .default(0),
     )
-    .addOption(new Option("--rate <r>", "load: entries a second and board").argParser(Number).default(2))
     .addOption(
-      new Option("--burst <n>", "load: lines that a board logs at once").argParser(wholeNumber(1)).default(1),
+      new Option("--rate <r>", "entries a second and board, on average")
+        .argParser(positiveNumber("entries a second"))
+        .default(2),
     )
     .addOption(
-      new Option("--arrival <pattern>", "load: how it comes").choices(ARRIVALS).default("steady" as const),
+      new Option("--burst <n>", "lines that a board logs at once; bursts are as much rarer")
+        .argParser(wholeNumber(1))
+        .default(1),
     )
     .addOption(
-      new Option("--messages <model>", "load: what boards log")
-        .choices(MESSAGE_MODELS)
-        .default("text" as const),
+      new Option(
+        "--arrival <pattern>",
+        "boards in turn, all at the same moment, all back at once after an outage, or falling over every 2 s",
+      )
+        .choices(ARRIVALS)
+        .default("steady" as const),
     )
     .addOption(
-      new Option("--replay <file>", "load: log what was recorded (JSON lines of export, tail or --record)"),
+      new Option("--messages <model>", "what boards log").choices(MESSAGE_MODELS).default("text" as const),
     )
     .addOption(
-      new Option("--record <file>", "record what the boards of a running service log, for --duration"),
+      new Option(
+        "--replay <file>",
+        "log what was recorded instead, at its own pace (JSON lines of export, tail or --record)",
+      ),
     )
-    .addOption(new Option("--duration <s>", "load: seconds").argParser(Number).default(60))
     .addOption(
-      new Option("--broker <url>", "load: mqtt://..., or mosquitto to start one; else the one inside"),
+      new Option("--duration <s>", "length of the load, or of a recording")
+        .argParser(positiveNumber("seconds"))
+        .default(60),
     )
     .addOption(
-      new Option("--service <url>", "load: a service that is there (with --broker and --key); else its own"),
+      new Option("--ring <bytes>", "memory of a board for lines").argParser(wholeNumber(256)).default(8192),
     )
+    .optionsGroup("Load, on what:")
+    .addOption(
+      new Option(
+        "--broker <url>",
+        "mqtt://[user:password@]host[:port], or mosquitto to start one (default: the one inside boardlog)",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--service <url>",
+        "a service that is there, with --broker and --key (default: boardlog up, started for it)",
+      ),
+    )
+    .addOption(new Option("--key <key>", "API key of that service").env("BOARDLOG_KEY"))
     .addOption(
       new Option(
         "--apart",
-        "load: gateway with its spool and service as processes of their own, not boardlog up",
+        "start gateway with its spool and service as processes of their own, not boardlog up",
       ),
     )
-    .addOption(new Option("--key <key>", "load: API key of that service").env("BOARDLOG_KEY"))
-    .addOption(new Option("--workers <n>", "load: threads (default: one a core)").argParser(wholeNumber(1)))
     .addOption(
-      new Option("--ring <bytes>", "load: memory of a board for lines")
-        .argParser(wholeNumber(256))
-        .default(8192),
+      new Option("--workers <n>", "threads of the generator (default: one a core)").argParser(wholeNumber(1)),
     )
+    .optionsGroup("Load, what goes wrong:")
     .addOption(
       new Option(
         "--fault <what@s[+s]>",
-        `load: what goes wrong, when, for how long; may be repeated: ${Object.keys(LOAD_FAULTS).join(", ")}`,
+        "what, at which second, for how many (5 unless said); may be repeated; see below",
       )
         .argParser(plannedFault)
-        .default([]),
+        .default([], "none"),
     )
     .addOption(
-      new Option("--kill-every <s>", "load: kill -9 the gateway and start it again")
-        .argParser(Number)
-        .default(0),
+      new Option("--kill-every <s>", "kill -9 the gateway and start it again, every so many seconds")
+        .argParser(positiveNumber("seconds", true))
+        .default(0, "never"),
     )
     .addOption(
-      new Option("--cut-every <s>", "load: cut a tenth of the connections").argParser(Number).default(0),
+      new Option("--cut-every <s>", "cut a tenth of the connections, every so many seconds")
+        .argParser(positiveNumber("seconds", true))
+        .default(0, "never"),
     )
+    .optionsGroup("Load, the verdict:")
     .addOption(
-      new Option("--drain <s>", "load: time for queues to drain afterwards").argParser(Number).default(60),
+      new Option("--drain <s>", "time that queues have to drain afterwards")
+        .argParser(positiveNumber("seconds", true))
+        .default(60),
     )
-    .addOption(new Option("--no-live", "load: do not read everything from the live socket too"))
-    .addOption(new Option("--html <file>", "load: a page with the figures and plots"))
-    .addOption(new Option("--json", "one JSON object a run"))
+    .addOption(new Option("--no-live", "do not read everything from the live socket too"))
+    .addOption(new Option("--html <file>", "write a page with the figures and plots"))
+    .addOption(new Option("--json", "one JSON object a run, in place of the table"))
+    .optionsGroup("Recording:")
+    .addOption(
+      new Option(
+        "--record <file>",
+        "write down what the boards of a running service log (--service, --key), for --duration",
+      ),
+    )
+    .optionsGroup("Options:")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ boardlog sim --seed 1 --runs 2000\n  $ boardlog sim --seed 43 --trace\n  $ boardlog sim --devices 1000 --rate 2 --duration 30 --html run.html\n  $ boardlog sim --devices 10000 --rate 2 --burst 10 --broker mosquitto\n  $ boardlog sim --devices 200 --serial 8 --messages mixed --fault kill@10 --fault loss@20+5\n  $ boardlog sim --record bench.jsonl --service http://127.0.0.1:7480\n  $ boardlog sim --devices 500 --replay bench.jsonl",
-    )
-    .action(async (options) => {
-      if (options.record !== undefined) await (await import("./sim-record.ts")).runRecord(options);
-      else if (options.devices === undefined) await (await import("./sim-command.ts")).runSim(options);
-      else await (await import("./sim-load.ts")).runSimLoad(options);
-    });
+      `
+Faults of a load (--fault; on a terminal each has a key too):
+${FAULT_HELP}
+
+Examples:
+  $ boardlog sim --seed 1 --runs 2000
+  $ boardlog sim --seed 43 --trace
+  $ boardlog sim --devices 1000 --rate 2 --duration 30 --html run.html
+  $ boardlog sim --devices 10000 --rate 2 --burst 10 --broker mosquitto
+  $ boardlog sim --devices 200 --serial 8 --messages mixed --fault kill@10 --fault loss@20+5
+  $ boardlog sim --record bench.jsonl --service http://127.0.0.1:7480
+  $ boardlog sim --devices 500 --replay bench.jsonl`,
+    );
+  command.action(async (options) => {
+    const given = command.options.filter(
+      (one) => command.getOptionValueSource(one.attributeName()) === "cli",
+    );
+    const mode = simMode(
+      options,
+      given.map((one) => [one.attributeName(), one.long ?? one.flags]),
+    );
+    if (mode === "record") await (await import("./sim-record.ts")).runRecord(options);
+    else if (mode === "virtual") await (await import("./sim-command.ts")).runSim(options);
+    else await (await import("./sim-load.ts")).runSimLoad(options);
+  });
 }
 
 function addDefined(program: Command, definition: CommandDefinition): void {
@@ -339,11 +406,23 @@ function option(flags: string, description: string, variable: string): Option {
   return new Option(flags, description).env(`BOARDLOG_${variable}`);
 }
 
+/** Takes whole numbers from `least` on. */
 function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < least) {
+    if (text.trim() === "" || !Number.isSafeInteger(value) || value < least) {
       throw new InvalidArgumentError(`must be a whole number of at least ${least}.`);
+    }
+    return value;
+  };
+}
+
+/** Takes numbers such as 0.5: above 0, or 0 too. @param unit as it is said in the refusal */
+function positiveNumber(unit: string, isZeroToo = false): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isFinite(value) || value < 0 || (value === 0 && !isZeroToo)) {
+      throw new InvalidArgumentError(`must be a number of ${unit}${isZeroToo ? ", 0 or more" : " above 0"}.`);
     }
     return value;
   };

@@ -1,5 +1,6 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { access, constants, readFile, stat, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   type Arrival,
@@ -14,13 +15,13 @@ import { loadPage, loadTable } from "../sim/load/load-report.ts";
 import { DevicesRefused, runLoad } from "../sim/load/load-run.ts";
 import type { LoadScript } from "../sim/load/load-script.ts";
 import { readRecording } from "../sim/load/recording.ts";
-import { openTarget, type TargetFlags } from "./sim-target.ts";
+import { checkTarget, openTarget, type TargetFlags } from "./sim-target.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { UserError } from "./user-error.ts";
 
 const AGENT_FILE = fileURLToPath(new URL("./firmware/agent.js", import.meta.url));
 const WORKER_FILE = new URL("./load-worker.js", import.meta.url);
-const BAR_WIDTH = 24;
+const BAR_WIDTH = 12;
 /** Between lines of progress where there is no terminal. */
 const PLAIN_MS = 5000;
 
@@ -63,37 +64,36 @@ export interface LoadFlags extends TargetFlags {
 export async function runSimLoad(flags: LoadFlags): Promise<void> {
   const options = optionsOf(flags);
   const script = await scriptOf(flags);
+  checkTarget(flags, flags.serial);
   checkPlan(options, flags);
+  if (flags.html !== undefined) await checkFolder(flags.html);
   const agentText = await readFile(AGENT_FILE, "utf8");
   let end = async (): Promise<void> => {};
   const bar = progressBar();
-  const { stopped } = stopSignal();
-  const interrupted = stopped.then((): never => {
-    throw new UserError("interrupted", 1);
-  });
-  interrupted.catch(() => {});
+  const { signal } = stopSignal();
   const keys = new FaultKeys();
   try {
-    const running = runLoad({
+    const result = await runLoad({
       agentText,
       workerFile: WORKER_FILE,
       script,
       options,
       openTarget: async (ports) => {
-        const opened = await openTarget(flags, ports);
+        const opened = await openTarget(flags, ports, signal);
         end = opened.end;
         return opened.target;
       },
       progress: bar,
-      onStarted: (fault) => keys.start(fault),
+      onStarted: (fault, possible) => keys.start(fault, possible),
+      signal,
     });
-    const result = await Promise.race([running, interrupted]);
     bar.clear();
     if (flags.html !== undefined) await writeFile(flags.html, loadPage(result));
     const { orderMap: _, ...figures } = result;
     process.stdout.write(flags.json ? `${JSON.stringify(figures)}\n` : loadTable(result));
     if (!result.isClean) throw new UserError("a promise was broken", 1);
   } catch (error) {
+    if (signal.aborted) throw new UserError("interrupted; there is no verdict", 130);
     if (error instanceof DevicesRefused) throw new UserError(error.message, 1);
     throw error;
   } finally {
@@ -108,8 +108,6 @@ function optionsOf(flags: LoadFlags): LoadOptions {
   if (serial > devices) {
     throw new UserError(`--serial: ${serial} of ${devices} devices; --devices counts all of them`);
   }
-  if (!(rate > 0)) throw new UserError("--rate: must be above 0");
-  if (!(duration > 0)) throw new UserError("--duration: must be above 0");
   return {
     devices,
     serialDevices: serial,
@@ -149,6 +147,19 @@ function checkPlan({ plan, durationS }: LoadOptions, { broker, service, apart }:
   }
 }
 
+/** A page that cannot be written is said before the load, not after it. */
+async function checkFolder(file: string): Promise<void> {
+  const isFolder = await stat(file).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isFolder) throw new UserError(`--html: ${file} is a folder`);
+  await access(dirname(resolve(file)), constants.W_OK).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === "ENOENT" ? "there is no such folder" : "its folder cannot be written to";
+    throw new UserError(`--html: ${file}: ${why}`);
+  });
+}
+
 async function scriptOf({ messages, replay }: LoadFlags): Promise<LoadScript> {
   if (replay === undefined) return { type: "model", model: messages };
   const text = await readFile(replay, "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -165,18 +176,19 @@ async function scriptOf({ messages, replay }: LoadFlags): Promise<LoadScript> {
 class FaultKeys {
   #isOn = false;
 
-  start(fault: (name: LoadFaultName) => void): void {
+  start(fault: (name: LoadFaultName) => void, possible: readonly LoadFaultName[]): void {
     const { stdin, stderr } = process;
     if (!stdin.isTTY || !stderr.isTTY) return;
     this.#isOn = true;
-    const help = Object.entries(FAULT_KEYS).map(([key, name]) => `${key} ${name}`);
+    const keys = new Map(Object.entries(FAULT_KEYS).filter(([, name]) => possible.includes(name)));
+    const help = [...keys].map(([key, name]) => `${key} ${name}`);
     stderr.write(`\r\u001b[Kkeys: ${help.join(", ")}\n`);
     stdin.setRawMode(true);
     stdin.on("data", (bytes: Buffer) => {
       const key = bytes.toString("latin1");
       // In raw mode Ctrl-C is a key like any other.
       if (key === "\u0003") process.kill(process.pid, "SIGINT");
-      const name = FAULT_KEYS[key];
+      const name = keys.get(key);
       if (name !== undefined) fault(name);
     });
   }
@@ -201,7 +213,9 @@ function progressBar(): { show(text: string, share: number): void; clear(): void
         return;
       }
       const filled = Math.round(BAR_WIDTH * Math.min(1, Math.max(0, share)));
-      stderr.write(`\r\u001b[K[${"#".repeat(filled).padEnd(BAR_WIDTH)}] ${text}`);
+      const line = `[${"#".repeat(filled).padEnd(BAR_WIDTH)}] ${text}`;
+      // A line that wraps would not be written over.
+      stderr.write(`\r\u001b[K${line.slice(0, (stderr.columns ?? 80) - 1)}`);
     },
     clear: () => {
       if (stderr.isTTY) stderr.write("\r\u001b[K");

@@ -17,6 +17,12 @@ export interface RecordFlags {
 /** `boardlog sim --record FILE`: what boards log from now on, as JSON lines for `--replay`. */
 export async function runRecord(flags: RecordFlags): Promise<void> {
   const { service, key, duration, record } = flags;
+  if (service !== undefined && !/^https?:\/\/[^/]/.test(service)) {
+    throw new UserError(`--service: ${service} is not an http:// or https:// address`);
+  }
+  if (service !== undefined && key === undefined) {
+    throw new UserError("--service: an API key is needed too (--key or BOARDLOG_KEY)");
+  }
   const options = { ...(service !== undefined && { url: service }), ...(key !== undefined && { key }) };
   const reading = readingOf([], options, Date.now());
   const { after } = await readNewest(reading, 1);

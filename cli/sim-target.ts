@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { LoadTargetProcess } from "../sim/load/load-options.ts";
+import { BrokerAnswer, tryBroker } from "./broker-probe.ts";
 import { UserError } from "./user-error.ts";
 
 const PROGRAM = fileURLToPath(new URL("../bin/boardlog.js", import.meta.url));
@@ -32,23 +33,23 @@ export interface TargetFlags {
 export async function openTarget(
   flags: TargetFlags,
   ports: readonly string[],
+  signal: AbortSignal,
 ): Promise<{ target: LoadTargetProcess; end(): Promise<void> }> {
+  if (flags.broker !== undefined && flags.broker !== "mosquitto") await checkBroker(flags.broker);
   if (flags.service !== undefined) {
-    if (ports.length > 0) {
-      throw new UserError("--serial: needs a boardlog that is started here (leave --service out)");
-    }
     return { target: await runningTarget(flags, flags.service), end: async () => {} };
   }
   const folder = await mkdtemp(join(tmpdir(), "boardlog-load-"));
   const children: Child[] = [];
   const end = async (): Promise<void> => {
-    for (const child of children.reverse()) await child.end("SIGTERM");
+    for (const child of children.reverse()) await child.endForGood();
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const mosquitto = flags.broker === "mosquitto" ? await startMosquitto(folder, children) : undefined;
+    const mosquitto =
+      flags.broker === "mosquitto" ? await startMosquitto({ folder, children, signal }) : undefined;
     const brokerUrl = mosquitto?.url ?? flags.broker;
-    const world = { folder, children, brokerUrl, ports };
+    const world = { folder, children, brokerUrl, ports, signal };
     const target = await (flags.apart === true ? startApart(world) : startUp(world));
     const { broker } = mosquitto ?? {};
     if (broker === undefined) return { target, end };
@@ -65,17 +66,20 @@ interface TargetWorld {
   readonly children: Child[];
   readonly brokerUrl: string | undefined;
   readonly ports: readonly string[];
+  /** Aborted, nothing is started any more. */
+  readonly signal: AbortSignal;
 }
 
 /** Everything in one process. */
-async function startUp({ folder, children, brokerUrl, ports }: TargetWorld): Promise<LoadTargetProcess> {
+async function startUp(world: TargetWorld): Promise<LoadTargetProcess> {
+  const { folder, brokerUrl, ports } = world;
   const [http, mqtt] = [await freePort(), await freePort()];
   const serviceUrl = `http://127.0.0.1:${http}`;
   const data = join(folder, "data");
   const args = ["up", "--data", data, "--http", `${http}`, "--quiet"];
   args.push(...ports.flatMap((path) => ["--serial", path]));
   args.push(...(brokerUrl === undefined ? ["--mqtt", `${mqtt}`] : ["--broker", brokerUrl]));
-  const up = await Child.boardlog(args, serviceUrl, children);
+  const up = await Child.boardlog(args, serviceUrl, world);
   const key = await keyIn(data);
   return {
     mqtt: brokerUrl === undefined ? ownBroker(mqtt, key) : brokerAddress(brokerUrl),
@@ -90,7 +94,8 @@ async function startUp({ folder, children, brokerUrl, ports }: TargetWorld): Pro
 }
 
 /** A gateway with a spool, and a service, as they run on two machines. */
-async function startApart({ folder, children, brokerUrl, ports }: TargetWorld): Promise<LoadTargetProcess> {
+async function startApart(world: TargetWorld): Promise<LoadTargetProcess> {
+  const { folder, brokerUrl, ports } = world;
   const [http, mqtt, status] = [await freePort(), await freePort(), await freePort()];
   const serviceUrl = `http://127.0.0.1:${http}`;
   const data = join(folder, "data");
@@ -99,7 +104,7 @@ async function startApart({ folder, children, brokerUrl, ports }: TargetWorld): 
   // JSON is YAML too.
   const log = { level: "error" };
   await writeFile(serviceFile, JSON.stringify({ data, http: `127.0.0.1:${http}`, log }));
-  const service = await Child.boardlog(["service", "--settings", serviceFile], serviceUrl, children);
+  const service = await Child.boardlog(["service", "--settings", serviceFile], serviceUrl, world);
   const keyFile = join(data, "api-key");
   const key = await keyIn(data);
   const settings = {
@@ -115,12 +120,7 @@ async function startApart({ folder, children, brokerUrl, ports }: TargetWorld): 
   };
   await writeFile(gatewayFile, JSON.stringify(settings));
   const statusUrl = `http://127.0.0.1:${status}`;
-  const gateway = await Child.boardlog(
-    ["gateway", "--settings", gatewayFile],
-    statusUrl,
-    children,
-    "/metrics",
-  );
+  const gateway = await Child.boardlog(["gateway", "--settings", gatewayFile], statusUrl, world, "/metrics");
   return {
     mqtt: brokerUrl === undefined ? ownBroker(mqtt, key) : brokerAddress(brokerUrl),
     serviceUrl,
@@ -158,13 +158,68 @@ function sumOf(left: number | undefined, right: number | undefined): number | un
   return left === undefined || right === undefined ? undefined : left + right;
 }
 
-async function runningTarget(flags: TargetFlags, serviceUrl: string): Promise<LoadTargetProcess> {
-  const key = flags.key ?? process.env.BOARDLOG_KEY;
-  if (flags.broker === undefined || key === undefined) {
-    throw new UserError("--service: the broker and a key are needed too (--broker, --key)");
+/** @throws UserError for what no target can be made of, before anything is started */
+export function checkTarget({ broker, service, key, apart }: TargetFlags, serialDevices: number): void {
+  if (broker !== undefined && broker !== "mosquitto") brokerAddress(broker);
+  if (service === undefined) return;
+  if (!URL.canParse(service) || !/^https?:$/.test(new URL(service).protocol)) {
+    throw new UserError(`--service: ${service} is not an http:// or https:// address`);
   }
+  if (apart === true) {
+    throw new UserError(
+      "--apart: starts a gateway and a service, and --service names one; leave one of them out",
+    );
+  }
+  if (serialDevices > 0) {
+    throw new UserError("--serial: needs a boardlog that is started here (leave --service out)");
+  }
+  if (broker === undefined || broker === "mosquitto") {
+    throw new UserError("--service: the broker of its gateway is needed too (--broker mqtt://...)");
+  }
+  if (key === undefined) throw new UserError("--service: an API key is needed too (--key or BOARDLOG_KEY)");
+}
+
+async function checkBroker(url: string): Promise<void> {
+  const answer = await tryBroker(new URL(url));
+  if (answer === BrokerAnswer.Accepted) return;
+  const { host } = new URL(url);
+  const why = {
+    [BrokerAnswer.Refused]: "refuses the boards; does it want mqtt://user:password@host?",
+    [BrokerAnswer.NotMqtt]: "does not speak MQTT",
+    [BrokerAnswer.Away]: "does not answer; is the broker running there?",
+  }[answer];
+  throw new UserError(`--broker: ${host} ${why}`, 1);
+}
+
+/** A key that may not read would otherwise be told of after the load. */
+async function checkService(url: string, key: string): Promise<void> {
+  const response = await fetch(new URL("/v1/Log.List", url), {
+    method: "POST",
+    headers: { "x-api-key": key, "content-type": "application/json" },
+    body: JSON.stringify({ src: "load-0", limit: 1 }),
+  }).catch((error: Error & { cause?: { code?: string } }) => {
+    throw new UserError(
+      `--service: ${url} does not answer (${error.cause?.code ?? error.message}); is boardlog running there?`,
+      1,
+    );
+  });
+  if (response.ok) return;
+  if (response.status === 401 || response.status === 403) {
+    throw new UserError(`--key: ${url} does not let this key read (status ${response.status})`, 1);
+  }
+  throw new UserError(
+    `--service: ${url} answers Log.List with status ${response.status}; is it boardlog?`,
+    1,
+  );
+}
+
+async function runningTarget(
+  { broker = "", key = "" }: TargetFlags,
+  serviceUrl: string,
+): Promise<LoadTargetProcess> {
+  await checkService(serviceUrl, key);
   return {
-    mqtt: brokerAddress(flags.broker),
+    mqtt: brokerAddress(broker),
     serviceUrl,
     key,
     project: PROJECT,
@@ -176,11 +231,12 @@ async function runningTarget(flags: TargetFlags, serviceUrl: string): Promise<Lo
 }
 
 function brokerAddress(url: string): LoadTargetProcess["mqtt"] {
-  if (!URL.canParse(url) || !url.startsWith("mqtt://"))
-    throw new UserError("--broker: not an mqtt:// address");
+  if (!URL.canParse(url) || new URL(url).protocol !== "mqtt:" || new URL(url).hostname === "") {
+    throw new UserError(`--broker: ${url} is neither mqtt://[user:password@]host[:port] nor mosquitto`);
+  }
   const { hostname, port, username, password } = new URL(url);
   return {
-    host: hostname,
+    host: hostname.replace(/^\[|\]$/g, ""),
     port: port === "" ? 1883 : Number(port),
     ...(username !== "" && { username: decodeURIComponent(username) }),
     ...(password !== "" && { password: decodeURIComponent(password) }),
@@ -193,9 +249,17 @@ class Child {
   readonly #args: readonly string[];
   /** Resolves when it serves. @throws UserError when it ends instead. */
   readonly #isUp: (child: ChildProcess) => Promise<void>;
+  readonly #signal: AbortSignal;
   #child: ChildProcess | undefined;
+  #isOver = false;
 
-  constructor(file: string, args: readonly string[], isUp: (child: ChildProcess) => Promise<void>) {
+  constructor(
+    file: string,
+    args: readonly string[],
+    isUp: (child: ChildProcess) => Promise<void>,
+    signal: AbortSignal,
+  ) {
+    this.#signal = signal;
     this.#file = file;
     this.#args = args;
     this.#isUp = isUp;
@@ -205,11 +269,14 @@ class Child {
   static async boardlog(
     args: readonly string[],
     url: string,
-    children: Child[],
+    { children, signal }: TargetWorld,
     path = "/healthz",
   ): Promise<Child> {
-    const child = new Child(process.execPath, [PROGRAM, ...args], (started) =>
-      answering(started, url + path, args[0] ?? ""),
+    const child = new Child(
+      process.execPath,
+      [PROGRAM, ...args],
+      (started) => answering(started, url + path, args[0] ?? "", signal),
+      signal,
     );
     children.push(child);
     await child.start();
@@ -217,6 +284,8 @@ class Child {
   }
 
   async start(): Promise<void> {
+    this.#signal.throwIfAborted();
+    if (this.#isOver) return;
     const child = spawn(this.#file, this.#args, { stdio: ["ignore", "ignore", "inherit"] });
     this.#child = child;
     await this.#isUp(child);
@@ -224,8 +293,14 @@ class Child {
 
   async restart(signal: NodeJS.Signals, awayMs = 0): Promise<void> {
     await this.end(signal);
-    await pause(awayMs);
+    await pause(awayMs, undefined, { signal: this.#signal });
     await this.start();
+  }
+
+  /** Ends it, also where it is just being started again. */
+  async endForGood(): Promise<void> {
+    this.#isOver = true;
+    await this.end("SIGTERM");
   }
 
   async end(signal: NodeJS.Signals): Promise<void> {
@@ -258,7 +333,7 @@ class Child {
   }
 }
 
-async function answering(child: ChildProcess, url: string, name: string): Promise<void> {
+async function answering(child: ChildProcess, url: string, name: string, signal: AbortSignal): Promise<void> {
   const endMs = performance.now() + START_MS_MAX;
   for (;;) {
     if (child.exitCode !== null)
@@ -269,24 +344,33 @@ async function answering(child: ChildProcess, url: string, name: string): Promis
     );
     if (isUp) return;
     if (performance.now() > endMs) throw new UserError(`boardlog ${name} does not answer`, 1);
-    await pause(50);
+    await pause(50, undefined, { signal });
   }
 }
 
 /** A Mosquitto for as many connections as there are descriptors, without a limit on what it queues, which it keeps on disk. */
-async function startMosquitto(folder: string, children: Child[]): Promise<{ url: string; broker: Child }> {
+async function startMosquitto({
+  folder,
+  children,
+  signal,
+}: Pick<TargetWorld, "folder" | "children" | "signal">): Promise<{ url: string; broker: Child }> {
   const port = await freePort();
   const file = join(folder, "mosquitto.conf");
   await writeFile(
     file,
     `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\npersistence true\npersistence_location ${folder}/\nuser root\nlog_type none\n`,
   );
-  const broker = new Child("mosquitto", ["-c", file], async (child) => {
-    await new Promise<void>((resolve, reject) => {
-      child.on("error", () => reject(new UserError("mosquitto cannot be started: is it installed?", 1)));
-      setTimeout(resolve, 500);
-    });
-  });
+  const broker = new Child(
+    "mosquitto",
+    ["-c", file],
+    async (child) => {
+      await new Promise<void>((resolve, reject) => {
+        child.on("error", () => reject(new UserError("mosquitto cannot be started: is it installed?", 1)));
+        setTimeout(resolve, 500);
+      });
+    },
+    signal,
+  );
   children.push(broker);
   await broker.start();
   return { url: `mqtt://127.0.0.1:${port}`, broker };

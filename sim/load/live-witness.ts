@@ -68,15 +68,17 @@ export class LiveWitness {
   }
 
   /** Resolves when it is listening. */
-  async start(): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
     this.#connect();
-    while (!this.#isOpen) await pause(20);
+    while (!this.#isOpen) await pause(20, undefined, { signal });
   }
 
   /** Waits until as many entries as there are were seen or skipped, but not for ever. */
-  async settled(wanted: number, timeoutMs: number): Promise<void> {
+  async settled(wanted: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const endMs = performance.now() + timeoutMs;
-    while (this.#entries + this.#skipped < wanted && performance.now() < endMs) await pause(50);
+    while (this.#entries + this.#skipped < wanted && performance.now() < endMs) {
+      await pause(50, undefined, { signal });
+    }
   }
 
   end(): void {
@@ -122,12 +124,15 @@ export class LiveWitness {
 }
 
 /** A live reader that takes the connection and reads nothing, for a time. */
-export async function stalledReader(service: LiveService, forMs: number): Promise<void> {
+export async function stalledReader(service: LiveService, forMs: number, signal: AbortSignal): Promise<void> {
   const socket = new WebSocket(liveUrl(service), { perMessageDeflate: false });
   socket.on("error", () => {});
   socket.on("open", () => socket.pause());
-  await pause(forMs);
-  socket.terminate();
+  try {
+    await pause(forMs, undefined, { signal });
+  } finally {
+    socket.terminate();
+  }
 }
 
 function liveUrl({ url, key, project }: LiveService): string {

@@ -14,6 +14,9 @@ export const LOAD_FAULTS = {
 } as const;
 export type LoadFaultName = keyof typeof LOAD_FAULTS;
 
+/** Those that only who started the processes can make. */
+export const TARGET_FAULTS: readonly LoadFaultName[] = ["kill", "service", "broker"];
+
 /** For a time, where it has a length. */
 export interface PlannedFault {
   readonly name: LoadFaultName;

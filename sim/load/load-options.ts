@@ -65,6 +65,8 @@ export interface LoadSample {
 export interface LoadFault {
   readonly atS: number;
   readonly name: LoadFaultName;
+  /** How long it lasted, with the time that a killed process took to be back; 0 for those of a moment. */
+  readonly forS: number;
   readonly what: string;
 }
 

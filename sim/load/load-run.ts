@@ -4,7 +4,13 @@ import { Worker } from "node:worker_threads";
 import { LatencyTable } from "./latency-table.ts";
 import { LiveWitness, stalledReader } from "./live-witness.ts";
 import type { DeviceLife } from "./load-device.ts";
-import { faultNow, LOAD_FAULTS, type LoadFaultName, type PlannedFault } from "./load-faults.ts";
+import {
+  faultNow,
+  LOAD_FAULTS,
+  type LoadFaultName,
+  type PlannedFault,
+  TARGET_FAULTS,
+} from "./load-faults.ts";
 import type { LoadFault, LoadOptions, LoadResult, LoadSample, LoadTargetProcess } from "./load-options.ts";
 import type { LoadScript } from "./load-script.ts";
 import type { FromWorker, LoadWorkerData, ToWorker, WorkerState, WorkerTotals } from "./load-worker.ts";
@@ -38,7 +44,9 @@ export interface LoadPlan {
   readonly openTarget: (ports: readonly string[]) => Promise<LoadTargetProcess>;
   readonly progress: LoadProgress;
   /** Given a function that makes a fault happen now; a person's keys may call it. */
-  readonly onStarted?: (fault: (name: LoadFaultName) => void) => void;
+  readonly onStarted?: (fault: (name: LoadFaultName) => void, possible: readonly LoadFaultName[]) => void;
+  /** Aborted, the run ends with an error and leaves nothing behind. */
+  readonly signal: AbortSignal;
 }
 
 interface Group {
@@ -50,18 +58,19 @@ interface Group {
 
 /** Puts load on what is there, breaks things on demand, waits for the queues to drain, reads everything back and judges. */
 export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
-  const { agentText, options, script, progress } = plan;
+  const { agentText, options, script, progress, signal } = plan;
   const boot = `load-${randomBytes(6).toString("hex")}`;
   const memoryBefore = process.memoryUsage().rss;
   const run = new LoadRun(plan, boot);
+  let witness: LiveWitness | undefined;
   try {
     const target = await run.start();
     await run.connected();
     const deviceBytes = (process.memoryUsage().rss - memoryBefore) / options.devices;
     const service = { url: target.serviceUrl, key: target.key, project: target.project };
-    const witness = options.isWatchedLive ? new LiveWitness(service, boot) : undefined;
-    await witness?.start();
-    plan.onStarted?.((name) => run.fault(name));
+    witness = options.isWatchedLive ? new LiveWitness(service, boot) : undefined;
+    await witness?.start(signal);
+    plan.onStarted?.((name) => run.fault(name), run.possibleFaults);
     const startWallMs = Date.now();
     const loadS = await run.load();
     const drainS = await run.drain();
@@ -73,12 +82,11 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
     const readStartMs = performance.now();
     const read = await readBack(
       service,
-      { devices, script, between: isClockTrue ? between : undefined },
+      { devices, script, between: isClockTrue ? between : undefined, signal },
       (done) => progress.show(`reading back ${done}/${options.devices} devices`, done / options.devices),
     );
     const { verdict, receipt, orderMap } = read;
-    await witness?.settled(verdict.listed, LIVE_MS_MAX);
-    witness?.end();
+    await witness?.settled(verdict.listed, LIVE_MS_MAX, signal);
     const live = witness?.seen;
     const liveMissing = live === undefined ? 0 : verdict.listed - live.entries - live.skipped;
     const { lost, twice, outOfOrder, altered, wronglyDated, unaccountedDrops, undrained } = verdict;
@@ -106,6 +114,7 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
       orderMap,
     };
   } finally {
+    witness?.end();
     await run.end();
   }
 }
@@ -121,6 +130,8 @@ class LoadRun {
   readonly #groups: Group[] = [];
   /** Faults under way that the run waits for. */
   readonly #mending = new Set<Promise<void>>();
+  /** What was broken and did not come back. */
+  #failure: Error | undefined;
   #target: LoadTargetProcess | undefined;
   #recent = new LatencyTable();
   #startMs = performance.now();
@@ -142,7 +153,7 @@ class LoadRun {
     const endMs = performance.now() + PORTS_S_MAX * 1000;
     while (serialDevices > 0 && this.#groups[0]?.ports === undefined) {
       if (performance.now() > endMs) throw new DevicesRefused("the serial lines (ptys) cannot be had");
-      await pause(20);
+      await pause(20, undefined, { signal: this.#plan.signal });
     }
     const target = await this.#plan.openTarget(this.#groups[0]?.ports ?? []);
     this.#target = target;
@@ -202,7 +213,7 @@ class LoadRun {
           `only ${count} of ${this.#options.devices} devices got a connection to the broker; does it want a user name and password (mqtt://user:password@host), or has it a limit of connections?`,
         );
       }
-      await pause(250);
+      await pause(250, undefined, { signal: this.#plan.signal });
     }
   }
 
@@ -214,7 +225,10 @@ class LoadRun {
     this.#tell({ type: "load", on: true });
     const ahead = [...plan].sort((left, right) => left.atS - right.atS);
     for (let atS = 0; atS < durationS; atS = this.#atS) {
-      await pause(Math.max(10, Math.min(500, ((ahead[0]?.atS ?? durationS) - atS) * 1000)));
+      await pause(Math.max(10, Math.min(500, ((ahead[0]?.atS ?? durationS) - atS) * 1000)), undefined, {
+        signal: this.#plan.signal,
+      });
+      if (this.#failure !== undefined) throw this.#failure;
       this.#sample(`load, ${Math.round(durationS - atS)} s left`, atS / durationS);
       while (ahead[0] !== undefined && ahead[0].atS <= this.#atS) {
         const next = ahead.shift();
@@ -225,7 +239,15 @@ class LoadRun {
     const loadS = this.#atS;
     // Samples went on meanwhile; the load does not end before all is back.
     await Promise.all(this.#mending);
+    if (this.#failure !== undefined) throw this.#failure;
     return loadS;
+  }
+
+  /** Those of the boards and of live readers, and what is under test says that it can break. */
+  get possibleFaults(): readonly LoadFaultName[] {
+    const breaks = this.#target?.breaks ?? {};
+    const names = Object.keys(LOAD_FAULTS) as LoadFaultName[];
+    return names.filter((name) => name in breaks || !TARGET_FAULTS.includes(name));
   }
 
   /** Makes a fault happen now. */
@@ -236,16 +258,26 @@ class LoadRun {
   #make({ name, forS }: PlannedFault): void {
     const repair = this.#repairOf(name, forS);
     const length = forS > 0 ? `, for ${Math.round(forS * 10) / 10} s` : "";
-    this.faults.push({ atS: this.#atS, name, what: LOAD_FAULTS[name] + length });
+    const fault = { atS: this.#atS, name, forS, what: LOAD_FAULTS[name] + length };
+    this.faults.push(fault);
     if (repair === undefined) {
       const share = name === "cut" || name === "crash" ? SOME : 1;
       this.#tell({ type: "fault", name, share, forMs: forS * 1000 });
       return;
     }
     // One at a time: what is being started again cannot be killed.
-    const mended = Promise.all(this.#mending).then(repair);
+    const mended = Promise.all(this.#mending)
+      .then(repair)
+      .then(
+        () => {
+          fault.forS = this.#atS - fault.atS;
+        },
+        (error: Error) => {
+          this.#failure ??= error;
+        },
+      )
+      .finally(() => this.#mending.delete(mended));
     this.#mending.add(mended);
-    void mended.finally(() => this.#mending.delete(mended));
   }
 
   /** What the run itself does for a fault; undefined where the boards do it. */
@@ -255,7 +287,7 @@ class LoadRun {
     if (repair !== undefined) return () => repair(forS * 1000);
     if (target === undefined || name !== "reader") return undefined;
     const { serviceUrl: url, key, project } = target;
-    return () => stalledReader({ url, key, project }, forS * 1000);
+    return () => stalledReader({ url, key, project }, forS * 1000, this.#plan.signal);
   }
 
   /** Until every line is acked and with the service, or the time is up. @returns s. */
@@ -263,13 +295,13 @@ class LoadRun {
     const startMs = performance.now();
     const endMs = startMs + this.#options.drainS * 1000;
     // Two reports old enough to hold the last lines.
-    await pause(1200);
+    await pause(1200, undefined, { signal: this.#plan.signal });
     for (;;) {
       const unforwarded = (await this.#target?.waitingEntries()) ?? 0;
       if ((this.#sum("waiting") === 0 && unforwarded === 0) || performance.now() > endMs) break;
       const spooled = Number.isFinite(unforwarded) && unforwarded > 0 ? `, ${unforwarded} in the spool` : "";
       this.#sample(`draining${spooled}`, 1);
-      await pause(250);
+      await pause(250, undefined, { signal: this.#plan.signal });
     }
     this.#sample("drained", 1);
     return (performance.now() - startMs) / 1000;
@@ -290,7 +322,8 @@ class LoadRun {
   /** Every device's starts, by its index. */
   async totals(): Promise<readonly (readonly DeviceLife[])[]> {
     this.#tell({ type: "report" });
-    while (this.#groups.some(({ totals }) => totals === undefined)) await pause(20);
+    while (this.#groups.some(({ totals }) => totals === undefined))
+      await pause(20, undefined, { signal: this.#plan.signal });
     const [first, ...others] = this.#groups.map(({ totals }) => totals ?? []);
     // The worker of the serial lines, where there is one, was started first and has the last devices.
     const inOrder = this.#options.serialDevices > 0 ? [...others, first ?? []] : [first ?? [], ...others];

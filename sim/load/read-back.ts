@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { LatencyTable } from "./latency-table.ts";
 import { type DeviceLife, deviceName } from "./load-device.ts";
 import type { LoadVerdict } from "./load-options.ts";
@@ -33,6 +34,7 @@ export interface ReadRun {
   readonly script: LoadScript;
   /** The boards' clocks were right: then no line is dated before or after these, UTC ms. */
   readonly between: readonly [number, number] | undefined;
+  readonly signal: AbortSignal;
 }
 
 type Kind = "lost" | "twice" | "outOfOrder" | "altered" | "wronglyDated" | "unaccountedDrops";
@@ -53,7 +55,7 @@ export async function readBack(
       const device = next++;
       const judge = new DeviceJudge(device, devices[device] ?? [], run, found);
       for (let after: string | undefined; ; ) {
-        const page = await list(service, judge.name, after);
+        const page = await list(service, judge.name, after, run.signal);
         // A page may be short where its entries are large; only an empty one is the end (docs/protocol.md 4.2).
         if (page.length === 0) break;
         for (const entry of page) judge.take(entry);
@@ -213,6 +215,7 @@ async function list(
   { url, key }: { readonly url: string; readonly key: string },
   src: string,
   after: string | undefined,
+  signal: AbortSignal,
 ): Promise<readonly Listed[]> {
   const body = JSON.stringify({ src, limit: LIMIT, after, fields: ["boot", "seq", "received"] });
   for (let retry = 0; ; retry++) {
@@ -221,6 +224,7 @@ async function list(
         method: "POST",
         headers: { "x-api-key": key, "content-type": "application/json" },
         body,
+        signal,
       });
       const answer = (await response.json()) as {
         status?: number;
@@ -230,8 +234,8 @@ async function list(
       if (response.status === 200 && answer.resp !== undefined) return answer.resp;
       throw new Error(`Log.List of ${src}: ${response.status} ${answer.status_msg}`);
     } catch (error) {
-      if (retry >= RETRIES) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      if (retry >= RETRIES || signal.aborted) throw error;
+      await pause(500, undefined, { signal });
     }
   }
 }

@@ -18,6 +18,7 @@ interface Row {
   readonly stream?: string;
 }
 
+const NEVER = new AbortController().signal;
 const UTC_MS = 1_763_784_000_000;
 const script = { type: "model", model: "text" } as const;
 const servers: Server[] = [];
@@ -58,7 +59,7 @@ async function verdictOn(rows: readonly Row[], life: Partial<DeviceLife> = {}, r
   const devices = [[{ boot: "b", seq: 5, acked: 5, dropped: 0, ...life }]];
   const read = await readBack(
     { url: `http://127.0.0.1:${port}`, key: "k" },
-    { devices, script, between: undefined, ...run },
+    { devices, script, between: undefined, signal: NEVER, ...run },
     () => {},
   );
   return read.verdict;
@@ -208,8 +209,8 @@ test("the live reader takes up where it broke, and finds what comes twice or out
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   const witness = new LiveWitness({ url: `http://127.0.0.1:${port}`, key: "k y", project: "p" }, "run");
-  await witness.start();
-  await witness.settled(12, 10_000);
+  await witness.start(NEVER);
+  await witness.settled(12, 10_000, NEVER);
   witness.end();
   server.close();
   expect(asked).toEqual([

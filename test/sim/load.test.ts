@@ -1,9 +1,11 @@
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../store/store-drivers.ts";
-import { BoardlogProcess, runBoardlog } from "../support/boardlog-process.ts";
+import { BIN, BoardlogProcess, runBoardlog } from "../support/boardlog-process.ts";
 
 interface Figures {
   readonly isClean: boolean;
@@ -80,15 +82,59 @@ test("what a running service gets is recorded, and replayed as it was", async ()
   await remove();
 });
 
-test("what cannot be done is said before the load", async () => {
-  const why = async (...args: readonly string[]): Promise<string> =>
-    (await runBoardlog(["sim", ...args])).stderr;
-  expect(await why("--devices", "2", "--duration", "5", "--fault", "kill@5")).toContain(
-    "kill@5 is after the end",
-  );
-  expect(await why("--devices", "2", "--fault", "broker@1")).toContain("needs --broker mosquitto");
-  expect(await why("--devices", "2", "--serial", "3")).toContain("--serial: 3 of 2 devices");
-  expect(await why("--devices", "2", "--replay", "/nowhere")).toContain(
-    "--replay: /nowhere: there is no such file",
-  );
+test("what cannot be done is said before the load, by the name of the option", async () => {
+  const why = async (...args: readonly string[]): Promise<string> => {
+    const { status, stderr } = await runBoardlog(["sim", ...args]);
+    expect(status).not.toBe(0);
+    return stderr;
+  };
+  const load = ["--devices", "2", "--duration", "5"] as const;
+  const wrong: readonly (readonly [args: readonly string[], said: string])[] = [
+    [[...load, "--fault", "kill@5"], "kill@5 is after the end"],
+    [[...load, "--fault", "broker@1"], "needs --broker mosquitto"],
+    [[...load, "--serial", "3"], "--serial: 3 of 2 devices"],
+    [[...load, "--replay", "/nowhere"], "--replay: /nowhere: there is no such file"],
+    [[...load, "--drain", "soon"], "'--drain <s>' argument 'soon' is invalid"],
+    [[...load, "--html", "/nowhere/run.html"], "--html: /nowhere/run.html: there is no such folder"],
+    [[...load, "--broker", "mqtts://host"], "--broker: mqtts://host is neither"],
+    [[...load, "--broker", "mqtt://127.0.0.1:1"], "--broker: 127.0.0.1:1 does not answer"],
+    [[...load, "--service", "here"], "--service: here is not an http://"],
+    [[...load, "--seed", "3"], "--seed: is for virtual time"],
+    [["--arrival", "together"], "--arrival: is for load: give --devices too"],
+    [["--virtual-seconds", "x"], "must be a number of seconds above 0"],
+    [["--record", "file", "--replay", "file"], "--replay: means nothing with --record"],
+  ];
+  for (const [args, said] of wrong) expect(await why(...args)).toContain(said);
 });
+
+test("a load that is stopped takes along what it started, at whatever moment", async () => {
+  const { dir, remove } = await temporaryFolder();
+  // With the first words of progress the boards connect; without any, processes are being started.
+  for (const until of ["", "connecting"]) {
+    const args = [BIN, "sim", "--devices", "4", "--serial", "1", "--apart", "--duration", "60"];
+    const sim = spawn(process.execPath, args, { env: { ...process.env, TMPDIR: dir } });
+    const gone = once(sim, "exit");
+    let said = "";
+    sim.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
+    await expect.poll(() => readdirSync(dir), { timeout: 60_000 }).not.toEqual([]);
+    await expect.poll(() => said, { timeout: 60_000 }).toContain(until);
+    sim.kill("SIGTERM");
+    expect(await gone).toEqual([130, null]);
+    expect(said).toContain("interrupted; there is no verdict");
+    // Its settings and data are removed after the last process that uses them.
+    expect(readdirSync(dir)).toEqual([]);
+    expect(processesNaming(dir)).toEqual([]);
+  }
+  await remove();
+});
+
+function processesNaming(text: string): readonly string[] {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text);
+    } catch {
+      return false; // It ended meanwhile.
+    }
+  });
+}
