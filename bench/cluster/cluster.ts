@@ -11,7 +11,7 @@ const SERVICES = 3;
 const LOAD_MS = 10_000;
 const PAGES = 100;
 /** New sources of one size are given up after this: what is there then is what is measured. */
-const FILL_MS_MAX = 12 * 60_000;
+const FILL_MS_MAX = 20 * 60_000;
 const DEEP = "deep";
 
 type Points = { size: number; value: number }[];
