@@ -11,8 +11,9 @@ import {
 } from "../sim/load/load-faults.ts";
 import type { MessageModel } from "../sim/load/load-line.ts";
 import type { LoadOptions } from "../sim/load/load-options.ts";
-import { loadPage, loadTable } from "../sim/load/load-report.ts";
-import { DevicesRefused, runLoad } from "../sim/load/load-run.ts";
+import { loadPage } from "../sim/load/load-page.ts";
+import { loadTable } from "../sim/load/load-report.ts";
+import { DevicesRefused, type LoadProgress, runLoad } from "../sim/load/load-run.ts";
 import type { LoadScript } from "../sim/load/load-script.ts";
 import { readRecording } from "../sim/load/recording.ts";
 import { checkTarget, openTarget, type TargetFlags } from "./sim-target.ts";
@@ -201,7 +202,7 @@ class FaultKeys {
 }
 
 /** A bar and a few words on a terminal; elsewhere a plain line now and then. */
-function progressBar(): { show(text: string, share: number): void; clear(): void } {
+function progressBar(): LoadProgress & { clear(): void } {
   const { stderr } = process;
   let lastMs = 0;
   return {
@@ -216,6 +217,9 @@ function progressBar(): { show(text: string, share: number): void; clear(): void
       const line = `[${"#".repeat(filled).padEnd(BAR_WIDTH)}] ${text}`;
       // A line that wraps would not be written over.
       stderr.write(`\r\u001b[K${line.slice(0, (stderr.columns ?? 80) - 1)}`);
+    },
+    note: (text) => {
+      stderr.write(stderr.isTTY ? `\r\u001b[K${text}\n` : `${text}\n`);
     },
     clear: () => {
       if (stderr.isTTY) stderr.write("\r\u001b[K");

@@ -88,7 +88,6 @@ async function startUp(world: TargetWorld): Promise<LoadTargetProcess> {
     project: PROJECT,
     cpuSeconds: () => up.cpuSeconds(),
     gatewayBytes: () => up.residentBytes(),
-    waitingEntries: async () => 0,
     breaks: { kill: () => up.restart("SIGKILL") },
   };
 }
@@ -225,7 +224,6 @@ async function runningTarget(
     project: PROJECT,
     cpuSeconds: () => undefined,
     gatewayBytes: () => undefined,
-    waitingEntries: async () => 0,
     breaks: {},
   };
 }

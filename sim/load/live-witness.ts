@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { WebSocket } from "ws";
+import { LatencyTable } from "./latency-table.ts";
 
 /** The log service, to a live reader. */
 export interface LiveService {
@@ -26,6 +27,8 @@ interface LiveMessage {
     readonly data: {
       readonly id: string;
       readonly deviceId: string;
+      /** RFC 3339. */
+      readonly timestamp?: string;
       readonly metadata?: { readonly stream?: string; readonly boot?: string; readonly seq?: number };
     };
   };
@@ -40,6 +43,8 @@ export class LiveWitness {
   readonly #boot: string;
   readonly #lastSeqs = new Map<string, number>();
   readonly #examples: string[] = [];
+  /** From the board's timestamp to here, ms. */
+  readonly latency = new LatencyTable();
   #socket: WebSocket | undefined;
   #ended = false;
   #isOpen = false;
@@ -109,6 +114,7 @@ export class LiveWitness {
     const { stream, boot, seq } = data.metadata ?? {};
     if (stream === "loss" || boot === undefined || seq === undefined || !boot.startsWith(this.#boot)) return;
     this.#entries++;
+    if (data.timestamp !== undefined) this.latency.add(Date.now() - Date.parse(data.timestamp));
     const name = `${data.deviceId} ${boot}`;
     const last = this.#lastSeqs.get(name) ?? 0;
     if (seq === last) this.#wrong("twice", `live: ${name} seq ${seq} came twice`);

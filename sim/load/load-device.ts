@@ -103,6 +103,12 @@ export class LoadDevice {
     return { logged: sum("seq"), acked: sum("acked"), dropped: sum("dropped"), waiting: now.seq - now.acked };
   }
 
+  /** Since the oldest line that no ack came for was logged, ms; 0 without one. */
+  get lagMs(): number {
+    const [oldestMs] = this.#loggedMs;
+    return oldestMs === undefined ? 0 : this.#world.clock.monotonicMs() - oldestMs;
+  }
+
   connect(): void {
     this.#wire.start();
   }

@@ -40,8 +40,8 @@ export interface LoadTargetProcess {
   cpuSeconds(): number | undefined;
   /** Memory of the gateway's process now, where that can be told. */
   gatewayBytes(): number | undefined;
-  /** Entries that are acked and not yet with the service: those of a spool. */
-  waitingEntries(): Promise<number>;
+  /** Entries that are acked and not yet with the service, where there is a spool. */
+  readonly waitingEntries?: () => Promise<number>;
   /** Breaks something and mends it; what cannot be broken here is not there. */
   readonly breaks: Partial<Record<LoadFaultName, (forMs: number) => Promise<void>>>;
 }
@@ -55,7 +55,12 @@ export interface LoadSample {
   readonly dropped: number;
   /** Logged, and an ack may still come. */
   readonly waiting: number;
+  /** Since the oldest line that no ack came for was logged. */
+  readonly lagMs: number;
+  /** Waiting in the gateway's spool, where that can be told. */
+  readonly spooled: number | undefined;
   readonly p50Ms: number | undefined;
+  readonly p90Ms: number | undefined;
   readonly p99Ms: number | undefined;
   /** Event loops of the generator, the busiest one, 0 to 1. */
   readonly busyShare: number;
@@ -91,6 +96,9 @@ export interface LoadVerdict {
   readonly examples: readonly string[];
 }
 
+/** Percentiles, ms; undefined where nothing was measured. */
+export type LoadLatency = Readonly<Record<"p50" | "p90" | "p99" | "p999", number | undefined>>;
+
 export interface LoadResult {
   readonly options: LoadOptions;
   readonly agentHash: string;
@@ -99,9 +107,11 @@ export interface LoadResult {
   /** `missing`: listed, and neither seen live nor told to be skipped. */
   readonly live: (LiveSeen & { readonly missing: number }) | undefined;
   /** From `console.log` to the ack at the board, ms. */
-  readonly ackLatencyMs: Readonly<Record<"p50" | "p90" | "p99" | "p999", number | undefined>>;
+  readonly ackLatencyMs: LoadLatency;
   /** From the board's timestamp to the gateway's receipt, ms; both clocks are this machine's. */
-  readonly receiptLatencyMs: Readonly<Record<"p50" | "p90" | "p99" | "p999", number | undefined>>;
+  readonly receiptLatencyMs: LoadLatency;
+  /** From end to end: from the board's timestamp to the live reader. Not measured where boards' clocks stepped. */
+  readonly liveLatencyMs: LoadLatency;
   readonly entriesPerSecond: number;
   readonly loadS: number;
   readonly drainS: number;

@@ -11,7 +11,14 @@ import {
   type PlannedFault,
   TARGET_FAULTS,
 } from "./load-faults.ts";
-import type { LoadFault, LoadOptions, LoadResult, LoadSample, LoadTargetProcess } from "./load-options.ts";
+import type {
+  LoadFault,
+  LoadLatency,
+  LoadOptions,
+  LoadResult,
+  LoadSample,
+  LoadTargetProcess,
+} from "./load-options.ts";
 import type { LoadScript } from "./load-script.ts";
 import type { FromWorker, LoadWorkerData, ToWorker, WorkerState, WorkerTotals } from "./load-worker.ts";
 import { readBack } from "./read-back.ts";
@@ -33,6 +40,8 @@ export class DevicesRefused extends Error {
 export interface LoadProgress {
   /** Called about twice a second with what to show. */
   show(text: string, share: number): void;
+  /** Something that happened, to be left standing. */
+  note(text: string): void;
 }
 
 export interface LoadPlan {
@@ -100,6 +109,7 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
       live: live && { ...live, missing: Math.max(0, liveMissing) },
       ackLatencyMs: percentiles(run.latency),
       receiptLatencyMs: percentiles(receipt),
+      liveLatencyMs: percentiles((isClockTrue ? witness?.latency : undefined) ?? new LatencyTable()),
       entriesPerSecond: verdict.logged / loadS,
       loadS,
       drainS,
@@ -132,7 +142,11 @@ class LoadRun {
   readonly #mending = new Set<Promise<void>>();
   /** What was broken and did not come back. */
   #failure: Error | undefined;
+  /** The last process that was to be started again is. */
+  #restarted = Promise.resolve();
   #target: LoadTargetProcess | undefined;
+  #spooled: number | undefined;
+  #isAsking = false;
   #recent = new LatencyTable();
   #startMs = performance.now();
   #cpuStart = process.cpuUsage();
@@ -257,27 +271,34 @@ class LoadRun {
 
   #make({ name, forS }: PlannedFault): void {
     const repair = this.#repairOf(name, forS);
-    const length = forS > 0 ? `, for ${Math.round(forS * 10) / 10} s` : "";
-    const fault = { atS: this.#atS, name, forS, what: LOAD_FAULTS[name] + length };
-    this.faults.push(fault);
     if (repair === undefined) {
       const share = name === "cut" || name === "crash" ? SOME : 1;
       this.#tell({ type: "fault", name, share, forMs: forS * 1000 });
+      this.#happened(name, forS);
       return;
     }
     // One at a time: what is being started again cannot be killed.
-    const mended = Promise.all(this.#mending)
-      .then(repair)
-      .then(
-        () => {
-          fault.forS = this.#atS - fault.atS;
-        },
-        (error: Error) => {
-          this.#failure ??= error;
-        },
-      )
+    const before = TARGET_FAULTS.includes(name) ? this.#restarted : Promise.resolve();
+    const mended = before
+      .then(async () => {
+        const fault = this.#happened(name, forS);
+        await repair();
+        fault.forS = this.#atS - fault.atS;
+      })
+      .catch((error: Error) => {
+        this.#failure ??= error;
+      })
       .finally(() => this.#mending.delete(mended));
     this.#mending.add(mended);
+    if (TARGET_FAULTS.includes(name)) this.#restarted = mended;
+  }
+
+  #happened(name: LoadFaultName, forS: number): { -readonly [K in keyof LoadFault]: LoadFault[K] } {
+    const length = forS > 0 ? `, for ${Math.round(forS * 10) / 10} s` : "";
+    const fault = { atS: this.#atS, name, forS, what: LOAD_FAULTS[name] + length };
+    this.faults.push(fault);
+    this.#plan.progress.note(`${fault.atS.toFixed(1)} s: ${fault.what}`);
+    return fault;
   }
 
   /** What the run itself does for a fault; undefined where the boards do it. */
@@ -297,7 +318,8 @@ class LoadRun {
     // Two reports old enough to hold the last lines.
     await pause(1200, undefined, { signal: this.#plan.signal });
     for (;;) {
-      const unforwarded = (await this.#target?.waitingEntries()) ?? 0;
+      const unforwarded = (await this.#target?.waitingEntries?.()) ?? 0;
+      this.#spooled = this.#spoolCount(unforwarded);
       if ((this.#sum("waiting") === 0 && unforwarded === 0) || performance.now() > endMs) break;
       const spooled = Number.isFinite(unforwarded) && unforwarded > 0 ? `, ${unforwarded} in the spool` : "";
       this.#sample(`draining${spooled}`, 1);
@@ -342,14 +364,35 @@ class LoadRun {
     for (const { worker } of this.#groups) worker.postMessage(message);
   }
 
-  #sum(name: Exclude<keyof WorkerState, "latency" | "busyShare">): number {
+  #sum(name: Exclude<keyof WorkerState, "latency" | "busyShare" | "lagMs">): number {
     return this.#groups.reduce((sum, { state }) => sum + (state?.[name] ?? 0), 0);
+  }
+
+  /** A gateway that is away cannot say, and without a spool there is nothing to say. */
+  #spoolCount(count: number): number | undefined {
+    return Number.isFinite(count) && this.#target?.waitingEntries !== undefined ? count : undefined;
+  }
+
+  /** For the next sample; one question at a time. */
+  #askSpool(): void {
+    const { waitingEntries } = this.#target ?? {};
+    if (waitingEntries === undefined || this.#isAsking) return;
+    this.#isAsking = true;
+    void waitingEntries()
+      .then((count) => {
+        this.#spooled = this.#spoolCount(count);
+      })
+      .finally(() => {
+        this.#isAsking = false;
+      });
   }
 
   #sample(what: string, share: number): void {
     const nowMs = performance.now();
     const logged = this.#sum("logged");
     const acked = this.#sum("acked");
+    const lagMs = Math.max(0, ...this.#groups.map(({ state }) => state?.lagMs ?? 0));
+    this.#askSpool();
     this.reconnects = this.#sum("reconnects");
     this.samples.push({
       atS: this.#atS,
@@ -358,7 +401,10 @@ class LoadRun {
       acked,
       dropped: this.#sum("dropped"),
       waiting: this.#sum("waiting"),
+      lagMs,
+      spooled: this.#spooled,
       p50Ms: this.#recent.percentile(0.5),
+      p90Ms: this.#recent.percentile(0.9),
       p99Ms: this.#recent.percentile(0.99),
       busyShare: Math.max(0, ...this.#groups.map(({ state }) => state?.busyShare ?? 0)),
       gatewayBytes: this.#target?.gatewayBytes(),
@@ -367,7 +413,7 @@ class LoadRun {
     const seconds = (nowMs - this.#last.atMs) / 1000;
     const rate = (now: number, before: number): string => `${Math.round((now - before) / seconds)}/s`;
     this.#plan.progress.show(
-      `${what}: logged ${rate(logged, this.#last.logged)}, acked ${rate(acked, this.#last.acked)}, ${this.#sum("waiting")} on the way, ${this.#sum("connected")} connected`,
+      `${what}: logged ${rate(logged, this.#last.logged)}, acked ${rate(acked, this.#last.acked)}, lag ${(lagMs / 1000).toFixed(1)} s, ${this.#sum("waiting")} on the way, ${this.#sum("connected")} connected`,
       share,
     );
     this.#last = { atMs: nowMs, logged, acked };
@@ -379,7 +425,7 @@ function mostOf(values: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : Math.max(...known);
 }
 
-function percentiles(table: LatencyTable): LoadResult["ackLatencyMs"] {
+function percentiles(table: LatencyTable): LoadLatency {
   const at = (fraction: number): number | undefined => table.percentile(fraction);
   return { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999) };
 }

@@ -47,6 +47,8 @@ export interface WorkerState {
   /** Lines that no ack came for and may still come. */
   readonly waiting: number;
   readonly reconnects: number;
+  /** Since the oldest line without an ack was logged, ms. */
+  readonly lagMs: number;
   /** Counts of `LatencyTable` since the last report. */
   readonly latency: readonly number[];
   /** CPU of this thread's event loop, as a share of the time since the last report. */
@@ -127,7 +129,7 @@ setInterval(() => {
   const now = performance.eventLoopUtilization();
   const busyShare = performance.eventLoopUtilization(now, utilization).utilization;
   utilization = now;
-  const state = { connected: 0, logged: 0, acked: 0, dropped: 0, waiting: 0, reconnects: 0 };
+  const state = { connected: 0, logged: 0, acked: 0, dropped: 0, waiting: 0, reconnects: 0, lagMs: 0 };
   for (const device of devices) {
     device.keepAlive();
     const { logged, acked, dropped, waiting } = device.counts;
@@ -136,6 +138,7 @@ setInterval(() => {
     state.acked += acked;
     state.dropped += dropped;
     state.waiting += waiting;
+    state.lagMs = Math.max(state.lagMs, device.lagMs);
     state.reconnects += Math.max(0, device.connectCount - 1);
   }
   const message: FromWorker = {

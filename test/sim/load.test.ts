@@ -11,7 +11,8 @@ interface Figures {
   readonly isClean: boolean;
   readonly verdict: { readonly listed: number; readonly acked: number; readonly examples: readonly string[] };
   readonly live: { readonly entries: number; readonly missing: number };
-  readonly faults: readonly { readonly name: string }[];
+  readonly faults: readonly { readonly name: string; readonly atS: number; readonly forS: number }[];
+  readonly liveLatencyMs: { readonly p50?: number };
 }
 
 test("boards on serial lines and MQTT, through a gateway and a service that are killed and links that lose: every promise is kept", async () => {
@@ -48,6 +49,9 @@ test("boards on serial lines and MQTT, through a gateway and a service that are 
     "cut",
     "service",
   ]);
+  // What was killed was away for a while, which the time line shows.
+  for (const { name, forS } of figures.faults) if (name === "service") expect(forS).toBeGreaterThan(1);
+  expect(figures.liveLatencyMs.p50).toBeGreaterThan(0);
   const html = readFileSync(page, "utf8");
   expect(html).toContain("9 over MQTT, 3 on serial lines");
   expect(html).not.toMatch(/src="http|href="http/);
