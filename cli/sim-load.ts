@@ -22,7 +22,7 @@ import { UserError } from "./user-error.ts";
 
 const AGENT_FILE = fileURLToPath(new URL("./firmware/agent.js", import.meta.url));
 const WORKER_FILE = new URL("./load-worker.js", import.meta.url);
-const BAR_WIDTH = 12;
+const BAR_WIDTH = 10;
 /** Between lines of progress where there is no terminal. */
 const PLAIN_MS = 5000;
 

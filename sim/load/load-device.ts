@@ -58,7 +58,8 @@ export class LoadDevice {
   #logMs: number | undefined;
   #clockOffsetMs = 0;
   readonly #untilMs: Partial<Record<LoadFaultName, number>> = {};
-  #lateCount = 0;
+  /** Frames on the long way, in their order; one timer for the first of them. */
+  readonly #late: { readonly frame: string; readonly dueMs: number }[] = [];
 
   constructor(world: LoadWorld, program: AgentProgram, options: DeviceOptions) {
     this.index = options.index;
@@ -186,18 +187,31 @@ export class LoadDevice {
 
   #send(frame: string): boolean {
     if (this.#has("loss") && Math.random() < LOST_SHARE) return true;
-    if (this.#lateCount > 0 || this.#has("delay")) {
-      // All go the long way until the last of them is out: a line keeps its order.
-      this.#lateCount++;
-      this.#world.timers.after(LATE_MS, () => {
-        this.#lateCount--;
-        this.#wire.send(frame);
-      });
+    const lastDueMs = this.#late.at(-1)?.dueMs;
+    if (this.#has("delay") || lastDueMs !== undefined) {
+      // A line keeps its order: what comes behind late frames waits for the last of them, and no longer.
+      const dueMs = this.#has("delay") ? this.#world.clock.monotonicMs() + LATE_MS : (lastDueMs ?? 0);
+      this.#late.push({ frame, dueMs });
+      if (lastDueMs === undefined) this.#sendLate();
       return true;
     }
     if (!this.#wire.send(frame)) return false;
     if (this.#has("twice")) this.#wire.send(frame);
     return true;
+  }
+
+  #sendLate(): void {
+    const { clock, timers } = this.#world;
+    const [first] = this.#late;
+    if (first === undefined) return;
+    timers.after(Math.max(0, first.dueMs - clock.monotonicMs()), () => {
+      const nowMs = clock.monotonicMs();
+      for (let next = this.#late[0]; next !== undefined && next.dueMs <= nowMs; next = this.#late[0]) {
+        this.#late.shift();
+        this.#wire.send(next.frame);
+      }
+      this.#sendLate();
+    });
   }
 
   #has(name: LoadFaultName): boolean {

@@ -243,7 +243,7 @@ class LoadRun {
         signal: this.#plan.signal,
       });
       if (this.#failure !== undefined) throw this.#failure;
-      this.#sample(`load, ${Math.round(durationS - atS)} s left`, atS / durationS);
+      this.#sample(`${Math.round(durationS - atS)} s left`, atS / durationS);
       while (ahead[0] !== undefined && ahead[0].atS <= this.#atS) {
         const next = ahead.shift();
         if (next !== undefined) this.#make(next);
@@ -413,7 +413,7 @@ class LoadRun {
     const seconds = (nowMs - this.#last.atMs) / 1000;
     const rate = (now: number, before: number): string => `${Math.round((now - before) / seconds)}/s`;
     this.#plan.progress.show(
-      `${what}: logged ${rate(logged, this.#last.logged)}, acked ${rate(acked, this.#last.acked)}, lag ${(lagMs / 1000).toFixed(1)} s, ${this.#sum("waiting")} on the way, ${this.#sum("connected")} connected`,
+      `${what}: ${rate(logged, this.#last.logged)} logged, ${rate(acked, this.#last.acked)} acked, lag ${(lagMs / 1000).toFixed(1)} s, ${this.#sum("waiting")} waiting, ${this.#sum("connected")} up`,
       share,
     );
     this.#last = { atMs: nowMs, logged, acked };
