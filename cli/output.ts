@@ -15,4 +15,8 @@ export function toleratePipeEnd(): void {
     if (error.code === "EPIPE") process.exit(0);
     throw error;
   });
+  // Nobody reads what is said on the side; the work itself goes on.
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
 }

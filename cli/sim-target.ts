@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -41,9 +41,16 @@ export async function openTarget(
   }
   const folder = await mkdtemp(join(tmpdir(), "boardlog-load-"));
   const children: Child[] = [];
+  // A second Ctrl-C, or an error nobody caught: there is no time to wait then.
+  const endNow = (): void => {
+    for (const child of children) child.kill();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+  };
+  process.once("exit", endNow);
   const end = async (): Promise<void> => {
     for (const child of children.reverse()) await child.endForGood();
     await rm(folder, { recursive: true, force: true });
+    process.off("exit", endNow);
   };
   try {
     const mosquitto =
@@ -293,6 +300,10 @@ class Child {
     await this.end(signal);
     await pause(awayMs, undefined, { signal: this.#signal });
     await this.start();
+  }
+
+  kill(): void {
+    this.#child?.kill("SIGKILL");
   }
 
   /** Ends it, also where it is just being started again. */

@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../store/store-drivers.ts";
-import { BIN, BoardlogProcess, runBoardlog } from "../support/boardlog-process.ts";
+import { BIN, BoardlogProcess, pause, runBoardlog } from "../support/boardlog-process.ts";
 
 interface Figures {
   readonly isClean: boolean;
@@ -129,6 +129,26 @@ test("a load that is stopped takes along what it started, at whatever moment", a
     expect(readdirSync(dir)).toEqual([]);
     expect(processesNaming(dir)).toEqual([]);
   }
+  await remove();
+});
+
+test("a load goes on when nobody reads its progress any more, and a second signal takes along what it started too", async () => {
+  const { dir, remove } = await temporaryFolder();
+  const args = [BIN, "sim", "--devices", "4", "--apart", "--duration", "60"];
+  const sim = spawn(process.execPath, [...args, "--fault", "loss@0", "--fault", "loss@1"], {
+    env: { ...process.env, TMPDIR: dir },
+  });
+  const gone = once(sim, "exit");
+  await once(sim.stderr, "data");
+  sim.stderr.destroy();
+  // Long enough for the next word of progress, which finds nobody.
+  await pause(2000);
+  expect(sim.exitCode).toBeNull();
+  sim.kill("SIGTERM");
+  sim.kill("SIGINT");
+  expect(await gone).toEqual([130, null]);
+  await expect.poll(() => processesNaming(dir), { timeout: 60_000 }).toEqual([]);
+  expect(readdirSync(dir)).toEqual([]);
   await remove();
 });
 
