@@ -130,7 +130,7 @@ export const MUTANTS = [
     "marks: forgotten before they are written",
     "if (!mark.dirty) this.#marks.delete(boot);",
     "this.#marks.delete(boot);",
-    ["boardReset"],
+    ["fewMarks"],
   ),
   mutant(
     "service/store/lister.ts",
@@ -424,7 +424,7 @@ export const MUTANTS = [
     "ingest: takes a batch although the one before is missing",
     "if (after > stands) {",
     "if (after > stands && stands < 0) {",
-    ["commitFails"],
+    ["smallStoreQueue"],
   ),
   ingest(
     "ingest: lets in a key of another project",

@@ -37,6 +37,8 @@ export const FAULTS = {
   serviceCrash: { unit: "rate", most: 10 },
   serviceStop: { unit: "rate", most: 3 },
   crashOpening: { unit: "chance", most: 0.5 },
+  smallStoreQueue: { unit: "share", most: 1 },
+  fewMarks: { unit: "share", most: 1 },
   commitFails: { unit: "chance", most: 0.02 },
   slowCommit: { unit: "share", most: 1 },
   uplinkOutage: { unit: "rate", most: 8 },

@@ -36,6 +36,9 @@ const TINY: Partial<ChunkedStoreOptions> = {
   openChunkBytesMax: 4000,
 };
 
+/** Entries: a few batches of a gateway fill it, so that one is refused and the next, a smaller one, might be taken. */
+const STORE_QUEUE_SMALL = 8;
+
 /** Nothing is compressed: the time goes into faults instead. The checksums above it are the real ones. */
 const noCompressor: Compressor = {
   compress: (bytes) => bytes.slice(),
@@ -104,7 +107,11 @@ export class ServiceProcess implements ServiceDoor {
     this.#log = world.events;
     this.#events = events;
     this.#slowMs = 400 * world.plan.amount("slowCommit");
-    this.#options = this.#random.chance(0.7) ? TINY : { chunkEntriesMax: 64, sealBytes: 16_000 };
+    this.#options = {
+      ...(this.#random.chance(0.7) ? TINY : { chunkEntriesMax: 64, sealBytes: 16_000 }),
+      ...(world.plan.has("smallStoreQueue") && { queueEntriesMax: STORE_QUEUE_SMALL }),
+      ...(world.plan.has("fewMarks") && { cachedBootsMax: 0 }),
+    };
     this.#clock = this.#random.chance(0.3) ? hasty(world.time) : world.time;
     this.space = new WatchedKvSpace(this.#random, () => this.#syncDelay());
     this.space.onOpen = () => this.onSealBegins();

@@ -28,6 +28,8 @@ import {
 export interface SourceTableOptions {
   /** Sources kept in memory beside those with unsealed entries; about 500 bytes each. */
   readonly cachedSourcesMax: number;
+  /** Boots of one source whose marks stay in memory once they are written. */
+  readonly cachedBootsMax: number;
 }
 
 interface ProjectEntry {
@@ -42,9 +44,6 @@ interface SourceName {
   readonly project: string;
   readonly src: string;
 }
-
-/** Boots of one source whose marks stay in memory once they are written. */
-const CACHED_BOOTS_MAX = 4;
 
 /** Projects, sources and marks: in memory what is in use, the rest in the head. */
 export class SourceTable {
@@ -151,7 +150,7 @@ export class SourceTable {
 
   /** The changes of these sources are durable: marks beyond the latest few boots need not stay in memory. */
   written(sources: Iterable<SourceState>): void {
-    for (const source of sources) source.forgetMarks(CACHED_BOOTS_MAX);
+    for (const source of sources) source.forgetMarks(this.#options.cachedBootsMax);
   }
 
   /** The source of a number. The head's rows are walked, once for many. */

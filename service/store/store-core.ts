@@ -66,6 +66,8 @@ export interface ChunkedStoreOptions {
    */
   readonly reserveBytes: number | undefined;
   readonly cachedSourcesMax: number;
+  /** Boots of one source whose marks stay in memory once they are written. */
+  readonly cachedBootsMax: number;
   /** Inflated chunks kept for readers. */
   readonly openChunkBytesMax: number;
 }
@@ -87,6 +89,7 @@ export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
   queueCharactersMax: 64 << 20,
   reserveBytes: undefined,
   cachedSourcesMax: 20_000,
+  cachedBootsMax: 4,
   openChunkBytesMax: 16 << 20,
 };
 
