@@ -13,7 +13,7 @@ export const onlyLogged: Checker = {
         const problem = isLine(entry) ? wrongLine(evidence, project, entry) : undefined;
         if (problem !== undefined) problems.push(problem);
       }
-      problems.push(...wrongText(evidence, project, entries));
+      problems.push(...wrongText(evidence, project, entries), ...textTwice(evidence, project, entries));
     }
     return problems;
   },
@@ -55,6 +55,29 @@ function wrongText(evidence: Evidence, project: string, entries: readonly Stored
     left.set(text, count - 1);
     // A port that is opened in the middle of a line hears its end.
     if (count <= 0 && !isFirst) problems.push(`console text never printed, or twice: ${text}`);
+  }
+  return problems;
+}
+
+/**
+ * Text has no seq by which it would be known again: it is stored once by the gateway's position alone, whoever of gateway and
+ * service is killed when. Held to where no byte of a line can have become another line's.
+ */
+function textTwice(evidence: Evidence, project: string, entries: readonly StoredEntry[]): readonly string[] {
+  const { plan, printed } = evidence;
+  if (plan.has("serialNoise") || plan.has("serialCut") || plan.isDestructive) return [];
+  const counts = new Map<string, number>();
+  for (const { project: where, text } of printed) {
+    if (where === project) counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  const problems: string[] = [];
+  for (const { stream, msg } of entries) {
+    if (stream !== "uart") continue;
+    const text = JSON.parse(msg) as string;
+    const left = counts.get(text);
+    if (left === undefined) continue;
+    counts.set(text, left - 1);
+    if (left === 0) problems.push(`console text is listed more often than it was printed: ${text}`);
   }
   return problems;
 }
