@@ -412,7 +412,7 @@ export const MUTANTS = [
     "ingest: stores again what it has",
     "entries.filter(({ position }) => position > stands)",
     "entries.filter(({ position }) => position > 0 * stands)",
-    ["uplinkAnswerLost"],
+    ["stalledSync"],
   ),
   ingest(
     "ingest: the position comes in a second transaction",
@@ -424,7 +424,7 @@ export const MUTANTS = [
     "ingest: takes a batch although the one before is missing",
     "if (after > stands) {",
     "if (after > stands && stands < 0) {",
-    ["smallStoreQueue"],
+    ["serviceDiskFull"],
   ),
   ingest(
     "ingest: lets in a key of another project",

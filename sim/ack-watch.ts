@@ -15,9 +15,24 @@ export class AckWatch {
   readonly #durable = new Map<string, number>();
   readonly #ackedBy = new Map<string, number>();
 
-  constructor(boots: readonly BootTruth[], events: EventLog) {
+  /** By gateway and epoch of its spool: the highest position that the service said it has. */
+  readonly #storedUpTo = new Map<string, number>();
+  readonly #mayServiceForget: boolean;
+
+  /** @param mayServiceForget its disk loses what was durable. */
+  constructor(boots: readonly BootTruth[], events: EventLog, mayServiceForget: boolean) {
     this.#boots = boots;
     this.#events = events;
+    this.#mayServiceForget = mayServiceForget;
+  }
+
+  /** What the service says of a gateway's spool, which is its ack to the gateway. */
+  storedUpTo(gateway: string, epoch: string, position: number): void {
+    const key = `${gateway} ${epoch}`;
+    const before = this.#storedUpTo.get(key) ?? 0;
+    if (position < before && !this.#mayServiceForget)
+      this.#broken(`the service had the spool of ${gateway} up to ${before}, and now says ${position}`);
+    raise(this.#storedUpTo, key, position);
   }
 
   /** What a gateway's uplink promises. */

@@ -89,7 +89,7 @@ export class Chain {
     this.#time = world.time;
     this.#keys = world.keys;
     this.events = new EventLog(() => this.#time.monotonicMs(), options);
-    this.#acks = new AckWatch(this.#boots, this.events);
+    this.#acks = new AckWatch(this.#boots, this.events, plan.has("storeRestored") || plan.damagesStore);
     const shape = this.#stream("shape");
     this.#random = this.#stream("driver");
     this.#service = new ServiceProcess(
@@ -345,7 +345,15 @@ export class Chain {
     this.#at("brokerAmnesia", "", () => this.#outsideBroker.forgetEverything());
     this.#at("bitFlip", "", (random) => this.#flipBit(random));
     this.#at("storeRestored", "", () => this.#restoreStore());
+    // Short ones often: they begin or end between two batches that are on their way.
+    this.#at("serviceDiskFull", "", (random) =>
+      this.#service.fillDisk(random.chance(0.7) ? random.between(1, 60) : random.between(60, 4000)),
+    );
     for (const site of this.#sites) this.#scheduleGatewayFaults(site);
+    const stalls = this.#stream("stalls");
+    this.#service.onStall = () => {
+      for (const { link } of this.#sites) if (stalls.chance(0.7)) link?.lose();
+    };
     for (const [index, { wire, sites }] of this.#wires.entries()) {
       this.#at("serialUnplug", `${index}`, (random) => wire.unplug(random.between(10, 6000)));
       if (sites.length < 2) continue;
@@ -481,6 +489,7 @@ export class Chain {
     this.#interruption = undefined;
     this.#service.isQuiet = true;
     this.#service.space.faults = { commitFails: 0 };
+    this.#service.freeDisk();
     for (const broker of this.#brokers) broker.isQuiet = true;
     for (const { wire } of this.#wires) {
       wire.isQuiet = true;

@@ -72,7 +72,13 @@ export class GatewaySite {
     const { clock, counters } = this;
     if (project !== undefined) {
       this.link = new ServiceLink(
-        { time, random: stream(`link ${name}`), plan, door: () => service },
+        {
+          time,
+          random: stream(`link ${name}`),
+          plan,
+          door: () => service,
+          onPosition: (epoch, position) => acks.storedUpTo(name, epoch, position),
+        },
         { project, gateway: name, key: keys.gatewayKeys[project] },
       );
       this.machine = new GatewayMachine(

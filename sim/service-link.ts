@@ -31,6 +31,8 @@ export interface ServiceLinkWorld {
   readonly plan: FaultPlan;
   /** Undefined while the service is down. */
   readonly door: () => ServiceDoor | undefined;
+  /** Told of each position that the service says a spool of this gateway is stored up to. */
+  readonly onPosition: (epoch: string, position: number) => void;
 }
 
 /** The network between one gateway and the service: it delays, holds back while it is away, and breaks. */
@@ -54,6 +56,11 @@ export class ServiceLink {
   /** The connection there is ends on both sides; what was given to it may still arrive, unless the network is away. */
   cut(): void {
     this.#wire?.end();
+  }
+
+  /** The connection there is breaks; another can be made at once. */
+  lose(): void {
+    this.#wire?.break();
   }
 
   /** No way through for a while: the connection ends, or lives through it and everything is late. */
@@ -84,6 +91,10 @@ export class ServiceLink {
   /** When the other side notices that a connection has gone. */
   get noticeMs(): number {
     return this.nowMs + this.#world.random.between(0.2, this.isQuiet ? 8 : 2000);
+  }
+
+  hearPosition(epoch: string, position: number): void {
+    this.#world.onPosition(epoch, position);
   }
 
   get losesAnswer(): boolean {
@@ -232,6 +243,8 @@ class SimulatedServiceClient implements ServiceClient {
   #questions = new Map<number, Waiting>();
   #asked = 0;
   #connection = 0;
+  /** What batches are of: that of the last question. */
+  #epoch = "";
   onDown: () => void = () => {};
 
   constructor(link: ServiceLink, life: ProcessLife) {
@@ -240,7 +253,10 @@ class SimulatedServiceClient implements ServiceClient {
   }
 
   async position(epoch: string): Promise<number> {
-    return (await this.#ask({ position: epoch })).position as number;
+    const position = (await this.#ask({ position: epoch })).position as number;
+    this.#epoch = epoch;
+    this.#link.hearPosition(epoch, position);
+    return position;
   }
 
   async mark(src: string, boot: string): Promise<number> {
@@ -255,6 +271,7 @@ class SimulatedServiceClient implements ServiceClient {
     });
     if (status === 400 || status === 413) throw new BatchRefused(`status ${status}`);
     if (status !== 200 && status !== 409) throw new UplinkUnavailable(`status ${status}`);
+    this.#link.hearPosition(this.#epoch, position as number);
     return { position: position as number, isGap: status === 409 };
   }
 

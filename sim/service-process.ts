@@ -36,9 +36,6 @@ const TINY: Partial<ChunkedStoreOptions> = {
   openChunkBytesMax: 4000,
 };
 
-/** Entries: a few batches of a gateway fill it, so that one is refused and the next, a smaller one, might be taken. */
-const STORE_QUEUE_SMALL = 8;
-
 /** Nothing is compressed: the time goes into faults instead. The checksums above it are the real ones. */
 const noCompressor: Compressor = {
   compress: (bytes) => bytes.slice(),
@@ -71,6 +68,8 @@ class WatchedKvSpace extends MemoryKvSpace {
 export class ServiceProcess implements ServiceDoor {
   readonly counters = new CounterTable();
   readonly space: WatchedKvSpace;
+  /** A sync has begun that takes long. */
+  onStall: () => void = () => {};
   /** Also called while it opens. */
   onSealBegins: () => void = () => {};
   readonly #time: VirtualTime;
@@ -109,7 +108,6 @@ export class ServiceProcess implements ServiceDoor {
     this.#slowMs = 400 * world.plan.amount("slowCommit");
     this.#options = {
       ...(this.#random.chance(0.7) ? TINY : { chunkEntriesMax: 64, sealBytes: 16_000 }),
-      ...(world.plan.has("smallStoreQueue") && { queueEntriesMax: STORE_QUEUE_SMALL }),
       ...(world.plan.has("fewMarks") && { cachedBootsMax: 0 }),
     };
     this.#clock = this.#random.chance(0.3) ? hasty(world.time) : world.time;
@@ -181,6 +179,17 @@ export class ServiceProcess implements ServiceDoor {
     this.#log.add("service", "crashes");
     this.#end();
     this.space.crash();
+  }
+
+  /** No room on its disk for a while: nothing is taken. */
+  fillDisk(forMs: number): void {
+    this.#log.add("service", `its disk is full for ${Math.round(forMs)} ms`);
+    this.space.freeBytesLeft = 0;
+    this.#time.after(forMs, () => this.freeDisk());
+  }
+
+  freeDisk(): void {
+    this.space.freeBytesLeft = Number.POSITIVE_INFINITY;
   }
 
   /** SIGTERM: everything accepted becomes durable. */
@@ -278,7 +287,13 @@ export class ServiceProcess implements ServiceDoor {
   }
 
   #syncDelay(): Promise<void> {
-    const delayMs = this.#random.between(0.5, 6 + (this.isQuiet ? 0 : this.#slowMs));
+    let delayMs = this.#random.between(0.5, 6 + (this.isQuiet ? 0 : this.#slowMs));
+    const stalls = this.#plan.amount("stalledSync");
+    if (stalls > 0 && !this.isQuiet && this.#random.chance(stalls)) {
+      // Long enough that a gateway whose connection breaks meanwhile may be back before it ends.
+      delayMs += this.#random.between(500, 5000);
+      this.onStall();
+    }
     return new Promise((resolve) => this.#time.after(delayMs, resolve));
   }
 }
