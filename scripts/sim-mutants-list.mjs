@@ -343,10 +343,10 @@ export const MUTANTS = [
     ["smallSpool", "uplinkOutage"],
   ),
   spool(
-    "spool: evicts what is on its way",
-    "each.header.firstPosition > sent,",
-    "each.header.firstPosition > this.#forwarded,",
-    ["smallSpool", "uplinkOutage"],
+    "spool: what was evicted is sent from memory",
+    "    this.#tail.dropThrough(range.last);\n    let entryCount = 0;",
+    "    let entryCount = 0;",
+    ["smallSpool"],
   ),
   spool(
     "spool: positions are given again after an opening",
