@@ -104,6 +104,8 @@ export class Spool implements SpoolReader {
   readonly #openedAt: number;
   /** What stands behind this position was never sent: it was written since the service was last heard, in this life or before. */
   readonly #unheardAfter: number;
+  /** Earlier lives may have sent up to here under this epoch, and the service may be committing it still. */
+  #sentBefore: number;
   #hasUnheardFile: boolean;
   /** The service has said what it has since then. */
   #isGreeted = false;
@@ -149,6 +151,7 @@ export class Spool implements SpoolReader {
     this.#openedAt = this.#durable;
     this.#hasUnheardFile = state.unheardAfter !== undefined;
     this.#unheardAfter = Math.min(this.#openedAt, state.unheardAfter ?? Number.POSITIVE_INFINITY);
+    this.#sentBefore = this.#unheardAfter;
     this.#epoch = state.epoch;
     this.#epochStart = state.epochStart;
     this.#writtenCursor = state.forwarded;
@@ -335,7 +338,7 @@ export class Spool implements SpoolReader {
    * heard the service.
    */
   async greet(servicePosition: number): Promise<void> {
-    const sent = this.#isGreeted ? this.#attempted : this.#unheardAfter;
+    const sent = this.#isGreeted ? Math.max(this.#attempted, this.#sentBefore) : this.#unheardAfter;
     if (servicePosition > sent) {
       await this.#exclusive(() => this.#startEpoch(this.#isGreeted ? this.#forwarded : this.#unheardAfter));
       await this.#heard();
@@ -700,6 +703,7 @@ export class Spool implements SpoolReader {
     this.#forwarded = through;
     this.#writtenCursor = through;
     this.#attempted = through;
+    this.#sentBefore = through;
     await this.#writer?.close();
     this.#writer = undefined;
     this.#noteForwarded();

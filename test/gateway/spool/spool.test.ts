@@ -364,6 +364,24 @@ describe("a spool", () => {
     expect(third.epoch).toBe(again.epoch);
   });
 
+  test("what an earlier life sent and the service commits only later makes no older copy of the disk, and nothing is sent twice", async () => {
+    const disk = new FaultyDisk(new SeededRandom(1));
+    const spool = await Spool.open(spoolWorld(disk), TINY_SPOOL);
+    await spool.greet(0);
+    for (let index = 1; index <= 8; index++) await spool.commit([textLine(index)]);
+    await readAll(spool);
+    disk.kill();
+    const again = await Spool.open(spoolWorld(disk, 2), TINY_SPOOL);
+    await again.greet(2);
+    await again.read(2, { entriesMax: 1, bytesMax: 1_000 });
+    // The connection is lost, and at the next greeting the service has all that the life before had sent.
+    await again.greet(8);
+    expect(again.epoch).toBe(spool.epoch);
+    expect(await readAll(again)).toEqual([]);
+    await again.commit([textLine(9)]);
+    expect((await readAll(again)).map(({ position }) => position)).toEqual([9]);
+  });
+
   test("a damaged loss record of several seqs is told of by all of them", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const spool = await Spool.open(spoolWorld(disk), { ...TINY_SPOOL, segmentBytes: 2_000 });
