@@ -285,11 +285,34 @@ function inlineSetter(text) {
   return undefined;
 }
 
+/** Puts what a short function without parameters gives into every place where it is called: a call takes longer. */
+function inlineGetter(text) {
+  const program = parsed(text);
+  const usesOf = usesByName(program);
+  for (const declaration of program.body) {
+    const [only, ...others] = declaration.type === "FunctionDeclaration" ? declaration.body.body : [];
+    if (only?.type !== "ReturnStatement" || others.length > 0 || declaration.params.length > 0) continue;
+    const { argument } = only;
+    if (argument?.type !== "CallExpression" || argument.end - argument.start > SETTER_CHARS_MAX) continue;
+    const uses = usesOf.get(declaration.id.name) ?? [];
+    const isCalled = ({ isCall, ancestors }) => isCall && !ancestors.includes(declaration);
+    if (uses.length === 0 || !uses.every(isCalled)) continue;
+    const raw = text.slice(argument.start, argument.end);
+    const edits = uses.map(({ parent }) => ({ start: parent.start, end: parent.end, raw }));
+    return edited(text, [{ start: declaration.start, end: declaration.end, raw: "" }, ...edits]);
+  }
+  return undefined;
+}
+
 /** @param text a function body with the names of its sources, not minified. */
 export function inlineCalls(text) {
   let result = withoutConst(text);
   for (let turn = 1; ; turn++) {
-    const next = withoutOneParameter(result) ?? inlineSetter(result) ?? inlineOne(result, `$${turn}`);
+    const next =
+      withoutOneParameter(result) ??
+      inlineSetter(result) ??
+      inlineGetter(result) ??
+      inlineOne(result, `$${turn}`);
     if (next === undefined) return result;
     result = next;
   }

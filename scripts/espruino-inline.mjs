@@ -120,7 +120,7 @@ const isNative = (node, own) =>
   node.type === "Identifier"
     ? /^(set|clear)Timeout$/.test(node.name) && !own.has(node.name)
     : node.type === "MemberExpression" &&
-      /^(JSON|Math)$/.test(node.object.name) &&
+      /^(Date|JSON|Math)$/.test(node.object.name) &&
       !own.has(node.object.name);
 
 const isEmptyArray = (node) => node.type === "ArrayExpression" && node.elements.length === 0;

@@ -18,9 +18,9 @@ export let resentFrames = 0;
 /** Takes the gateway's time over. */
 export function takeClock(utcMs: number): void {
   closeChunk();
-  skew = now();
+  skew = -now();
   setClock(utcMs);
-  skew = now() - skew;
+  skew += now();
 }
 
 function frameHead(time: number, skipped: number): string {

@@ -149,9 +149,10 @@ export function log(this: unknown, newLevel: number, print: Print, value: unknow
           begin(newLevel, json, time);
         } else {
           text +=
-            WITH_PLAIN || (time === last && newLevel === level)
-              ? `,${json}`
-              : `,${5 * (time - last) + newLevel},${json}`;
+            "," +
+            // biome-ignore lint/style/useTemplate: each place of a template is read by a lexer of its own on Espruino
+            (WITH_PLAIN || (time === last && newLevel === level) ? "" : 5 * (time - last) + newLevel + ",") +
+            json;
           count++;
         }
         last = time;

@@ -29,6 +29,19 @@ test("a function that does one short thing stands in every place, unless its val
   ).toContain("function set");
 });
 
+test("a short function that gives what a call gives stands in every place where it is called", () => {
+  const { inlined, result } = bothWays(
+    "var n = 1; var tick = () => n++; function now() { return tick(); } var result = [now()]; result.push(now() - 1);",
+  );
+  expect(result).toEqual([1, 1]);
+  expect(inlined).not.toContain("now");
+  expect(
+    bothWays(
+      "var n = 1; var tick = () => n++; function now() { return tick(); } var result = [now(), now].length;",
+    ).inlined,
+  ).toContain("function now");
+});
+
 test.each([
   [
     "its value begins a variable",
