@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import type { StoredEntry } from "../../protocol/entry.ts";
+import { AckWatch } from "../../sim/ack-watch.ts";
 import { BootTruth } from "../../sim/boot-truth.ts";
 import { CHECKERS } from "../../sim/checkers/all-checkers.ts";
-import { bootKey, type Evidence, sourceKey } from "../../sim/evidence.ts";
+import { EventLog } from "../../sim/event-log.ts";
+import { bootKey, type Evidence, sourceKey, type Violation } from "../../sim/evidence.ts";
 import { type FaultName, FaultPlan } from "../../sim/fault-plan.ts";
 import { FORGED } from "../../sim/intruder.ts";
 
@@ -100,6 +102,11 @@ function without(seq: number): readonly StoredEntry[] {
   return GOOD.filter((entry) => entry.seq !== seq);
 }
 
+const text = (id: string): StoredEntry => {
+  const { boot: _boot, seq: _seq, ...rest } = line(1, { id, stream: "uart", msg: '"booting"' });
+  return rest;
+};
+
 const wrong = (seq: number, more: Partial<StoredEntry>): readonly StoredEntry[] =>
   GOOD.map((entry) => (entry.seq === seq ? { ...entry, ...more } : entry));
 
@@ -115,6 +122,14 @@ const BROKEN: readonly (readonly [invariant: number, what: string, evidence: Evi
   [2, "a byte was altered", evidenceOf(wrong(2, { msg: '"line Z"' }))],
   [2, "a line was never logged", evidenceOf([...GOOD, line(5)])],
   [2, "a line is filed under another source", evidenceOf(wrong(2, { src: "b" }))],
+  [
+    2,
+    "console text is listed twice though a gateway was killed",
+    evidenceOf([...GOOD, text("id-8"), text("id-9")], {
+      gatewayStarts: 2,
+      printed: [{ project: "default", src: "a", port: "/dev/tty", text: "booting" }],
+    }),
+  ],
   [3, "two lines have changed places", evidenceOf([line(2), line(1), line(3), loss(4, 4)])],
   [4, "a line before an acked one is nowhere", evidenceOf(without(1))],
   [4, "a listed line is called lost", evidenceOf([line(1), line(2), line(3), loss(3, 4)])],
@@ -226,4 +241,16 @@ test("every checker is tried on a broken history", () => {
 
 test("the invariants 1 to 19 have one checker each", () => {
   expect(CHECKERS.map(({ invariant }) => invariant)).toEqual(Array.from({ length: 19 }, (_, at) => at + 1));
+});
+
+test("what a service told a gateway must not fall, unless its disk lost it", () => {
+  const told = (mayServiceForget: boolean): readonly Violation[] => {
+    const watch = new AckWatch([], new EventLog(() => 0, { keepsEvents: false }), mayServiceForget);
+    watch.storedUpTo("gateway", "epoch", 7);
+    watch.storedUpTo("gateway", "another epoch", 0);
+    watch.storedUpTo("gateway", "epoch", 6);
+    return watch.violations;
+  };
+  expect(told(false).map(({ invariant }) => invariant)).toEqual([6]);
+  expect(told(true)).toEqual([]);
 });
