@@ -7,6 +7,8 @@ const DRIFT_MAX = 1e-3;
 const ACKS_MAX = 16;
 /** A board's clock counts whole ms: what it says may be this much older. */
 const GRAIN_MS = 1;
+/** Clocks of many boards count ms in 32 bits, and begin again after 49.7 days. */
+const WRAP_MS = 2 ** 32;
 
 interface Bucket {
   readonly index: number;
@@ -55,9 +57,13 @@ export class ClockMap {
   #first = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
   #wasSet = false;
+  /** What the board's clock said last, and what it has lost by beginning again. */
+  #newestUptimeMs: number | undefined;
+  #wrappedMs = 0;
 
   /** A frame with `now` = `uptimeMs` on the board's clock, holding lines from `first` on, came at `monotonicMs` on the gateway's. */
-  observe(uptimeMs: number, monotonicMs: number, first?: number): void {
+  observe(saidUptimeMs: number, monotonicMs: number, first?: number): void {
+    const uptimeMs = this.#unwrapFrame(saidUptimeMs);
     const index = Math.floor(monotonicMs / BUCKET_MS);
     const offsetMs = monotonicMs - uptimeMs;
     const newest = this.#buckets.at(-1);
@@ -89,8 +95,9 @@ export class ClockMap {
    * A moment on the board's clock, or undefined before any frame. Never falls from call to call, so that a later seq never gets an
    * earlier timestamp, but where the gateway's clock is set for the first time.
    */
-  map(uptimeMs: number, { wallMinusMonotonicMs, isSet }: WallReading): MappedTime | undefined {
+  map(saidUptimeMs: number, { wallMinusMonotonicMs, isSet }: WallReading): MappedTime | undefined {
     if (this.#upper === undefined) return undefined;
+    const uptimeMs = this.#unwrapLine(saidUptimeMs);
     const upper = widest(this.#upper, uptimeMs, 1);
     const lower = this.#lower === undefined ? undefined : widest(this.#lower, uptimeMs, -1);
     const offsetMs = Math.min(Math.max(this.#leastMs, lower ?? this.#leastMs), upper);
@@ -102,6 +109,22 @@ export class ClockMap {
     if (lower === undefined) return { timestamp };
     const spread = Math.max(upper - offsetMs, offsetMs - lower) + GRAIN_MS;
     return { timestamp, clockError: Math.ceil(spread + timestamp - utcMs) };
+  }
+
+  /** Frames come nearly in order: one whose clock is half a round behind the one before it was sent after the clock began again. */
+  #unwrapFrame(uptimeMs: number): number {
+    const ahead = uptimeMs - (this.#newestUptimeMs ?? uptimeMs);
+    // One that was overtaken by another from after it.
+    if (ahead > WRAP_MS / 2 && this.#wrappedMs > 0) return uptimeMs + this.#wrappedMs - WRAP_MS;
+    if (ahead < -WRAP_MS / 2) this.#wrappedMs += WRAP_MS;
+    this.#newestUptimeMs = uptimeMs;
+    return uptimeMs + this.#wrappedMs;
+  }
+
+  /** A line was logged before its frame was sent: where its clock is far ahead, the board's has begun again in between. */
+  #unwrapLine(uptimeMs: number): number {
+    const ahead = uptimeMs - (this.#newestUptimeMs ?? uptimeMs);
+    return uptimeMs + this.#wrappedMs - (ahead > WRAP_MS / 2 ? WRAP_MS : 0);
   }
 
   /** The first ack that the board must have had before it sent this. */

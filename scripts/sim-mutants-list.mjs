@@ -261,6 +261,20 @@ export const MUTANTS = [
   mutant("gateway/clock-map.ts", "clock: estimates may fall", "Math.max(this.#lastMs, utcMs);", "utcMs;"),
   mutant(
     "gateway/clock-map.ts",
+    "clock: one of 32 bits that begins again is taken for one that was set back",
+    "if (ahead < -WRAP_MS / 2) this.#wrappedMs += WRAP_MS;",
+    "",
+    ["clockWrap"],
+  ),
+  mutant(
+    "gateway/clock-map.ts",
+    "clock: lines of before it began again are dated behind it",
+    "return uptimeMs + this.#wrappedMs - (ahead > WRAP_MS / 2 ? WRAP_MS : 0);",
+    "return uptimeMs + this.#wrappedMs;",
+    ["clockWrap"],
+  ),
+  mutant(
+    "gateway/clock-map.ts",
     "clock: the error is called smaller than it may be",
     "const spread = Math.max(upper - offsetMs, offsetMs - lower) + GRAIN_MS;",
     "const spread = GRAIN_MS;",

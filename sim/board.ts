@@ -32,6 +32,8 @@ export interface BoardOptions {
   readonly settings?: AgentSettings;
   /** Whether the board knows UTC; otherwise it counts from its boot. */
   readonly knowsUtc: boolean;
+  /** What its uptime begins at, ms: as of a board that has run for long. */
+  readonly uptimeStartMs?: number;
   /** Told the gateway's UTC, where the board's clock can be set. */
   readonly setClock?: (utcMs: number) => void;
   /** What outlives a reset of the board. */
@@ -47,6 +49,9 @@ export interface BoardStats {
   readonly dropped: number;
 }
 
+/** As a clock that counts ms in 32 bits. */
+export const UPTIME_WRAP_MS = 2 ** 32;
+
 /** A board that runs the real agent: a console, a clock since boot and a link. */
 export class SimulatedBoard {
   readonly console: AgentConsole;
@@ -61,9 +66,9 @@ export class SimulatedBoard {
     options: BoardOptions,
   ) {
     const { clock, timers } = world;
-    const bootMs = clock.monotonicMs();
+    const bootMs = clock.monotonicMs() - (options.uptimeStartMs ?? 0);
     const print = (...args: unknown[]): void => link.print(args.map(textOf).join(" "));
-    this.uptimeMs = () => Math.floor(clock.monotonicMs() - bootMs);
+    this.uptimeMs = () => Math.floor(clock.monotonicMs() - bootMs) % UPTIME_WRAP_MS;
     this.console = { log: print, info: print, warn: print, error: print, debug: print };
     const env: AgentEnv = {
       console: this.console,

@@ -25,6 +25,7 @@ export const FAULTS = {
   hugeLine: { unit: "chance", most: 0.1 },
   clockDrift: { unit: "share", most: 1 },
   boardClockStep: { unit: "rate", most: 2 },
+  clockWrap: { unit: "share", most: 1 },
   gatewayClockStep: { unit: "rate", most: 2 },
   gatewayClockUnset: { unit: "share", most: 1 },
   clonedSource: { unit: "share", most: 1 },

@@ -1,7 +1,13 @@
 import type { AgentConsole, AgentSettings } from "../firmware-js/agent/env.ts";
 import { commandTopic, logTopic } from "../protocol/mqtt-topics.ts";
 import { encodeLine } from "../protocol/serial-line.ts";
-import { type AgentProgram, asciiStringify, type BoardLink, SimulatedBoard } from "./board.ts";
+import {
+  type AgentProgram,
+  asciiStringify,
+  type BoardLink,
+  SimulatedBoard,
+  UPTIME_WRAP_MS,
+} from "./board.ts";
 import { BoardClock } from "./board-clock.ts";
 import { BootTruth } from "./boot-truth.ts";
 import { DownlinkLines } from "./downlink-lines.ts";
@@ -29,6 +35,8 @@ const WORDS = [
 ];
 /** Chance that the system under the app prints something beside what the app logs, on a wire that is the console's too. */
 const SYSTEM_TEXT_SHARE = 0.3;
+/** A clock that wraps does so this long after its board's start at the latest. */
+const WRAP_WITHIN_MS = 25_000;
 const ROM_LINES = ["ets Jun  8 2016 00:22:57", "rst:0x1 (POWERON_RESET)"] as const;
 
 export const BoardKind = { OwnWire: "own-wire", SharedWire: "shared-wire", Mqtt: "mqtt" } as const;
@@ -196,6 +204,9 @@ export class VirtualBoard {
       boot,
       knowsUtc: true,
       settings,
+      ...(this.#world.plan.has("clockWrap") && {
+        uptimeStartMs: UPTIME_WRAP_MS - this.#world.systemRandom.between(0, WRAP_WITHIN_MS),
+      }),
       ...(saysSrc && { src }),
       ...(canSetClock && { setClock: (utcMs) => clock.setWall(utcMs) }),
       storage: {

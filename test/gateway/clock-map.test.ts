@@ -34,6 +34,35 @@ describe("the clock map of a boot", () => {
     expect(Math.abs(errorMs)).toBeLessThan(60);
   });
 
+  test("a clock of 32 bits that begins again is gone on with, also for lines of before and frames that come late", () => {
+    const map = new ClockMap();
+    const wrapMs = 2 ** 32;
+    map.observe(wrapMs - 1_000, 10_000);
+    map.observe(500, 11_500);
+    expect(utcMs(map, wrapMs - 100, 0)).toBe(10_900);
+    expect(utcMs(map, 400, 0)).toBe(11_400);
+    map.observe(wrapMs - 500, 11_510);
+    expect(utcMs(map, 1_000, 0)).toBe(12_000);
+    map.observe(2_000, 13_000);
+    expect(utcMs(map, 2_000, 0)).toBe(13_000);
+  });
+
+  test("a clock that wrapped before its first frame dates the lines of before", () => {
+    const map = new ClockMap();
+    map.observe(50, 100_000);
+    expect(utcMs(map, 2 ** 32 - 50, 0)).toBe(99_900);
+    expect(utcMs(map, 50, 0)).toBe(100_000);
+  });
+
+  test("a clock of more bits goes on past 49.7 days, and silence of a month is no wrap", () => {
+    const map = new ClockMap();
+    const monthMs = 30 * 86_400_000;
+    map.observe(2 ** 32 - 1_000, 10_000);
+    map.observe(2 ** 32 + 1_000, 12_000);
+    map.observe(2 ** 32 + monthMs, 11_000 + monthMs - 1_000 + 1_000);
+    expect(utcMs(map, 2 ** 32 + monthMs, 0)).toBe(11_000 + monthMs);
+  });
+
   test("a board that was silent for long keeps what was known", () => {
     const map = new ClockMap();
     map.observe(1_000, 5_000);
