@@ -78,7 +78,7 @@ export async function walkBack(dependencies: WalkDependencies, query: WalkQuery)
       reachedMs = entry.timestamp;
       if (isWanted(entry, query)) found.push(entry);
       const spent = found.length >= query.limit || budget.isSpent();
-      if (spent === true || (spent !== false && (await spent))) return result(false);
+      if (typeof spent === "boolean" ? spent : await spent) return result(false);
     }
     if (page.length < limit) return result(true);
     if (!isFloorKnown && page.every(({ timestamp }) => timestamp < query.sinceMs)) {
@@ -118,7 +118,7 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
       if (isWanted(entry, query)) entries.push(entry);
       const isWhole = entry === page.at(-1) && page.length < limit;
       const spent = entries.length >= query.limit || budget.isSpent();
-      if ((spent === true || (spent !== false && (await spent))) && !isWhole) return result(false);
+      if ((typeof spent === "boolean" ? spent : await spent) && !isWhole) return result(false);
     }
     if (page.length < limit) return result(true);
     if (!isCeilingKnown && page.every(({ timestamp }) => timestamp >= query.untilMs)) {
@@ -187,7 +187,7 @@ export async function walkInTime(
       place = entry;
       if (isWanted(entry, query)) entries.push(entry);
       const spent = entries.length >= query.limit || budget.isSpent();
-      if (spent === true || (spent !== false && (await spent))) return result();
+      if (typeof spent === "boolean" ? spent : await spent) return result();
     }
     if (page.length < limit) return result();
   }

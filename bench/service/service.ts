@@ -175,15 +175,11 @@ function makeFrames(count: number, sourceCount: number): Uint8Array[] {
 }
 
 /** The same lines as rows; undefined where there is no PostgreSQL. */
-async function postgresPages(pageCount: number): Promise<PageCost | undefined> {
-  const postgres = await PostgresPeer.start();
-  if (postgres === undefined) return undefined;
-  try {
+function postgresPages(pageCount: number): Promise<PageCost | undefined> {
+  return PostgresPeer.during(async (postgres) => {
     await postgres.copy(corpusBatches(PAGE_FRAMES * FRAME_ENTRIES, PAGE_SOURCES));
     return await postgres.pages(pageCount, PAGE_SOURCES, PAGE_CONNECTIONS);
-  } finally {
-    await postgres.stop();
-  }
+  });
 }
 
 async function pagesOfSources(pageCount: number): Promise<PageCost> {

@@ -40,8 +40,18 @@ export class PostgresPeer {
     this.#as = as;
   }
 
-  /** @returns undefined where Debian's package `postgresql` is not installed. */
-  static async start(): Promise<PostgresPeer | undefined> {
+  /** One for the time of a task. @returns what the task returns; undefined where Debian's package `postgresql` is not installed. */
+  static async during<T>(task: (postgres: PostgresPeer) => Promise<T>): Promise<T | undefined> {
+    const postgres = await PostgresPeer.#start();
+    if (postgres === undefined) return undefined;
+    try {
+      return await task(postgres);
+    } finally {
+      await postgres.#stop();
+    }
+  }
+
+  static async #start(): Promise<PostgresPeer | undefined> {
     const bin = await newestBin();
     if (bin === undefined) return undefined;
     const folder = await mkdtemp(join(tmpdir(), "boardlog-bench-pg-"));
@@ -50,12 +60,6 @@ export class PostgresPeer {
     const peer = new PostgresPeer(bin, folder, isRoot ? NOBODY : {});
     await peer.#begin();
     return peer;
-  }
-
-  /** Its version, as it says it. */
-  async version(): Promise<string> {
-    const { stdout } = await run(join(this.#bin, "postgres"), ["--version"]);
-    return stdout.trim().split(" ")[2] ?? "";
   }
 
   /** Brings entries in by COPY, a transaction a batch; returns the CPU of server and client for one, us. */
@@ -105,7 +109,7 @@ export class PostgresPeer {
     return { perSecond, cpuUs: ((await this.#cpuUs()) - before) / count };
   }
 
-  async stop(): Promise<void> {
+  async #stop(): Promise<void> {
     const server = this.#server;
     if (server !== undefined) {
       const exited = once(server, "exit");

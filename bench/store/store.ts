@@ -162,14 +162,8 @@ export const store: Bench = {
 };
 
 /** CPU of an entry in PostgreSQL, us; undefined where there is none. */
-async function copyCost(entryCount: number): Promise<number | undefined> {
-  const postgres = await PostgresPeer.start();
-  if (postgres === undefined) return undefined;
-  try {
-    return await postgres.copy(corpusBatches(entryCount, 1_000));
-  } finally {
-    await postgres.stop();
-  }
+function copyCost(entryCount: number): Promise<number | undefined> {
+  return PostgresPeer.during((postgres) => postgres.copy(corpusBatches(entryCount, 1_000)));
 }
 
 async function grow(pages: number, scale: number): Promise<PageLine[]> {
