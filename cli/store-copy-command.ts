@@ -5,9 +5,15 @@ import { systemClock, systemTimers } from "../host/system-clock.ts";
 import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { KEYS_FILE } from "../service/auth/key-store.ts";
+import type { NatsEngine } from "../service/store/jetstream/nats-engine.ts";
 import { openJetStreamStore } from "../service/store/jetstream/open-jetstream-store.ts";
 import { SharedFileDisk } from "../service/store/jetstream/shared-file-disk.ts";
-import { type TransferSummary, transferStore } from "../service/store/jetstream/store-transfer.ts";
+import {
+  type DoStep,
+  stepsOf,
+  type TransferSummary,
+  transferStore,
+} from "../service/store/jetstream/store-transfer.ts";
 import { StoreUnavailable } from "../service/store/log-store.ts";
 import { openStore } from "../service/store/open-store.ts";
 import type { ClusterSetting } from "./cluster-settings.ts";
@@ -64,24 +70,16 @@ async function copy(
   try {
     await from.seal();
     const { entryCount: total } = await from.status();
-    const { store, engine } = await openJetStreamStore(world, options, {
-      prefix,
-      keepMs: undefined,
-      keepBytes: undefined,
-    });
+    const inStep = stepsOf(world, (reason) => line.draw(() => `${reason}; trying again`));
+    const kept = { prefix, keepMs: undefined, keepBytes: undefined };
+    const { store, engine } = await openJetStreamStore({ ...world, inStep }, options, kept);
     try {
       const view = await viewOf(folder);
       try {
-        const summary = await transferStore(from, view, store, (count) =>
-          line.draw(() => `${count} entries of about ${total}${percent(count, total)}`),
-        );
-        const disk = new SystemDisk(folder);
-        const shared = new SharedFileDisk(disk, engine, prefix, KEYS_FILE);
-        await shared.start();
-        const keys = await disk.read(KEYS_FILE);
-        const hasTakenKeys = keys !== undefined && (await shared.read(KEYS_FILE)) === undefined;
-        if (hasTakenKeys) await shared.replace(KEYS_FILE, keys);
-        return { summary, hasTakenKeys };
+        const onEntries = (count: number): void =>
+          line.draw(() => `${count} entries of about ${total}${percent(count, total)}`);
+        const summary = await transferStore(from, view, store, { inStep, onEntries });
+        return { summary, hasTakenKeys: await copyKeys(folder, { engine, prefix, inStep }) };
       } finally {
         await view.close();
       }
@@ -94,6 +92,30 @@ async function copy(
   }
 }
 
+/** @returns whether the cluster had none and has these now. */
+async function copyKeys(
+  folder: string,
+  {
+    engine,
+    prefix,
+    inStep,
+  }: { readonly engine: NatsEngine; readonly prefix: string; readonly inStep: DoStep },
+): Promise<boolean> {
+  const disk = new SystemDisk(folder);
+  const keys = await disk.read(KEYS_FILE);
+  const shared = new SharedFileDisk(disk, engine, prefix, KEYS_FILE);
+  let isWritten = false;
+  return await inStep(async () => {
+    await shared.start();
+    const standing = await shared.read(KEYS_FILE);
+    // An answer that was lost: they may be there by then.
+    if (keys === undefined || standing !== undefined) return isWritten && isSame(keys, standing);
+    isWritten = true;
+    await shared.replace(KEYS_FILE, keys);
+    return true;
+  });
+}
+
 function wordsOf(
   folder: string,
   shown: string,
@@ -104,4 +126,8 @@ function wordsOf(
   return `${folder} -> ${shown}: ${entryCount} entries of ${sourceCount} sources, the marks of ${markCount} boots, the positions of ${gatewayCount} spools
 ${keys} Ids are new ones: readers begin anew. Point gateways at the new services, and keep the folder until all is well.
 `;
+}
+
+function isSame(left: Uint8Array | undefined, right: Uint8Array | undefined): boolean {
+  return left !== undefined && right !== undefined && Buffer.compare(left, right) === 0;
 }

@@ -80,6 +80,29 @@ describe.skipIf(need.isMissing)(`boardlog store copy${need.note}`, () => {
     }
   });
 
+  test("waits for a cluster that has no leader yet", async () => {
+    const data = join(folder, "early");
+    const old = await openLmdbStore(join(data, "store"));
+    await old.append([{ project: P, entries: range(1, 30).map((seq) => entry("a", seq)) }]);
+    await old.close();
+    const settings = join(folder, "early.yaml");
+    const servers = cluster.urls.map((url) => url.replace("nats://", "")).join(",");
+    const prefix = newPrefix();
+    await writeFile(
+      settings,
+      `data: ${folder}/new\nstore: nats://${servers}\ncluster: {prefix: ${prefix}}\n`,
+    );
+    await cluster.killNode(1);
+    await cluster.killNode(2);
+    const copying = runBoardlog(["store", "copy", "--data", data, "--settings", settings, "--json"]);
+    // Longer than the one answer that is waited for without a second question.
+    await new Promise((resolve) => setTimeout(resolve, 8_000));
+    await cluster.start();
+    const { status, stdout, stderr } = await copying;
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toMatchObject({ entryCount: 30, sourceCount: 1 });
+  });
+
   test("says what is missing", async () => {
     const settings = join(folder, "embedded.yaml");
     await writeFile(settings, `data: ${folder}/new\n`);

@@ -23,6 +23,7 @@ import {
 } from "@nats-io/transport-node";
 import type { Clock, Timers } from "../../../host/clock.ts";
 import { StoreUnavailable } from "../log-store.ts";
+import { type AskingAgain, askAgain } from "./ask-again.ts";
 import type {
   EngineFollower,
   EngineMessage,
@@ -110,9 +111,13 @@ export class NatsEngine implements MessageEngine, PeerLine {
   static async connect(options: NatsEngineOptions, world: EngineWorld): Promise<NatsEngine> {
     let connection: NatsConnection | undefined;
     try {
-      connection = await connect(connectionOptions(options));
-      const manager = await jetstreamManager(connection, { timeout: ANSWER_MS_MAX });
-      return new NatsEngine(connection, manager, options.replicas, world);
+      const joined = await connect(connectionOptions(options));
+      connection = joined;
+      // Nodes take connections before they have agreed on who leads.
+      const manager = await askAgain(patienceWith(joined, world), () =>
+        jetstreamManager(joined, { timeout: ANSWER_MS_MAX }),
+      );
+      return new NatsEngine(joined, manager, options.replicas, world);
     } catch (error) {
       await connection?.close();
       throw unavailable(error);
@@ -291,21 +296,23 @@ export class NatsEngine implements MessageEngine, PeerLine {
   }
 
   async #ensureStream(stream: string, subject: string, perSubjectMax?: number): Promise<void> {
-    if ((await this.state(stream)) !== undefined) return;
-    try {
-      await this.#manager.streams.add({
-        name: stream,
-        subjects: [subject],
-        storage: StorageType.File,
-        retention: RetentionPolicy.Limits,
-        discard: DiscardPolicy.Old,
-        num_replicas: this.#replicaCount,
-        max_msgs_per_subject: perSubjectMax ?? -1,
-      });
-    } catch (error) {
-      // Another process made it at the same time.
-      if ((await this.state(stream)) === undefined) throw unavailable(error);
-    }
+    await this.#answered(async () => {
+      if ((await this.state(stream)) !== undefined) return;
+      try {
+        await this.#manager.streams.add({
+          name: stream,
+          subjects: [subject],
+          storage: StorageType.File,
+          retention: RetentionPolicy.Limits,
+          discard: DiscardPolicy.Old,
+          num_replicas: this.#replicaCount,
+          max_msgs_per_subject: perSubjectMax ?? -1,
+        });
+      } catch (error) {
+        // Another process made it at the same time, or the answer was late.
+        if ((await this.state(stream)) === undefined) throw error;
+      }
+    });
   }
 
   async #get(stream: string, request: MsgRequest): Promise<EngineMessage | undefined> {
@@ -326,15 +333,11 @@ export class NatsEngine implements MessageEngine, PeerLine {
 
   /** Asks again for a while: a new leader takes one to four seconds. Only for what may be asked twice. */
   async #answered<T>(ask: () => Promise<T>): Promise<T> {
-    const untilMs = this.#world.clock.monotonicMs() + LEADER_MS_MAX;
-    for (;;) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (this.#connection.isClosed() || this.#world.clock.monotonicMs() >= untilMs)
-          throw unavailable(error);
-        await this.#pause(ASK_AGAIN_MS);
-      }
+    const isWorthIt = (): boolean => !this.#connection.isClosed();
+    try {
+      return await askAgain({ ...this.#world, forMs: LEADER_MS_MAX, pauseMs: ASK_AGAIN_MS, isWorthIt }, ask);
+    } catch (error) {
+      throw unavailable(error);
     }
   }
 
@@ -393,6 +396,11 @@ export class NatsEngine implements MessageEngine, PeerLine {
       for (const listener of this.#reconnectListeners) listener();
     }
   }
+}
+
+function patienceWith(connection: NatsConnection, { clock, timers }: EngineWorld): AskingAgain {
+  const isWorthIt = (): boolean => !connection.isClosed();
+  return { clock, timers, forMs: LEADER_MS_MAX, pauseMs: ASK_AGAIN_MS, isWorthIt };
 }
 
 function connectionOptions(options: NatsEngineOptions): ConnectionOptions {

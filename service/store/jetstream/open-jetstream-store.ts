@@ -5,6 +5,7 @@ import type { Random } from "../../../host/random.ts";
 import { brotliCompressor } from "../compressor.ts";
 import { JetStreamStore, type JetStreamStoreOptions } from "./jetstream-store.ts";
 import { NatsEngine, type NatsEngineOptions } from "./nats-engine.ts";
+import type { DoStep } from "./store-transfer.ts";
 
 export interface OpenJetStreamDeps {
   readonly clock: Clock;
@@ -12,6 +13,8 @@ export interface OpenJetStreamDeps {
   readonly random: Random;
   readonly counters: Counters;
   readonly log: ProcessLog;
+  /** Where it matters more that it opens than when: what a cluster that is joined, but not ready, is asked. */
+  readonly inStep?: DoStep;
 }
 
 /** Opens the store on a cluster. @throws StoreUnavailable where it does not answer. */
@@ -22,7 +25,9 @@ export async function openJetStreamStore(
 ): Promise<{ readonly store: JetStreamStore; readonly engine: NatsEngine }> {
   const engine = await NatsEngine.connect(cluster, deps);
   try {
-    const store = await JetStreamStore.open({ ...deps, engine, compressor: brotliCompressor }, options);
+    const open = (): Promise<JetStreamStore> =>
+      JetStreamStore.open({ ...deps, engine, compressor: brotliCompressor }, options);
+    const store = await (deps.inStep?.(open) ?? open());
     return { store, engine };
   } catch (error) {
     await engine.close();

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Clock, Timers } from "../../../host/clock.ts";
 import type { StoredEntry } from "../../../protocol/entry.ts";
 import { ByteReader } from "../byte-reader.ts";
 import { Findings } from "../check-report.ts";
@@ -9,18 +10,54 @@ import { type LogStore, StoreUnavailable } from "../log-store.ts";
 import { nameOfKey, spoolKeys } from "../store-keys.ts";
 import { SECRET_KEY } from "../store-state.ts";
 import type { StoreView } from "../store-view.ts";
+import { askAgain } from "./ask-again.ts";
 import type { JetStreamStore } from "./jetstream-store.ts";
 
 /** Entries of one append. */
 const PAGE = 1000;
+/** How long the cluster may be unavailable for one step, ms: while it starts, or finds a leader on busy machines. */
+const PATIENCE_MS = 60_000;
+const AGAIN_MS = 1_000;
 /** The name under which it is kept how far a transfer has come, among the positions of gateways. */
 const TRANSFER = "store-transfer";
+
+interface TransferWorld {
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** Does what may be done twice. */
+export type DoStep = <T>(step: () => Promise<T>) => Promise<T>;
+
+interface TransferOptions {
+  /** Every call of the cluster goes through it: as `stepsOf` makes it, the transfer outlasts a cluster that is away for a while. */
+  readonly inStep: DoStep;
+  readonly onEntries: (count: number) => void;
+}
 
 export interface TransferSummary {
   readonly entryCount: number;
   readonly sourceCount: number;
   readonly markCount: number;
   readonly gatewayCount: number;
+}
+
+/**
+ * Does a step of a transfer, and again while the cluster is unavailable; `onWaiting` hears why it waits.
+ * @throws StoreUnavailable where it stays so for a minute
+ */
+export function stepsOf(world: TransferWorld, onWaiting: (reason: string) => void): DoStep {
+  return (step) =>
+    askAgain(
+      {
+        ...world,
+        forMs: PATIENCE_MS,
+        pauseMs: AGAIN_MS,
+        isWorthIt: (error) => error instanceof StoreUnavailable,
+        onRefusal: (error) => onWaiting((error as StoreUnavailable).message),
+      },
+      step,
+    );
 }
 
 /**
@@ -33,7 +70,7 @@ export async function transferStore(
   from: LogStore,
   view: StoreView,
   to: JetStreamStore,
-  onEntries: (count: number) => void,
+  { inStep, onEntries }: TransferOptions,
 ): Promise<TransferSummary> {
   const findings = new Findings();
   const head = checkHead(view.head, findings);
@@ -42,14 +79,18 @@ export async function transferStore(
   const epoch = epochOf(view);
   let entryCount = 0;
   for (const project of head.projectNames.values()) {
-    entryCount += await transferEntries(from, to, { project, epoch }, (count) =>
-      onEntries(entryCount + count),
+    const base = entryCount;
+    entryCount += await transferEntries(
+      from,
+      to,
+      { project, epoch },
+      { inStep, onEntries: (count) => onEntries(base + count) },
     );
   }
-  const markCount = await transferMarks(head, to);
+  const markCount = await transferMarks(head, to, inStep);
   const positions = spoolPositionsOf(view);
   for (const { project, gateway, epoch: life, position } of positions)
-    await to.append([], { project, gateway, epoch: life, position });
+    await inStep(() => to.append([], { project, gateway, epoch: life, position }));
   return { entryCount, sourceCount: head.sources.size, markCount, gatewayCount: positions.length };
 }
 
@@ -58,9 +99,8 @@ async function transferEntries(
   from: LogStore,
   to: JetStreamStore,
   { project, epoch }: { readonly project: string; readonly epoch: string },
-  onEntries: (count: number) => void,
+  { inStep, onEntries }: TransferOptions,
 ): Promise<number> {
-  const stands = await to.spoolPosition(project, TRANSFER, epoch);
   let after: string | undefined;
   let count = 0;
   for (;;) {
@@ -69,26 +109,33 @@ async function transferEntries(
     if (last === undefined) return count;
     after = last.id;
     count += page.length;
-    const news = page.filter(({ id }) => positionOfId(id) > stands);
-    if (news.length > 0) {
+    await inStep(async () => {
+      // Read each time: a step whose answer was lost may have been done.
+      const stands = await to.spoolPosition(project, TRANSFER, epoch);
+      const news = page.filter(({ id }) => positionOfId(id) > stands);
+      if (news.length === 0) return;
       const batch = {
         project,
         entries: news.map(({ id: _id, ...entry }: StoredEntry) => entry),
         spoolPositions: news.map(({ id }) => positionOfId(id)),
       };
       await to.append([batch], { project, gateway: TRANSFER, epoch, position: positionOfId(last.id) });
-    }
+    });
     onEntries(count);
   }
 }
 
 /** Marks outlive entries: what was deleted or is too old is still a repeat when it comes again. */
-async function transferMarks({ marks, sources }: CheckedHead, to: JetStreamStore): Promise<number> {
+async function transferMarks(
+  { marks, sources }: CheckedHead,
+  to: JetStreamStore,
+  inStep: DoStep,
+): Promise<number> {
   let count = 0;
   for (const [number, ofSource] of marks) {
     const source = sources.get(number);
     if (source === undefined) continue;
-    await to.takeMarks(source.project, source.src, ofSource);
+    await inStep(() => to.takeMarks(source.project, source.src, ofSource));
     count += ofSource.size;
   }
   return count;
