@@ -239,7 +239,13 @@ function addSim(program: Command): void {
     .addOption(
       new Option(
         "--broker <url>",
-        "mqtt://[user:password@]host[:port], or mosquitto to start one (default: the one inside boardlog)",
+        "mqtt://[user:password@]host[:port], or mosquitto to start one (default: the one inside boardlog); {device} in user or password is each board's name",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--credentials <file>",
+        "boards' own logins on the broker given: lines of name, user name, password (load-0 anna secret)",
       ),
     )
     .addOption(
@@ -305,6 +311,7 @@ Examples:
   $ boardlog sim --seed 43 --trace
   $ boardlog sim --devices 1000 --rate 2 --duration 30 --html run.html
   $ boardlog sim --devices 10000 --rate 2 --burst 10 --broker mosquitto
+  $ boardlog sim --devices 500 --broker 'mqtt://{device}:secret@10.0.0.5'
   $ boardlog sim --devices 200 --serial 8 --messages mixed --fault kill@10 --fault loss@20+5
   $ boardlog sim --record bench.jsonl --service http://127.0.0.1:7480
   $ boardlog sim --devices 500 --replay bench.jsonl`,

@@ -79,8 +79,8 @@ export async function runSimLoad(flags: LoadFlags): Promise<void> {
       workerFile: WORKER_FILE,
       script,
       options,
-      openTarget: async (ports) => {
-        const opened = await openTarget(flags, ports, signal);
+      openTarget: async (ports, devices) => {
+        const opened = await openTarget(flags, { ports, devices }, signal);
         end = opened.end;
         return opened.target;
       },

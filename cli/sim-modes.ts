@@ -27,6 +27,7 @@ const OPTION_MODES: Readonly<Record<string, readonly SimMode[]>> = {
   record: ["record"],
   duration: ["load", "record"],
   broker: ["load"],
+  credentials: ["load"],
   service: ["load", "record"],
   key: ["load", "record"],
   apart: ["load"],

@@ -8,6 +8,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { LoadTargetProcess } from "../sim/load/load-options.ts";
 import { BrokerAnswer, tryBroker } from "./broker-probe.ts";
+import {
+  brokerOf,
+  brokerUrl,
+  GATEWAY_NAME,
+  keysFor,
+  type LoadBroker,
+  mosquittoLogins,
+  withCredentials,
+} from "./sim-logins.ts";
 import { UserError } from "./user-error.ts";
 
 const PROGRAM = fileURLToPath(new URL("../bin/boardlog.js", import.meta.url));
@@ -19,6 +28,8 @@ const TICKS_PER_S = 100;
 export interface TargetFlags {
   /** `mqtt://...` of a broker that is there; `mosquitto` starts one; absent: the one inside boardlog. */
   readonly broker?: string;
+  /** File with the boards' logins on a broker that is there. */
+  readonly credentials?: string;
   /** `http://...` of a service that is there; absent: `boardlog up` is started inside. */
   readonly service?: string;
   readonly key?: string;
@@ -29,15 +40,20 @@ export interface TargetFlags {
 /**
  * What the load runs against; `end` removes all that was started for it.
  * @param ports serial ports that it is to open
+ * @param devices names of the boards on MQTT; each gets a login of its own on what is started here
  */
 export async function openTarget(
   flags: TargetFlags,
-  ports: readonly string[],
+  { ports, devices }: { readonly ports: readonly string[]; readonly devices: readonly string[] },
   signal: AbortSignal,
 ): Promise<{ target: LoadTargetProcess; end(): Promise<void> }> {
-  if (flags.broker !== undefined && flags.broker !== "mosquitto") await checkBroker(flags.broker);
+  const given = await givenBroker(flags, devices);
+  if (given !== undefined) {
+    const names = devices.slice(0, 1);
+    await checkBroker(given, flags.service === undefined ? [...names, GATEWAY_NAME] : names);
+  }
   if (flags.service !== undefined) {
-    return { target: await runningTarget(flags, flags.service), end: async () => {} };
+    return { target: await runningTarget(given, flags.key, flags.service), end: async () => {} };
   }
   const folder = await mkdtemp(join(tmpdir(), "boardlog-load-"));
   const children: Child[] = [];
@@ -54,13 +70,11 @@ export async function openTarget(
   };
   try {
     const mosquitto =
-      flags.broker === "mosquitto" ? await startMosquitto({ folder, children, signal }) : undefined;
-    const brokerUrl = mosquitto?.url ?? flags.broker;
-    const world = { folder, children, brokerUrl, ports, signal };
+      flags.broker === "mosquitto" ? await startMosquitto({ folder, children, devices, signal }) : undefined;
+    const world = { folder, children, broker: mosquitto?.broker ?? given, ports, devices, signal };
     const target = await (flags.apart === true ? startApart(world) : startUp(world));
-    const { broker } = mosquitto ?? {};
-    if (broker === undefined) return { target, end };
-    const breaks = { ...target.breaks, broker: () => broker.restart("SIGTERM") };
+    if (mosquitto === undefined) return { target, end };
+    const breaks = { ...target.breaks, broker: () => mosquitto.child.restart("SIGTERM") };
     return { target: { ...target, breaks }, end };
   } catch (error) {
     await end();
@@ -71,27 +85,32 @@ export async function openTarget(
 interface TargetWorld {
   readonly folder: string;
   readonly children: Child[];
-  readonly brokerUrl: string | undefined;
+  /** Absent: the one inside boardlog. */
+  readonly broker: LoadBroker | undefined;
   readonly ports: readonly string[];
+  readonly devices: readonly string[];
   /** Aborted, nothing is started any more. */
   readonly signal: AbortSignal;
 }
 
 /** Everything in one process. */
 async function startUp(world: TargetWorld): Promise<LoadTargetProcess> {
-  const { folder, brokerUrl, ports } = world;
+  const { folder, broker, ports, devices } = world;
   const [http, mqtt] = [await freePort(), await freePort()];
   const serviceUrl = `http://127.0.0.1:${http}`;
   const data = join(folder, "data");
   const args = ["up", "--data", data, "--http", `${http}`, "--quiet"];
   args.push(...ports.flatMap((path) => ["--serial", path]));
-  args.push(...(brokerUrl === undefined ? ["--mqtt", `${mqtt}`] : ["--broker", brokerUrl]));
-  const up = await Child.boardlog(args, serviceUrl, world);
-  const key = await keyIn(data);
+  if (broker === undefined) args.push("--mqtt", `${mqtt}`);
+  // Any user of the machine can read a command line, only the owner a process's environment.
+  const environment =
+    broker === undefined ? {} : { BOARDLOG_BROKER: brokerUrl(broker, broker.loginOf(GATEWAY_NAME)) };
+  const loginOf = broker?.loginOf ?? (await keysFor(data, devices, true));
+  const up = await Child.boardlog(args, serviceUrl, world, { environment });
   return {
-    mqtt: brokerUrl === undefined ? ownBroker(mqtt, key) : brokerAddress(brokerUrl),
+    mqtt: broker ?? ownBroker(mqtt, loginOf),
     serviceUrl,
-    key,
+    key: await keyIn(data),
     project: PROJECT,
     cpuSeconds: () => up.cpuSeconds(),
     gatewayBytes: () => up.residentBytes(),
@@ -101,7 +120,7 @@ async function startUp(world: TargetWorld): Promise<LoadTargetProcess> {
 
 /** A gateway with a spool, and a service, as they run on two machines. */
 async function startApart(world: TargetWorld): Promise<LoadTargetProcess> {
-  const { folder, brokerUrl, ports } = world;
+  const { folder, broker, ports, devices } = world;
   const [http, mqtt, status] = [await freePort(), await freePort(), await freePort()];
   const serviceUrl = `http://127.0.0.1:${http}`;
   const data = join(folder, "data");
@@ -113,22 +132,26 @@ async function startApart(world: TargetWorld): Promise<LoadTargetProcess> {
   const service = await Child.boardlog(["service", "--settings", serviceFile], serviceUrl, world);
   const keyFile = join(data, "api-key");
   const key = await keyIn(data);
+  const spool = join(folder, "spool");
+  const loginOf = broker?.loginOf ?? (await keysFor(spool, devices, false));
   const settings = {
     id: "load",
-    data: join(folder, "spool"),
+    data: spool,
     service: { url: serviceUrl, keyFile },
     serial: ports,
-    ...(brokerUrl === undefined
-      ? { mqtt: { listen: `127.0.0.1:${mqtt}`, keyFile } }
-      : { brokers: [brokerUrl] }),
+    ...(broker === undefined
+      ? { mqtt: { listen: `127.0.0.1:${mqtt}` } }
+      : { brokers: [brokerUrl(broker, broker.loginOf(GATEWAY_NAME))] }),
     status: `127.0.0.1:${status}`,
     log,
   };
-  await writeFile(gatewayFile, JSON.stringify(settings));
+  await writeFile(gatewayFile, JSON.stringify(settings), { mode: 0o600 });
   const statusUrl = `http://127.0.0.1:${status}`;
-  const gateway = await Child.boardlog(["gateway", "--settings", gatewayFile], statusUrl, world, "/metrics");
+  const gateway = await Child.boardlog(["gateway", "--settings", gatewayFile], statusUrl, world, {
+    path: "/metrics",
+  });
   return {
-    mqtt: brokerUrl === undefined ? ownBroker(mqtt, key) : brokerAddress(brokerUrl),
+    mqtt: broker ?? ownBroker(mqtt, loginOf),
     serviceUrl,
     key,
     project: PROJECT,
@@ -156,8 +179,17 @@ async function keyIn(data: string): Promise<string> {
   return (await readFile(join(data, "api-key"), "utf8")).trim();
 }
 
-function ownBroker(port: number, key: string): LoadTargetProcess["mqtt"] {
-  return { host: "127.0.0.1", port, username: PROJECT, password: key };
+function ownBroker(port: number, loginOf: LoadBroker["loginOf"]): LoadBroker {
+  return { host: "127.0.0.1", port, loginOf };
+}
+
+async function givenBroker(
+  { broker, credentials }: TargetFlags,
+  devices: readonly string[],
+): Promise<LoadBroker | undefined> {
+  if (broker === undefined || broker === "mosquitto") return undefined;
+  const given = brokerOf(broker);
+  return credentials === undefined ? given : await withCredentials(given, credentials, devices);
 }
 
 function sumOf(left: number | undefined, right: number | undefined): number | undefined {
@@ -165,8 +197,16 @@ function sumOf(left: number | undefined, right: number | undefined): number | un
 }
 
 /** @throws UserError for what no target can be made of, before anything is started */
-export function checkTarget({ broker, service, key, apart }: TargetFlags, serialDevices: number): void {
-  if (broker !== undefined && broker !== "mosquitto") brokerAddress(broker);
+export function checkTarget(
+  { broker, credentials, service, key, apart }: TargetFlags,
+  serialDevices: number,
+): void {
+  if (broker !== undefined && broker !== "mosquitto") brokerOf(broker);
+  else if (credentials !== undefined) {
+    throw new UserError(
+      "--credentials: is for a broker that is there (--broker mqtt://...); on one that is started here each board has its own",
+    );
+  }
   if (service === undefined) return;
   if (!URL.canParse(service) || !/^https?:$/.test(new URL(service).protocol)) {
     throw new UserError(`--service: ${service} is not an http:// or https:// address`);
@@ -185,16 +225,19 @@ export function checkTarget({ broker, service, key, apart }: TargetFlags, serial
   if (key === undefined) throw new UserError("--service: an API key is needed too (--key or BOARDLOG_KEY)");
 }
 
-async function checkBroker(url: string): Promise<void> {
-  const answer = await tryBroker(new URL(url));
-  if (answer === BrokerAnswer.Accepted) return;
-  const { host } = new URL(url);
-  const why = {
-    [BrokerAnswer.Refused]: "refuses the boards; does it want mqtt://user:password@host?",
-    [BrokerAnswer.NotMqtt]: "does not speak MQTT",
-    [BrokerAnswer.Away]: "does not answer; is the broker running there?",
-  }[answer];
-  throw new UserError(`--broker: ${host} ${why}`, 1);
+/** @param names of those whose logins are tried */
+async function checkBroker(broker: LoadBroker, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const url = new URL(brokerUrl(broker, broker.loginOf(name)));
+    const answer = await tryBroker(url);
+    if (answer === BrokerAnswer.Accepted) continue;
+    const why = {
+      [BrokerAnswer.Refused]: `refuses the login of ${name}; does it want mqtt://user:password@host, mqtt://{device}:password@host or --credentials?`,
+      [BrokerAnswer.NotMqtt]: "does not speak MQTT",
+      [BrokerAnswer.Away]: "does not answer; is the broker running there?",
+    }[answer];
+    throw new UserError(`--broker: ${url.host} ${why}`, 1);
+  }
 }
 
 /** A key that may not read would otherwise be told of after the load. */
@@ -220,12 +263,14 @@ async function checkService(url: string, key: string): Promise<void> {
 }
 
 async function runningTarget(
-  { broker = "", key = "" }: TargetFlags,
+  broker: LoadBroker | undefined,
+  key: string | undefined,
   serviceUrl: string,
 ): Promise<LoadTargetProcess> {
+  if (broker === undefined || key === undefined) throw new Error("checkTarget asks for both");
   await checkService(serviceUrl, key);
   return {
-    mqtt: brokerAddress(broker),
+    mqtt: broker,
     serviceUrl,
     key,
     project: PROJECT,
@@ -235,23 +280,11 @@ async function runningTarget(
   };
 }
 
-function brokerAddress(url: string): LoadTargetProcess["mqtt"] {
-  if (!URL.canParse(url) || new URL(url).protocol !== "mqtt:" || new URL(url).hostname === "") {
-    throw new UserError(`--broker: ${url} is neither mqtt://[user:password@]host[:port] nor mosquitto`);
-  }
-  const { hostname, port, username, password } = new URL(url);
-  return {
-    host: hostname.replace(/^\[|\]$/g, ""),
-    port: port === "" ? 1883 : Number(port),
-    ...(username !== "" && { username: decodeURIComponent(username) }),
-    ...(password !== "" && { password: decodeURIComponent(password) }),
-  };
-}
-
 /** A program that is killed and started again with the same arguments. */
 class Child {
   readonly #file: string;
   readonly #args: readonly string[];
+  readonly #environment: Readonly<Record<string, string>>;
   /** Resolves when it serves. @throws UserError when it ends instead. */
   readonly #isUp: (child: ChildProcess) => Promise<void>;
   readonly #signal: AbortSignal;
@@ -263,25 +296,33 @@ class Child {
     args: readonly string[],
     isUp: (child: ChildProcess) => Promise<void>,
     signal: AbortSignal,
+    environment: Readonly<Record<string, string>> = {},
   ) {
     this.#signal = signal;
     this.#file = file;
     this.#args = args;
+    this.#environment = environment;
     this.#isUp = isUp;
   }
 
-  /** @param path of its HTTP server that answers 200 when it is up */
+  /** @param options `path` of its HTTP server that answers 200 when it is up */
   static async boardlog(
     args: readonly string[],
     url: string,
     { children, signal }: TargetWorld,
-    path = "/healthz",
+    options: { readonly path?: string; readonly environment?: Readonly<Record<string, string>> } = {},
   ): Promise<Child> {
+    const isUp = (): Promise<boolean> =>
+      fetch(url + (options.path ?? "/healthz")).then(
+        ({ ok }) => ok,
+        () => false,
+      );
     const child = new Child(
       process.execPath,
       [PROGRAM, ...args],
-      (started) => answering(started, url + path, args[0] ?? "", signal),
+      (started) => answering(started, isUp, `boardlog ${args[0]}`, signal),
       signal,
+      options.environment,
     );
     children.push(child);
     await child.start();
@@ -291,8 +332,13 @@ class Child {
   async start(): Promise<void> {
     this.#signal.throwIfAborted();
     if (this.#isOver) return;
-    const child = spawn(this.#file, this.#args, { stdio: ["ignore", "ignore", "inherit"] });
+    const child = spawn(this.#file, this.#args, {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, ...this.#environment },
+    });
     this.#child = child;
+    // `answering` sees that there is none.
+    child.on("error", () => {});
     await this.#isUp(child);
   }
 
@@ -342,17 +388,18 @@ class Child {
   }
 }
 
-async function answering(child: ChildProcess, url: string, name: string, signal: AbortSignal): Promise<void> {
+async function answering(
+  child: ChildProcess,
+  isUp: () => Promise<boolean>,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
   const endMs = performance.now() + START_MS_MAX;
   for (;;) {
-    if (child.exitCode !== null)
-      throw new UserError(`boardlog ${name} ended with status ${child.exitCode}`, 1);
-    const isUp = await fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-    if (isUp) return;
-    if (performance.now() > endMs) throw new UserError(`boardlog ${name} does not answer`, 1);
+    if (child.pid === undefined) throw new UserError(`${name} cannot be started: is it installed?`, 1);
+    if (child.exitCode !== null) throw new UserError(`${name} ended with status ${child.exitCode}`, 1);
+    if (await isUp()) return;
+    if (performance.now() > endMs) throw new UserError(`${name} does not answer`, 1);
     await pause(50, undefined, { signal });
   }
 }
@@ -361,28 +408,33 @@ async function answering(child: ChildProcess, url: string, name: string, signal:
 async function startMosquitto({
   folder,
   children,
+  devices,
   signal,
-}: Pick<TargetWorld, "folder" | "children" | "signal">): Promise<{ url: string; broker: Child }> {
-  const port = await freePort();
+}: Pick<TargetWorld, "folder" | "children" | "devices" | "signal">): Promise<{
+  broker: LoadBroker;
+  child: Child;
+}> {
+  const { loginOf, passwordFile, aclFile } = mosquittoLogins(devices);
+  const broker = { host: "127.0.0.1", port: await freePort(), loginOf };
   const file = join(folder, "mosquitto.conf");
+  const [passwords, acl] = [join(folder, "mosquitto.passwords"), join(folder, "mosquitto.acl")];
+  await writeFile(passwords, passwordFile, { mode: 0o600 });
+  await writeFile(acl, aclFile, { mode: 0o600 });
   await writeFile(
     file,
-    `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\npersistence true\npersistence_location ${folder}/\nuser root\nlog_type none\n`,
+    `listener ${broker.port} 127.0.0.1\nallow_anonymous false\npassword_file ${passwords}\nacl_file ${acl}\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\npersistence true\npersistence_location ${folder}/\nuser root\nlog_type none\n`,
   );
-  const broker = new Child(
+  const url = new URL(brokerUrl(broker, loginOf(GATEWAY_NAME)));
+  const isUp = async (): Promise<boolean> => (await tryBroker(url)) === BrokerAnswer.Accepted;
+  const child = new Child(
     "mosquitto",
     ["-c", file],
-    async (child) => {
-      await new Promise<void>((resolve, reject) => {
-        child.on("error", () => reject(new UserError("mosquitto cannot be started: is it installed?", 1)));
-        setTimeout(resolve, 500);
-      });
-    },
+    (started) => answering(started, isUp, "mosquitto", signal),
     signal,
   );
-  children.push(broker);
-  await broker.start();
-  return { url: `mqtt://127.0.0.1:${port}`, broker };
+  children.push(child);
+  await child.start();
+  return { broker, child };
 }
 
 async function freePort(): Promise<number> {

@@ -4,6 +4,7 @@ import type { Pty } from "../../host/pty.ts";
 import { commandTopic, logTopic } from "../../protocol/mqtt-topics.ts";
 import { encodeLine } from "../../protocol/serial-line.ts";
 import { DownlinkLines } from "../downlink-lines.ts";
+import type { DeviceLogin } from "./load-options.ts";
 import {
   connectPacket,
   type PacketEvents,
@@ -18,6 +19,8 @@ import {
 /** What a load device speaks over. */
 export interface DeviceWire {
   readonly isUp: boolean;
+  /** The last that the broker said was that it does not know the login. */
+  readonly isRefused: boolean;
   /** Connections made so far. */
   readonly connectCount: number;
   start(): void;
@@ -43,8 +46,6 @@ export interface WireEvents {
 export interface MqttTarget {
   readonly host: string;
   readonly port: number;
-  readonly username?: string;
-  readonly password?: string;
   readonly project: string;
 }
 
@@ -56,12 +57,15 @@ interface WireWorld {
 /** Bytes that may wait in a socket; beyond it the board's link takes nothing. */
 const SOCKET_BYTES_MAX = 32 * 1024;
 const RECONNECT_MS = 1000;
+/** CONNACK: bad user name or password, not authorised [3.2.2.3]. */
+const REFUSALS: readonly number[] = [4, 5];
 
 /** An MQTT connection of a board's own. */
 export class MqttDeviceWire implements DeviceWire {
   readonly #world: WireWorld;
   readonly #target: MqttTarget;
   readonly #name: string;
+  readonly #login: DeviceLogin;
   readonly #topic: Buffer;
   readonly #on: WireEvents;
   readonly #events: PacketEvents;
@@ -72,12 +76,19 @@ export class MqttDeviceWire implements DeviceWire {
   #backMs = 0;
   #ended = false;
   isUp = false;
+  isRefused = false;
   connectCount = 0;
 
-  constructor(world: WireWorld, target: MqttTarget, name: string, on: WireEvents) {
+  constructor(
+    world: WireWorld,
+    target: MqttTarget,
+    { name, login }: { readonly name: string; readonly login: DeviceLogin },
+    on: WireEvents,
+  ) {
     this.#world = world;
     this.#target = target;
     this.#name = name;
+    this.#login = login;
     this.#topic = topicBytes(logTopic(target.project, name));
     this.#on = on;
     this.#events = {
@@ -94,7 +105,7 @@ export class MqttDeviceWire implements DeviceWire {
     const socket = connect({ host, port, noDelay: true });
     this.#socket = socket;
     this.#left = undefined;
-    socket.on("connect", () => socket.write(connectPacket({ ...this.#target, clientId: this.#name })));
+    socket.on("connect", () => socket.write(connectPacket({ ...this.#login, clientId: this.#name })));
     socket.on("data", (bytes) => {
       const all = this.#left === undefined ? bytes : Buffer.concat([this.#left, bytes]);
       this.#left = readPackets(all, this.#events);
@@ -140,6 +151,7 @@ export class MqttDeviceWire implements DeviceWire {
   }
 
   #connack(code: number): void {
+    this.isRefused = REFUSALS.includes(code);
     if (code === 0) this.#socket?.write(subscribePacket(commandTopic(this.#target.project, this.#name)));
     else this.#socket?.destroy();
   }
@@ -162,6 +174,7 @@ export class PtyDeviceWire implements DeviceWire {
   readonly #pty: Pty;
   #isFull = false;
   isUp = true;
+  readonly isRefused = false;
   connectCount = 1;
 
   constructor({ timers }: WireWorld, pty: Pty, on: WireEvents) {

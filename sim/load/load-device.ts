@@ -82,6 +82,11 @@ export class LoadDevice {
     return this.#wire.isUp;
   }
 
+  /** The broker does not know its login. */
+  get isRefused(): boolean {
+    return this.#wire.isRefused;
+  }
+
   get connectCount(): number {
     return this.#wire.connectCount;
   }

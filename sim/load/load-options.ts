@@ -25,13 +25,19 @@ export interface LoadOptions {
   readonly isWatchedLive: boolean;
 }
 
+/** What a board shows the broker; nothing, where that asks for nothing. */
+export interface DeviceLogin {
+  readonly username?: string;
+  readonly password?: string;
+}
+
 /** What is under test, as the run sees it. */
 export interface LoadTargetProcess {
   readonly mqtt: {
     readonly host: string;
     readonly port: number;
-    readonly username?: string;
-    readonly password?: string;
+    /** Of the board of this name. */
+    loginOf(device: string): DeviceLogin;
   };
   readonly serviceUrl: string;
   readonly key: string;

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { LatencyTable } from "./latency-table.ts";
 import { LiveWitness, stalledReader } from "./live-witness.ts";
-import type { DeviceLife } from "./load-device.ts";
+import { type DeviceLife, deviceName } from "./load-device.ts";
 import {
   faultNow,
   LOAD_FAULTS,
@@ -12,6 +12,7 @@ import {
   TARGET_FAULTS,
 } from "./load-faults.ts";
 import type {
+  DeviceLogin,
   LoadFault,
   LoadLatency,
   LoadOptions,
@@ -49,8 +50,8 @@ export interface LoadPlan {
   readonly workerFile: URL;
   readonly script: LoadScript;
   readonly options: LoadOptions;
-  /** Starts what is under test, or finds it; with these serial ports. */
-  readonly openTarget: (ports: readonly string[]) => Promise<LoadTargetProcess>;
+  /** Starts what is under test, or finds it; with these serial ports, for MQTT boards of these names. */
+  readonly openTarget: (ports: readonly string[], devices: readonly string[]) => Promise<LoadTargetProcess>;
   readonly progress: LoadProgress;
   /** Given a function that makes a fault happen now; a person's keys may call it. */
   readonly onStarted?: (fault: (name: LoadFaultName) => void, possible: readonly LoadFaultName[]) => void;
@@ -169,7 +170,8 @@ class LoadRun {
       if (performance.now() > endMs) throw new DevicesRefused("the serial lines (ptys) cannot be had");
       await pause(20, undefined, { signal: this.#plan.signal });
     }
-    const target = await this.#plan.openTarget(this.#groups[0]?.ports ?? []);
+    const names = Array.from({ length: mqttDevices }, (_, index) => deviceName(index));
+    const target = await this.#plan.openTarget(this.#groups[0]?.ports ?? [], names);
     this.#target = target;
     for (let index = 0; index < workers; index++) {
       const first = Math.floor((mqttDevices * index) / workers);
@@ -183,7 +185,10 @@ class LoadRun {
     const { workers, rate, burst, ringBytesMax, connectsPerSecond, arrival } = this.#options;
     const data: LoadWorkerData = {
       agentText: this.#plan.agentText,
-      ...(target !== undefined && { target: { ...target.mqtt, project: target.project } }),
+      ...(target !== undefined && {
+        target: { host: target.mqtt.host, port: target.mqtt.port, project: target.project },
+      }),
+      logins: this.#loginsOf(target, firstIndex, deviceCount),
       boot: this.#boot,
       firstIndex,
       deviceCount,
@@ -215,6 +220,12 @@ class LoadRun {
     this.#groups.push(group);
   }
 
+  /** Handed over in memory: a secret stands on no command line. */
+  #loginsOf(target: LoadTargetProcess | undefined, first: number, count: number): readonly DeviceLogin[] {
+    if (target === undefined) return [];
+    return Array.from({ length: count }, (_, offset) => target.mqtt.loginOf(deviceName(first + offset)));
+  }
+
   /** @throws when too few devices get a connection. */
   async connected(): Promise<void> {
     const endMs = performance.now() + CONNECT_S_MAX * 1000;
@@ -222,9 +233,15 @@ class LoadRun {
       const count = this.#sum("connected");
       this.#plan.progress.show(`connecting ${count}/${this.#options.devices}`, count / this.#options.devices);
       if (count === this.#options.devices) return;
+      const refused = this.#sum("refused");
+      if (refused > 0) {
+        throw new DevicesRefused(
+          `the broker refuses the credentials of boards (so far of ${refused}; ${count} of ${this.#options.devices} are connected)`,
+        );
+      }
       if (performance.now() > endMs) {
         throw new DevicesRefused(
-          `only ${count} of ${this.#options.devices} devices got a connection to the broker; does it want a user name and password (mqtt://user:password@host), or has it a limit of connections?`,
+          `only ${count} of ${this.#options.devices} devices got a connection to the broker; has it a limit of connections?`,
         );
       }
       await pause(250, undefined, { signal: this.#plan.signal });

@@ -6,12 +6,15 @@ import { MqttDeviceWire, type MqttTarget, PtyDeviceWire } from "./device-wire.ts
 import { LatencyTable } from "./latency-table.ts";
 import { type DeviceLife, deviceName, LoadDevice } from "./load-device.ts";
 import type { LoadFaultName } from "./load-faults.ts";
+import type { DeviceLogin } from "./load-options.ts";
 import { type LoadScript, levelOf, messageOf, recordedDue } from "./load-script.ts";
 
 export interface LoadWorkerData {
   readonly agentText: string;
   /** Over MQTT; absent: a pty each, whose path the worker tells. */
   readonly target?: MqttTarget;
+  /** Of each of its devices, in their order; over MQTT alone. */
+  readonly logins: readonly DeviceLogin[];
   readonly boot: string;
   /** Devices of this worker: indexes from `firstIndex` on. */
   readonly firstIndex: number;
@@ -41,6 +44,8 @@ export type ToWorker =
 /** What a worker says every half second. */
 export interface WorkerState {
   readonly connected: number;
+  /** The broker does not know their login. */
+  readonly refused: number;
   readonly logged: number;
   readonly acked: number;
   readonly dropped: number;
@@ -84,7 +89,8 @@ const devices = Array.from({ length: data.deviceCount }, (_, offset) => {
     level: (seq) => levelOf(script, index, seq),
     ...(target === undefined && { src: name }),
     openWire: (events) => {
-      if (target !== undefined) return new MqttDeviceWire(world, target, name, events);
+      const login = data.logins[offset] ?? {};
+      if (target !== undefined) return new MqttDeviceWire(world, target, { name, login }, events);
       const pty = openPty();
       paths.push(pty.path);
       return new PtyDeviceWire(world, pty, events);
@@ -129,11 +135,15 @@ setInterval(() => {
   const now = performance.eventLoopUtilization();
   const busyShare = performance.eventLoopUtilization(now, utilization).utilization;
   utilization = now;
-  const state = { connected: 0, logged: 0, acked: 0, dropped: 0, waiting: 0, reconnects: 0, lagMs: 0 };
+  const state = {
+    ...{ connected: 0, refused: 0, reconnects: 0 },
+    ...{ logged: 0, acked: 0, dropped: 0, waiting: 0, lagMs: 0 },
+  };
   for (const device of devices) {
     device.keepAlive();
     const { logged, acked, dropped, waiting } = device.counts;
     state.connected += device.isConnected ? 1 : 0;
+    state.refused += device.isRefused ? 1 : 0;
     state.logged += logged;
     state.acked += acked;
     state.dropped += dropped;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SystemDisk } from "../../host/system-disk.ts";
 import { systemRandom } from "../../host/system-random.ts";
-import { KeyStore, KeysUnreadable } from "../../service/auth/key-store.ts";
+import { KEYS_MAX, KeyStore, KeysUnreadable } from "../../service/auth/key-store.ts";
 import { memoryDisk } from "../support/running-service.ts";
 
 const clock = { wallMs: () => 1234, monotonicMs: () => 0 };
@@ -76,6 +76,39 @@ describe("the keys", () => {
       expect(await keys.verify(wrong)).toBeUndefined();
     }
     expect(await keys.verify(key)).toBeDefined();
+  });
+
+  test("many keys are added in one write, in the order asked for, each good for its own board alone", async () => {
+    const files = new Map<string, Uint8Array>();
+    const disk = memoryDisk(files);
+    let writes = 0;
+    const replace: typeof disk.replace = async (path, ...rest) => {
+      if (path === "keys.json") writes++;
+      await disk.replace(path, ...rest);
+    };
+    const keys = new KeyStore({ disk: { ...disk, replace }, random: systemRandom, clock });
+    await keys.start();
+    writes = 0;
+    const names = Array.from({ length: 10_000 }, (_, index) => `board-${index}`);
+    const made = await keys.addAll(names.map((src) => ({ project: "green", rights: ["write"], src })));
+    expect(writes).toBe(1);
+    const again = openKeys(files);
+    await again.start();
+    expect(again.list()).toHaveLength(10_001);
+    const callers = await Promise.all(made.map(({ key }) => again.verify(key)));
+    expect(callers.map((caller) => caller?.src)).toEqual(names);
+    expect(await again.revoke(made[7]?.id ?? "")).toBe(true);
+    expect(await again.verify(made[7]?.key ?? "")).toBeUndefined();
+    expect(await again.verify(made[8]?.key ?? "")).toBeDefined();
+  });
+
+  test("of many keys of which one is wrong or too many none is added", async () => {
+    const keys = openKeys(new Map());
+    await keys.start();
+    const good = { project: "green", rights: ["read"] as const };
+    await expect(keys.addAll([good, { ...good, project: "a/b" }])).rejects.toThrow("not a project name: a/b");
+    await expect(keys.addAll(Array.from({ length: KEYS_MAX }, () => good))).rejects.toThrow("more than");
+    expect(keys.list()).toHaveLength(1);
   });
 
   test("added keys survive a restart with project, rights and source; revoked ones do not work at once", async () => {

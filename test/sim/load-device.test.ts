@@ -22,6 +22,7 @@ test("a delay is over when it is over, however much is logged meanwhile, and fra
         events = on;
         return {
           isUp: true,
+          isRefused: false,
           connectCount: 1,
           start: () => {},
           send: (frame) => {
