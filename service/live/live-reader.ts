@@ -69,7 +69,7 @@ export class LiveReader {
   start(): void {
     const wantsHistory = this.#start.after !== undefined || this.#start.last !== undefined;
     if (wantsHistory) this.#pending = [];
-    const leave = this.#hub.join(this.#project, (batch) => this.#take(batch));
+    const leave = this.#hub.join(this.#project, this.#filter.src, (batch) => this.#take(batch));
     this.#sink.onClose(() => {
       this.#isClosed = true;
       leave();
@@ -88,32 +88,27 @@ export class LiveReader {
 
   #take(batch: LiveBatch): void {
     if (this.#isClosed) return;
-    const { src } = this.#filter;
-    const entries = src === undefined ? batch.entries : batch.of(src);
-    if (this.#pending === undefined) {
-      const last = entries.at(-1);
-      // A reader that is behind anyway must cost the others next to nothing.
-      if (this.#skipped !== undefined && this.#wantsAll && last !== undefined) {
-        this.#skipped.until = last.entry.id;
-        this.#skipped.count += entries.length;
-      } else if (this.#canSendWhole(batch) && last !== undefined) {
-        this.#lastId = last.entry.id;
-        this.#sink.sendBatch(batch, this.#flushed);
-        this.#counters.add("live_sent_entries_total", entries.length);
-      } else {
-        for (const entry of entries) this.#offer(entry);
-        // What this reader does not want lies behind it too.
-        if (this.#skipped === undefined) this.#lastId = batch.entries.at(-1)?.entry.id ?? this.#lastId;
-      }
-    } else if (this.#pending.length + entries.length <= REPLAY_PENDING_MAX) this.#pending.push(...entries);
-    else this.#hasPendingOverflowed = true;
+    if (this.#pending !== undefined) {
+      if (this.#pending.length + batch.entryCount <= REPLAY_PENDING_MAX) this.#pending.push(...batch.entries);
+      else this.#hasPendingOverflowed = true;
+    } else if (this.#skipped !== undefined && this.#wantsAll) {
+      // A reader that is behind anyway must cost the others next to nothing: nothing is made for it.
+      this.#skipped.until = batch.lastId;
+      this.#skipped.count += batch.entryCount;
+    } else if (this.#canSendWhole(batch)) {
+      this.#lastId = batch.lastId;
+      this.#sink.sendBatch(batch, this.#flushed);
+      this.#counters.add("live_sent_entries_total", batch.entryCount);
+    } else {
+      for (const entry of batch.entries) this.#offer(entry);
+    }
   }
 
-  /** Most readers want everything: they share one piece of memory for a whole commit. */
+  /** Most readers want everything: they share one piece of memory for a whole batch. */
   #canSendWhole(batch: LiveBatch): boolean {
     return (
       this.#wantsAll &&
-      batch.entries.length > 1 &&
+      batch.entryCount > 1 &&
       this.#skipped === undefined &&
       this.#sink.bufferedBytes <= this.#bytesMax &&
       batch.frames.length <= this.#bytesMax / 4

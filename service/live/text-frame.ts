@@ -3,17 +3,34 @@ const WHOLE_TEXT = 0x81;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
-/** A text message as a server's WebSocket frame: unmasked, in one piece. */
-export function textFrame(text: string): Uint8Array {
-  const payload = Buffer.from(text, "utf8");
-  const { length } = payload;
-  if (length < LENGTH_16) return Buffer.concat([Buffer.from([WHOLE_TEXT, length]), payload]);
-  if (length <= 0xffff) {
-    return Buffer.concat([Buffer.from([WHOLE_TEXT, LENGTH_16, length >> 8, length & 0xff]), payload]);
+/** Text messages as a server's WebSocket frames: unmasked, each in one piece, one behind the other in memory of their own. */
+export function textFrames(texts: readonly string[]): Uint8Array {
+  const lengths = texts.map((text) => Buffer.byteLength(text, "utf8"));
+  const frames = Buffer.allocUnsafeSlow(lengths.reduce((sum, length) => sum + headBytes(length) + length, 0));
+  let at = 0;
+  for (const [index, text] of texts.entries()) {
+    const length = lengths[index] ?? 0;
+    at = writeHead(frames, at, length);
+    at += frames.write(text, at, length, "utf8");
   }
-  const head = Buffer.alloc(10);
-  head[0] = WHOLE_TEXT;
-  head[1] = LENGTH_64;
-  head.writeBigUInt64BE(BigInt(length), 2);
-  return Buffer.concat([head, payload]);
+  return frames;
+}
+
+function headBytes(length: number): number {
+  if (length < LENGTH_16) return 2;
+  return length <= 0xffff ? 4 : 10;
+}
+
+/** @returns where the text begins. */
+function writeHead(frames: Buffer, at: number, length: number): number {
+  frames[at] = WHOLE_TEXT;
+  if (length < LENGTH_16) frames[at + 1] = length;
+  else if (length <= 0xffff) {
+    frames[at + 1] = LENGTH_16;
+    frames.writeUInt16BE(length, at + 2);
+  } else {
+    frames[at + 1] = LENGTH_64;
+    frames.writeBigUInt64BE(BigInt(length), at + 2);
+  }
+  return at + headBytes(length);
 }

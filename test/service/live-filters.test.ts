@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { textFrame } from "../../service/live/text-frame.ts";
+import { textFrames } from "../../service/live/text-frame.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { type RunningService, runServiceOver } from "../support/running-service.ts";
 import { connect, type WebSocketClient } from "../support/web-socket-client.ts";
@@ -73,7 +73,7 @@ test.each([0, 1, 125, 126, 127, 65_535, 65_536, 70_000])(
       { src: "s", msg: "next" },
     ]);
     expect(await messages(client, 3)).toEqual([msg, msg, "next"]);
-    expect(textFrame("x".repeat(size))).toHaveLength(size + (size < 126 ? 2 : size < 65_536 ? 4 : 10));
+    expect(textFrames(["x".repeat(size)])).toHaveLength(size + (size < 126 ? 2 : size < 65_536 ? 4 : 10));
   },
 );
 
