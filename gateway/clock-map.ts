@@ -57,6 +57,7 @@ export class ClockMap {
   #first = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
   #wasSet = false;
+  #lastWallMs = 0;
   /** What the board's clock said last, and what it has lost by beginning again. */
   #newestUptimeMs: number | undefined;
   #wrappedMs = 0;
@@ -93,7 +94,7 @@ export class ClockMap {
 
   /**
    * A moment on the board's clock, or undefined before any frame. Never falls from call to call, so that a later seq never gets an
-   * earlier timestamp, but where the gateway's clock is set for the first time.
+   * earlier timestamp. Where the gateway's clock is set for the first time, what waited for that moves by as much (5.9).
    */
   map(saidUptimeMs: number, { wallMinusMonotonicMs, isSet }: WallReading): MappedTime | undefined {
     if (this.#upper === undefined) return undefined;
@@ -102,8 +103,10 @@ export class ClockMap {
     const lower = this.#lower === undefined ? undefined : widest(this.#lower, uptimeMs, -1);
     const offsetMs = Math.min(Math.max(this.#leastMs, lower ?? this.#leastMs), upper);
     const utcMs = Math.max(0, Math.round(uptimeMs + offsetMs + wallMinusMonotonicMs));
-    if (isSet && !this.#wasSet) this.#lastMs = Number.NEGATIVE_INFINITY;
+    // What waited is moved by as much.
+    if (isSet && !this.#wasSet) this.#lastMs += Math.round(wallMinusMonotonicMs - this.#lastWallMs);
     this.#wasSet = isSet;
+    this.#lastWallMs = wallMinusMonotonicMs;
     const timestamp = Math.max(this.#lastMs, utcMs);
     this.#lastMs = timestamp;
     if (lower === undefined) return { timestamp };

@@ -464,8 +464,8 @@ export const MUTANTS = [
     "(chunks[0] as Chunk).n <= upTo) {",
     "(chunks[0] as Chunk).n <= upTo + 1) {",
   ),
-  agent("ring", "agent: a dropped line uses up no seq", "      tail.n++;", ""),
-  agent("ring", "agent: drops without a notice", 'push(time, time, 1, "", false);', ""),
+  agent("ring", "agent: a dropped line uses up no seq", "(tail as Chunk).n++;", ""),
+  agent("ring", "agent: drops without a notice", "chunks.push({ a: time, n: 1, b: CHUNK_BYTES, s: 0 });", ""),
   agent(
     "downlink",
     "agent: takes any boot's ack",

@@ -13,10 +13,10 @@ import { badDownlinks, receive } from "./downlink.ts";
 import { cut } from "./format.ts";
 import { frames, resentFrames } from "./frames.ts";
 import { agent } from "./handle.ts";
-import { flushTimer, lastSeq, log, type Print, reentrant, sendErrors, text } from "./hook.ts";
+import { closeChunk, flushTimer, lastSeq, log, type Print, reentrant, sendErrors } from "./hook.ts";
 import { keep } from "./keep.ts";
 import { moduleOf } from "./levels.ts";
-import { METHODS } from "./limits.ts";
+import { CHARS_A_BYTE, METHODS } from "./limits.ts";
 import { cancel } from "./natives.ts";
 import { bytes, droppedNewest, droppedOldest } from "./ring.ts";
 import { talk, talking } from "./talk.ts";
@@ -39,15 +39,18 @@ if (WITH_STOP) {
 }
 agent.restart = restart;
 agent.flush = transmit;
-agent.look = () => ({
-  seq: lastSeq(),
-  acked,
-  ringBytes: bytes + text.length,
-  dropped: [droppedOldest, droppedNewest],
-  cut,
-  reentrant,
-  badDownlinks,
-});
+agent.look = () => {
+  closeChunk();
+  return {
+    seq: lastSeq(),
+    acked,
+    ringBytes: bytes / CHARS_A_BYTE,
+    dropped: [droppedOldest, droppedNewest],
+    cut,
+    reentrant,
+    badDownlinks,
+  };
+};
 if (WITH_LAB) {
   const sum = (counts: number[]): number => counts.reduce((total, one) => total + one, 0);
   Object.defineProperty(agent, "stats", {

@@ -1,9 +1,10 @@
 /** What is sent when, and again when no ack comes (docs/protocol.md 5). */
 import { ackTimeoutMsMin, settings } from "board";
-import { passFrame, question, startOver } from "./frames.ts";
-import { blocked, busy, count, deliver, unblock } from "./hook.ts";
+import { markTaken, nextFrame, question, startOver } from "./frames.ts";
+import { blocked, busy, closeChunk, deliver, unblock } from "./hook.ts";
+import { ringBytesMax } from "./limits.ts";
 import { after, cancel } from "./natives.ts";
-import { chunks, flying, forget, nextSeq } from "./ring.ts";
+import { bytes, type Chunk, chunks, forget, next, nextSeq } from "./ring.ts";
 import { nextOld, old } from "./tail.ts";
 import { talk, talking } from "./talk.ts";
 
@@ -40,22 +41,22 @@ export function goBack(): void {
   startOver();
 }
 
-/** False when nothing waits, or the link takes nothing. */
-function sendFrame(): boolean {
-  const isSent = passFrame(deliver, false);
-  if (isSent) {
+function sendFrame(): void {
+  const isTaken = deliver(nextFrame());
+  if (isTaken) {
+    markTaken();
     if (WITH_UNACKED && settings.ack === false) {
       acked = nextSeq - 1;
       forget(acked);
-    } else if (!ackTimer || (WITH_PARTS && !flying.length)) {
+    } else if (!ackTimer || (WITH_PARTS && !next)) {
       arm();
     }
   }
-  return isSent;
 }
 
 /** What the boot before left, a frame at a time (docs/protocol.md 5.6); at once where no answers come. */
 function sendOld(): void {
+  closeChunk();
   while (old && !blocked && !ackTimer && deliver(old[2] as string)) {
     if (WITH_UNACKED && settings.ack === false) {
       nextOld();
@@ -71,12 +72,22 @@ export function transmit(): void {
       if (WITH_WORDS) {
         sendOld();
       }
-      while (!(WITH_WORDS && old) && !blocked && flying.length < framesAllowed && sendFrame()) {}
+      while (
+        !(WITH_WORDS && old) &&
+        !blocked &&
+        next < framesAllowed &&
+        chunks[next] &&
+        // The notice that stands in the ring's reserve counts on until an ack makes room.
+        (bytes <= ringBytesMax || next < chunks.length - 1 || (chunks[next] as Chunk).s)
+      ) {
+        sendFrame();
+      }
     } catch (_) {}
   }
 }
 
 export function askOnce(): void {
+  closeChunk();
   deliver(question());
   unblock();
 }
@@ -87,7 +98,7 @@ export function askOnce(): void {
  */
 export function ask(): void {
   ackTimer = 0;
-  if (!stopped && (questions-- > 0 || count || chunks.length || (WITH_WORDS && old))) {
+  if (!stopped && (questions-- > 0 || chunks.length || (WITH_WORDS && old))) {
     askOnce();
     ackTimer = after(ask, ackTimeoutMs);
   }
@@ -103,6 +114,7 @@ function onTimeout(): void {
     settings.shared &&
     2 * ackTimeoutMs - ackTimeoutMsMin >= ((WITH_LAB && settings.silenceMs) || SILENCE_MS)
   ) {
+    closeChunk();
     talk(false);
   }
   ackTimeoutMs = Math.min(ackTimeoutMs * 2, (WITH_LAB && settings.ackTimeoutMsMax) || ACK_TIMEOUT_MS_MAX);
@@ -141,7 +153,7 @@ export function onAck(mark: number, resend: unknown): void {
     acked = mark;
     forget(mark);
     resentMark = -1;
-    if (flying.length) {
+    if (next) {
       arm();
     } else {
       disarm();
@@ -157,6 +169,7 @@ export function onAck(mark: number, resend: unknown): void {
 /** What was not acked is given up. */
 export function stopDelivery(): void {
   stopped = true;
+  closeChunk();
   talk(false);
   goBack();
 }

@@ -9,16 +9,28 @@ const CUT_BYTES = 40;
 /** Lines too long for a frame. */
 export let cut = 0;
 
-/** JSON of a text without its end, which its last words then say; `json` is that of the whole. */
-export function shorten(message: string, json: string): string {
+/** A line's text, or a list that holds its JSON. */
+export type Line = string | [string];
+
+/** A text whose JSON a frame takes; of a longer one the start, and last words that say so. */
+export function shorten(message: string): string {
   let kept = message.length;
-  let short = json;
-  cut++;
-  while (short.length > lineBytesMax && kept) {
-    kept = ((kept * (lineBytesMax - CUT_BYTES)) / short.length) | 0;
-    short = stringify(`${message.substr(0, kept)} [cut: ${message.length - kept} more]`);
+  let short = message;
+  let size = stringify(short).length;
+  if (size > lineBytesMax) {
+    cut++;
+  }
+  while (size > lineBytesMax && kept) {
+    kept = ((kept * (lineBytesMax - CUT_BYTES)) / size) | 0;
+    short = `${message.substr(0, kept)} [cut: ${message.length - kept} more]`;
+    size = stringify(short).length;
   }
   return short;
+}
+
+/** JSON of a line. */
+export function jsonOf(line: unknown): string {
+  return typeof line === "object" ? `${line}` : stringify(line);
 }
 
 /** One value as text. Whatever its getters and its `toString` do stays in here. */
@@ -34,14 +46,14 @@ export function show(value: unknown): string {
   }
 }
 
-/** JSON of what is no lone string: an object of a direct call as it is, all else as text (docs/protocol.md 12.7). */
-export function format(values: unknown[], direct: unknown): string {
+/** An object of a direct call as it is, all else as text (docs/protocol.md 12.7). */
+export function format(values: unknown[], direct: unknown): Line {
   if (WITH_DIRECT && direct && typeof direct === "object" && values.length < 2) {
     const message = show(direct);
     if (message.length <= lineBytesMax && (WITH_PLAIN ? isPlainMsg(message) : /^{|^\[/.test(message))) {
       // As text it can be taken apart.
-      return WITH_PARTS && message.length > framedBytesMax ? `true,${stringify(message)}` : message;
+      return [WITH_PARTS && message.length > framedBytesMax ? `true,${stringify(message)}` : message];
     }
   }
-  return stringify(values.map(show).join(" "));
+  return values.map(show).join(" ");
 }

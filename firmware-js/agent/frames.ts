@@ -1,13 +1,11 @@
 /** From the ring to the text of frames (docs/protocol.md 3 and 12). */
 import { boot, frameBytesMax, now, setClock, settings } from "board";
+import { jsonOf, shorten } from "./format.ts";
 import { closeChunk } from "./hook.ts";
-import { framedBytesMax, PLAIN_HEAD_BYTES, ringBytesMax, src, UTC_MS_MIN } from "./limits.ts";
+import { framedBytesMax, src, start, UTC_MS_MIN } from "./limits.ts";
 import { parse, stringify } from "./natives.ts";
 import { plainCommand, plainHead } from "./plain.ts";
-import { bytes, chunks, fresh, gone, markSent, next, nextSeq, rewind } from "./ring.ts";
-
-/** A step of the time this large is the clock being set: a frame is on one clock, so that it tells how old its lines are. */
-const CLOCK_SET_MS = 1e11;
+import { type Chunk, chunks, fresh, gone, markSent, next, nextSeq, rewind, split } from "./ring.ts";
 
 /** UTC less uptime, once the agent itself set the clock. */
 let skew = 0;
@@ -23,20 +21,30 @@ export function takeClock(utcMs: number): void {
   skew += now();
 }
 
-function frameHead(time: number, skipped: number): string {
-  let sentAt = now();
-  if (WITH_CLOCK && time < UTC_MS_MIN && sentAt > UTC_MS_MIN) {
-    sentAt -= skew;
+/** When a frame is sent, on the clock that its lines are on. */
+function sentAt(time: number): number {
+  const at = now();
+  return time < UTC_MS_MIN && at > UTC_MS_MIN ? at - skew : at;
+}
+
+/** A frame of lines, or of what stands for them as text; with `plain`, of commands. */
+function frameOf(time: number, skipped: number, body: unknown[] | string | number): string {
+  let at = now();
+  if (WITH_CLOCK && time < UTC_MS_MIN && at > UTC_MS_MIN) {
+    at -= skew;
   }
   if (WITH_PLAIN) {
-    return plainHead(src, boot, !(WITH_UNACKED && settings.ack === false), gone + 1, sentAt);
+    return `${plainHead(src, boot, !(WITH_UNACKED && settings.ack === false), gone + 1, at)}${body}]}`;
   }
-  return `["${WITH_UNACKED && settings.ack === false ? "~" : "@"}${boot}",${src}${gone + 1},${skipped},${time},${sentAt - time}`;
+  const head = start.concat(gone + 1, skipped, time, at - time);
+  return (WITH_DIRECT || WITH_LEVELS || WITH_PARTS) && typeof body === "string"
+    ? `${stringify(head).slice(0, -1)},${body}]`
+    : stringify(head.concat(body));
 }
 
 /** An empty frame is a question (docs/protocol.md 5.5). */
 export function question(): string {
-  return frameHead(now(), 0) + (WITH_PLAIN ? "]}" : "]");
+  return frameOf(now(), 0, []);
 }
 
 /** Of the line that goes in parts: its seq, how many were sent, and where the one at hand begins and ends. */
@@ -45,7 +53,7 @@ let partCount = 0;
 let partFrom = 0;
 let partEnd = 0;
 /** The part at hand is not the last. */
-let goesOn = false;
+let goesOn: boolean | 0 = 0;
 
 /** What was sent is sent again from its start. */
 export function startOver(): void {
@@ -84,54 +92,76 @@ function notice(chunk: { readonly a: number; readonly n: number }, last: number)
   );
 }
 
-/**
- * Gives one frame of what waits, and its last seq, to `take`; what that took is sent. `isAll`: the notice in the ring's reserve too.
- * @returns false when nothing waits, or it was not taken.
- */
-export function passFrame(take: (frame: string, last: number) => unknown, isAll: boolean): boolean {
+/** What a frame's numbers may grow by until it is sent again. */
+const GROWTH_BYTES = 40;
+
+/** What stands in a frame for lines of which some are JSON. */
+function mixed(lines: unknown[]): string {
+  return lines.map(jsonOf).join(",");
+}
+
+function frameOfChunk(chunk: Chunk): string {
+  return WITH_PLAIN
+    ? frameOf(chunk.a, 0, chunk.s ? `${chunk.s}` : notice(chunk, nextSeq + chunk.n - 1))
+    : WITH_DIRECT || WITH_LEVELS || WITH_PARTS || WITH_SHARED
+      ? frameOf(
+          chunk.a,
+          nextSeq - 1 - gone,
+          chunk.s ? ((WITH_DIRECT || WITH_LEVELS) && chunk.m ? mixed(chunk.s) : chunk.s) : -chunk.n,
+        )
+      : stringify(
+          start.concat(
+            gone + 1,
+            nextSeq - 1 - gone,
+            chunk.a,
+            (WITH_CLOCK ? sentAt(chunk.a) : now()) - chunk.a,
+            chunk.s || -chunk.n,
+          ),
+        );
+}
+
+/** Cuts the only line of a chunk where it grew too long as JSON. @returns whether it did. */
+function cutLine(chunk: Chunk): boolean {
+  const lines = chunk.s as unknown[];
+  const line = lines[1];
+  if (WITH_DIRECT || WITH_LEVELS ? typeof line === "string" : true) {
+    lines[1] = shorten(line as string);
+  }
+  return lines[1] !== line;
+}
+
+/** Last seq of the frame at hand. */
+export let frameEnd = 0;
+
+/** The next chunk as a frame. */
+export function nextFrame(): string {
+  let chunk: Chunk;
+  let frame: string;
   closeChunk();
-  let index = next;
-  let chunk = chunks[index];
-  if (!chunk) {
-    return false;
-  }
-  let at = chunk.a;
-  let end = nextSeq - 1;
+  do {
+    chunk = chunks[next] as Chunk;
+    frame = frameOfChunk(chunk);
+    // Where lines grew as JSON.
+  } while (
+    !WITH_PLAIN &&
+    frame.length > frameBytesMax - GROWTH_BYTES &&
+    (chunk.n > 1 ? next === fresh && split(chunk) : !WITH_PARTS && cutLine(chunk))
+  );
+  frameEnd = nextSeq + chunk.n - 1;
   if (WITH_PARTS) {
-    goesOn = false;
-  }
-  let frame = frameHead(at, end - gone);
-  // The notice that stands in the ring's reserve stays until an ack makes room: until then it counts on.
-  while (
-    chunk &&
-    !(WITH_PARTS && goesOn) &&
-    (chunk.s || index < chunks.length - 1 || bytes <= ringBytesMax || (WITH_WORDS && isAll)) &&
-    (index === next ||
-      (chunk.a >= at &&
-        (WITH_CLOCK ? chunk.a - at < CLOCK_SET_MS : true) &&
-        frame.length + chunk.s.length + (WITH_PLAIN ? PLAIN_HEAD_BYTES : 40) <
-          ((WITH_SHARED && settings.batchBytesMax) || frameBytesMax)))
-  ) {
-    let lines = chunk.s;
-    if (WITH_PARTS && lines.length > framedBytesMax) {
-      lines = nextPart(lines, end + 1);
+    goesOn = 0;
+    if (frame.length > frameBytesMax - GROWTH_BYTES && chunk.n < 2) {
+      frame = frameOf(chunk.a, nextSeq - 1 - gone, nextPart(mixed(chunk.s as unknown[]), nextSeq));
+      if (goesOn) {
+        frameEnd--;
+      }
     }
-    if (!(WITH_PARTS && goesOn)) {
-      end += chunk.n;
-    }
-    if (WITH_PLAIN) {
-      frame += (index > next ? "," : "") + (lines || notice(chunk, end));
-    } else {
-      frame += `${chunk.a > at ? `,${5 * (chunk.a - at)}` : ""},${lines || -chunk.n}`;
-    }
-    at = chunk.z;
-    chunk = chunks[++index];
   }
-  // Added to, it is not copied.
-  frame += WITH_PLAIN ? "]}" : "]";
-  if (index === next || !take(frame, end)) {
-    return false;
-  }
+  return frame;
+}
+
+/** That frame is on its way. */
+export function markTaken(): void {
   if (WITH_LAB) {
     frames++;
     if (next < fresh) {
@@ -142,7 +172,6 @@ export function passFrame(take: (frame: string, last: number) => unknown, isAll:
     partCount++;
     partFrom = partEnd;
   } else {
-    markSent(index, end);
+    markSent(frameEnd);
   }
-  return true;
 }

@@ -1,9 +1,9 @@
 /** The build option `words`: what is not acked is kept over the reset that follows, as frames. */
 import { boot, save } from "board";
 import { goBack } from "./delivery.ts";
-import { passFrame } from "./frames.ts";
+import { frameEnd, markTaken, nextFrame } from "./frames.ts";
 import { busy, tell, unfold } from "./hook.ts";
-import { nextSeq } from "./ring.ts";
+import { chunks, next, nextSeq } from "./ring.ts";
 import { giveUpOld, leaveOld, left } from "./tail.ts";
 
 /** Level warn, without module. */
@@ -22,14 +22,12 @@ export function keep(): void {
   goBack();
   let end = left;
   try {
-    while (
-      !busy &&
-      passFrame((frame, last) => {
-        leaveOld();
-        save(end++, `${boot}\n${WITH_PARTS && last < nextSeq ? "" : last}\n${frame}`);
-        return true;
-      }, true)
-    ) {}
+    while (!busy && chunks[next]) {
+      const frame = nextFrame();
+      leaveOld();
+      save(end++, `${boot}\n${WITH_PARTS && frameEnd < nextSeq ? "" : frameEnd}\n${frame}`);
+      markTaken();
+    }
     if (end > left) {
       // Behind them may be what an earlier call kept.
       save(end, "");

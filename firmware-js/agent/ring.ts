@@ -1,138 +1,125 @@
 /**
- * The ring: what is kept until it is acked, in chunks of lines, oldest first, and how far of it was sent. A chunk is the
- * text that frames will carry, so that fewer words run on a board; one without text is a drop notice.
+ * The ring: what is kept until it is acked, in chunks of lines, oldest first, and how far of it was sent. A chunk goes as a
+ * frame. Its lines stay as they came, so that one call of the engine's makes a frame of them all.
  */
 import { settings } from "board";
 import { CHUNK_BYTES, commonBytesMax, ringBytesMax } from "./limits.ts";
-import { parse } from "./natives.ts";
 
 export interface Chunk {
-  /** Time of the first and of the last line. */
-  readonly a: number;
-  z: number;
+  /** Time of the first line. */
+  a: number;
   /** How many seqs it stands for. */
   n: number;
-  s: string;
+  /** What it takes of the ring. */
+  b: number;
+  /**
+   * For each line a number (docs/protocol.md 12.5) and its text, or a list that holds its JSON; with `plain`, its command.
+   * None: a drop notice.
+   */
+  s: unknown[] | 0;
   /** Holds warnings or errors; with the option `reserve` only. */
-  readonly e?: boolean;
+  e?: boolean;
+  /** Holds lines that are JSON. */
+  m?: 1;
 }
 
 export let bytes = 0;
 export const chunks: Chunk[] = [];
 /** Index of the first chunk never sent. What is before it can no longer be dropped, nor a notice there extended. */
 export let fresh = 0;
-let sentBytes = 0;
 /** Highest seq ever sent: no true ack is above it. */
 export let sentSeq = 0;
 /** Seqs before the first chunk. */
 export let gone = 0;
-/** Index of the chunk to be sent next, and its first seq. */
+/** Index of the chunk to be sent next, which is how many are in flight, and its first seq. */
 export let next = 0;
 export let nextSeq = 1;
-/** Last seqs of the frames in flight. */
-export let flying: number[] = [];
 type LevelNumber = 0 | 1 | 2 | 3 | 4;
 /** By level. */
 export const droppedOldest: [number, number, number, number, number] = [0, 0, 0, 0, 0];
 export const droppedNewest: [number, number, number, number, number] = [0, 0, 0, 0, 0];
 
-export function push(from: number, to: number, count: number, text: string, isUrgent: boolean): void {
-  bytes += text.length + CHUNK_BYTES;
-  chunks.push(
-    WITH_RESERVE ? { a: from, z: to, n: count, s: text, e: isUrgent } : { a: from, z: to, n: count, s: text },
-  );
+export function grow(by: number): void {
+  bytes += by;
 }
 
 /** Counts the lines of a chunk that goes. */
 function countDropped(chunk: Chunk): void {
-  let level: LevelNumber = 0;
   if (WITH_PLAIN) {
     droppedOldest[0] += chunk.n;
   } else {
-    for (const one of parse(`[${chunk.s}]`) as unknown[]) {
-      if (typeof one === "number") {
-        level = (one % 5) as LevelNumber;
-      } else if (WITH_LEVELS && one === null) {
-        // A module is no line: it takes one off in advance.
-        droppedOldest[level]--;
-      } else if (!(WITH_PARTS && one === true)) {
-        droppedOldest[level]++;
-      }
+    for (let index = 0; index < 2 * chunk.n; index += 2) {
+      droppedOldest[(((chunk.s as unknown[])[index] as number) % 5) as LevelNumber]++;
     }
   }
 }
 
 /** Turns the oldest unsent lines into notices until `more` bytes fit; with the reserve, chatter first. */
 function dropOldest(more: number): void {
-  let index = fresh;
-  while (bytes + more > ringBytesMax && index < chunks.length) {
+  for (let index = fresh; bytes + more > ringBytesMax && index < chunks.length; index++) {
     const chunk = chunks[index] as Chunk;
-    const before = index > fresh ? (chunks[index - 1] as Chunk) : chunk;
-    if (!chunk.s || (WITH_RESERVE && chunk.e)) {
-      index++;
-    } else {
+    const before = chunks[index - 1] as Chunk;
+    if (chunk.s && !(WITH_RESERVE && chunk.e)) {
       countDropped(chunk);
-      bytes -= chunk.s.length;
-      if (before.s || before === chunk) {
-        chunk.s = "";
-        chunk.z = chunk.a;
-        index++;
-      } else {
+      bytes += CHUNK_BYTES - chunk.b;
+      chunk.b = CHUNK_BYTES;
+      chunk.s = 0;
+      if (index > fresh && !before.s) {
         before.n += chunk.n;
-        chunks.splice(index, 1);
         bytes -= CHUNK_BYTES;
+        chunks.splice(index--, 1);
       }
     }
   }
 }
 
-/** @returns what is free beside `more` bytes; below 0: the line is dropped by the rule, and a notice stands for it. */
-export function makeRoom(more: number, level: number, time: number): number {
+/** @returns what is free beside `more` bytes, for which old lines are dropped where that helps; below 0: nothing. */
+export function roomBeside(more: number, level: number): number {
   const limit = WITH_RESERVE && level < 3 ? commonBytesMax : ringBytesMax;
-  if (bytes + more > limit && settings.drop !== "newest" && sentBytes + CHUNK_BYTES + more <= limit) {
+  if (
+    bytes + more > limit &&
+    settings.drop !== "newest" &&
+    chunks.slice(0, fresh).reduce((sum, one) => sum + one.b, CHUNK_BYTES + more) <= limit
+  ) {
     dropOldest(more + ringBytesMax - limit);
   }
-  const room = limit - bytes - more;
-  if (room < 0) {
-    droppedNewest[level as LevelNumber]++;
-    const tail = chunks[chunks.length - 1];
-    if (tail && chunks.length > fresh && !tail.s) {
-      tail.n++;
-    } else {
-      push(time, time, 1, "", false);
-    }
+  return limit - bytes - more;
+}
+
+/** A notice stands for a line that is dropped by the rule. */
+export function dropNewest(level: number, time: number): void {
+  const tail = chunks[chunks.length - 1];
+  droppedNewest[level as LevelNumber]++;
+  if (chunks.length > fresh && !(tail as Chunk).s) {
+    (tail as Chunk).n++;
+  } else {
+    bytes += CHUNK_BYTES;
+    chunks.push({ a: time, n: 1, b: CHUNK_BYTES, s: 0 });
   }
-  return room;
 }
 
 /** Go-back-N: what is not acked is sent again from its start (docs/protocol.md 5.3, 5.6). */
 export function rewind(): void {
-  flying = [];
   next = 0;
   nextSeq = gone + 1;
 }
 
-/** The chunks before an index, up to a seq, are on their way. */
-export function markSent(index: number, upTo: number): void {
-  while (fresh < index) {
-    sentBytes += (chunks[fresh++] as Chunk).s.length + CHUNK_BYTES;
-  }
-  next = index;
-  nextSeq = upTo + 1;
-  if (upTo > sentSeq) {
+/** The next chunk is on its way, up to a seq. */
+export function markSent(upTo: number): void {
+  if (next === fresh) {
+    fresh++;
     sentSeq = upTo;
   }
-  flying.push(upTo);
+  next++;
+  nextSeq = upTo + 1;
 }
 
 /** Forgets the chunks up to a seq; all of them were sent. */
 export function forget(upTo: number): void {
   while (fresh && gone + (chunks[0] as Chunk).n <= upTo) {
     const chunk = chunks.shift() as Chunk;
-    const size = chunk.s.length + CHUNK_BYTES;
     gone += chunk.n;
-    bytes -= size;
-    sentBytes -= size;
+    bytes -= chunk.b;
     fresh--;
     next--;
   }
@@ -140,7 +127,17 @@ export function forget(upTo: number): void {
     next = 0;
     nextSeq = gone + 1;
   }
-  while ((flying[0] as number) <= upTo) {
-    flying.shift();
-  }
+}
+
+/** Takes the first line out of a chunk that was not sent yet, into one of its own. @returns how many there were. */
+export function split(chunk: Chunk): number {
+  const lines = chunk.s as [number, ...unknown[]];
+  const first =
+    WITH_RESERVE || WITH_DIRECT || WITH_LEVELS
+      ? Object.assign({}, chunk, { n: 1, b: 0, s: lines.splice(0, 2) })
+      : { a: chunk.a, n: 1, b: 0, s: lines.splice(0, 2) };
+  chunks.splice(next, 0, first);
+  chunk.a += Math.floor(lines[0] / 5);
+  lines[0] %= 5;
+  return chunk.n--;
 }

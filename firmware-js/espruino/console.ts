@@ -20,7 +20,7 @@ declare const global: { boardlogDown: (json: string, sum: number) => void };
 /** CRC-32, and what the prompt puts around: it is taken away before, and put back after. */
 const AROUND_BYTES = 16;
 /** A full transmit ring makes `print` wait, as it would for the lines as text: a frame of several holds little more. */
-const BATCH_BYTES_MAX = 250;
+const BATCH_BYTES_MAX = 300;
 const BITS_PER_BYTE = 10;
 
 const byteMs = (BITS_PER_BYTE * 1000) / (options.baud ?? 115200);

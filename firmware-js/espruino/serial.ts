@@ -2,6 +2,7 @@
  * Espruino over a UART of the agent's own (docs/protocol.md 7). The build makes the bundle a function `start(options)`.
  */
 import { agent } from "../agent/handle.ts";
+import { after } from "../agent/natives.ts";
 import { type BoardOptions, bootId, hex32 } from "./board.ts";
 
 export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
@@ -26,7 +27,7 @@ const BITS_PER_BYTE = 10;
 
 const serial = options.serial;
 const baud = options.baud ?? 115200;
-const pieceBytes = options.pieceBytes ?? 96;
+const pieceBytes = options.pieceBytes ?? 120;
 /** The last piece takes the line's end in. */
 const textBytes = pieceBytes - LINE_END_BYTES;
 const byteMs = (BITS_PER_BYTE * 1000) / baud;
@@ -47,12 +48,16 @@ let input = "";
  * the app an error.
  */
 function writePiece(): void {
-  const piece = output.substr(written, textBytes);
-  if (piece) {
-    setTimeout(writePiece, pieceMs);
-    written += textBytes;
+  // biome-ignore lint/suspicious/noAssignInExpressions: a statement more would be read at each piece
+  let piece = output.slice(written, (written += textBytes));
+  if (ending) {
+    after(writePiece, pieceMs);
+    if (piece.length < textBytes) {
+      piece += ending;
+      ending = "";
+    }
     try {
-      serial.write(written < output.length ? piece : piece + ending);
+      serial.write(piece);
     } catch (_) {}
   } else {
     output = "";
@@ -77,20 +82,21 @@ export function send(frame: string): boolean {
 
 /** Frame, or frame and checksum, after any noise (docs/protocol.md 7.2). */
 function onLine(line: string): void {
-  const start = line.indexOf('{"');
   const end = line.lastIndexOf("}") + 1;
-  const json = line.substring(start, end);
-  const sum = line.substr(end).trim();
+  const json = line.slice(line.indexOf('{"'), end);
+  const sum = line.slice(end);
   // What is no text is counted.
-  agent.receive(start >= 0 && (!sum || parseInt(sum, 16) === E.CRC32(json)) ? json : "");
+  agent.receive(parseInt(sum, 16) === E.CRC32(json) || !sum.trim() ? json : "");
 }
 
 serial.setup(baud, options.setup);
 serial.on("data", (chunk) => {
-  const lines = (input + chunk).split("\n");
-  input = lines.pop() as string;
-  lines.forEach(onLine);
-  if (input.length > LINE_BYTES_MAX) {
+  input += chunk;
+  if (chunk.indexOf("\n") >= 0) {
+    const lines = input.split("\n");
+    input = lines.pop() as string;
+    lines.forEach(onLine);
+  } else if (input.length > LINE_BYTES_MAX) {
     input = "";
     agent.receive("");
   }

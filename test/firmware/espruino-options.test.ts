@@ -40,13 +40,14 @@ const smallAppText = (agentFile: string) => `
 console.info = console.warn = function () {};
 require("Storage").write("boardlog", require("fs").readFileSync(${JSON.stringify(agentFile)}));
 var kept = require("Storage").list(/^boardlog\\.\\d/).map(function (name) { return require("Storage").read(name).length; });
+var behind = require("Storage").read("boardlog.1");
 var agent = require("boardlog").start({ ringBytesMax: 8192, serial: {
   setup: function () {}, on: function () {}, write: function (text) { print("SENT " + text.trim()); }
 } });
 function fill() {
   for (var i = 0; i < 200; i++) console.info("123456789 123456789 123456789 123456789 123456789 123456789 " + i);
   setTimeout(function () {
-    print("RESULT " + JSON.stringify({ kept: kept, flags: E.getErrorFlags(), look: agent.look() }));
+    print("RESULT " + JSON.stringify({ kept: kept, behind: behind, flags: E.getErrorFlags(), look: agent.look() }));
     E.reboot();
   }, 1500);
 }
@@ -73,7 +74,12 @@ describe.skipIf(!small)(smallTitle, () => {
       if (found === undefined) throw new Error(`no result:\n${printed}`);
       expect(printed).not.toContain("MEMORY");
       const sent = [...printed.matchAll(/SENT (.*?)\r?\n/g)].map((one) => one[1]).join("");
-      const result = JSON.parse(found) as { kept: number[]; flags: string[]; look: AgentLook };
+      const result = JSON.parse(found) as {
+        kept: number[];
+        behind: string;
+        flags: string[];
+        look: AgentLook;
+      };
       return { ...result, oldest: /\[.*?\](?=[0-9a-f]{8})/.exec(sent)?.[0] ?? "" };
     };
     const first = await run();
@@ -88,8 +94,9 @@ describe.skipIf(!small)(smallTitle, () => {
     const { msg } = frame.cmds[0]?.args ?? {};
     expect(msg).toMatchObject({ first: 1, why: "ring full" });
     const dropped = (msg as { count: number }).count;
-    expect(frame.cmds[1]?.id).toBe(dropped + 1);
-    expect(frame.cmds[1]?.args.msg).toMatch(new RegExp(` ${dropped - 1}$`));
+    const behind = frameOf(second.behind.split("\n")[2] ?? "").cmds[0];
+    expect(behind?.id).toBe(dropped + 1);
+    expect(behind?.args.msg).toMatch(new RegExp(` ${dropped - 1}$`));
   }, 30_000);
 });
 

@@ -26,7 +26,7 @@ console.info = quiet;
 var memory = function () { return process.memory().usage; };
 var before = memory();
 require("Storage").write("boardlog", require("fs").readFileSync(${JSON.stringify(agentFile)}));
-var agent = require("boardlog").start({ serial: Serial1, setup: { path: ${JSON.stringify(ptyPath)} }, src: "esp" });
+var agent = require("boardlog").start({ serial: Serial1, setup: { path: ${JSON.stringify(ptyPath)} }, src: "esp", ringBytesMax: 3072 });
 var started = memory();
 var words = "123456789 123456789 123456789 123456789 123456789 123456789 ";
 console.info(words);

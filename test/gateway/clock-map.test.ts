@@ -85,6 +85,14 @@ describe("the clock map of a boot", () => {
     expect(utcMs(map, 2_000, 1_700_000_000_000)).toBe(1_700_000_002_000);
   });
 
+  test("no time falls below what waited for the clock to be set, where a later frame was quicker", () => {
+    const map = new ClockMap();
+    map.observe(1_000, 1_060);
+    expect(map.map(900, { wallMinusMonotonicMs: 0, isSet: false })?.timestamp).toBe(960);
+    map.observe(1_100, 1_150);
+    expect(utcMs(map, 900, 1_700_000_000_000)).toBe(1_700_000_000_960);
+  });
+
   test("has no bound of its error before a frame tells of an ack", () => {
     const map = new ClockMap();
     map.observe(1_000, 5_000, 1);
