@@ -164,8 +164,8 @@ export function logOther(newLevel: number, print: Print, value: unknown, args: I
         line = format(values, WITH_DIRECT && newLevel % 10 > 4 && value);
         space = open ? room : 0;
       }
-      // That of a list is 1.
-      if (line.length > lineBytesMax) {
+      // That of a list is 1. A line in parts is bounded as JSON: no frame bounds it later.
+      if (line.length > (WITH_PARTS ? 99 : lineBytesMax)) {
         line = shorten(line as string);
       }
       let time = now();
