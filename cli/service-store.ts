@@ -73,7 +73,7 @@ async function openOnCluster(
   });
   const { store, engine } = opened;
   try {
-    const shared = new SharedFileDisk(disk, engine, prefix, KEYS_FILE);
+    const shared = new SharedFileDisk(disk, store.engine, prefix, KEYS_FILE);
     await shared.start();
     const keys = new KeyStore({ disk: shared, ...world });
     await startKeys(keys, disk);

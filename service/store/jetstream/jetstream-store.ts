@@ -29,6 +29,7 @@ import type { MessageEngine } from "./message-engine.ts";
 import { PageReader } from "./page-reader.ts";
 import { ProjectLog } from "./project-log.ts";
 import { ProjectTail } from "./project-tail.ts";
+import { ReliedEngine } from "./relied-engine.ts";
 import { ReplicaGuard } from "./replica-guard.ts";
 import { SourceCatalogue } from "./source-catalogue.ts";
 import { STREAM_DELETIONS_MAX } from "./stream-deletions.ts";
@@ -86,11 +87,18 @@ export class JetStreamStore implements LogStore {
   #counted: { readonly entryCount: number; readonly atMs: number } | undefined;
 
   private constructor(deps: JetStreamStoreDeps, options: JetStreamStoreOptions, secret: Uint8Array) {
-    this.#deps = deps;
+    const { replicas } = deps.engine;
+    const name = Buffer.from(deps.random.bytes(9)).toString("base64url");
+    this.#guard =
+      replicas &&
+      new ReplicaGuard({ ...deps, replicas, name, onRepair: () => this.#forget() }, options.prefix);
+    this.#deps =
+      this.#guard === undefined
+        ? deps
+        : { ...deps, engine: new ReliedEngine(deps.engine, this.#guard, deps.timers) };
     this.#options = options;
     this.#secret = secret;
-    const { clock, counters, timers, random, engine } = deps;
-    const name = Buffer.from(random.bytes(9)).toString("base64url");
+    const { clock, counters, timers } = deps;
     let count = 0;
     this.#appender = new ClusterAppender({
       clock,
@@ -105,14 +113,10 @@ export class JetStreamStore implements LogStore {
         await this.#guard?.compared(this.#open(project).log.stream, COMPARE_MS_MAX),
       onLoss: (project, src) => this.#clusterLost(project, src),
     });
-    const { replicas } = engine;
-    const { prefix } = options;
-    this.#guard =
-      replicas && new ReplicaGuard({ ...deps, replicas, name, onRepair: () => this.#forget() }, prefix);
     this.#guard?.start();
-    this.#retention = new ClusterRetention(deps, options);
+    this.#retention = new ClusterRetention(this.#deps, options);
     this.#timer = timers.every(RETENTION_MS, () => void this.maintain().catch(() => {}));
-    engine.onReconnect(() => this.#forget());
+    deps.engine.onReconnect(() => this.#forget());
   }
 
   /** @throws StoreUnavailable */
@@ -230,6 +234,11 @@ export class JetStreamStore implements LogStore {
         subjects: sum(({ subjectCount }) => subjectCount),
       },
     };
+  }
+
+  /** The cluster as this store reads it: what replicas that are in doubt would answer is not heard. */
+  get engine(): MessageEngine {
+    return this.#deps.engine;
   }
 
   /** Calls `listener` when the cluster may be another one than before, with less in it than was acked. */

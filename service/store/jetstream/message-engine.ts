@@ -60,15 +60,20 @@ export interface MessageEngine {
   /** The first at `seq` or above. */
   next(stream: string, subject: string, seq: number): Promise<EngineMessage | undefined>;
   at(stream: string, seq: number): Promise<EngineMessage | undefined>;
-  /** Messages in order of seq, up to `throughSeq`, in slices that came together. */
+  /** Messages in order of seq, up to `throughSeq`, in slices that came together. @param node whose replica is read; any where absent. */
   scan(
     stream: string,
     subject: string,
     start: ScanStart,
     throughSeq: number,
+    node?: string,
   ): AsyncIterable<readonly EngineMessage[]>;
-  /** Calls `listener` with each message from `fromSeq` on, in order, each once, until closed. */
-  follow(stream: string, fromSeq: number, listener: (message: EngineMessage) => void): EngineFollower;
+  /** Calls `listener` with each message from `fromSeq` on, in order, each once, until closed, and with the node whose replica it is of. */
+  follow(
+    stream: string,
+    fromSeq: number,
+    listener: (message: EngineMessage, node?: string) => void,
+  ): EngineFollower;
   /** Removes the messages below `belowSeq`, of one subject where it is named; gone from every replica that answers. */
   purge(stream: string, belowSeq: number, subject?: string): Promise<void>;
   /** Called when the connection was lost and is back: the cluster may be another one than before. */

@@ -1,5 +1,4 @@
 import {
-  AckPolicy,
   DeliverPolicy,
   DiscardPolicy,
   JetStreamApiError,
@@ -9,7 +8,6 @@ import {
   jetstream,
   jetstreamManager,
   type MsgRequest,
-  ReplayPolicy,
   RetentionPolicy,
   StorageType,
   type StoredMsg,
@@ -33,10 +31,10 @@ import type {
   StreamState,
 } from "./message-engine.ts";
 import { NatsFollower } from "./nats-follower.ts";
+import { NatsReaders } from "./nats-reader.ts";
 import { NatsReplicas } from "./nats-replicas.ts";
 import type { PeerLine } from "./peer-line.ts";
 
-const NS_PER_MS = 1_000_000;
 /** How long the cluster may take for one answer, ms. */
 const ANSWER_MS_MAX = 5_000;
 /** A node that is gone is seen after two of these at most, ms. */
@@ -51,8 +49,6 @@ const PAYLOAD_BYTES_DEFAULT = 1 << 20;
 const SLICE_MAX = 500;
 /** How long a slice may take to come, ms. */
 const SLICE_MS_MAX = 5_000;
-/** A reader that is forgotten goes after this. */
-const IDLE_READER_MS = 60_000;
 /** Before a replica that lags is looked at again, ms. */
 const PAUSE_MS = 20;
 /** How long a deletion waits for replicas that lag, ms: one that is away catches up by itself. */
@@ -85,6 +81,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
   readonly #connection: NatsConnection;
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
+  readonly #readers: NatsReaders;
   readonly #replicaCount: number;
   readonly #world: EngineWorld;
   readonly #known = new Map<string, Promise<void>>();
@@ -101,6 +98,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
     this.#world = world;
     this.#connection = connection;
     this.#manager = manager;
+    this.#readers = new NatsReaders(manager);
     this.#client = jetstream(connection, { timeout: ANSWER_MS_MAX });
     this.#replicaCount = replicas;
     this.replicas = new NatsReplicas(connection, manager, this.#client);
@@ -208,11 +206,12 @@ export class NatsEngine implements MessageEngine, PeerLine {
     subject: string,
     start: ScanStart,
     throughSeq: number,
+    node?: string,
   ): AsyncGenerator<readonly EngineMessage[]> {
     let from = start;
     let lastSeq = 0;
     for (;;) {
-      for await (const slice of this.#scanReplica(stream, subject, from, throughSeq)) {
+      for await (const slice of this.#scanReplica(stream, subject, from, throughSeq, node)) {
         lastSeq = slice.at(-1)?.seq ?? lastSeq;
         yield slice;
       }
@@ -230,14 +229,20 @@ export class NatsEngine implements MessageEngine, PeerLine {
     }
   }
 
-  follow(stream: string, fromSeq: number, listener: (message: EngineMessage) => void): EngineFollower {
+  follow(
+    stream: string,
+    fromSeq: number,
+    listener: (message: EngineMessage, node?: string) => void,
+  ): EngineFollower {
     const world = {
       connection: this.#connection,
       manager: this.#manager,
       client: this.#client,
       pause: (ms: number) => this.#pause(ms),
     };
-    const follower = new NatsFollower(world, stream, fromSeq, (message) => listener(messageOf(message)));
+    const follower = new NatsFollower(world, stream, fromSeq, (message, node) =>
+      listener(messageOf(message), node),
+    );
     const ready = follower.ready.catch((error: unknown) => {
       throw unavailable(error);
     });
@@ -347,21 +352,18 @@ export class NatsEngine implements MessageEngine, PeerLine {
     subject: string,
     start: ScanStart,
     throughSeq: number,
+    node?: string,
   ): AsyncGenerator<readonly EngineMessage[]> {
-    const info = await this.#answered(() =>
-      this.#manager.consumers.add(stream, {
-        ack_policy: AckPolicy.None,
-        replay_policy: ReplayPolicy.Instant,
-        mem_storage: true,
-        num_replicas: 1,
-        inactive_threshold: IDLE_READER_MS * NS_PER_MS,
-        filter_subject: subject,
-        ...startOf(start),
-      }),
-    );
+    const config = { filter_subject: subject, ...startOf(start) };
+    const reader = await this.#answered(async () => {
+      if (node === undefined) return await this.#readers.draw(stream, config);
+      const drawn = await this.#readers.drawOn(stream, node, config);
+      if (drawn === undefined) throw new StoreUnavailable(`the cluster takes no reader on ${node}`);
+      return drawn;
+    });
     try {
-      const consumer = await this.#answered(() => this.#client.consumers.get(stream, info.name));
-      let left = info.num_pending;
+      const consumer = await this.#answered(() => this.#client.consumers.get(stream, reader.name));
+      let left = reader.pendingCount;
       while (left > 0) {
         const slice: JsMsg[] = [];
         try {
@@ -380,8 +382,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
         if (wanted.length < slice.length) return;
       }
     } finally {
-      // It would go by itself.
-      this.#manager.consumers.delete(stream, info.name).catch(() => {});
+      this.#readers.forget(stream, reader.name);
     }
   }
 

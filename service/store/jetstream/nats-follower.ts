@@ -1,16 +1,14 @@
 import {
-  AckPolicy,
   type ConsumerMessages,
   DeliverPolicy,
   type JetStreamClient,
   type JetStreamManager,
   type JsMsg,
-  ReplayPolicy,
 } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { EngineFollower } from "./message-engine.ts";
+import { type NatsReader, NatsReaders } from "./nats-reader.ts";
 
-const NS_PER_MS = 1_000_000;
 /**
  * A subscription says so often that it is alive, ms: after two times of silence it is begun anew, where the client by itself waits for
  * 30 s, and live readers with it.
@@ -21,11 +19,6 @@ const BEATS_MISSED_MAX = 2;
 const PULL_MS = 4_000;
 /** Before a lost subscription is begun anew, ms. */
 const AGAIN_MS = 500;
-/** A reader that is forgotten goes after this. */
-const IDLE_READER_MS = 60_000;
-/** The cluster draws the node of a reader: so many at once find the one that leads, or are drawn again. */
-const DRAWS = 4;
-const DRAW_ROUNDS_MAX = 8;
 
 export interface FollowerWorld {
   readonly connection: NatsConnection;
@@ -41,16 +34,23 @@ export interface FollowerWorld {
 export class NatsFollower implements EngineFollower {
   readonly ready: Promise<void>;
   readonly #world: FollowerWorld;
+  readonly #readers: NatsReaders;
   readonly #stream: string;
-  readonly #listener: (message: JsMsg) => void;
+  readonly #listener: (message: JsMsg, node: string | undefined) => void;
   readonly #stopWatching: () => void;
   #nextSeq: number;
   #leader: string | undefined;
   #messages: ConsumerMessages | undefined;
   #isClosed = false;
 
-  constructor(world: FollowerWorld, stream: string, fromSeq: number, listener: (message: JsMsg) => void) {
+  constructor(
+    world: FollowerWorld,
+    stream: string,
+    fromSeq: number,
+    listener: (message: JsMsg, node: string | undefined) => void,
+  ) {
     this.#world = world;
+    this.#readers = new NatsReaders(world.manager);
     this.#stream = stream;
     this.#nextSeq = fromSeq;
     this.#listener = listener;
@@ -93,8 +93,8 @@ export class NatsFollower implements EngineFollower {
     const { client, manager } = this.#world;
     const { cluster } = await manager.streams.info(this.#stream);
     this.#leader = cluster?.leader;
-    const reader = await this.#readerOn(this.#leader);
-    const consumer = await client.consumers.get(this.#stream, reader);
+    const { name, node } = await this.#readerOn(this.#leader);
+    const consumer = await client.consumers.get(this.#stream, name);
     let deliveredCount = 0;
     const messages = await consumer.consume({
       idle_heartbeat: BEAT_MS,
@@ -105,12 +105,12 @@ export class NatsFollower implements EngineFollower {
         // One got lost on the way: from there on again.
         if (message.info.deliverySequence !== ++deliveredCount) return this.#stop();
         this.#nextSeq = message.seq + 1;
-        this.#listener(message);
+        this.#listener(message, node);
       },
     });
     this.#messages = messages;
     void this.#watch(messages);
-    void messages.closed().then(() => this.#forget(reader));
+    void messages.closed().then(() => this.#forget(name));
     if (this.#isClosed) this.#stop();
     return messages;
   }
@@ -124,43 +124,17 @@ export class NatsFollower implements EngineFollower {
         void messages.close();
   }
 
-  /** The name of a reader on that node; on any where there is none to choose, or none was drawn. */
-  async #readerOn(node: string | undefined): Promise<string> {
-    for (let round = 1; ; round++) {
-      const draws = Array.from({ length: node === undefined ? 1 : DRAWS }, () => this.#draw());
-      const isLast = round >= DRAW_ROUNDS_MAX;
-      const hits = draws.map(async (draw) => {
-        const reader = await draw;
-        if (node !== undefined && reader.node !== node && !isLast) throw new Error("on another node");
-        return reader;
-      });
-      const hit = await Promise.any(hits).catch(() => undefined);
-      for (const draw of draws)
-        draw.then(
-          ({ name }) => name !== hit?.name && this.#forget(name),
-          () => {},
-        );
-      if (hit !== undefined) return hit.name;
-      if (isLast) throw new Error("the cluster takes no reader");
-    }
-  }
-
-  async #draw(): Promise<{ readonly name: string; readonly node: string | undefined }> {
-    const { name, cluster } = await this.#world.manager.consumers.add(this.#stream, {
-      ack_policy: AckPolicy.None,
-      replay_policy: ReplayPolicy.Instant,
-      mem_storage: true,
-      num_replicas: 1,
-      inactive_threshold: IDLE_READER_MS * NS_PER_MS,
+  /** On that node; on any where there is none to choose, or none was drawn. */
+  async #readerOn(node: string | undefined): Promise<NatsReader> {
+    const config = {
       deliver_policy: DeliverPolicy.StartSequence,
       opt_start_seq: Math.max(1, this.#nextSeq),
-    });
-    return { name, node: cluster?.leader };
+    };
+    const drawn = node && (await this.#readers.drawOn(this.#stream, node, config));
+    return drawn || (await this.#readers.draw(this.#stream, config));
   }
 
-  #forget(reader: string): void {
-    // It would go by itself.
-    if (!this.#world.connection.isClosed())
-      this.#world.manager.consumers.delete(this.#stream, reader).catch(() => {});
+  #forget(name: string): void {
+    if (!this.#world.connection.isClosed()) this.#readers.forget(this.#stream, name);
   }
 }

@@ -1,17 +1,15 @@
 import { createHash } from "node:crypto";
 import {
-  AckPolicy,
   DeliverPolicy,
   JetStreamApiError,
   type JetStreamClient,
   type JetStreamManager,
-  ReplayPolicy,
 } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { StoreUnavailable } from "../log-store.ts";
+import { NatsReaders } from "./nats-reader.ts";
 import type { ReplicaContent, ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
 
-const NS_PER_MS = 1_000_000;
 const ANSWER_MS_MAX = 5_000;
 /** A reader goes to a node that the cluster draws: after so many for each replica, all have been met or one does not take any. */
 const DRAWS_PER_REPLICA = 10;
@@ -19,8 +17,6 @@ const DRAWS_PER_REPLICA = 10;
 const FETCH_MAX = 500;
 /** How long a replica may take to have more, ms. */
 const FETCH_MS_MAX = 1_500;
-/** A reader that is forgotten goes after this. */
-const IDLE_READER_MS = 30_000;
 const ADVISORY = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED";
 const NO_STREAM = 10059;
 /** The replica is gone, and there is no other node that could have one in its place. */
@@ -35,11 +31,13 @@ export class NatsReplicas implements StreamReplicas {
   readonly #connection: NatsConnection;
   readonly #manager: JetStreamManager;
   readonly #client: JetStreamClient;
+  readonly #nodeReaders: NatsReaders;
 
   constructor(connection: NatsConnection, manager: JetStreamManager, client: JetStreamClient) {
     this.#connection = connection;
     this.#manager = manager;
     this.#client = client;
+    this.#nodeReaders = new NatsReaders(manager);
   }
 
   async standing(stream: string): Promise<ReplicasStanding | undefined> {
@@ -71,14 +69,16 @@ export class NatsReplicas implements StreamReplicas {
   ): Promise<ReadonlyMap<string, ReplicaContent>> {
     return await orUnavailable(async () => {
       const standing = await this.standing(stream);
-      const readers = await this.#readers(stream, fromSeq, standing?.replicas.length ?? 0);
+      const present = (standing?.replicas ?? []).filter(({ isCurrent }) => isCurrent).map(({ node }) => node);
+      const readers = await this.#readers(stream, fromSeq, new Set(present));
       const found = await Promise.all(
         Array.from(
           readers,
-          async ([node, reader]) => [node, await this.#content(stream, reader, throughSeq)] as const,
+          async ([node, reader]) =>
+            [node, await this.#content(stream, { node, reader }, throughSeq)] as const,
         ),
       );
-      for (const reader of readers.values()) this.#forget(stream, reader);
+      for (const reader of readers.values()) this.#nodeReaders.forget(stream, reader);
       return new Map(found.flatMap(([node, content]) => (content === undefined ? [] : [[node, content]])));
     });
   }
@@ -108,29 +108,28 @@ export class NatsReplicas implements StreamReplicas {
     });
   }
 
-  /** Readers by the node that each is on, as many as there are replicas, unless one does not take any. */
-  async #readers(stream: string, fromSeq: number, count: number): Promise<Map<string, string>> {
+  /** Names of readers by the node that each is on; a node that does not take any is missing. */
+  async #readers(stream: string, fromSeq: number, wanted: ReadonlySet<string>): Promise<Map<string, string>> {
     const readers = new Map<string, string>();
-    for (let draws = 0; readers.size < count && draws < count * DRAWS_PER_REPLICA; draws++) {
-      const { name, cluster } = await this.#manager.consumers.add(stream, {
-        ack_policy: AckPolicy.None,
-        replay_policy: ReplayPolicy.Instant,
-        mem_storage: true,
-        num_replicas: 1,
+    for (let draws = 0; readers.size < wanted.size && draws < wanted.size * DRAWS_PER_REPLICA; draws++) {
+      const { name, node } = await this.#nodeReaders.draw(stream, {
         headers_only: true,
-        inactive_threshold: IDLE_READER_MS * NS_PER_MS,
         deliver_policy: DeliverPolicy.StartSequence,
         opt_start_seq: Math.max(1, fromSeq),
       });
-      const node = cluster?.leader;
-      if (!node || readers.has(node)) this.#forget(stream, name);
+      if (node === undefined || !wanted.has(node) || readers.has(node))
+        this.#nodeReaders.forget(stream, name);
       else readers.set(node, name);
     }
     return readers;
   }
 
   /** Undefined where the replica did not have all of them in time. */
-  async #content(stream: string, reader: string, throughSeq: number): Promise<ReplicaContent | undefined> {
+  async #content(
+    stream: string,
+    { node, reader }: { readonly node: string; readonly reader: string },
+    throughSeq: number,
+  ): Promise<ReplicaContent | undefined> {
     const consumer = await this.#client.consumers.get(stream, reader);
     const hash = createHash("sha1");
     let count = 0;
@@ -152,15 +151,10 @@ export class NatsReplicas implements StreamReplicas {
       if (left === undefined) {
         const { num_pending } = await this.#manager.consumers.info(stream, reader);
         const standing = num_pending === 0 ? await this.standing(stream) : undefined;
-        const isThere = standing?.replicas.every(({ isCurrent }) => isCurrent) ?? false;
+        const isThere = standing?.replicas.some((one) => one.node === node && one.isCurrent) ?? false;
         return isThere ? content() : undefined;
       }
     }
-  }
-
-  #forget(stream: string, reader: string): void {
-    // It would go by itself.
-    this.#manager.consumers.delete(stream, reader).catch(() => {});
   }
 
   /** @param codeTaken an error that says that it was done all the same. */

@@ -3,7 +3,9 @@ import type { Counters } from "../../../host/counters.ts";
 import type { ProcessLog } from "../../../host/log.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import type { MessageEngine } from "./message-engine.ts";
+import { NewestAnswer } from "./newest-answer.ts";
 import { Register, type RegisterForm, type RegisterPlace } from "./register.ts";
+import type { LeaderTrust, Reliance } from "./relied-engine.ts";
 import { RepairLock } from "./repair-lock.ts";
 import type { ReplicaContent, ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
 import {
@@ -20,7 +22,8 @@ import {
  * its way that the others do not have, and they get another leader, it keeps that message once it is back, in the place of the true
  * ones, and all that comes later has the same numbers again (nats-io/nats-server pull request 5957). Nothing shows until that replica
  * leads. So whenever a stream may have got another leader the replicas are read and compared, from the last message known to be the
- * same on all of them; one that differs from most of them is taken away and made anew.
+ * same on all of them; one that differs from most of them is taken away and made anew. Meanwhile only a replica that did not lead
+ * before, or was compared with most of the others, is relied on (`relied-engine.ts`).
  */
 
 /** Between looks at what is in doubt, ms. */
@@ -44,6 +47,11 @@ const SIGHTINGS = 2;
 const DELETION_MS_MAX = 15_000;
 /** Versions of a value that stay: of two that were written at once, the first is told by what is before it. */
 const VERSIONS_MAX = 16;
+/** How long it may take until a replica leads that is relied on, ms. */
+const RELY_MS_MAX = 10_000;
+const RELY_AGAIN_MS = 100;
+/** The newest messages that a replica must share with most others to be relied on: those before were compared while they were new. */
+const RELY_SEQS_MAX = 100_000;
 /** Streams that are looked at together. */
 const AT_ONCE_MAX = 4;
 
@@ -76,6 +84,10 @@ interface Doubt {
   oddMs: number;
   /** Nodes that led before: they should not lead again before they are compared. */
   readonly suspects: Set<string>;
+  /** Every election since all replicas were the same was heard: what is no suspect never led meanwhile. */
+  isFollowed: boolean;
+  /** Nodes that were compared with most others, and have not come to lead since. */
+  readonly relied: Set<string>;
   readonly waiting: (() => void)[];
 }
 
@@ -87,7 +99,7 @@ interface Steady {
 }
 
 /** Sees to it that the replicas of all streams of the store hold the same messages. Each process has one. */
-export class ReplicaGuard {
+export class ReplicaGuard implements LeaderTrust {
   readonly #world: GuardWorld;
   readonly #prefix: string;
   readonly #place: RegisterPlace;
@@ -96,7 +108,11 @@ export class ReplicaGuard {
   readonly #steady = new Map<string, Steady>();
   /** Who leads each stream, as far as is known. */
   readonly #leaders = new Map<string, string>();
+  readonly #electionCounts = new Map<string, number>();
+  readonly #standings: NewestAnswer<ReplicasStanding | undefined>;
   #isLooking = false;
+  /** Until it is known which streams there are. */
+  #surveying: Promise<void> | undefined;
   #watching: Promise<void> | undefined;
   #timer: Timer | undefined;
   #isClosed = false;
@@ -105,6 +121,7 @@ export class ReplicaGuard {
     this.#world = world;
     this.#prefix = prefix;
     this.#place = { engine: world.engine, prefix, stream: guardStream(prefix) };
+    this.#standings = new NewestAnswer((stream) => world.replicas.standing(stream));
     this.#lock = new RepairLock(this.#place, repairSubject(prefix), world.clock, world.name);
   }
 
@@ -113,22 +130,28 @@ export class ReplicaGuard {
     replicas.onLeader((stream, node) => {
       if (stream.startsWith(storeStreamPrefix(this.#prefix))) this.#elected(stream, node);
     });
-    engine.onReconnect(() => void this.#doubtAll());
+    engine.onReconnect(() => this.#doubtAll());
     this.#timer = timers.every(WATCH_MS, () => {
       this.#watching ??= this.#watch().finally(() => {
         this.#watching = undefined;
       });
     });
-    void this.#doubtAll();
+    this.#doubtAll();
   }
 
-  /** Something may have happened to the stream: its replicas are compared as soon as all are there. */
-  doubt(stream: string): void {
+  /**
+   * Something may have happened to the stream: its replicas are compared as soon as all are there.
+   * @param isFollowed false where elections may have gone unheard.
+   */
+  doubt(stream: string, isFollowed = true): void {
     if (this.#isClosed) return;
     this.#steady.delete(stream);
     const known = this.#doubts.get(stream);
-    if (known !== undefined) known.count++;
-    else {
+    if (known !== undefined) {
+      known.count++;
+      known.isFollowed &&= isFollowed;
+      if (!isFollowed) known.relied.clear();
+    } else {
       const sinceMs = this.#world.clock.monotonicMs();
       this.#doubts.set(stream, {
         sinceMs,
@@ -137,19 +160,78 @@ export class ReplicaGuard {
         sightings: 0,
         oddMs: 0,
         suspects: new Set(),
+        isFollowed,
+        relied: new Set(),
         waiting: [],
       });
     }
     if (!this.#isLooking) void this.#lookAll();
   }
 
+  isDoubted(stream: string): boolean {
+    return this.#surveying !== undefined || this.#doubts.has(stream);
+  }
+
+  relied(stream: string): Promise<Reliance | undefined> | undefined {
+    if (this.#surveying !== undefined) return this.#surveying.then(() => this.relied(stream));
+    return this.#doubts.has(stream) ? this.#reliedLeader(stream) : undefined;
+  }
+
+  async #reliedLeader(stream: string): Promise<Reliance | undefined> {
+    const { clock } = this.#world;
+    const untilMs = clock.monotonicMs() + RELY_MS_MAX;
+    for (;;) {
+      const electionCount = this.#electionCounts.get(stream) ?? 0;
+      const { standing, isAnswered } = await this.#standingOf(stream);
+      const doubt = this.#doubts.get(stream);
+      if (doubt === undefined || (isAnswered && standing === undefined)) return undefined;
+      const node = leaderOf(standing);
+      if (node !== "") this.#led(stream, node);
+      if (this.#mayBeRelied(doubt, node)) return { node, electionCount };
+      if (clock.monotonicMs() >= untilMs)
+        throw new StoreUnavailable(
+          node === "" ? "no replica of the log leads" : "the replica that leads is not compared yet",
+        );
+      await this.#pause(RELY_AGAIN_MS);
+    }
+  }
+
+  async #standingOf(
+    stream: string,
+  ): Promise<{ readonly standing: ReplicasStanding | undefined; readonly isAnswered: boolean }> {
+    try {
+      return { standing: await this.#standings.of(stream), isAnswered: true };
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      return { standing: undefined, isAnswered: false };
+    }
+  }
+
+  #mayBeRelied(doubt: Doubt, node: string): boolean {
+    if (node === "") return false;
+    return (
+      doubt.relied.has(node) ||
+      (doubt.isFollowed && !doubt.suspects.has(node)) ||
+      this.#world.clock.monotonicMs() - doubt.sinceMs >= GONE_MS
+    );
+  }
+
   #elected(stream: string, node: string): void {
+    this.#electionCounts.set(stream, (this.#electionCounts.get(stream) ?? 0) + 1);
     this.doubt(stream);
+    this.#led(stream, node);
     const suspects = this.#doubts.get(stream)?.suspects;
+    if (suspects?.has(node)) void this.#refuse(stream, suspects);
+  }
+
+  /** A node leads; the one before it is to be compared before it does again. */
+  #led(stream: string, node: string): void {
     const before = this.#leaders.get(stream);
     this.#leaders.set(stream, node);
-    if (before !== undefined && before !== node) suspects?.add(before);
-    if (suspects?.has(node)) void this.#refuse(stream, suspects);
+    if (before === undefined || before === node) return;
+    const doubt = this.#doubts.get(stream);
+    doubt?.suspects.add(before);
+    doubt?.relied.delete(before);
   }
 
   /** Lets another lead, where there is one that did not lead before. */
@@ -158,7 +240,7 @@ export class ReplicaGuard {
     try {
       await this.#locked(async () => {
         const standing = await replicas.standing(stream);
-        const leader = standing?.replicas.find(({ isLeader }) => isLeader)?.node ?? "";
+        const leader = leaderOf(standing);
         const hasBetter = standing?.replicas.some(({ node, isCurrent }) => isCurrent && !suspects.has(node));
         if (!suspects.has(leader) || !hasBetter) return;
         log.warn({ stream, node: leader }, "a replica leads that was not compared; another one is to lead");
@@ -198,12 +280,23 @@ export class ReplicaGuard {
     for (const stream of [...this.#doubts.keys()]) this.#trust(stream);
   }
 
-  async #doubtAll(): Promise<void> {
-    try {
-      for (const stream of await this.#streams()) this.doubt(stream);
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
-      // The next connection does it again.
+  /** Elections may have gone unheard. */
+  #doubtAll(): void {
+    const surveying = this.#survey().finally(() => {
+      if (this.#surveying === surveying) this.#surveying = undefined;
+    });
+    this.#surveying = surveying;
+  }
+
+  async #survey(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        for (const stream of await this.#streams()) this.doubt(stream, false);
+        return;
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        await this.#pause(LOOK_MS);
+      }
     }
   }
 
@@ -259,8 +352,13 @@ export class ReplicaGuard {
       await this.#locked(() => this.#restore(stream));
       return false;
     }
-    for (const { node, isLeader } of standing.replicas) if (isLeader) this.#leaders.set(stream, node);
-    if (!standing.replicas.every(({ isCurrent }) => isCurrent)) return false;
+    const leader = leaderOf(standing);
+    if (leader !== "") this.#led(stream, leader);
+    const isWhole = standing.replicas.every(({ isCurrent }) => isCurrent);
+    const isShort = standing.lastSeq - verifiedSeq <= RELY_SEQS_MAX;
+    if (!(isWhole && isShort) && !this.#mayBeRelied(doubt, leader))
+      await this.#relyOnMost(verifiedSeq, stream, standing, doubt);
+    if (!isWhole) return false;
     // Nothing else decides between the last look and what follows from it.
     if (doubt.sightings < SIGHTINGS - 1) return await this.#compareFrom(verifiedSeq, stream, standing, doubt);
     let isSame = false;
@@ -270,6 +368,29 @@ export class ReplicaGuard {
     return isSame;
   }
 
+  /** A leader that holds what most replicas hold can be relied on, also while one is away. */
+  async #relyOnMost(
+    verifiedSeq: number,
+    stream: string,
+    standing: ReplicasStanding,
+    doubt: Doubt,
+  ): Promise<void> {
+    const { lastSeq } = standing;
+    const { count } = doubt;
+    const leader = leaderOf(standing);
+    const present = standing.replicas.filter(({ isCurrent }) => isCurrent);
+    if (leader === "" || present.length * 2 <= replicaCount(standing)) return;
+    const firstSeq = Math.max(verifiedSeq > lastSeq ? 1 : verifiedSeq + 1, lastSeq - RELY_SEQS_MAX);
+    const contents =
+      firstSeq > lastSeq
+        ? new Map(present.map(({ node }) => [node, { count: 0, digest: "" }]))
+        : await this.#world.replicas.contents(stream, firstSeq, lastSeq);
+    const own = contents.get(leader);
+    const same = [...contents.values()].filter(({ digest }) => digest === own?.digest);
+    if (own !== undefined && same.length * 2 > replicaCount(standing) && doubt.count === count)
+      doubt.relied.add(leader);
+  }
+
   async #compareFrom(
     verifiedSeq: number,
     stream: string,
@@ -277,6 +398,7 @@ export class ReplicaGuard {
     doubt: Doubt,
   ): Promise<boolean> {
     const { lastSeq } = standing;
+    const { count } = doubt;
     // The log was put back, and what is noted of it was not.
     const fromSeq = verifiedSeq > lastSeq ? 1 : verifiedSeq + 1;
     const nodes = standing.replicas.map(({ node }) => node);
@@ -287,9 +409,14 @@ export class ReplicaGuard {
     // One that did not answer is asked again.
     if (!nodes.every((node) => contents.has(node))) return false;
     const odd = oddNodes(contents);
+    const leader = leaderOf(standing);
+    // Who came to lead meanwhile may be another one.
+    if (odd?.includes(leader) === false && doubt.count === count) doubt.relied.add(leader);
     if (odd?.length === 0) {
       await this.#verified(stream).update((known) => (known === verifiedSeq ? lastSeq : undefined));
       doubt.sightings = 0;
+      if (fromSeq <= lastSeq)
+        this.#world.log.info({ stream, fromSeq, lastSeq, leader }, "all replicas hold the same");
       return true;
     }
     const nowMs = this.#world.clock.monotonicMs();
@@ -384,13 +511,15 @@ export class ReplicaGuard {
     const standing = await replicas.standing(stream);
     if (standing === undefined || standing.wantedCount === 1 || this.#doubts.has(stream)) return;
     const nowMs = clock.monotonicMs();
-    const leader = standing.replicas.find(({ isLeader }) => isLeader)?.node ?? "";
+    const leader = leaderOf(standing);
     const steady = this.#steady.get(stream);
     const isWhole =
       leader !== "" &&
       standing.replicas.length >= replicaCount(standing) &&
       standing.replicas.every(({ isCurrent }) => isCurrent);
-    if (!isWhole || (steady !== undefined && steady.leader !== leader)) return this.doubt(stream);
+    const known = this.#leaders.get(stream);
+    const isOther = leader !== "" && known !== undefined && known !== leader;
+    if (!isWhole || isOther) return this.doubt(stream, !isOther);
     if (steady !== undefined && nowMs - steady.sinceMs < STEADY_MS) return;
     this.#steady.set(stream, { leader, lastSeq: standing.lastSeq, sinceMs: nowMs });
     if (steady === undefined || steady.lastSeq === 0 || !this.#isProject(stream)) return;
@@ -425,6 +554,11 @@ function oddNodes(contents: ReadonlyMap<string, ReplicaContent>): string[] | und
   const [most] = [...counts].find(([, count]) => count * 2 > contents.size) ?? [];
   if (most === undefined) return undefined;
   return [...contents].flatMap(([node, { digest }]) => (digest === most ? [] : [node]));
+}
+
+/** Empty where none leads. */
+function leaderOf(standing: ReplicasStanding | undefined): string {
+  return standing?.replicas.find(({ isLeader }) => isLeader)?.node ?? "";
 }
 
 /** How many a stream should have: an even number is what a repair that was cut short left. */

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { CounterTable } from "../../../host/counters.ts";
 import { silentLog } from "../../../host/process-log.ts";
+import { NewestAnswer } from "../../../service/store/jetstream/newest-answer.ts";
 import { ReplicaGuard } from "../../../service/store/jetstream/replica-guard.ts";
 import type {
   ReplicaContent,
@@ -287,4 +288,103 @@ test("who asks whether a stream is to be believed waits for that, is told that i
   ask();
   await pass(time, 100);
   expect(answers).toEqual(["known", "not yet", "known"]);
+});
+
+describe("who reads a stream whose replicas are in doubt", () => {
+  async function startReading() {
+    const world = await startGuards();
+    const [guard] = world.guards;
+    world.replicas.write("a");
+    await pass(world.time, 2_000);
+    const answers: string[] = [];
+    const ask = (): void => {
+      Promise.resolve(guard?.relied(LOG)).then(
+        (reliance) => answers.push(reliance?.node ?? "any"),
+        (error: unknown) => answers.push(error instanceof StoreUnavailable ? "none" : String(error)),
+      );
+    };
+    const lead = (node: string, away: string): void => {
+      world.replicas.away.clear();
+      world.replicas.away.add(away);
+      world.replicas.leader = node;
+      world.replicas.elect();
+    };
+    return { ...world, answers, ask, lead };
+  }
+
+  test("reads any replica once all are the same, and a leader that did not lead before at once", async () => {
+    const { time, answers, ask, lead } = await startReading();
+    ask();
+    await pass(time, 100);
+    lead("n1", "n0");
+    ask();
+    await pass(time, 100);
+    expect(answers).toEqual(["any", "n1"]);
+  });
+
+  test("waits for one that led before until it was compared with most others", async () => {
+    const { time, replicas, answers, ask, lead } = await startReading();
+    lead("n1", "n0");
+    await pass(time, 100);
+    replicas.write("b");
+    // None that is there did not lead before.
+    lead("n2", "n0");
+    await pass(time, 100);
+    lead("n1", "n0");
+    ask();
+    await pass(time, 2_000);
+    expect(answers).toEqual(["n1"]);
+  });
+
+  test("is told that there is none where the leader holds other messages than most others", async () => {
+    const { time, replicas, answers, ask, lead } = await startReading();
+    lead("n1", "n2");
+    await pass(time, 100);
+    replicas.write("b");
+    replicas.nodes.get("n0")?.splice(1, 1, "x");
+    replicas.stepDown = async () => {};
+    lead("n0", "n2");
+    ask();
+    await pass(time, 15_000);
+    expect(answers).toEqual(["none"]);
+  });
+
+  test("reads nothing of a process that has just come before the replicas were compared", async () => {
+    const { time, replicas, start } = await startReading();
+    replicas.away.add("n2");
+    replicas.nodes.get("n0")?.push("x");
+    const guard = start("late");
+    let answer = "";
+    void guard.relied(LOG)?.then(
+      (reliance) => (answer = reliance?.node ?? "any"),
+      () => (answer = "none"),
+    );
+    await pass(time, 3_000);
+    expect(answer).toBe("");
+    replicas.nodes.get("n1")?.push("x");
+    await pass(time, 1_000);
+    expect(answer).toBe("n0");
+  });
+});
+
+test("of questions that come together two are put, and each is answered by one that was put after it came", async () => {
+  const put: (() => void)[] = [];
+  let count = 0;
+  const answers = new NewestAnswer<number>(() => {
+    const number = ++count;
+    return new Promise((resolve) => put.push(() => resolve(number)));
+  });
+  const first = answers.of("a");
+  const later = [answers.of("a"), answers.of("a")];
+  const other = answers.of("b");
+  put.shift()?.();
+  expect(await first).toBe(1);
+  await nextTurn();
+  const last = answers.of("a");
+  for (let turn = 0; turn < 4; turn++) {
+    for (const answer of put.splice(0)) answer();
+    await nextTurn();
+  }
+  expect(await Promise.all([...later, other])).toEqual([3, 3, 2]);
+  expect(await last).toBe(4);
 });
