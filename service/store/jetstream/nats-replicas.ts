@@ -83,6 +83,13 @@ export class NatsReplicas implements StreamReplicas {
     });
   }
 
+  async writeBarrier(subject: string): Promise<number> {
+    return await orUnavailable(async () => {
+      const { seq } = await this.#client.publish(subject, "", { timeout: ANSWER_MS_MAX, retries: 0 });
+      return seq;
+    });
+  }
+
   async stepDown(stream: string): Promise<void> {
     await this.#api(`STREAM.LEADER.STEPDOWN.${stream}`, {});
   }

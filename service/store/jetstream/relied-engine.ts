@@ -236,9 +236,17 @@ class ReliedFollower implements EngineFollower {
     this.#held.length = 0;
     this.#hasMissed = false;
     this.#turn++;
-    this.#follower.close();
-    await new Promise<void>((resolve) => void this.#world.timers.after(AGAIN_MS, resolve));
-    if (!this.#isClosed) this.#follower = this.#follow();
+    while (!this.#isClosed) {
+      this.#follower.close();
+      await new Promise<void>((resolve) => void this.#world.timers.after(AGAIN_MS, resolve));
+      if (this.#isClosed) return;
+      this.#follower = this.#follow();
+      try {
+        return await this.#follower.ready;
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+      }
+    }
   }
 }
 

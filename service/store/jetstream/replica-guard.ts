@@ -9,6 +9,7 @@ import type { LeaderTrust, Reliance } from "./relied-engine.ts";
 import { RepairLock } from "./repair-lock.ts";
 import type { ReplicaContent, ReplicasStanding, StreamReplicas } from "./stream-replicas.ts";
 import {
+  barrierSubject,
   guardStream,
   guardSubjects,
   logStreamPrefix,
@@ -88,6 +89,8 @@ interface Doubt {
   isFollowed: boolean;
   /** Nodes that were compared with most others, and have not come to lead since. */
   readonly relied: Set<string>;
+  /** Of a message that was written since the last election: a replica that has it has settled all before it. */
+  barrier: { readonly seq: number; readonly electionCount: number } | undefined;
   readonly waiting: (() => void)[];
 }
 
@@ -150,7 +153,10 @@ export class ReplicaGuard implements LeaderTrust {
     if (known !== undefined) {
       known.count++;
       known.isFollowed &&= isFollowed;
-      if (!isFollowed) known.relied.clear();
+      if (!isFollowed) {
+        known.relied.clear();
+        known.barrier = undefined;
+      }
     } else {
       const sinceMs = this.#world.clock.monotonicMs();
       this.#doubts.set(stream, {
@@ -162,6 +168,7 @@ export class ReplicaGuard implements LeaderTrust {
         suspects: new Set(),
         isFollowed,
         relied: new Set(),
+        barrier: undefined,
         waiting: [],
       });
     }
@@ -181,7 +188,7 @@ export class ReplicaGuard implements LeaderTrust {
     const { clock } = this.#world;
     const untilMs = clock.monotonicMs() + RELY_MS_MAX;
     for (;;) {
-      const electionCount = this.#electionCounts.get(stream) ?? 0;
+      const electionCount = this.#electionCountOf(stream);
       const { standing, isAnswered } = await this.#standingOf(stream);
       const doubt = this.#doubts.get(stream);
       if (doubt === undefined || (isAnswered && standing === undefined)) return undefined;
@@ -217,11 +224,15 @@ export class ReplicaGuard implements LeaderTrust {
   }
 
   #elected(stream: string, node: string): void {
-    this.#electionCounts.set(stream, (this.#electionCounts.get(stream) ?? 0) + 1);
+    this.#electionCounts.set(stream, this.#electionCountOf(stream) + 1);
     this.doubt(stream);
     this.#led(stream, node);
     const suspects = this.#doubts.get(stream)?.suspects;
     if (suspects?.has(node)) void this.#refuse(stream, suspects);
+  }
+
+  #electionCountOf(stream: string): number {
+    return this.#electionCounts.get(stream) ?? 0;
   }
 
   /** A node leads; the one before it is to be compared before it does again. */
@@ -229,6 +240,7 @@ export class ReplicaGuard implements LeaderTrust {
     const before = this.#leaders.get(stream);
     this.#leaders.set(stream, node);
     if (before === undefined || before === node) return;
+    this.#electionCounts.set(stream, this.#electionCountOf(stream) + 1);
     const doubt = this.#doubts.get(stream);
     doubt?.suspects.add(before);
     doubt?.relied.delete(before);
@@ -346,6 +358,7 @@ export class ReplicaGuard implements LeaderTrust {
     await this.#ensure();
     // Read before what there is: another process may raise it at any time.
     const verifiedSeq = await this.#verified(stream).read();
+    const barrierSeq = await this.#barrierOf(stream, doubt);
     const standing = await replicas.standing(stream);
     if (standing === undefined) return true;
     if (standing.replicas.length < replicaCount(standing)) {
@@ -358,7 +371,7 @@ export class ReplicaGuard implements LeaderTrust {
     const isShort = standing.lastSeq - verifiedSeq <= RELY_SEQS_MAX;
     if (!(isWhole && isShort) && !this.#mayBeRelied(doubt, leader))
       await this.#relyOnMost(verifiedSeq, stream, standing, doubt);
-    if (!isWhole) return false;
+    if (!isWhole || standing.lastSeq < barrierSeq) return false;
     // Nothing else decides between the last look and what follows from it.
     if (doubt.sightings < SIGHTINGS - 1) return await this.#compareFrom(verifiedSeq, stream, standing, doubt);
     let isSame = false;
@@ -366,6 +379,19 @@ export class ReplicaGuard implements LeaderTrust {
       isSame = await this.#compareFrom(verifiedSeq, stream, standing, doubt);
     });
     return isSame;
+  }
+
+  /**
+   * What a replica that led has and the others do not is where the new leader's first messages are: it shows once the replica has
+   * taken one of those. So one is written, and the replicas are compared as far as that.
+   */
+  async #barrierOf(stream: string, doubt: Doubt): Promise<number> {
+    const subject = barrierSubject(this.#prefix, stream);
+    if (subject === undefined) return 0;
+    const electionCount = this.#electionCountOf(stream);
+    if (doubt.barrier?.electionCount !== electionCount)
+      doubt.barrier = { electionCount, seq: await this.#world.replicas.writeBarrier(subject) };
+    return doubt.barrier.seq;
   }
 
   /** A leader that holds what most replicas hold can be relied on, also while one is away. */

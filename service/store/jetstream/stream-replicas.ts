@@ -30,6 +30,8 @@ export interface StreamReplicas {
   standing(stream: string): Promise<ReplicasStanding | undefined>;
   /** What each node has from one seq through another. A node of which not all came in time is not in it. */
   contents(stream: string, fromSeq: number, throughSeq: number): Promise<ReadonlyMap<string, ReplicaContent>>;
+  /** Writes a message that says nothing. @returns its seq */
+  writeBarrier(subject: string): Promise<number>;
   /** Lets another replica lead. */
   stepDown(stream: string): Promise<void>;
   /** Takes a replica from the stream; its node forgets what it had. */

@@ -30,7 +30,15 @@ export function textOfToken(token: string): string | undefined {
 }
 
 /** Kinds of a project's subjects, the token behind its name. */
-const Kind = { Source: "s", BootPage: "b", Spool: "g", Deletions: "d", Ahead: "a", Voids: "v" } as const;
+const Kind = {
+  Source: "s",
+  BootPage: "b",
+  Spool: "g",
+  Deletions: "d",
+  Ahead: "a",
+  Voids: "v",
+  Barrier: "r",
+} as const;
 
 /** Names of one project's subjects and streams, under the prefix of the whole store. */
 export class ProjectNames {
@@ -73,6 +81,12 @@ export class ProjectNames {
   spool(gateway: string, epoch: string): string {
     return `${this.#base}.${Kind.Spool}.${subjectToken(gateway)}.${subjectToken(epoch)}`;
   }
+}
+
+/** What guards write into a project's stream to see it on every replica. Undefined for a stream that is no project's. */
+export function barrierSubject(prefix: string, stream: string): string | undefined {
+  const start = logStreamPrefix(prefix);
+  return stream.startsWith(start) ? `${prefix}.log.${stream.slice(start.length)}.${Kind.Barrier}` : undefined;
 }
 
 /** All streams of the store begin so. */

@@ -28,6 +28,8 @@ class HandCluster implements MessageEngine, LeaderTrust {
   answering = "n0";
   /** Who leads, as those know that were asked; undefined where nothing is in doubt. */
   leading: Reliance | undefined;
+  /** Takes no followers. */
+  isAway = false;
   /** Before each read, and before each answer to who leads. */
   onRead: () => void = () => {};
   onRely: () => void = () => {};
@@ -95,10 +97,12 @@ class HandCluster implements MessageEngine, LeaderTrust {
     const node = this.answering;
     this.asked.push(`follow from ${fromSeq} of ${node}`);
     this.#tell = listener;
-    queueMicrotask(() => {
-      for (const message of this.#of(node).slice(fromSeq - 1)) listener(message, node);
-    });
-    return { ready: Promise.resolve(), close: () => {} };
+    const ready = this.isAway ? Promise.reject(new StoreUnavailable("no reader")) : Promise.resolve();
+    if (!this.isAway)
+      queueMicrotask(() => {
+        for (const message of this.#of(node).slice(fromSeq - 1)) listener(message, node);
+      });
+    return { ready, close: () => {} };
   }
 
   /** The follower hears one more. */
@@ -261,6 +265,19 @@ describe("while a stream is in doubt", () => {
     };
     follow();
     await settle();
+    await settle(200);
+    expect(heard.join("")).toBe("abc");
+  });
+
+  test("where nobody can be heard for a while it is tried again", async () => {
+    const { cluster, heard, follow, settle } = start();
+    cluster.leading = { node: "n1", electionCount: 1 };
+    follow();
+    await settle();
+    cluster.lead("n1");
+    cluster.isAway = true;
+    await settle(200);
+    cluster.isAway = false;
     await settle(200);
     expect(heard.join("")).toBe("abc");
   });

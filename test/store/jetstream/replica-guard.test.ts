@@ -59,6 +59,14 @@ class HandReplicas implements StreamReplicas {
     );
   }
 
+  /** Whatever is written makes its replica settle what it had. */
+  onBarrier: () => void = () => {};
+
+  async writeBarrier(): Promise<number> {
+    this.onBarrier();
+    return this.nodes.get(this.leader)?.length ?? 0;
+  }
+
   async stepDown(): Promise<void> {
     this.calls.push("step down");
     this.leader = [...this.nodes.keys()].find((node) => node !== this.leader && !this.away.has(node)) ?? "";
@@ -195,6 +203,23 @@ describe("after a stream got another leader", () => {
     replicas.elect();
     await pass(time, 1_000);
     expect(replicas.calls).toEqual(["step down"]);
+  });
+
+  test("what a replica keeps for itself is seen that shows only when something follows on it", async () => {
+    const { time, replicas } = await startGuards();
+    replicas.write("a", "b");
+    await pass(time, 2_000);
+    let barriers = 0;
+    replicas.onBarrier = () => {
+      if (++barriers > 1) return;
+      replicas.write("barrier");
+      replicas.nodes.get("n0")?.splice(2, 1, "x");
+    };
+    replicas.leader = "n1";
+    replicas.elect();
+    await pass(time, 60_000);
+    expect(replicas.calls).toEqual(["remove n0", "count 2", "count 3"]);
+    expect([...replicas.nodes.values()].every((content) => content.join() === "a,b,barrier")).toBe(true);
   });
 
   test("a deletion that has not reached all of them is waited for; what stays deleted on one alone differs", async () => {
