@@ -5,8 +5,8 @@ import { canCutNetworks } from "../support/node-network.ts";
 import { requires } from "../support/requirements.ts";
 
 const need = requires("nats-server");
-/** What a short run has. A leader that stands still or is cut off is left to the long one: docs/scale.md says what it still costs. */
-const SHORT: readonly Fault[] = ["leader", "put back"];
+/** What a short run has. */
+const SHORT: readonly Fault[] = ["leader", "stalled leader", "put back"];
 /** More by scripts/cluster-proof.mjs. */
 const ROUNDS = Number(process.env.CLUSTER_ROUNDS ?? SHORT.length);
 /** Faults in this order, by name, separated by commas. */

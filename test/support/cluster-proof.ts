@@ -411,22 +411,19 @@ export class ClusterProof {
 
   /** At both services: each board's lines are 1 to the last, once, in order, as it logged them. */
   async #verify(): Promise<void> {
-    // One whose node was cut off goes to another first; a reader that is told 503 asks again.
-    for (const { url } of this.#services)
-      await until(`${url} answers`, () => isAnswering(url, this.#key), SETTLE_MS_MAX);
     for (const { url } of this.#services) {
       for (const [index, { agent }] of this.#boards.entries()) {
         const { seq, droppedOldest, droppedNewest } = agent.stats;
         expect(droppedOldest + droppedNewest).toBe(0);
         const wanted = Array.from({ length: seq }, (_, at) => at + 1);
-        const entries = await listAll(url, this.#key, `board-${index}`);
+        const entries = await listPatiently(url, this.#key, `board-${index}`);
         expect(
           entries.map((entry) => entry.seq),
           `board-${index}`,
         ).toEqual(wanted);
         expect(entries.map(({ msg }) => msg)).toEqual(wanted.map((number) => `line ${number}`));
       }
-      const posted = (await listAll(url, this.#key, "writer")).map(({ msg }) => String(msg));
+      const posted = (await listPatiently(url, this.#key, "writer")).map(({ msg }) => String(msg));
       expect(posted.filter((text) => this.#acked.includes(text))).toEqual(this.#acked);
       expect(new Set(posted).size).toBe(posted.length);
     }
@@ -446,17 +443,25 @@ async function idsAfter(url: string, key: string, src: string, start: string): P
       headers: { "x-api-key": key, "content-type": "application/json" },
       body: JSON.stringify({ src, limit: 1000, after: ids.at(-1) ?? start }),
     });
+    if (response.status === 503) {
+      await pause(200);
+      continue;
+    }
     const { resp } = (await response.json()) as { readonly resp: readonly { readonly id: string }[] };
     if (resp.length === 0) return ids;
     ids.push(...resp.map(({ id }) => id));
   }
 }
 
-async function isAnswering(url: string, key: string): Promise<boolean> {
-  try {
-    await listAll(url, key, "nobody");
-    return true;
-  } catch {
-    return false;
+/** A service whose node was cut off goes to another first; a reader that is told 503 asks again. */
+async function listPatiently(url: string, key: string, src: string): ReturnType<typeof listAll> {
+  const deadlineMs = performance.now() + SETTLE_MS_MAX;
+  for (;;) {
+    try {
+      return await listAll(url, key, src);
+    } catch (error) {
+      if (performance.now() > deadlineMs || !/^503 |fetch failed/.test((error as Error).message)) throw error;
+      await pause(200);
+    }
   }
 }
