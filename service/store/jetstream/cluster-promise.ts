@@ -14,7 +14,7 @@ export function promiseOf(version: string): { readonly isSyncSettable: boolean; 
     : `nats-server ${version} acks before it syncs its files (every minute) and has no setting for it (2.10 has): ${loss}; ${advice}`;
   if (isAtLeast(version, REPLICAS_SAME_SINCE)) return { isSyncSettable, text: power };
   const replicas =
-    "Before 2.10.23, a node that led when it was cut off or stood still can come back with a replica that differs: services find it and make it anew, which copies it once; acked entries can be lost only where that node comes to lead again in the seconds before";
+    "Before 2.10.23, a node that led when it was cut off or stood still can come back with a replica that differs: services find it and make it anew, which copies it once, and answer nobody from it meanwhile";
   return { isSyncSettable, text: `${power}. ${replicas}` };
 }
 
