@@ -131,6 +131,13 @@ export interface LoadResult {
   readonly reconnects: number;
   readonly samples: readonly LoadSample[];
   readonly faults: readonly LoadFault[];
-  /** By device, some of them: listed seqs in order, for the order map. */
-  readonly orderMap: readonly (readonly number[])[];
+  /** Of some devices, those first of which something was found wrong. */
+  readonly orderMap: readonly OrderRow[];
+}
+
+/** How a device's lines are listed. */
+export interface OrderRow {
+  readonly device: number;
+  /** Their numbers over all starts of the board. */
+  readonly seqs: readonly number[];
 }

@@ -130,7 +130,7 @@ ${
         endS,
       })
 }
-<figure><figcaption>Order <small>every listed line of ${result.orderMap.length} boards, a row each; a shade that rises without a break is the board's own order, red is out of order</small></figcaption>
+<figure><figcaption>Order <small>every listed line of ${result.orderMap.length} boards, a row each (those with something wrong before others); a shade that rises without a break is the board's own order, red is out of order</small></figcaption>
 ${orderMap(result.orderMap, deviceName)}</figure>
 <h2>All figures</h2><pre>${escaped(loadTable(result))}</pre>
 </body></html>

@@ -1,3 +1,4 @@
+import type { OrderRow } from "./load-options.ts";
 /** Parts of a run's page: plots whose lines stretch with the window while their text keeps its size. */
 
 export interface Series {
@@ -78,7 +79,8 @@ export function timeLine(
 }
 
 /** Listed lines of some boards, a row each: the shade is the place in the board's own order. */
-export function orderMap(boards: readonly (readonly number[])[], nameOf: (row: number) => string): string {
+export function orderMap(rows: readonly OrderRow[], nameOf: (device: number) => string): string {
+  const boards = rows.map(({ seqs }) => seqs);
   const count = Math.max(1, boards.length);
   const longest = Math.max(1, ...boards.map((seqs) => seqs.length));
   const step = Math.max(1, Math.ceil(longest / MAP_CELLS_MAX));
@@ -96,10 +98,10 @@ export function orderMap(boards: readonly (readonly number[])[], nameOf: (row: n
     });
   });
   const every = Math.max(1, Math.ceil(count / MAP_LABELS));
-  const names = boards.flatMap((_, row) =>
+  const names = rows.flatMap(({ device }, row) =>
     row % every === 0
       ? [
-          `<span style="bottom:${(100 - (100 * (row + 0.5)) / count).toFixed(2)}%">${escaped(nameOf(row))}</span>`,
+          `<span style="bottom:${(100 - (100 * (row + 0.5)) / count).toFixed(2)}%">${escaped(nameOf(device))}</span>`,
         ]
       : [],
   );

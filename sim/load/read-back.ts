@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { LatencyTable } from "./latency-table.ts";
 import { type DeviceLife, deviceName } from "./load-device.ts";
-import type { LoadVerdict } from "./load-options.ts";
+import type { LoadVerdict, OrderRow } from "./load-options.ts";
 import { judgeLine, type LoadScript } from "./load-script.ts";
 
 const LIMIT = 1000;
@@ -24,7 +24,7 @@ interface Listed {
 export interface ReadBack {
   readonly verdict: LoadVerdict;
   readonly receipt: LatencyTable;
-  readonly orderMap: readonly (readonly number[])[];
+  readonly orderMap: readonly OrderRow[];
 }
 
 /** What a run was, as far as its log can be judged by it. */
@@ -47,7 +47,8 @@ export async function readBack(
 ): Promise<ReadBack> {
   const { devices } = run;
   const found = new Findings();
-  const orderMap: number[][] = [];
+  const wrongRows: OrderRow[] = [];
+  const otherRows: OrderRow[] = [];
   let next = 0;
   let done = 0;
   const read = async (): Promise<void> => {
@@ -62,7 +63,8 @@ export async function readBack(
         after = page.at(-1)?.id;
       }
       judge.close();
-      if (device < MAPPED_DEVICES) orderMap[device] = judge.order;
+      const rows = judge.isWrong ? wrongRows : otherRows;
+      if (rows.length < MAPPED_DEVICES) rows.push({ device, seqs: judge.order });
       onProgress(++done);
     }
   };
@@ -75,7 +77,9 @@ export async function readBack(
   const undrained = all(last, unacked);
   return {
     receipt: found.receipt,
-    orderMap,
+    orderMap: [...wrongRows, ...otherRows]
+      .slice(0, MAPPED_DEVICES)
+      .sort((left, right) => left.device - right.device),
     verdict: {
       ...found.counts,
       listed: found.listed,
@@ -125,6 +129,7 @@ class DeviceJudge {
   readonly name: string;
   /** Listed lines by their number over all starts, for the order map. */
   readonly order: number[] = [];
+  isWrong = false;
   readonly #device: number;
   readonly #run: ReadRun;
   readonly #found: Findings;
@@ -207,6 +212,7 @@ class DeviceJudge {
   }
 
   #wrong(kind: Kind, text: string, count = 1): void {
+    this.isWrong = true;
     this.#found.wrong(kind, `${this.name}: ${text}`, count);
   }
 }

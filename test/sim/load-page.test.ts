@@ -69,7 +69,7 @@ function result(change: Partial<LoadResult> = {}): LoadResult {
     reconnects: 0,
     samples: Array.from({ length: 25 }, (_, index) => sample(index / 2)),
     faults: [],
-    orderMap: [[1, 2, 3, 4]],
+    orderMap: [{ device: 0, seqs: [1, 2, 3, 4] }],
     ...change,
   };
 }
@@ -109,8 +109,8 @@ test("what was found wrong stands at the top, and a line out of order is red in 
       isClean: false,
       verdict: { ...verdict, lost: 3, examples: ["load-0: <seq 3>"] },
       orderMap: [
-        [1, 2, 3, 4],
-        [1, 3, 2, 4],
+        { device: 3, seqs: [1, 2, 3, 4] },
+        { device: 70, seqs: [1, 3, 2, 4] },
       ],
     }),
   );
@@ -118,6 +118,7 @@ test("what was found wrong stands at the top, and a line out of order is red in 
   expect(html.match(/class="tile wrong"/g)).toHaveLength(1);
   expect(html).toContain("<li>load-0: &#60;seq 3&#62;</li>");
   expect(html.match(/class="wrong"\/>/g)).toHaveLength(1);
+  expect(html).toContain(">load-70</span>");
 });
 
 test("a run that ended before anything was measured still has a page", () => {

@@ -33,8 +33,8 @@ const line = (seq: number): Row => ({
 });
 const whole = (): Row[] => [1, 2, 3, 4, 5].map(line);
 
-/** The verdict on one device whose log a service lists like this, two entries a page. */
-async function verdictOn(rows: readonly Row[], life: Partial<DeviceLife> = {}, run: Partial<ReadRun> = {}) {
+/** What is read of devices whose log, the same for each, a service lists like this, two entries a page. */
+async function readOf(rows: readonly Row[], life: Partial<DeviceLife> = {}, run: Partial<ReadRun> = {}) {
   const server = createServer((request, response) => {
     let body = "";
     request.on("data", (part: Buffer) => (body += part.toString()));
@@ -57,12 +57,15 @@ async function verdictOn(rows: readonly Row[], life: Partial<DeviceLife> = {}, r
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const devices = [[{ boot: "b", seq: 5, acked: 5, dropped: 0, ...life }]];
-  const read = await readBack(
+  return await readBack(
     { url: `http://127.0.0.1:${port}`, key: "k" },
     { devices, script, between: undefined, signal: NEVER, ...run },
     () => {},
   );
-  return read.verdict;
+}
+
+async function verdictOn(...given: Parameters<typeof readOf>) {
+  return (await readOf(...given)).verdict;
 }
 
 const CLEAN = {
@@ -91,6 +94,15 @@ test("what is wrong is found for what it is", async () => {
   const verdict = await verdictOn(whole(), {}, { between: [UTC_MS + 2, UTC_MS + 4] });
   expect(verdict).toMatchObject({ ...CLEAN, wronglyDated: 2 });
   expect(verdict.examples[0]).toContain("load-0: seq 1");
+});
+
+test("the order map shows boards of which something was found wrong, however many are before them", async () => {
+  const life: DeviceLife = { boot: "b", seq: 5, acked: 5, dropped: 0 };
+  // The others logged nothing in this run.
+  const devices = Array.from({ length: 60 }, (_, device) => (device === 55 ? [life] : []));
+  const { orderMap } = await readOf([line(2), line(1)], {}, { devices });
+  expect(orderMap.map(({ device }) => device)).toEqual([...Array(39).keys(), 55]);
+  expect(orderMap.at(-1)?.seqs).toEqual([2, 1]);
 });
 
 test("a line that nobody logged is altered, and lines that were not acked may be missing", async () => {
