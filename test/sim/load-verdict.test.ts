@@ -101,8 +101,8 @@ test("the order map shows boards of which something was found wrong, however man
   // The others logged nothing in this run.
   const devices = Array.from({ length: 60 }, (_, device) => (device === 55 ? [life] : []));
   const { orderMap } = await readOf([line(2), line(1)], {}, { devices });
-  expect(orderMap.map(({ device }) => device)).toEqual([...Array(39).keys(), 55]);
-  expect(orderMap.at(-1)?.seqs).toEqual([2, 1]);
+  expect(orderMap).toHaveLength(40);
+  expect(orderMap.find(({ device }) => device === 55)?.seqs).toEqual([2, 1]);
 });
 
 test("a line that nobody logged is altered, and lines that were not acked may be missing", async () => {
