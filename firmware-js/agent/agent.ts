@@ -13,7 +13,16 @@ import { badDownlinks, receive } from "./downlink.ts";
 import { cut } from "./format.ts";
 import { frames, resentFrames } from "./frames.ts";
 import { agent } from "./handle.ts";
-import { closeChunk, flushTimer, lastSeq, log, type Print, reentrant, sendErrors } from "./hook.ts";
+import {
+  closeChunk,
+  flushTimer,
+  lastSeq,
+  log,
+  openChunk,
+  type Print,
+  reentrant,
+  sendErrors,
+} from "./hook.ts";
 import { keep } from "./keep.ts";
 import { moduleOf } from "./levels.ts";
 import { CHARS_A_BYTE, METHODS } from "./limits.ts";
@@ -53,15 +62,24 @@ agent.look = () => {
 };
 if (WITH_LAB) {
   const sum = (counts: number[]): number => counts.reduce((total, one) => total + one, 0);
+  // As `look` has it, but who watches a board at each line must not end its frames.
   Object.defineProperty(agent, "stats", {
-    get: () =>
-      Object.assign(agent.look(), {
+    get: () => {
+      const waiting = openChunk();
+      return {
+        seq: lastSeq() + waiting.lines,
+        acked,
+        ringBytes: (bytes - waiting.space) / CHARS_A_BYTE,
+        cut,
+        reentrant,
+        badDownlinks,
         droppedOldest: sum(droppedOldest),
         droppedNewest: sum(droppedNewest),
         frames,
         resentFrames,
         sendErrors,
-      }),
+      };
+    },
   });
 }
 METHODS.forEach((name, index) => {

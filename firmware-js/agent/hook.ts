@@ -46,6 +46,11 @@ export function lastSeq(): number {
   return chunks.reduce((sum, one) => sum + one.n, gone);
 }
 
+/** Lines of the open chunk, which `lastSeq` does not know of, and what it has no need of, both without closing it. */
+export function openChunk(): { readonly lines: number; readonly space: number } {
+  return open ? { lines: WITH_PLAIN ? 0 : lines.length >> 1, space } : { lines: 0, space: 0 };
+}
+
 /** The next line begins another; what this one has no need of is free. */
 export function closeChunk(): void {
   if (open) {

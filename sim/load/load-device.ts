@@ -124,8 +124,9 @@ export class LoadDevice {
     const { clock } = this.#world;
     const utcMs = clock.wallMs() + this.#clockOffsetMs;
     this.#logMs = utcMs;
-    for (let left = count; left > 0; left--) {
-      const seq = this.#board.stats.seq + 1;
+    // Looked at once: a look at the agent ends the frame that it fills.
+    const before = this.#board.stats.seq;
+    for (let seq = before + 1; seq <= before + count; seq++) {
       const message = this.#options.message(seq, utcMs);
       const level = this.#options.level(seq);
       if (typeof message === "string") this.#board.console[level](message);

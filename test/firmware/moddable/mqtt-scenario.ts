@@ -92,6 +92,8 @@ const agent = start({
   device: "pump-1",
   project: "lab",
   boot: "7-c0ffee",
+  // So that a frame is more than the socket takes at once.
+  ringBytesMax: 4096,
   mqtt: { io: Client, port: 1884, user: "lab" },
 });
 const { console } = globalThis as unknown as { console: { log(text: string): void } };

@@ -7,7 +7,7 @@ import { down, Uart, uart } from "./uart.ts";
 const host = globalThis as unknown as {
   console: { log(...values: unknown[]): void; warn(...values: unknown[]): void; info(value: unknown): void };
 };
-const agent = start({ io: Uart, serial: { port: 2 }, src: "m", boot: "7-c0ffee" });
+const agent = start({ io: Uart, serial: { port: 2 }, src: "m", boot: "7-c0ffee", ringBytesMax: 4096 });
 const { console } = host;
 advance(10);
 console.log("grüße €😀");
