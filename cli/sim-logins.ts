@@ -99,7 +99,11 @@ export async function keysFor(
   const made = await keys.addAll(
     devices.map((src) => ({ project: PROJECT_DEFAULT, rights: ["write"], src })),
   );
-  const passwords = new Map(made.map(({ key }, index) => [devices[index], key]));
+  return ownLogins(new Map(made.map(({ key }, index) => [devices[index] ?? "", key])));
+}
+
+/** Each logs in by its name. */
+function ownLogins(passwords: ReadonlyMap<string, string>): LoadBroker["loginOf"] {
   return (name) => {
     const password = passwords.get(name);
     return { username: name, ...(password !== undefined && { password }) };
@@ -118,10 +122,7 @@ export function mosquittoLogins(devices: readonly string[]): {
   const lines = Array.from(passwords, ([name, password]) => `${name}:${mosquittoHash(password)}\n`);
   const [board, all] = ["%u", "#"];
   return {
-    loginOf: (name) => {
-      const password = passwords.get(name);
-      return { username: name, ...(password !== undefined && { password }) };
-    },
+    loginOf: ownLogins(passwords),
     passwordFile: lines.join(""),
     aclFile: `user ${GATEWAY_NAME}
 topic readwrite boardlog/${PROJECT_DEFAULT}/${all}

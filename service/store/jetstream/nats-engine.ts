@@ -338,9 +338,8 @@ export class NatsEngine implements MessageEngine, PeerLine {
 
   /** Asks again for a while: a new leader takes one to four seconds. Only for what may be asked twice. */
   async #answered<T>(ask: () => Promise<T>): Promise<T> {
-    const isWorthIt = (): boolean => !this.#connection.isClosed();
     try {
-      return await askAgain({ ...this.#world, forMs: LEADER_MS_MAX, pauseMs: ASK_AGAIN_MS, isWorthIt }, ask);
+      return await askAgain(patienceWith(this.#connection, this.#world), ask);
     } catch (error) {
       throw unavailable(error);
     }
