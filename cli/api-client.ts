@@ -1,3 +1,4 @@
+import { abortable } from "../host/abortable.ts";
 import { type JsonObject, type JsonValue, parseJson, Verbatim } from "../protocol/json-parser.ts";
 import { parseLevel } from "../protocol/level.ts";
 import type { ShownEntry } from "./entry-line.ts";
@@ -113,8 +114,9 @@ export class ApiClient {
     return answer.gateways as never;
   }
 
-  #get(path: string, signal?: AbortSignal): Promise<JsonObject> {
-    return this.#ask(path, signal === undefined ? {} : { signal });
+  async #get(path: string, signal?: AbortSignal): Promise<JsonObject> {
+    if (signal === undefined) return await this.#ask(path, {});
+    return await abortable(signal, (own) => this.#ask(path, { signal: own }));
   }
 
   /** @param expected statuses that are an answer too. */

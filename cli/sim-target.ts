@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -24,6 +24,8 @@ const PROJECT = "default";
 const START_MS_MAX = 30_000;
 /** Linux counts CPU time in hundredths of a second. */
 const TICKS_PER_S = 100;
+/** Status of a program that was to start another, which is not there (POSIX, `env`). */
+const NOT_FOUND = 127;
 
 export interface TargetFlags {
   /** `mqtt://...` of a broker that is there; `mosquitto` starts one; absent: the one inside boardlog. */
@@ -332,7 +334,8 @@ class Child {
   async start(): Promise<void> {
     this.#signal.throwIfAborted();
     if (this.#isOver) return;
-    const child = spawn(this.#file, this.#args, {
+    const [file, ...args] = diesWithUs([this.#file, ...this.#args]);
+    const child = spawn(file, args, {
       stdio: ["ignore", "ignore", "inherit"],
       env: { ...process.env, ...this.#environment },
     });
@@ -388,6 +391,19 @@ class Child {
   }
 }
 
+/** Whether util-linux is there and new enough; asked once. */
+let hasDeathSignal: boolean | undefined;
+
+/**
+ * The command under the kernel's promise that it is killed with us, where there is one: after a kill -9 nobody else would, and
+ * what was started for a load would hold its memory and ports for good.
+ */
+function diesWithUs(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  const [program, ...flags] = ["setpriv", "--pdeathsig", "KILL"] as const;
+  hasDeathSignal ??= spawnSync(program, [...flags, "true"]).status === 0;
+  return hasDeathSignal ? [program, ...flags, ...command] : command;
+}
+
 async function answering(
   child: ChildProcess,
   isUp: () => Promise<boolean>,
@@ -396,7 +412,9 @@ async function answering(
 ): Promise<void> {
   const endMs = performance.now() + START_MS_MAX;
   for (;;) {
-    if (child.pid === undefined) throw new UserError(`${name} cannot be started: is it installed?`, 1);
+    if (child.pid === undefined || child.exitCode === NOT_FOUND) {
+      throw new UserError(`${name} cannot be started: is it installed?`, 1);
+    }
     if (child.exitCode !== null) throw new UserError(`${name} ended with status ${child.exitCode}`, 1);
     if (await isUp()) return;
     if (performance.now() > endMs) throw new UserError(`${name} does not answer`, 1);

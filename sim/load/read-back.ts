@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { abortable } from "../../host/abortable.ts";
 import { LatencyTable } from "./latency-table.ts";
 import { type DeviceLife, deviceName } from "./load-device.ts";
 import type { LoadVerdict, OrderRow } from "./load-options.ts";
@@ -217,28 +218,29 @@ class DeviceJudge {
   }
 }
 
+interface ListAnswer {
+  readonly status_msg?: string;
+  readonly resp?: readonly Listed[];
+}
+
 async function list(
-  { url, key }: { readonly url: string; readonly key: string },
+  service: { readonly url: string; readonly key: string },
   src: string,
   after: string | undefined,
   signal: AbortSignal,
 ): Promise<readonly Listed[]> {
+  const { key } = service;
+  const url = new URL("/v1/Log.List", service.url);
   const body = JSON.stringify({ src, limit: LIMIT, after, fields: ["boot", "seq", "received"] });
   for (let retry = 0; ; retry++) {
     try {
-      const response = await fetch(new URL("/v1/Log.List", url), {
-        method: "POST",
-        headers: { "x-api-key": key, "content-type": "application/json" },
-        body,
-        signal,
+      const { status, answer } = await abortable(signal, async (own) => {
+        const headers = { "x-api-key": key, "content-type": "application/json" };
+        const response = await fetch(url, { method: "POST", headers, body, signal: own });
+        return { status: response.status, answer: (await response.json()) as ListAnswer };
       });
-      const answer = (await response.json()) as {
-        status?: number;
-        status_msg?: string;
-        resp?: readonly Listed[];
-      };
-      if (response.status === 200 && answer.resp !== undefined) return answer.resp;
-      throw new Error(`Log.List of ${src}: ${response.status} ${answer.status_msg}`);
+      if (status === 200 && answer.resp !== undefined) return answer.resp;
+      throw new Error(`Log.List of ${src}: ${status} ${answer.status_msg}`);
     } catch (error) {
       if (retry >= RETRIES || signal.aborted) throw error;
       await pause(500, undefined, { signal });

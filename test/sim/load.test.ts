@@ -152,6 +152,19 @@ test("a load goes on when nobody reads its progress any more, and a second signa
   await remove();
 });
 
+test("a load that is killed takes along what it started: the kernel sees to it", async () => {
+  const { dir, remove } = await temporaryFolder();
+  const args = [BIN, "sim", "--devices", "4", "--apart", "--duration", "60"];
+  const sim = spawn(process.execPath, args, { env: { ...process.env, TMPDIR: dir } });
+  let said = "";
+  sim.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
+  await expect.poll(() => said, { timeout: 60_000 }).toContain("s left: ");
+  expect(processesNaming(dir)).toHaveLength(2);
+  sim.kill("SIGKILL");
+  await expect.poll(() => processesNaming(dir), { timeout: 60_000 }).toEqual([]);
+  await remove();
+});
+
 function processesNaming(text: string): readonly string[] {
   return readdirSync("/proc").filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
