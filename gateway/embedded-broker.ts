@@ -37,6 +37,9 @@ const KEEPALIVE_S_MAX = 1_200;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A subscriber that takes nothing for so long is disconnected, so that it holds up no other. */
 const DRAIN_TIMEOUT_MS = 10_000;
+/** What a few commits take: what waits longer waits better with its sender, for here it is kept decoded. */
+const IN_FLIGHT_BYTES_MAX = 4 * 1024 * 1024;
+
 /** A client, the boards that it spoke for where it has a project's key, and topics that it was found to be free to publish on. */
 interface Admitted {
   readonly broker: BrokerClient;
@@ -107,6 +110,7 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         drainTimeoutMs: DRAIN_TIMEOUT_MS,
         keepaliveSMax: KEEPALIVE_S_MAX,
+        inFlightBytesMax: IN_FLIGHT_BYTES_MAX,
       },
     );
     this.#mqtt = mqtt;

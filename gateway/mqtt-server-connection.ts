@@ -43,8 +43,6 @@ export type MqttFault = (typeof MqttFault)[keyof typeof MqttFault];
 
 const SUBACK_FAILURE = 0x80;
 const PINGRESP = Buffer.from([0xd0, 0]);
-/** Publishes that wait for their answer; beyond it nothing is read, and the sender feels it. */
-const IN_FLIGHT_MAX = 256;
 /** QoS 2 publishes that were taken and not released yet; a sender with more is none that we know. */
 const UNRELEASED_MAX = 1_024;
 /** What waits to be written to a client that does not read; acks beyond it are dropped, as they come again (docs/protocol.md 5.6). */
@@ -62,6 +60,8 @@ export interface ServerPublish {
 /** What a connection asks of the server that it belongs to. */
 export interface ConnectionHost {
   readonly packetBytesMax: number;
+  /** Publishes of one connection that may wait for their answer just now; beyond it nothing is read, and the sender feels it. */
+  readonly inFlightMax: number;
   nowMs(): number;
   /** Whether it may come in, undefined where the connection ended meanwhile. */
   connect(connection: MqttServerConnection, packet: ConnectPacket): Promise<ReturnCode>;
@@ -204,7 +204,7 @@ export class MqttServerConnection {
     if (qos === 2 && this.#isRepeat(packetId)) return;
     const slot: Slot = { qos, packetId, isDone: false };
     this.#slots.push(slot);
-    if (this.#slots.count >= IN_FLIGHT_MAX) this.#hold();
+    if (this.#slots.count >= this.#host.inFlightMax) this.#hold();
     const payload = bytes.subarray(payloadStart, end);
     const message = { topic, payload, retain: (head & 1) === 1, dup: (head & 8) === 8 };
     this.#host.publish(this, message, (isTaken) => {
@@ -251,7 +251,9 @@ export class MqttServerConnection {
         this.#put(answerPacket(PacketType.Pubrec, slot.packetId));
       }
     }
-    if (this.#isPaused && this.#state === "open" && this.#slots.count <= IN_FLIGHT_MAX / 2) this.#goOn();
+    if (this.#isPaused && this.#state === "open" && this.#slots.count <= this.#host.inFlightMax / 2) {
+      this.#goOn();
+    }
   }
 
   #hold(): void {

@@ -19,6 +19,8 @@ export interface MqttServerOptions {
   readonly drainTimeoutMs: number;
   /** Longer, and none at all, becomes this; a dead connection is found within one and a half times it. */
   readonly keepaliveSMax: number;
+  /** Publishes of all clients that wait for their answer, as payload; beyond it each may have a few, so that none waits for another. */
+  readonly inFlightBytesMax: number;
 }
 
 /** Who a client is and what it may do; `Client` is what admission found out about it. */
@@ -51,6 +53,12 @@ interface Session<Client> {
   readonly will: ServerPublish | undefined;
 }
 
+/** Publishes of one connection that wait for their answer, while those of all are few. */
+const IN_FLIGHT_MAX = 256;
+/** And while those of all are many: enough that the next is there when one is answered. */
+const IN_FLIGHT_MIN = 4;
+/** What a publish weighs beside its payload. */
+const PUBLISH_OVERHEAD_BYTES = 256;
 const SWEEP_MS = 1_000;
 const QOS_MAX = 1;
 
@@ -68,6 +76,7 @@ export class MqttServer<Client> implements ConnectionHost {
   readonly #byClientId = new Map<string, MqttServerConnection>();
   readonly #subscriptions = new TopicSubscriptions<MqttServerConnection>();
   #waiting: MqttServerConnection[] = [];
+  #inFlightBytes = 0;
   #nowMs: number;
   readonly #sweep: Timer;
   #namelessCount = 0;
@@ -91,6 +100,10 @@ export class MqttServer<Client> implements ConnectionHost {
 
   get packetBytesMax(): number {
     return this.#options.packetBytesMax;
+  }
+
+  get inFlightMax(): number {
+    return this.#inFlightBytes > this.#options.inFlightBytesMax ? IN_FLIGHT_MIN : IN_FLIGHT_MAX;
   }
 
   handle(socket: Socket): void {
@@ -139,8 +152,16 @@ export class MqttServer<Client> implements ConnectionHost {
 
   publish(connection: MqttServerConnection, message: ServerPublish, done: (isTaken: boolean) => void): void {
     const session = this.#sessions.get(connection);
-    if (session === undefined) done(false);
-    else this.#policy.publishFrom(session.client, session.clientId, message, done);
+    if (session === undefined) {
+      done(false);
+      return;
+    }
+    const sizeBytes = message.payload.length + PUBLISH_OVERHEAD_BYTES;
+    this.#inFlightBytes += sizeBytes;
+    this.#policy.publishFrom(session.client, session.clientId, message, (isTaken) => {
+      this.#inFlightBytes -= sizeBytes;
+      done(isTaken);
+    });
   }
 
   subscribe(connection: MqttServerConnection, filter: string, qos: number): number | undefined {

@@ -71,12 +71,18 @@ describe("the server side of MQTT", () => {
     for (const end of ends.splice(0)) end();
   });
 
-  async function started() {
+  async function started(inFlightBytesMax = 1024 * 1024) {
     const time = new VirtualTime();
     const policy = new Policy();
     const mqtt = new MqttServer(
       { clock: time, timers: time, counters: new CounterTable(), policy },
-      { packetBytesMax: 1000, connectTimeoutMs: 10_000, drainTimeoutMs: 10_000, keepaliveSMax: 600 },
+      {
+        packetBytesMax: 1000,
+        connectTimeoutMs: 10_000,
+        drainTimeoutMs: 10_000,
+        keepaliveSMax: 600,
+        inFlightBytesMax,
+      },
     );
     let handledCount = 0;
     const handle = (socket: Socket): void => {
@@ -189,6 +195,28 @@ describe("the server side of MQTT", () => {
     }
     await until("all acks", () => heard.length === 4 + 4 * 1000);
     expect(policy.published.map(({ payload }) => Number(payload))).toEqual(many.map((_, index) => index));
+  });
+
+  test("while the publishes of all are many, each sender may have a few: none waits for another, and all are answered", async () => {
+    const { policy, open } = await started(40 * 300);
+    policy.holds = true;
+    const many = Array.from({ length: 100 }, (_, index) => publish(1, index + 1, String(index)));
+    const greedy = await open(connectPacket("greedy"), Buffer.concat(many));
+    await until("its share of all", () => policy.waiting.length > 40);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const greedyCount = policy.waiting.length;
+    expect(greedyCount).toBeLessThan(60);
+    const modest = await Promise.all(
+      ["a", "b", "c"].map((clientId) => open(connectPacket(clientId), Buffer.concat(many))),
+    );
+    await until("a few of each other", () => policy.waiting.length === greedyCount + 3 * 4);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(policy.waiting.length).toBe(greedyCount + 3 * 4);
+    for (let index = 0; index < 400; index++) {
+      await until(`publish ${index}`, () => policy.waiting.length > index);
+      policy.waiting[index]?.(true);
+    }
+    for (const { heard } of [greedy, ...modest]) await until("its acks", () => heard.length === 4 + 4 * 100);
   });
 
   test("what comes right behind CONNECT waits until it is known who that is", async () => {
