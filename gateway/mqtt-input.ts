@@ -1,6 +1,6 @@
 import type { Counters } from "../host/counters.ts";
 import { STREAM_DEFAULT, STREAM_PRESENCE } from "../protocol/entry.ts";
-import type { Frame } from "../protocol/frame.ts";
+import { type Envelope, envelopeOf } from "../protocol/frame.ts";
 import { decodeFrame } from "../protocol/frame-decoder.ts";
 import { checkSrc, isOwnSrc, isProject } from "../protocol/names.ts";
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts";
@@ -175,8 +175,10 @@ export class MqttInput {
     const { project, route } = heard;
     // Clause 8.6: this sender waits for our ack and not for its broker's.
     const isAckedEarly = frame.boot !== undefined && !this.#link.senderWaits;
+    // Not the frame: it would be kept until its commit, and of each board the last one for good.
+    const envelope = envelopeOf(frame);
     const onReply = (reply: Reply): void => {
-      this.#answer(route, { project, src: device }, frame, reply);
+      this.#answer(route, { project, src: device }, envelope, reply);
       if (!isAckedEarly) done(TopicOutcome.Done);
     };
     if (frame.src !== undefined && !isOwnSrc(frame.src, device)) {
@@ -210,8 +212,8 @@ export class MqttInput {
     return { sizeBytes: payload.length, isHeldBack };
   }
 
-  #answer(route: TopicRoute, { project, src }: Origin, frame: Frame, reply: Reply): void {
-    const bytes = encodeReply(reply, frame, this.#wallClock.utcMs());
+  #answer(route: TopicRoute, { project, src }: Origin, to: Envelope, reply: Reply): void {
+    const bytes = encodeReply(reply, to, this.#wallClock.utcMs());
     if (bytes !== undefined && !this.#sendDown(route, { project, src }, bytes))
       this.#counters.add("mqtt_unanswerable_frames_total");
   }

@@ -1,6 +1,6 @@
 import type { Ack } from "../protocol/ack.ts";
 import { type Answer, encodeAckFrame, encodeAnswerFrame } from "../protocol/answer.ts";
-import type { Frame } from "../protocol/frame.ts";
+import type { Envelope } from "../protocol/frame.ts";
 
 /** What goes back for a frame, once all that it says is true (docs/protocol.md 5). */
 export type Reply =
@@ -19,8 +19,8 @@ export const GATEWAY_ADDRESS = "//boardlog";
  * Writes a reply in the form of the frame it answers (docs/protocol.md 9.1), or undefined where there is none.
  * @param utcMs the gateway's, undefined while nobody has set its clock.
  */
-export function encodeReply(reply: Reply, frame: Frame, utcMs: number | undefined): Uint8Array | undefined {
+export function encodeReply(reply: Reply, to: Envelope, utcMs: number | undefined): Uint8Array | undefined {
   if (reply.type === "none") return undefined;
-  if (reply.type === "answers") return encodeAnswerFrame(frame, GATEWAY_ADDRESS, reply.answers);
-  return encodeAckFrame(reply.ack, utcMs, frame.form);
+  if (reply.type === "answers") return encodeAnswerFrame(to, GATEWAY_ADDRESS, reply.answers);
+  return encodeAckFrame(reply.ack, utcMs, to.form);
 }

@@ -3,7 +3,7 @@ import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import { encodeHello } from "../protocol/ack.ts";
 import { decodeConsoleLine, encodeCall, isCallEcho } from "../protocol/console-line.ts";
-import type { Frame } from "../protocol/frame.ts";
+import { type Envelope, envelopeOf } from "../protocol/frame.ts";
 import { isOwnSrc } from "../protocol/names.ts";
 import { decodeLine, encodeLine, LINE_BYTES_MAX, type LineItem } from "../protocol/serial-line.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
@@ -276,7 +276,9 @@ export class SerialInput {
     this.#hasFrame = true;
     this.#isTalking = true;
     this.#hasChecksum = hasChecksum;
-    const onReply = (reply: Reply): void => this.#reply(reply, frame, hasChecksum);
+    // Not the frame: it would be kept until its commit, and the last one for good.
+    const envelope = envelopeOf(frame);
+    const onReply = (reply: Reply): void => this.#reply(reply, envelope, hasChecksum);
     if (!this.#bind(frame.src)) {
       this.#counters.add("serial_foreign_source_frames_total");
       const { name } = this.#link;
@@ -293,7 +295,7 @@ export class SerialInput {
       bootText: frame.boot?.text,
       wire: this.#wire,
       send: (json) => {
-        this.#downlink.send(undefined, encodeDown(json, frame, hasChecksum));
+        this.#downlink.send(undefined, encodeDown(json, envelope, hasChecksum));
         return true;
       },
     });
@@ -315,15 +317,15 @@ export class SerialInput {
     return src === this.#boundSrc;
   }
 
-  #reply(reply: Reply, frame: Frame, hasChecksum: boolean): void {
-    const bytes = encodeReply(reply, frame, this.#wallClock.utcMs());
+  #reply(reply: Reply, to: Envelope, hasChecksum: boolean): void {
+    const bytes = encodeReply(reply, to, this.#wallClock.utcMs());
     if (bytes === undefined) return;
-    const line = encodeDown(decodeUtf8(bytes).text, frame, hasChecksum);
+    const line = encodeDown(decodeUtf8(bytes).text, to, hasChecksum);
     // A later ack says all that an earlier one of the same boot said.
     this.#downlink.send(reply.type === "ack" ? `ack ${reply.ack.boot.text}` : undefined, line);
   }
 }
 
-function encodeDown(json: string, { isCalled }: Frame, hasChecksum: boolean): string {
+function encodeDown(json: string, { isCalled }: Envelope, hasChecksum: boolean): string {
   return isCalled ? encodeCall(json) : encodeLine(json, hasChecksum);
 }

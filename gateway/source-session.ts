@@ -37,13 +37,15 @@ export interface SessionIdentity {
   readonly boot: Boot;
 }
 
-/** A frame whose entries are on their way to the store. */
+/** A frame whose entries are on their way to the store: what is left to do for it, and none of what it held. */
 interface Outstanding {
-  readonly order: number;
-  readonly frame: Frame;
   readonly onReply: OnReply;
   readonly markAfter: number;
   readonly resend: boolean;
+  readonly wantsAck: boolean;
+  /** Its boot as it was written. */
+  readonly boot: Boot;
+  /** Of a frame whose commands are answered one by one. */
   readonly answers: readonly Answer[];
 }
 
@@ -72,7 +74,6 @@ export class SourceSession {
   /** The frame that waits for its turn or for room, last of all; never rejects. */
   #last: Promise<void> | undefined;
   #pendingCount = 0;
-  #order = 0;
   readonly #durable: Outstanding[] = [];
 
   constructor(world: SessionWorld, identity: SessionIdentity) {
@@ -152,7 +153,7 @@ export class SourceSession {
     await this.#last;
     this.#acceptedMark ??=
       frame.joinsAt === undefined ? await this.#askMark(frame.first) : this.#joinAt(frame.joinsAt);
-    await this.#take(frame, receipt, onReply, this.#acceptedMark);
+    return this.#take(frame, receipt, onReply, this.#acceptedMark);
   }
 
   #take(frame: Frame, receipt: Receipt, onReply: OnReply, acceptedMark: number): Promise<void> | undefined {
@@ -176,10 +177,11 @@ export class SourceSession {
     const origin = this.#originOf(receipt);
     const entries: NewEntry[] = [];
     const answers: Answer[] = [];
+    const isAnswered = frame.ack === undefined;
     for (const verdict of verdicts) {
       const entry = entryOfVerdict(verdict, origin);
       if (entry !== undefined) entries.push(entry);
-      const answer = answerOfVerdict(verdict, boot.text);
+      const answer = isAnswered ? answerOfVerdict(verdict, boot.text) : undefined;
       if (answer !== undefined) answers.push(answer);
       this.#count(verdict);
       this.#remarks.see(verdict, markBefore);
@@ -187,8 +189,14 @@ export class SourceSession {
     this.#remarks.addTo(entries, frame, receipt, mark > markBefore);
     this.#watchGap(verdicts, mark, resend);
     if (resend) counters.add("gateway_resend_requests_total");
-    const order = this.#order++;
-    const outstanding: Outstanding = { order, frame, onReply, markAfter: mark, resend, answers };
+    const outstanding: Outstanding = {
+      onReply,
+      markAfter: mark,
+      resend,
+      wantsAck: wantsAck(frame),
+      boot: frame.boot ?? boot,
+      answers,
+    };
     const received = asReceived(entries, receipt);
     const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding));
     const settle = (): void => {
@@ -269,7 +277,7 @@ export class SourceSession {
     const durable = this.#durable.splice(0);
     for (const { markAfter } of durable) this.#durableMark = Math.max(this.#durableMark, markAfter);
     this.#pendingCount -= durable.length;
-    const lastAck = durable.findLast(({ frame }) => wantsAck(frame));
+    const lastAck = durable.findLast((outstanding) => outstanding.wantsAck);
     const resend = durable.some(
       (outstanding) => outstanding.resend && outstanding.markAfter === this.#durableMark,
     );
@@ -282,14 +290,10 @@ export class SourceSession {
   }
 
   #replyTo(outstanding: Outstanding, lastAck: Outstanding | undefined, resend: boolean): Reply {
-    const { frame, answers } = outstanding;
-    if (answers.length > 0 && frame.ack === undefined) return { type: "answers", answers };
-    if (!wantsAck(frame) || outstanding !== lastAck) return NO_REPLY;
-    const { boot } = this.#identity;
-    return {
-      type: "ack",
-      ack: { boot: frame.boot ?? boot, seq: this.#durableMark, ...(resend && { resend }) },
-    };
+    const { answers, boot } = outstanding;
+    if (answers.length > 0) return { type: "answers", answers };
+    if (outstanding !== lastAck) return NO_REPLY;
+    return { type: "ack", ack: { boot, seq: this.#durableMark, ...(resend && { resend }) } };
   }
 
   #joinAt(seq: number): number {

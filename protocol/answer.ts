@@ -2,7 +2,7 @@ import { type Ack, encodeAck } from "./ack.ts";
 import { encodeCbor } from "./cbor.ts";
 import { Status } from "./decoded.ts";
 import type { StoredEntry } from "./entry.ts";
-import type { Frame, FrameForm } from "./frame.ts";
+import type { Envelope, FrameForm } from "./frame.ts";
 import type { ExtraField } from "./methods.ts";
 import { encodeUtf8 } from "./utf8.ts";
 
@@ -30,7 +30,7 @@ export interface AnswerPayload {
  * @param ownAddress the answerer's `src` where the request had no `dst`.
  */
 export function encodeAnswerFrame(
-  request: Frame,
+  request: Envelope,
   ownAddress: string,
   answers: readonly Answer[],
 ): Uint8Array {
@@ -47,7 +47,7 @@ export function encodeAckFrame(ack: Ack, nowMs: number | undefined, form: FrameF
 }
 
 /** One answer on its own, as `POST /v1/...` gives it (docs/protocol.md 10.2). */
-export function encodeAnswer(answer: Answer, form: Frame["form"]): Uint8Array {
+export function encodeAnswer(answer: Answer, form: FrameForm): Uint8Array {
   return form === "cbor" ? encodeCbor(answerValue(answer)) : encodeUtf8(answerText(answer));
 }
 

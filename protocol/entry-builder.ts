@@ -32,24 +32,23 @@ export interface EntryOrigin {
 export function entryFromLog(args: LogArgs, origin: EntryOrigin, seq?: number): NewEntry {
   const { timestamp, uptime, level, module } = args;
   const { boot, received } = origin;
-  const entry: Building<NewEntry> = {
-    src: origin.src,
-    stream: args.stream ?? STREAM_DEFAULT,
-    msg: args.msg,
-    timestamp: timestamp ?? received,
-    received,
-    clock: timestamp === undefined ? "server" : "device",
-  };
-  // Set one by one, and not spread: this runs for each entry of each board.
+  const estimated = uptime !== undefined && timestamp === undefined ? origin.estimate?.(uptime) : undefined;
+  const at = timestamp ?? estimated?.timestamp ?? received;
+  const clock = timestamp !== undefined ? "device" : estimated !== undefined ? "estimated" : "server";
+  const stream = args.stream ?? STREAM_DEFAULT;
+  const { src } = origin;
+  const { msg } = args;
+  // This runs for each entry of each board: what nearly all have is in the literal, the rest is set one by one, and not spread.
+  const entry: Building<NewEntry> =
+    boot !== undefined && seq !== undefined && level !== undefined
+      ? { src, stream, msg, timestamp: at, received, clock, boot, seq, level }
+      : { src, stream, msg, timestamp: at, received, clock };
   if (boot !== undefined) entry.boot = boot;
   if (seq !== undefined) entry.seq = seq;
   if (level !== undefined) entry.level = level;
   if (module !== undefined) entry.module = module;
-  if (uptime !== undefined) {
-    entry.uptime = uptime;
-    const estimated = timestamp === undefined ? origin.estimate?.(uptime) : undefined;
-    if (estimated !== undefined) Object.assign(entry, estimated, { clock: "estimated" });
-  }
+  if (uptime !== undefined) entry.uptime = uptime;
+  if (estimated?.clockError !== undefined) entry.clockError = estimated.clockError;
   return entry;
 }
 

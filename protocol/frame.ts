@@ -42,6 +42,19 @@ export interface Frame {
 
 export type FrameForm = "json" | "cbor";
 
+/** What of a frame its answer is written by: all that needs to be kept of it once its commands were taken. */
+export type Envelope = Pick<Frame, "v" | "form" | "src" | "dst" | "isCalled">;
+
+export function envelopeOf({ v, form, src, dst, isCalled }: Frame): Envelope {
+  return {
+    v,
+    form,
+    ...(src !== undefined && { src }),
+    ...(dst !== undefined && { dst }),
+    ...(isCalled && { isCalled }),
+  };
+}
+
 export const NO_ARGS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
 
 /** One command. A wrong one carries its problem and does not spoil its neighbours (docs/protocol.md 3.4). */

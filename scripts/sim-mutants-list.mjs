@@ -145,8 +145,8 @@ export const MUTANTS = [
   ),
   session(
     "gateway: repeats are silent",
-    "const outstanding: Outstanding = { order, frame,",
-    "if (entries.length === 0) return;\n    const outstanding: Outstanding = { order, frame,",
+    "const outstanding: Outstanding = {",
+    "if (entries.length === 0) return;\n    const outstanding: Outstanding = {",
   ),
   session(
     "gateway: acks what it took, not what is durable",
