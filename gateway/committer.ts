@@ -42,17 +42,29 @@ interface Offer {
   readonly onDurable: () => void;
 }
 
+/** An offer that there was no room for. */
+interface Waiter {
+  readonly offer: Offer;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
 /** The offers of one source, in order of arrival. */
 interface Lane {
   readonly key: string;
   readonly project: string;
   readonly offers: Fifo<Offer>;
+  /** Behind `offers`; as many as there are inputs that bring this source's entries. */
+  readonly waiters: Fifo<Waiter>;
+  /** The lane has room for its first waiter, the queue had none: it is called in turn. */
+  isInRoomTurns: boolean;
+  /** Of `offers` and of what is under way. */
   weight: number;
   sizeBytes: number;
   inFlightCount: number;
 }
 
-interface Taken {
+interface LaneOffer {
   readonly lane: Lane;
   readonly offer: Offer;
 }
@@ -61,6 +73,9 @@ interface Taken {
  * Group commit: while one transaction is under way the offers of all sources collect, and the next takes them together, a turn
  * for each source. Within a source the order is the order of offering. While the service is away what there is waits, is tried
  * again, and nothing is acked.
+ *
+ * An offer that finds no room is looked at twice, when it waits and when it is taken, however many commits there are between: a
+ * commit calls those whose room came, and nobody else. Thousands of boards may wait at once.
  */
 export class Committer {
   readonly #uplink: Uplink;
@@ -73,14 +88,14 @@ export class Committer {
   readonly #lanes = new Map<string, Lane>();
   /** Lanes with something to take, in turn. */
   readonly #turns = new Fifo<Lane>();
+  /** Lanes with a waiter that lacks nothing but room in the queue, in turn. */
+  readonly #roomTurns = new Fifo<Lane>();
   #weight = 0;
   #sizeBytes = 0;
   #running = false;
   #stopping = false;
   #abandoned = false;
   readonly #pauses: Pauses;
-  /** Those whose offer was refused, in order; as many as there are sessions and ports at work. */
-  #waiters: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #idleListeners: (() => void)[] = [];
 
   constructor(
@@ -120,31 +135,7 @@ export class Committer {
    * @throws GatewayStopping
    */
   offer(project: string, src: string, entries: readonly NewEntry[], onDurable: () => void): boolean {
-    if (this.#stopping) throw new GatewayStopping();
-    const key = `${project} ${src}`;
-    let lane = this.#lanes.get(key);
-    if (lane === undefined && entries.length === 0) {
-      onDurable();
-      return true;
-    }
-    const weight = Math.max(1, entries.length);
-    const sizeBytes = sizeOf(entries);
-    if (lane !== undefined && this.#isFull(lane, weight, sizeBytes)) return false;
-    const { queueEntriesMax, queueBytesMax } = this.#options;
-    if (this.#weight >= queueEntriesMax || this.#sizeBytes >= queueBytesMax) return false;
-    if (lane === undefined) {
-      lane = { key, project, offers: new Fifo(), weight: 0, sizeBytes: 0, inFlightCount: 0 };
-      this.#lanes.set(key, lane);
-    }
-    if (lane.offers.count === 0) this.#turns.push(lane);
-    lane.offers.push({ entries, sizeBytes, weight, onDurable });
-    this.#addTo(lane, weight, sizeBytes);
-    if (!this.#running) {
-      this.#running = true;
-      // Later, so that what is offered together is stored together.
-      queueMicrotask(() => void this.#run());
-    }
-    return true;
+    return this.#offer(project, src, entries, onDurable) === undefined;
   }
 
   /**
@@ -157,19 +148,42 @@ export class Committer {
     entries: readonly NewEntry[],
     onDurable: () => void,
   ): Promise<void> | undefined {
-    if (this.offer(project, src, entries, onDurable)) return undefined;
-    return this.#acceptLater(project, src, entries, onDurable);
+    const refused = this.#offer(project, src, entries, onDurable);
+    if (refused === undefined) return undefined;
+    const { lane, offer } = refused;
+    return new Promise((resolve, reject) => {
+      this.#lanes.set(lane.key, lane);
+      lane.waiters.push({ offer, resolve, reject });
+      this.#waitForRoom(lane);
+    });
   }
 
-  async #acceptLater(
+  /** @returns what there is no room for; undefined where it was taken. */
+  #offer(
     project: string,
     src: string,
     entries: readonly NewEntry[],
     onDurable: () => void,
-  ): Promise<void> {
-    do {
-      await new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
-    } while (!this.offer(project, src, entries, onDurable));
+  ): LaneOffer | undefined {
+    if (this.#stopping) throw new GatewayStopping();
+    const key = `${project} ${src}`;
+    const known = this.#lanes.get(key);
+    if (known === undefined && entries.length === 0) {
+      onDurable();
+      return undefined;
+    }
+    const lane = known ?? newLane(key, project);
+    const offer = { entries, sizeBytes: sizeOf(entries), weight: Math.max(1, entries.length), onDurable };
+    // Who waits is not overtaken by its own source.
+    if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) return { lane, offer };
+    if (known === undefined) this.#lanes.set(key, lane);
+    this.#put(lane, offer);
+    if (!this.#running) {
+      this.#running = true;
+      // Later, so that what is offered together is stored together.
+      queueMicrotask(() => void this.#run());
+    }
+    return undefined;
   }
 
   /**
@@ -178,7 +192,9 @@ export class Committer {
    */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
-    for (const { reject } of this.#waiters.splice(0)) reject(new GatewayStopping());
+    for (const { waiters } of this.#lanes.values())
+      for (let waiter = waiters.shift(); waiter !== undefined; waiter = waiters.shift())
+        waiter.reject(new GatewayStopping());
     if (!this.#running) return;
     await new Promise<void>((resolve) => {
       const timer = this.#timers.after(deadlineMs, () => {
@@ -206,9 +222,9 @@ export class Committer {
   }
 
   /** One offer of each lane in turn, up to the bounds of a commit. */
-  #take(): readonly Taken[] {
+  #take(): readonly LaneOffer[] {
     const { commitEntriesMax, commitBytesMax } = this.#options;
-    const taken: Taken[] = [];
+    const taken: LaneOffer[] = [];
     let entryCount = 0;
     let sizeBytes = 0;
     while (entryCount < commitEntriesMax && sizeBytes < commitBytesMax) {
@@ -224,7 +240,7 @@ export class Committer {
     return taken;
   }
 
-  async #commit(taken: readonly Taken[]): Promise<void> {
+  async #commit(taken: readonly LaneOffer[]): Promise<void> {
     const batches = batchesOf(taken);
     if (batches.length === 0) return;
     for (;;) {
@@ -247,19 +263,62 @@ export class Committer {
     }
   }
 
-  #settle(taken: readonly Taken[]): void {
+  #settle(taken: readonly LaneOffer[]): void {
     for (const { lane, offer } of taken) {
       lane.inFlightCount -= 1;
       this.#addTo(lane, -offer.weight, -offer.sizeBytes);
-      if (lane.inFlightCount === 0 && lane.offers.count === 0) this.#lanes.delete(lane.key);
     }
+    for (const { lane } of taken) this.#waitForRoom(lane);
+    // Before those who are told now offer more: who waits was there first.
+    this.#callWaiters();
+    for (const { lane } of taken)
+      if (lane.inFlightCount === 0 && lane.offers.count === 0 && lane.waiters.count === 0)
+        this.#lanes.delete(lane.key);
     for (const { offer } of taken) offer.onDurable();
-    for (const { resolve } of this.#waiters.splice(0)) resolve();
   }
 
-  #isFull(lane: Lane, weight: number, sizeBytes: number): boolean {
+  /**
+   * Puts the lane among those that wait for room in the queue, where its first waiter lacks nothing else. One that lacks room in its own
+   * lane comes here again when something of that lane is durable: there is something, as an empty lane has room for any offer.
+   */
+  #waitForRoom(lane: Lane): void {
+    const first = lane.waiters.peek();
+    if (first === undefined || lane.isInRoomTurns || !this.#hasRoom(lane, first.offer)) return;
+    lane.isInRoomTurns = true;
+    this.#roomTurns.push(lane);
+  }
+
+  /** Takes the offers of waiters, one of each lane in turn, as far as there is room. */
+  #callWaiters(): void {
+    while (this.#isQueueOpen) {
+      const lane = this.#roomTurns.shift();
+      if (lane === undefined) return;
+      lane.isInRoomTurns = false;
+      const waiter = lane.waiters.shift();
+      // A stop took it.
+      if (waiter === undefined) continue;
+      this.#put(lane, waiter.offer);
+      waiter.resolve();
+      this.#waitForRoom(lane);
+    }
+  }
+
+  get #isQueueOpen(): boolean {
+    const { queueEntriesMax, queueBytesMax } = this.#options;
+    return this.#weight < queueEntriesMax && this.#sizeBytes < queueBytesMax;
+  }
+
+  /** Whether the source's own share has room. One offer alone may be larger. */
+  #hasRoom(lane: Lane, { weight, sizeBytes }: Offer): boolean {
     const { laneEntriesMax, laneBytesMax } = this.#options;
-    return lane.weight + weight > laneEntriesMax || lane.sizeBytes + sizeBytes > laneBytesMax;
+    if (lane.weight === 0) return true;
+    return lane.weight + weight <= laneEntriesMax && lane.sizeBytes + sizeBytes <= laneBytesMax;
+  }
+
+  #put(lane: Lane, offer: Offer): void {
+    if (lane.offers.count === 0) this.#turns.push(lane);
+    lane.offers.push(offer);
+    this.#addTo(lane, offer.weight, offer.sizeBytes);
   }
 
   #addTo(lane: Lane, weight: number, sizeBytes: number): void {
@@ -270,7 +329,20 @@ export class Committer {
   }
 }
 
-function batchesOf(taken: readonly Taken[]): readonly UplinkBatch[] {
+function newLane(key: string, project: string): Lane {
+  return {
+    key,
+    project,
+    offers: new Fifo(),
+    waiters: new Fifo(),
+    isInRoomTurns: false,
+    weight: 0,
+    sizeBytes: 0,
+    inFlightCount: 0,
+  };
+}
+
+function batchesOf(taken: readonly LaneOffer[]): readonly UplinkBatch[] {
   const byProject = new Map<string, NewEntry[]>();
   for (const { lane, offer } of taken) {
     if (offer.entries.length === 0) continue;

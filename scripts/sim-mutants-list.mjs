@@ -180,8 +180,8 @@ export const MUTANTS = [
   ),
   gatewayCommitter(
     "gateway: a full queue drops instead of waiting",
-    "if (lane !== undefined && this.#isFull(lane, weight, sizeBytes)) return false;",
-    "if (lane !== undefined && this.#isFull(lane, weight, sizeBytes)) {\n      onDurable();\n      return true;\n    }",
+    "if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) return { lane, offer };",
+    "if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) {\n      onDurable();\n      return undefined;\n    }",
   ),
   gatewayCommitter(
     "gateway: the last offer of a lane is taken first",
@@ -190,8 +190,8 @@ export const MUTANTS = [
   ),
   gatewayCommitter(
     "gateway: those who wait for room are never called",
-    "for (const { resolve } of this.#waiters.splice(0)) resolve();",
-    "",
+    "this.#callWaiters();\n    for",
+    "for",
   ),
   gatewayCommitter(
     "gateway: projects are mixed up",

@@ -146,6 +146,78 @@ describe("group commit", () => {
     expect(uplink.entries.length).toBe(7);
   });
 
+  test("however many wait and however often, each offer is looked at when it waits and not again", async () => {
+    const { timers, random, counters, log, time } = virtualWorld();
+    const uplink = { commit: async () => {}, mark: async () => 0 };
+    const committer = new Committer({ timers, random, counters, log, uplink }, { queueEntriesMax: 10 });
+    let lookCount = 0;
+    const looked = (src: string): NewEntry => ({
+      ...entry(src, ""),
+      get msg() {
+        lookCount += 1;
+        return "x";
+      },
+    });
+    let durableCount = 0;
+    const sources = Array.from({ length: 1_000 }, (_, index) => `s${index}`);
+    const waiting = sources.map((src) =>
+      committer.accept("default", src, [looked(src)], () => {
+        durableCount += 1;
+      }),
+    );
+    expect(waiting.filter((taken) => taken !== undefined).length).toBe(990);
+    await Promise.all(waiting);
+    await time.advanceAsync(0);
+    expect(durableCount).toBe(1_000);
+    expect(counters.values().gateway_commits_total).toBe(100);
+    expect(lookCount).toBe(1_000);
+  });
+
+  test("who waits is not overtaken by a smaller or an empty offer of its own source", async () => {
+    const { uplink, time, committer, offer, durable } = setUp({ laneEntriesMax: 4 });
+    const held = gate();
+    uplink.gate = held.wait;
+    expect(offer("a", "1", "2", "3")).toBe(true);
+    const accept = (...texts: string[]) =>
+      committer.accept(
+        "default",
+        "a",
+        texts.map((text) => entry("a", text)),
+        () => durable.push(texts.join(" ")),
+      );
+    const waiting = [accept("4", "5"), accept("6"), accept()];
+    expect(waiting).not.toContain(undefined);
+    expect(offer("a", "late")).toBe(false);
+    uplink.gate = async () => {};
+    await time.advanceAsync(0);
+    held.open();
+    await Promise.all(waiting);
+    await time.advanceAsync(0);
+    expect(uplink.texts("a", "uart")).toEqual(["1", "2", "3", "4", "5", "6"]);
+    expect(durable).toEqual(["1", "2", "3", "4 5", "6", ""]);
+  });
+
+  test("who waits for room in its own share holds up nobody, and is called when its own lines are durable", async () => {
+    const { uplink, time, committer, offer } = setUp({ commitEntriesMax: 1, laneEntriesMax: 2 });
+    const held = gate();
+    uplink.gate = held.wait;
+    for (const text of ["1", "2"]) expect(offer("quiet", text)).toBe(true);
+    for (const text of ["1", "2"]) expect(offer("chatty", text)).toBe(true);
+    const called: string[] = [];
+    const wait = (src: string, text: string) =>
+      void committer.accept("default", src, [entry(src, text)], () => {})?.then(() => called.push(src));
+    wait("chatty", "3");
+    wait("quiet", "3");
+    expect(offer("third", "1")).toBe(true);
+    await time.advanceAsync(0);
+    held.open();
+    await time.advanceAsync(0);
+    expect(called).toEqual(["quiet"]);
+    held.open();
+    await time.advanceAsync(0);
+    expect(called).toEqual(["quiet", "chatty"]);
+  });
+
   test("bytes are bounded as entries are", () => {
     const { offer } = setUp({ laneBytesMax: 10_000 });
     let takenCount = 0;
@@ -187,6 +259,23 @@ describe("the committer's stop", () => {
     expect(durable).toEqual(["1"]);
   });
 
+  test("those who waited are not taken by a commit that ends later", async () => {
+    const { uplink, time, committer, offer, durable } = setUp({ queueEntriesMax: 1 });
+    const held = gate();
+    uplink.gate = held.wait;
+    offer("a", "1");
+    await time.advanceAsync(0);
+    const refusal = expect(
+      committer.accept("default", "b", [entry("b", "2")], () => durable.push("2")),
+    ).rejects.toBeInstanceOf(GatewayStopping);
+    const stopped = committer.stop(1_000);
+    held.open();
+    await stopped;
+    await refusal;
+    expect(durable).toEqual(["1"]);
+    expect(uplink.commits.length).toBe(1);
+  });
+
   test("gives up at its deadline: never acked, no timer left, counted", async () => {
     const { uplink, time, committer, offer, durable, counters } = setUp();
     uplink.isAway = true;
@@ -207,11 +296,11 @@ describe("the committer's stop", () => {
     const { uplink, time, committer, offer } = setUp({ queueEntriesMax: 1 });
     uplink.gate = () => new Promise(() => {});
     offer("a", "1");
-    const waiting = committer.accept("default", "b", [entry("b", "1")], () => {});
-    const refusal = expect(waiting).rejects.toBeInstanceOf(GatewayStopping);
+    const waiting = ["a", "b"].map((src) => committer.accept("default", src, [entry(src, "1")], () => {}));
+    const refusals = waiting.map((taken) => expect(taken).rejects.toBeInstanceOf(GatewayStopping));
     const stopped = committer.stop(10);
     await time.advanceAsync(10);
     await stopped;
-    await refusal;
+    await Promise.all(refusals);
   });
 });
