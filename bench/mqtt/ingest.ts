@@ -1,14 +1,19 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { publishPacket, topicBytes } from "../../sim/load/mqtt-wire.ts";
 import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
 import { LineProcess } from "../harness/line-process.ts";
 import { cpuUs, memoryBytes, untilAtRest } from "../harness/process-cost.ts";
+import { readLines } from "../store/corpus.ts";
+import { NODE_RED, nodeRed } from "./node-red.ts";
 import { aedes, type BoardlogTarget, boardlog, type Target } from "./targets.ts";
 
 const CONNECTIONS = 500;
 const ENTRIES_PER_FRAME = 20;
 const PUBLISHES = 200_000;
+/** Node-RED takes some thousand a second. */
+const NODE_RED_PUBLISHES = 40_000;
 
 interface Measured {
   readonly cpuUs: number;
@@ -17,12 +22,16 @@ interface Measured {
   readonly perCoreSecond: number;
   readonly ackMsP99: number;
   readonly peakBytes: number;
+  /** On the wire to the server, with topic and head of the packet. */
+  readonly bytesPerEntry: number;
 }
 
 interface Phase {
   readonly ms: number;
   readonly entries: number;
   readonly ackMsP99: number;
+  /** Of all publishes, with topic and head. */
+  readonly sentBytes: number;
 }
 
 /** Gateway, embedded broker and store in one process, as `boardlog up` is: MQTT in, fsynced before the PUBACK, listable. */
@@ -39,12 +48,21 @@ export const ingest: Bench = {
     const perSecondLone: number[] = [];
     const perSecondFramed: number[] = [];
     const ackMs: number[] = [];
+    const framedToNodeRed: Pair[] = [];
+    const framedToNodeRedCpu: Pair[] = [];
+    const wire: Pair[] = [];
     for (let pair = 0; pair < options.pairCount; pair++) {
       options.progress(`pair ${pair + 1} of ${options.pairCount}`);
       const ourLone = await measure(boardlog, { publishes, entries: 1 });
       const aedesLone = await measure(aedes, { publishes, entries: 1 });
       const ourFrames = await measure(boardlog, { publishes: publishes / 4, entries: ENTRIES_PER_FRAME });
       const aedesFile = await measure(aedesToFile, { publishes, entries: 1 });
+      const red = await measureNodeRed(Math.round(NODE_RED_PUBLISHES * options.scale));
+      if (red !== undefined) {
+        framedToNodeRed.push({ ours: ourFrames.perSecond, other: red.perSecond });
+        framedToNodeRedCpu.push({ ours: ourFrames.cpuUs, other: red.cpuUs });
+      }
+      wire.push({ ours: ourFrames.bytesPerEntry, other: jsonPublishBytes() });
       lone.push({ ours: ourLone.cpuUs, other: aedesLone.cpuUs });
       framed.push({ ours: ourFrames.cpuUs, other: ourLone.cpuUs });
       framedToFile.push({ ours: ourFrames.cpuUs, other: aedesFile.cpuUs });
@@ -85,6 +103,30 @@ export const ingest: Bench = {
           pairs: memory,
           atMost: 0.7,
         },
+        ...(framedToNodeRed.length === 0
+          ? []
+          : [
+              {
+                what: `frames of ${ENTRIES_PER_FRAME}, stored and listable`,
+                against: "Node-RED, MQTT in to a file, one entry a publish, no fsync",
+                unit: "entries/s",
+                pairs: framedToNodeRed,
+                atLeast: 35,
+              },
+              {
+                what: `frames of ${ENTRIES_PER_FRAME}`,
+                against: "the same Node-RED, without its broker",
+                unit: us,
+                pairs: framedToNodeRedCpu,
+              },
+            ]),
+        {
+          what: `on the wire, frames of ${ENTRIES_PER_FRAME}`,
+          against: "a JSON object with time, level and text in a publish of its own",
+          unit: "bytes an entry",
+          pairs: wire,
+          atMost: 0.5,
+        },
       ],
       figures: [
         {
@@ -106,6 +148,10 @@ export const ingest: Bench = {
         { what: "one entry a publish, 20 in flight a connection: PUBACK p99", unit: "ms", values: ackMs },
       ],
       growths: [await growth(options)],
+      notes:
+        framedToNodeRed.length > 0
+          ? []
+          : [`${NODE_RED.name} ${NODE_RED.version} could not be installed here.`],
     };
   },
 };
@@ -126,17 +172,8 @@ async function measure(
   { publishes, entries }: { readonly publishes: number; readonly entries: number },
 ): Promise<Measured> {
   const target = await start();
-  const load = await LineProcess.start("bench/mqtt/load.ts", [
-    "--port",
-    String(target.port),
-    "--connections",
-    String(CONNECTIONS),
-    "--entries",
-    String(entries),
-    ...target.login,
-  ]);
+  const load = await startLoad(target, entries);
   try {
-    await load.next();
     // What the engine compiles on the way is not the work.
     const warm = await load.ask<Phase>({ publishes: Math.round(publishes / 3) });
     await untilAtRest(target.pid);
@@ -153,11 +190,20 @@ async function measure(
       perCoreSecond: (phase.entries / usedUs) * 1e6,
       ackMsP99: phase.ackMsP99,
       peakBytes: memoryBytes(target.pid).peak,
+      bytesPerEntry: phase.sentBytes / phase.entries,
     };
   } finally {
     await load.stop();
     await target.stop();
   }
+}
+
+async function startLoad({ port, login }: Target, entries: number): Promise<LineProcess> {
+  const options = { port, connections: CONNECTIONS, entries };
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const load = await LineProcess.start("bench/mqtt/load.ts", [...args, ...login]);
+  await load.next();
+  return load;
 }
 
 async function aedesToFile(): Promise<Target> {
@@ -170,4 +216,38 @@ async function aedesToFile(): Promise<Target> {
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/** The time counts until the last line is in its file: its broker acks long before. */
+async function measureNodeRed(
+  publishes: number,
+): Promise<{ readonly perSecond: number; readonly cpuUs: number } | undefined> {
+  const target = await nodeRed();
+  if (target === undefined) return undefined;
+  const load = await startLoad(target, 1);
+  try {
+    const warm = Math.round(publishes / 3);
+    await load.ask<Phase>({ publishes: warm });
+    await target.written(warm);
+    const before = cpuUs(target.pid);
+    const start = performance.now();
+    await load.ask<Phase>({ publishes });
+    await target.written(publishes);
+    const ms = performance.now() - start;
+    return { perSecond: (publishes / ms) * 1000, cpuUs: (cpuUs(target.pid) - before) / publishes };
+  } finally {
+    await load.stop();
+    await target.stop();
+  }
+}
+
+/** What a board without the agent would send for each line of the same corpus, bytes. */
+function jsonPublishBytes(): number {
+  const lines = readLines(undefined);
+  const topic = topicBytes("boardlog/default/dev-0001/log");
+  const sizes = lines.map(({ level, msg }) => {
+    const text = JSON.stringify({ ts: 1_763_784_000_000, src: "dev-0001", lvl: level, msg });
+    return publishPacket(topic, 1, text).length;
+  });
+  return sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
 }

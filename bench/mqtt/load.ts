@@ -115,7 +115,9 @@ class Device {
     this.#packetId = (this.#packetId % PACKET_IDS) + 1;
     this.inFlight += 1;
     this.#sentAt.push(performance.now());
-    this.#socket?.write(publishPacket(this.#topic, this.#packetId, frame));
+    const packet = publishPacket(this.#topic, this.#packetId, frame);
+    sentBytes += packet.length;
+    this.#socket?.write(packet);
   }
 
   #acked(): void {
@@ -126,6 +128,7 @@ class Device {
 }
 
 let latenciesMs: number[] = [];
+let sentBytes = 0;
 let onAck: (device: Device) => void = () => {};
 
 const devices = Array.from({ length: connectionCount }, (_, index) => new Device(index));
@@ -142,6 +145,7 @@ process.exit(0);
 
 async function phase(publishes: number): Promise<object> {
   latenciesMs = [];
+  sentBytes = 0;
   let toSend = publishes;
   const cpu = process.cpuUsage();
   const start = performance.now();
@@ -178,6 +182,7 @@ async function phase(publishes: number): Promise<object> {
   return {
     ms,
     entries: publishes * entriesPerPublish,
+    sentBytes,
     generatorCpuUs: user + system,
     ackMsP50: at(0.5),
     ackMsP99: at(0.99),
