@@ -17,9 +17,20 @@ import { ingest } from "./mqtt/ingest.ts";
 import { serial } from "./serial/serial.ts";
 import { service } from "./service/service.ts";
 import { simulator } from "./sim/sim.ts";
+import { slowDisk } from "./slow-disk/slow-disk.ts";
 import { store } from "./store/store.ts";
 
-const BENCHES: readonly Bench[] = [ingest, serial, live, memory, service, store, cluster, simulator];
+const BENCHES: readonly Bench[] = [
+  ingest,
+  serial,
+  live,
+  memory,
+  service,
+  store,
+  slowDisk,
+  cluster,
+  simulator,
+];
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the figures depend on. */
 const PACKAGES = ["aedes", "mqtt", "lmdb", "cbor-x", "serialport", "fastify", "ws"];

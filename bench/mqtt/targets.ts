@@ -18,9 +18,15 @@ export interface BoardlogTarget extends Target {
   storedEntries(): Promise<number>;
 }
 
-/** `boardlog up` as its user starts it, in a data folder of its own. */
-export async function boardlog(args: readonly string[] = []): Promise<BoardlogTarget> {
-  const process = await BoardlogProcess.create(["--quiet", ...args]);
+/**
+ * `boardlog up` as its user starts it, in a data folder of its own.
+ * @param under a command that the process runs under, with its arguments.
+ */
+export async function boardlog(
+  args: readonly string[] = [],
+  under: readonly string[] = [],
+): Promise<BoardlogTarget> {
+  const process = await BoardlogProcess.create(["--quiet", ...args], under);
   await process.start();
   const key = await process.key();
   return {

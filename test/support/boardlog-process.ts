@@ -15,6 +15,7 @@ export class BoardlogProcess {
   readonly httpPort: number;
   readonly mqttPort: number;
   readonly #extraArgs: readonly string[];
+  readonly #under: readonly string[];
   #child: ChildProcess | undefined;
   output = "";
   /** How long the last start took. */
@@ -24,18 +25,26 @@ export class BoardlogProcess {
     dataFolder: string,
     ports: { http: number; mqtt: number },
     extraArgs: readonly string[],
+    under: readonly string[],
   ) {
+    this.#under = under;
     this.dataFolder = dataFolder;
     this.httpPort = ports.http;
     this.mqttPort = ports.mqtt;
     this.#extraArgs = extraArgs;
   }
 
-  /** @param extraArgs after `up`; with `--broker` there is no embedded one. */
-  static async create(extraArgs: readonly string[] = []): Promise<BoardlogProcess> {
+  /**
+   * @param extraArgs after `up`; with `--broker` there is no embedded one.
+   * @param under a command, with its arguments, that runs another in its place.
+   */
+  static async create(
+    extraArgs: readonly string[] = [],
+    under: readonly string[] = [],
+  ): Promise<BoardlogProcess> {
     const dataFolder = await mkdtemp(join(tmpdir(), "boardlog-e2e-"));
     const ports = { http: await freePort(), mqtt: await freePort() };
-    return new BoardlogProcess(dataFolder, ports, extraArgs);
+    return new BoardlogProcess(dataFolder, ports, extraArgs, under);
   }
 
   get url(): string {
@@ -62,7 +71,8 @@ export class BoardlogProcess {
       ...mqtt,
       ...this.#extraArgs,
     ];
-    const child = spawn(process.execPath, [BIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const [file = "", ...rest] = [...this.#under, process.execPath, BIN, ...args];
+    const child = spawn(file, rest, { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => {
