@@ -26,9 +26,8 @@ interface Board {
 export class BoardLinks {
   readonly #clock: Clock;
   readonly #counters: Counters;
-  readonly #boardsMax: number;
   /** By project and source. */
-  readonly #boards = new RecentTable<Board>();
+  readonly #boards: RecentTable<Board>;
 
   constructor(
     world: { readonly clock: Clock; readonly counters: Counters },
@@ -36,7 +35,7 @@ export class BoardLinks {
   ) {
     this.#clock = world.clock;
     this.#counters = world.counters;
-    this.#boardsMax = options.boardsMax ?? BOARDS_MAX;
+    this.#boards = new RecentTable(options.boardsMax ?? BOARDS_MAX);
   }
 
   /**
@@ -55,7 +54,6 @@ export class BoardLinks {
     const key = `${project} ${src}`;
     const known = this.#boards.get(key);
     if (known === undefined) {
-      if (this.#boards.count >= this.#boardsMax) this.#boards.evict();
       this.#boards.set(key, { ...from, leases: new Map() });
     } else if (known.wire !== from.wire || known.bootText !== from.bootText) {
       Object.assign(known, from);

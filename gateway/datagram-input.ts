@@ -30,7 +30,7 @@ export class DatagramInput {
   readonly #seldomLog: SeldomLog;
   readonly #options: DatagramInputOptions;
   /** The last line of each device. */
-  readonly #last = new RecentTable<{ line: LogLine }>();
+  readonly #last = new RecentTable<{ line: LogLine }>(DEVICES_MAX);
   #waitingCount = 0;
   #isStopping = false;
 
@@ -85,7 +85,7 @@ export class DatagramInput {
   #isNext(line: LogLine, address: string): boolean {
     const known = this.#last.get(line.id);
     if (known === undefined) {
-      if (this.#last.count >= DEVICES_MAX) {
+      if (this.#last.isFull) {
         this.#seldomLog.warn(
           `devices ${address}`,
           { address },

@@ -3,9 +3,10 @@ import type { Disk } from "../host/disk.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
 import { schemaDecoder } from "../protocol/schema-check.ts";
+import { RecentTable } from "./recent-table.ts";
 import { StateFile } from "./state-file.ts";
 
-/** Sources remembered; the one that booted longest ago is forgotten first, and is then met anew. */
+/** Sources remembered; one that did not boot for long is forgotten first, and is then met anew. */
 const SOURCES_MAX = 10_000;
 
 const FileSchema = Type.Object({
@@ -21,7 +22,7 @@ const decodeFile = schemaDecoder(FileSchema);
 export class LineBoots {
   readonly #file: StateFile<Static<typeof FileSchema>>;
   readonly #random: Random;
-  readonly #boots = new Map<string, string>();
+  readonly #boots = new RecentTable<string>(SOURCES_MAX);
   #isLoaded: Promise<void> | undefined;
   #saved: Promise<void> = Promise.resolve();
 
@@ -45,14 +46,13 @@ export class LineBoots {
   async begin(project: string, src: string): Promise<string> {
     await this.current(project, src);
     const boot = `line-${Buffer.from(this.#random.bytes(6)).toString("hex")}`;
-    const key = `${project} ${src}`;
-    this.#boots.delete(key);
-    this.#boots.set(key, boot);
-    if (this.#boots.size > SOURCES_MAX) {
-      const oldest = this.#boots.keys().next();
-      if (!oldest.done) this.#boots.delete(oldest.value);
-    }
-    this.#saved = this.#saved.then(() => this.#file.write({ version: 1, boots: [...this.#boots] }));
+    this.#boots.set(`${project} ${src}`, boot);
+    this.#saved = this.#saved.then(() =>
+      this.#file.write({
+        version: 1,
+        boots: Array.from(this.#boots.entries(), ([key, name]) => [key, name]),
+      }),
+    );
     await this.#saved;
     return boot;
   }

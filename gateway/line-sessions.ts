@@ -4,10 +4,11 @@ import { LOG_METHOD } from "../protocol/sequencing.ts";
 import type { Arrival, Intake, Origin } from "./intake.ts";
 import type { LineBoots } from "./line-boots.ts";
 import type { LogLine } from "./log-line.ts";
+import { RecentTable } from "./recent-table.ts";
 import { type Uplink, UplinkUnavailable } from "./uplink.ts";
 import type { WallClock } from "./wall-clock.ts";
 
-/** Sources followed at once; beyond it the one not heard for longest is asked for again. */
+/** Sources followed at once; beyond it one not heard for long is asked for again. */
 const SOURCES_MAX = 10_000;
 
 export interface LineArrival extends Arrival {
@@ -26,7 +27,7 @@ export class LineSessions {
   readonly #wallClock: WallClock;
   readonly #boots: LineBoots;
   readonly #uplink: Uplink;
-  readonly #followed = new Map<string, Followed>();
+  readonly #followed = new RecentTable<Followed>(SOURCES_MAX);
   /** Lines of one source go one after the other. */
   readonly #turns = new Map<string, Promise<void>>();
 
@@ -83,12 +84,7 @@ export class LineSessions {
       followed = { boot: await this.#boots.begin(project, src), lastSeq: 0 };
     }
     followed.lastSeq = Math.max(followed.lastSeq, seq);
-    this.#followed.delete(key);
     this.#followed.set(key, followed);
-    if (this.#followed.size > SOURCES_MAX) {
-      const oldest = this.#followed.keys().next();
-      if (!oldest.done) this.#followed.delete(oldest.value);
-    }
     return { boot: followed.boot, joins };
   }
 

@@ -1,4 +1,6 @@
-/** Boards remembered, as many as there may be connections; the one that spoke longest ago is forgotten first. */
+import { RecentTable } from "./recent-table.ts";
+
+/** Boards remembered, as many as there may be connections; one that did not speak for long is forgotten first. */
 const BOARDS_MAX = 20_000;
 
 const ONLINE = /^"?(?:online|true|1)"?$/i;
@@ -17,18 +19,13 @@ export function parsePresence(payload: Uint8Array): boolean | undefined {
 
 /** Which boards are there, as far as they say. */
 export class Presence {
-  readonly #boards = new Map<string, boolean>();
+  readonly #boards = new RecentTable<boolean>(BOARDS_MAX);
 
   /** Says whether that is news. */
   set(project: string, device: string, isOnline: boolean): boolean {
     const key = `${project} ${device}`;
     const before = this.#boards.get(key);
-    this.#boards.delete(key);
     this.#boards.set(key, isOnline);
-    if (this.#boards.size > BOARDS_MAX) {
-      const oldest = this.#boards.keys().next();
-      if (!oldest.done) this.#boards.delete(oldest.value);
-    }
     return before !== isOnline;
   }
 
@@ -36,6 +33,6 @@ export class Presence {
   get counts(): { readonly online: number; readonly offline: number } {
     let online = 0;
     for (const isOnline of this.#boards.values()) if (isOnline) online += 1;
-    return { online, offline: this.#boards.size - online };
+    return { online, offline: this.#boards.count - online };
   }
 }

@@ -9,13 +9,12 @@ const SESSIONS_MAX = 20_000;
 export class SessionTable {
   readonly #world: SessionWorld;
   readonly #counters: Counters;
-  readonly #sessionsMax: number;
-  readonly #sessions = new RecentTable<SourceSession>();
+  readonly #sessions: RecentTable<SourceSession>;
 
   constructor(world: SessionWorld, options: { readonly sessionsMax?: number } = {}) {
     this.#world = world;
     this.#counters = world.counters;
-    this.#sessionsMax = options.sessionsMax ?? SESSIONS_MAX;
+    this.#sessions = new RecentTable(options.sessionsMax ?? SESSIONS_MAX);
   }
 
   get count(): number {
@@ -29,7 +28,7 @@ export class SessionTable {
     const key = `${project} ${src.length} ${src} ${boot.text}`;
     const known = this.#sessions.get(key);
     if (known !== undefined) return known;
-    if (this.#sessions.count >= this.#sessionsMax && !this.#evict()) {
+    if (this.#sessions.isFull && !this.#evict()) {
       this.#counters.add("gateway_sessions_full_frames_total");
       return undefined;
     }

@@ -51,7 +51,7 @@ export class SourceHistories {
   readonly #onGivenUp: (given: GivenUp) => Promise<boolean>;
   /** Absent where the gateway has no disk. */
   readonly #file: StateFile<Static<typeof FileSchema>> | undefined;
-  readonly #histories = new RecentTable<SourceHistory>();
+  readonly #histories = new RecentTable<SourceHistory>(SOURCES_MAX);
   readonly #gapped = new Set<SourceHistory>();
   #timer: Timer | undefined;
   #saveTimer: Timer | undefined;
@@ -91,7 +91,6 @@ export class SourceHistories {
     const key = `${project} ${src}`;
     const known = this.#histories.get(key);
     if (known !== undefined) return known;
-    if (this.#histories.count >= SOURCES_MAX) this.#histories.evict();
     const history = new SourceHistory(project, src);
     this.#histories.set(key, history);
     return history;

@@ -29,7 +29,7 @@ export class Throttle {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #rate: TokenRate;
-  readonly #lanes = new RecentTable<ThrottleLane>();
+  readonly #lanes = new RecentTable<ThrottleLane>(LANES_MAX);
   /** Told of what was lost. */
   onLost: (lost: LostOverRate) => void = () => {};
   #heldBytes = 0;
@@ -60,8 +60,7 @@ export class Throttle {
       (lost) => this.onLost({ project, src, ...lost }),
     );
     // Where none may go, this one is as good as new at each call.
-    if (this.#lanes.count < LANES_MAX || this.#lanes.evict((other) => other.isIdle))
-      this.#lanes.set(key, lane);
+    if (!this.#lanes.isFull || this.#lanes.evict((other) => other.isIdle)) this.#lanes.set(key, lane);
     return lane;
   }
 

@@ -1,17 +1,17 @@
 import { decodeCbor, encodeCbor } from "../../protocol/cbor.ts";
 import type { EntryIdentity } from "../../protocol/ingest-entry.ts";
+import { RecentTable } from "../recent-table.ts";
 
-/** Boots whose marks are kept, about 100 bytes each; beyond it the one not met for longest is forgotten, and asked for again. */
+/** Boots whose marks are kept, about 100 bytes each; beyond it one not met for long is forgotten, and asked for again. */
 const BOOTS_MAX = 10_000;
 
 /** The highest seq of each boot that went into the spool. */
 export class MarkTable {
-  /** By source and boot, in order of last use. */
-  readonly #marks = new Map<string, number>();
-  readonly #bootsMax: number;
+  /** By source and boot. */
+  readonly #marks: RecentTable<number>;
 
   constructor(bootsMax = BOOTS_MAX) {
-    this.#bootsMax = bootsMax;
+    this.#marks = new RecentTable(bootsMax);
   }
 
   get(src: string, boot: string): number | undefined {
@@ -26,7 +26,7 @@ export class MarkTable {
 
   /** All marks, for the head of a new segment: older segments need not be read for them. */
   encode(): Uint8Array {
-    return encodeCbor([...this.#marks].flat());
+    return encodeCbor([...this.#marks.entries()].flat());
   }
 
   /** Takes marks that `encode` wrote. */
@@ -41,12 +41,7 @@ export class MarkTable {
   }
 
   #raise(key: string, seq: number): void {
-    const known = this.#marks.get(key) ?? 0;
-    this.#marks.delete(key);
-    this.#marks.set(key, Math.max(known, seq));
-    if (this.#marks.size <= this.#bootsMax) return;
-    const oldest = this.#marks.keys().next();
-    if (!oldest.done) this.#marks.delete(oldest.value);
+    this.#marks.set(key, Math.max(this.#marks.get(key) ?? 0, seq));
   }
 }
 
