@@ -31,6 +31,8 @@ const { values } = parseArgs({
 const deviceCount = Number(values.devices);
 const lineCount = Number(values.lines);
 const PROJECT = "default";
+/** Frames on their way at once: a broker hands on no more before the first are done. */
+const IN_FLIGHT_MAX = 1_000;
 const BOOT = "many";
 
 // The gateway's own timers keep no process alive.
@@ -45,12 +47,26 @@ function heapBytes(): number {
 
 /** Topics without a broker: boards call the gateway, and it calls them. */
 class DirectTopics implements TopicLink {
-  readonly senderWaits = false;
+  readonly senderWaits = true;
   listener: TopicListener | undefined;
   readonly receivers = new Map<string, (json: string) => void>();
+  inFlightCount = 0;
+  onRoom: () => void = () => {};
+
+  get isFull(): boolean {
+    return this.inFlightCount >= IN_FLIGHT_MAX;
+  }
 
   async start(listener: TopicListener): Promise<void> {
     this.listener = listener;
+  }
+
+  send(topic: string, frame: string): void {
+    this.inFlightCount += 1;
+    this.listener?.({ topic, payload: Buffer.from(frame, "latin1"), retained: false }, () => {
+      this.inFlightCount -= 1;
+      this.onRoom();
+    });
   }
 
   publish(topic: string, payload: Uint8Array): void {
@@ -82,8 +98,11 @@ const core = new GatewayCore(
 const topics = new DirectTopics();
 await core.addTopics(topics, { project: PROJECT });
 
+// Nothing is sent until all have logged.
+topics.inFlightCount = IN_FLIGHT_MAX;
 const program = compileAgent(await readFile(join(process.cwd(), "dist/firmware/agent.js"), "utf8"));
-let isLinked = false;
+/** Boards whose link takes nothing just now, in turn; at first all. */
+const waiting = new Set<number>();
 const emptyBytes = heapBytes();
 const startMs = performance.now();
 const boards = Array.from({ length: deviceCount }, (_, index) => {
@@ -93,8 +112,11 @@ const boards = Array.from({ length: deviceCount }, (_, index) => {
     program,
     {
       send: (frame) => {
-        if (!isLinked) return false;
-        topics.listener?.({ topic, payload: Buffer.from(frame, "latin1"), retained: false }, () => {});
+        if (topics.isFull) {
+          waiting.add(index);
+          return false;
+        }
+        topics.send(topic, frame);
         return true;
       },
       print: () => {},
@@ -115,14 +137,20 @@ const fullBytes = heapBytes();
 
 const cpu = process.cpuUsage();
 const sendMs = performance.now();
-isLinked = true;
-// Some at a time: a gateway's queues are bounded, and boards come when they come.
-for (let from = 0; from < deviceCount; from += 1000) {
-  for (const board of boards.slice(from, from + 1000)) board.agent.ready();
-  await new Promise((resolve) => setImmediate(resolve));
+topics.inFlightCount = 0;
+topics.onRoom = () => {
+  for (const index of waiting) {
+    if (topics.isFull) return;
+    waiting.delete(index);
+    boards[index]?.agent.ready();
+  }
+};
+topics.onRoom();
+let drainedCount = 0;
+while (drainedCount < deviceCount) {
+  if ((boards[drainedCount]?.stats.acked ?? 0) >= lineCount) drainedCount += 1;
+  else await new Promise((resolve) => setTimeout(resolve, 20));
 }
-while (boards.some((board) => board.stats.acked < lineCount))
-  await new Promise((resolve) => setTimeout(resolve, 50));
 const drainedMs = performance.now() - sendMs;
 const { user, system } = process.cpuUsage(cpu);
 
