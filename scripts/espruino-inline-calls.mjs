@@ -102,8 +102,10 @@ function movable(declaration) {
   const result = last?.type === "ReturnStatement" && last.argument ? last : undefined;
   let canMove = declaration.params.every((one) => one.type === "Identifier");
   let hasInner = false;
+  let hasCalls = false;
   for (const statement of statements) {
     walk(statement, (node, ancestors) => {
+      hasCalls ||= node.type === "CallExpression" || node.type === "NewExpression";
       const parent = ancestors.at(-1) ?? declaration.body;
       const isInner = ancestors.some(isFunction);
       hasInner ||= isFunction(node);
@@ -119,7 +121,7 @@ function movable(declaration) {
     });
   }
   return canMove
-    ? { locals, uses, written, hasInner, result, isResultAll: result === statements[0] }
+    ? { locals, uses, written, hasInner, hasCalls, result, isResultAll: result === statements[0] }
     : undefined;
 }
 
@@ -164,14 +166,17 @@ function changeableNames(program) {
  * The statements of a function and what it gives; locals get a mark that makes them unique, parameters what the call gives.
  * `keptAs` names the variable that the result goes to, where that does not exist yet.
  */
-function moved(text, declaration, { locals, uses, written, result }, args, changeable, mark, keptAs) {
+function moved(text, declaration, body, args, changeable, mark, keptAs) {
+  const { locals, uses, written, hasCalls, result } = body;
+  // What changes elsewhere does not change in here, where nothing is called.
+  const isSteady = (name) => !changeable.has(name) || !(hasCalls || written.has(name));
   const given = new Map();
   if (keptAs) given.set(result.argument.name, keptAs);
   let bindings = "";
   declaration.params.forEach(({ name }, index) => {
     const arg = args[index];
     const raw = arg ? text.slice(arg.start, arg.end) : "undefined";
-    const isFixed = arg?.type === "Literal" || (arg?.type === "Identifier" && !changeable.has(arg.name));
+    const isFixed = arg?.type === "Literal" || (arg?.type === "Identifier" && isSteady(arg.name));
     if (isFixed && !written.has(name)) given.set(name, raw);
     else bindings += `let ${name}${mark} = ${raw};`;
   });

@@ -31,11 +31,6 @@ export function disarm(): void {
   }
 }
 
-function arm(): void {
-  disarm();
-  ackTimer = after(onTimeout, ackTimeoutMs);
-}
-
 export function goBack(): void {
   disarm();
   startOver();
@@ -48,8 +43,11 @@ function sendFrame(): void {
     if (WITH_UNACKED && settings.ack === false) {
       acked = nextSeq - 1;
       forget(acked);
-    } else if (!ackTimer || (WITH_PARTS && !next)) {
-      arm();
+    } else {
+      if (WITH_PARTS && !next) {
+        disarm();
+      }
+      ackTimer = ackTimer || after(onTimeout, ackTimeoutMs);
     }
   }
 }
@@ -61,7 +59,7 @@ function sendOld(): void {
     if (WITH_UNACKED && settings.ack === false) {
       nextOld();
     } else {
-      arm();
+      ackTimer = after(onTimeout, ackTimeoutMs);
     }
   }
 }
@@ -148,22 +146,27 @@ export function restart(): void {
 }
 
 export function onAck(mark: number, resend: unknown): void {
-  hear();
+  // What it does was done already, unless a timeout came in between.
+  if (WITH_SHARED || WITH_STOP || WITH_LAB || framesAllowed < WINDOW_FRAMES) {
+    hear();
+  }
   if (mark > acked) {
     acked = mark;
     forget(mark);
     resentMark = -1;
-    if (next) {
-      arm();
-    } else {
-      disarm();
+    if (ackTimer) {
+      cancel(ackTimer);
     }
+    ackTimer = next && after(onTimeout, ackTimeoutMs);
   }
   if (resend && mark === acked && mark !== resentMark) {
     resentMark = mark;
     goBack();
   }
-  transmit();
+  // What is skipped is read too.
+  if (WITH_WORDS || chunks[next]) {
+    transmit();
+  }
 }
 
 /** What was not acked is given up. */

@@ -67,7 +67,9 @@ export function closeChunk(): void {
 
 /** Starts a chunk with room for a line, or none where that is dropped by the rule. */
 function begin(level: number, size: number, time: number): void {
-  closeChunk();
+  if (open) {
+    closeChunk();
+  }
   const room = roomBeside(size + CHUNK_BYTES, level);
   if (room < 0) {
     dropNewest(level, time);
@@ -141,7 +143,9 @@ export function logOther(newLevel: number, print: Print, value: unknown, args: I
     if (
       WITH_SHARED && settings.shared
         ? !talking
-        : !((WITH_DIRECT || WITH_LEVELS || WITH_FOLD || WITH_WORDS) && newLevel % 10 > 4)
+        : WITH_DIRECT || WITH_LEVELS || WITH_FOLD || WITH_WORDS
+          ? newLevel % 10 < 5
+          : true
     ) {
       if (WITH_PLAIN || WITH_FOLD || values) {
         print.apply(console, values);
@@ -221,7 +225,7 @@ export function log(this: unknown, newLevel: number, print: Print, value: unknow
     // biome-ignore lint/suspicious/noAssignInExpressions: a statement more would be read at each line
     (space -= value.length + LINE_BYTES) >= 0 &&
     // biome-ignore lint/suspicious/noAssignInExpressions: as above
-    (mark = 5 * (-last + (last = now())) + newLevel) >= 0
+    (mark = newLevel - 5 * (last - (last = now()))) >= 0
   ) {
     lines.push(mark, value);
     if (!(WITH_SHARED && settings.shared)) {

@@ -12,11 +12,6 @@ const BOOT = "boot";
 /** 2^32. */
 const WORD = 4294967296;
 
-/** Eight hex digits of a number from 0 to 2^32-1. */
-export function hex32(value: number): string {
-  return (value + WORD).toString(16).substr(1);
-}
-
 /** A file of the agent's: the boot's number, or what an earlier boot left at a place. */
 export function saved(name: number | string): string | undefined {
   return require("Storage").read(FILE_PREFIX + name);
@@ -36,7 +31,7 @@ export function bootId(): string {
     count = 1 + ((saved(BOOT) as never) | 0);
     save(BOOT, `${count}`);
   } catch (_) {}
-  return `${count}-${hex32(E.hwRand())}`;
+  return `${count}-${(E.hwRand() >>> 0).toString(16)}`;
 }
 
 /** Half of a variable, which takes 12 bytes or more: the other half is for frames on their way, and for the app. */
@@ -45,8 +40,14 @@ const VARIABLE_RING_BYTES = 6;
 export const ringBytesLimit = process.memory().free * VARIABLE_RING_BYTES;
 
 /** Looked for among the agent's own names: an object of the engine's, and then its function, take eight times as long. */
+export const crc32 = E.CRC32;
 const floor = Math.floor;
 const clock = Date.now;
+
+/** The checksum of a text: eight hex digits. */
+export function sumOf(text: string): string {
+  return (crc32(text) + WORD).toString(16).substr(1);
+}
 
 /** A board without a battery starts in 1970: until its clock is set, this is its uptime (docs/protocol.md 12.4). */
 export function now(): number {

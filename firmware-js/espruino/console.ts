@@ -3,7 +3,7 @@
  * the bundle a function `start(options)`, with `shared`.
  */
 import { agent } from "../agent/handle.ts";
-import { type BoardOptions, bootId, hex32 } from "./board.ts";
+import { type BoardOptions, bootId, crc32, sumOf } from "./board.ts";
 
 export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
 
@@ -59,12 +59,12 @@ export function send(frame: string): boolean {
   const text = `["!${frame.substr(3)}`;
   waiting = true;
   setTimeout(onSent, Math.ceil((text.length + AROUND_BYTES) * byteMs));
-  print(text + hex32(E.CRC32(text)));
+  print(text + sumOf(text));
   return true;
 }
 
 /** What the gateway has evaluated at the prompt. The agent works once the prompt is back, so that it may print. */
 global.boardlogDown = (json, sum) => {
   heardOn = E.getConsole();
-  setTimeout(agent.receive, 0, sum === E.CRC32(json) ? json : "");
+  setTimeout(agent.receive, 0, sum === crc32(json) ? json : "");
 };

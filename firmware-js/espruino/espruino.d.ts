@@ -37,8 +37,8 @@ declare const E: {
 };
 
 declare const process: {
-  /** In variables. */
-  memory(): { readonly free: number };
+  /** `free` in variables; `tx`, in firmware that has it, is the transmit ring that all ports share, in bytes. */
+  memory(): { readonly free: number; readonly tx?: { readonly total: number } };
   on(event: "uncaughtException", action: (error: { readonly stack?: string } | undefined) => void): void;
 };
 

@@ -3,7 +3,7 @@
  */
 import { agent } from "../agent/handle.ts";
 import { after } from "../agent/natives.ts";
-import { type BoardOptions, bootId, hex32 } from "./board.ts";
+import { type BoardOptions, bootId, crc32, sumOf } from "./board.ts";
 
 export { now, ringBytesLimit, save, saved, setClock } from "./board.ts";
 
@@ -19,19 +19,23 @@ interface SerialOptions extends BoardOptions {
 
 declare const options: SerialOptions;
 
-/** Longest line kept of what comes down. */
+/** So much is kept of what comes down, which is no line yet: the end, for noise may stand in front of an answer. */
 const LINE_BYTES_MAX = 512;
 /** CRC-32 and LF. */
 const LINE_END_BYTES = 9;
-const BITS_PER_BYTE = 10;
+/** The ten bits of a byte take so many ms at one baud. */
+const BYTE_MS = 10_000;
+const LINE_END = "\n";
+/** Of firmware that does not tell how large the ring is. */
+const NO_RING = 0 as unknown as { readonly total: number };
 
 const serial = options.serial;
 const baud = options.baud ?? 115200;
-const pieceBytes = options.pieceBytes ?? 120;
+const pieceBytes = options.pieceBytes ?? ((process.memory().tx ?? NO_RING).total > 128 ? 192 : 120);
 /** The last piece takes the line's end in. */
 const textBytes = pieceBytes - LINE_END_BYTES;
-const byteMs = (BITS_PER_BYTE * 1000) / baud;
-const pieceMs = Math.ceil(pieceBytes * byteMs);
+const byteMs = BYTE_MS / baud;
+const pieceMs = pieceBytes * byteMs;
 export const frameBytesMax = (options.frameBytesMax ?? 1024) - LINE_END_BYTES;
 export const ackTimeoutMsMin = 1000 + 2 * frameBytesMax * byteMs;
 export const settings = options;
@@ -43,6 +47,14 @@ let written = 0;
 let refused = false;
 let input = "";
 
+function onWritten(): void {
+  output = "";
+  if (refused) {
+    refused = false;
+    agent.ready();
+  }
+}
+
 /**
  * One piece, then a pause as long as the wire needs for it. A wire that throws costs the frame, not the ones after it, nor
  * the app an error.
@@ -50,29 +62,22 @@ let input = "";
 function writePiece(): void {
   // biome-ignore lint/suspicious/noAssignInExpressions: a statement more would be read at each piece
   let piece = output.slice(written, (written += textBytes));
-  if (ending) {
-    after(writePiece, pieceMs);
-    if (piece.length < textBytes) {
-      piece += ending;
-      ending = "";
-    }
-    try {
-      serial.write(piece);
-    } catch (_) {}
+  if (piece.length < textBytes) {
+    piece += ending;
+    after(onWritten, pieceMs);
   } else {
-    output = "";
-    if (refused) {
-      refused = false;
-      agent.ready();
-    }
+    after(writePiece, pieceMs);
   }
+  try {
+    serial.write(piece);
+  } catch (_) {}
 }
 
 /** Checksum and frame are never joined: on a small board there is no memory for a second copy of the frame. */
 export function send(frame: string): boolean {
   refused = !!output;
   if (!refused) {
-    ending = `${hex32(E.CRC32(frame))}\n`;
+    ending = sumOf(frame) + LINE_END;
     output = frame;
     written = 0;
     writePiece();
@@ -86,18 +91,17 @@ function onLine(line: string): void {
   const json = line.slice(line.indexOf('{"'), end);
   const sum = line.slice(end);
   // What is no text is counted.
-  agent.receive(parseInt(sum, 16) === E.CRC32(json) || !sum.trim() ? json : "");
+  agent.receive(parseInt(sum, 16) === crc32(json) || !sum.trim() ? json : "");
 }
 
 serial.setup(baud, options.setup);
 serial.on("data", (chunk) => {
   input += chunk;
-  if (chunk.indexOf("\n") >= 0) {
+  if (chunk.includes("\n")) {
     const lines = input.split("\n");
     input = lines.pop() as string;
     lines.forEach(onLine);
-  } else if (input.length > LINE_BYTES_MAX) {
-    input = "";
-    agent.receive("");
+  } else {
+    input = input.slice(-LINE_BYTES_MAX);
   }
 });

@@ -77,6 +77,14 @@ test.each([
     "var result = 0; function f(a) { let b = 2; result = { a, b, c: a.b }; } function g(x) { f(x); } g({ b: 1 }); g({ b: 3 });",
   ],
   [
+    "what is given changes while it runs",
+    "var n = 1; var result = []; function f(a) { n = 2; result.push(a); } function g(a) { h(); result.push(a); } function h() { n = 3; } f(n); g(n); h();",
+  ],
+  [
+    "what is given changes before and after, but not in it",
+    "var n = 1; var m = 0; var result = []; function f(a) { if (a > 1) m = a; result = [a, m]; } function g() { n++; f(n); n++; } g(); g(); result.push(n);",
+  ],
+  [
     "the last parameter is read by nobody",
     "var result = []; function f(a, b) { result.push(a); } f(1, 2); f(3); f(4, result.length);",
   ],

@@ -17,6 +17,8 @@ export class StandIn {
   #clockOffset = 0;
   readonly globals: Record<string, unknown>;
   freeVariables = 4000;
+  /** What `process.memory()` tells of the transmit ring; older firmware tells nothing. */
+  ring: { readonly total: number } | undefined;
 
   constructor(storage = new Map<string, string>(), time = new VirtualTime()) {
     this.storage = storage;
@@ -26,7 +28,7 @@ export class StandIn {
     this.globals = {
       console: { log: print, info: print, warn: print, error: print, debug: print },
       E: { CRC32: (text: string) => crc32(Buffer.from(text, "latin1")), hwRand: () => 0xdeadbeef },
-      process: { memory: () => ({ free: this.freeVariables }) },
+      process: { memory: () => ({ free: this.freeVariables, tx: this.ring }) },
       JSON: { parse: JSON.parse, stringify: asciiJson },
       Date: { now: () => this.getTime() * 1000 },
       getTime: () => this.getTime(),

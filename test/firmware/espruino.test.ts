@@ -153,7 +153,7 @@ describe.skipIf(!interpreter)(title, () => {
 
     expect({ acksLost, framesLost }).toEqual({ acksLost: 1, framesLost: 1 });
     const { entries = [], losses = [], duplicates = 0, mark } = receiver ?? {};
-    expect(receiver?.boot).toMatch(/^1-[0-9a-f]{8}$/);
+    expect(receiver?.boot).toMatch(/^1-[0-9a-f]{1,8}$/);
     expect(result.stats).toMatchObject({
       seq: 157,
       acked: 157,
