@@ -1,5 +1,5 @@
 /** The build option `words`: what is not acked is kept over the reset that follows, as frames. */
-import { boot, save } from "board";
+import { boot, save, saved } from "board";
 import { goBack } from "./delivery.ts";
 import { frameEnd, markTaken, nextFrame } from "./frames.ts";
 import { busy, tell, unfold } from "./hook.ts";
@@ -28,9 +28,9 @@ export function keep(): void {
       save(end++, `${boot}\n${WITH_PARTS && frameEnd < nextSeq ? "" : frameEnd}\n${frame}`);
       markTaken();
     }
-    if (end > left) {
-      // Behind them may be what an earlier call kept.
-      save(end, "");
+    // Behind them may be what an earlier call kept, and was acked since.
+    while (!busy && saved(end)) {
+      save(end++, "");
     }
   } catch (_) {}
   goBack();

@@ -283,6 +283,28 @@ describe.each(["compact", "plain"] as const)("last words, in %s frames", (wire) 
     expect(state.texts.size).toBe(0);
   });
 
+  test.each([0, 1])(
+    "what was acked between two calls, all but %d lines, leaves nothing behind in flash",
+    (rest) => {
+      const { state, storage } = flash();
+      const first = board(wire, { boot: "1-a", storage, settings: { ringBytesMax: 8192 } });
+      for (let i = 0; i < 40; i++) first.console.log(`one ${i} ${"x".repeat(90)}`);
+      first.agent.keep();
+      expect(state.texts.size).toBeGreaterThan(rest + 2);
+      for (let i = 0; first.agent.look().acked < 40 && i < 100; i++) {
+        first.time.advance(100);
+        for (const frame of first.takeFrames()) first.ack(seqsOf(frame).at(-1) ?? 0);
+      }
+      expect(first.agent.look().acked).toBe(40);
+      if (rest) first.console.log("last");
+      first.agent.keep();
+      expect([...state.texts.keys()]).toEqual(rest ? [0] : []);
+      const second = board(wire, { boot: "2-b", storage });
+      second.time.advance(100);
+      expect(second.takeFrames().flatMap(msgsOf)).toEqual(rest ? ["last"] : []);
+    },
+  );
+
   test("what no gateway takes does not fill the flash: after many boots it is given up, and an entry says so", () => {
     const { state, storage } = flash();
     let most = 0;
