@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { Fifo } from "../../gateway/fifo.ts";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
 import type { TopicLink, TopicListener } from "../../gateway/link.ts";
 import { CounterTable } from "../../host/counters.ts";
@@ -102,7 +103,8 @@ await core.addTopics(topics, { project: PROJECT });
 topics.inFlightCount = IN_FLIGHT_MAX;
 const program = compileAgent(await readFile(join(process.cwd(), "dist/firmware/agent.js"), "utf8"));
 /** Boards whose link takes nothing just now, in turn; at first all. */
-const waiting = new Set<number>();
+const waiting = new Fifo<number>();
+const isWaiting = new Uint8Array(deviceCount);
 const emptyBytes = heapBytes();
 const startMs = performance.now();
 const boards = Array.from({ length: deviceCount }, (_, index) => {
@@ -113,7 +115,10 @@ const boards = Array.from({ length: deviceCount }, (_, index) => {
     {
       send: (frame) => {
         if (topics.isFull) {
-          waiting.add(index);
+          if (!isWaiting[index]) {
+            isWaiting[index] = 1;
+            waiting.push(index);
+          }
           return false;
         }
         topics.send(topic, frame);
@@ -139,9 +144,10 @@ const cpu = process.cpuUsage();
 const sendMs = performance.now();
 topics.inFlightCount = 0;
 topics.onRoom = () => {
-  for (const index of waiting) {
-    if (topics.isFull) return;
-    waiting.delete(index);
+  while (!topics.isFull) {
+    const index = waiting.shift();
+    if (index === undefined) return;
+    isWaiting[index] = 0;
     boards[index]?.agent.ready();
   }
 };
