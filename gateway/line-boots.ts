@@ -24,12 +24,15 @@ export class LineBoots {
   readonly #random: Random;
   readonly #boots = new RecentTable<string>(SOURCES_MAX);
   #isLoaded: Promise<void> | undefined;
-  #saved: Promise<void> = Promise.resolve();
 
   constructor(world: { readonly disk?: Disk; readonly random: Random; readonly log: ProcessLog }) {
     this.#file = new StateFile(world, {
       name: "line-boots.json",
       decode: decodeFile,
+      state: () => ({
+        version: 1,
+        boots: Array.from(this.#boots.entries(), ([key, boot]) => [key, boot]),
+      }),
       unreadable: "sources of log lines are met as new ones",
       unwritable: "a line may be stored twice",
     });
@@ -47,13 +50,7 @@ export class LineBoots {
     await this.current(project, src);
     const boot = `line-${Buffer.from(this.#random.bytes(6)).toString("hex")}`;
     this.#boots.set(`${project} ${src}`, boot);
-    this.#saved = this.#saved.then(() =>
-      this.#file.write({
-        version: 1,
-        boots: Array.from(this.#boots.entries(), ([key, name]) => [key, name]),
-      }),
-    );
-    await this.#saved;
+    await this.#file.save();
     return boot;
   }
 

@@ -55,10 +55,9 @@ export class SourceHistories {
   readonly #gapped = new Set<SourceHistory>();
   #timer: Timer | undefined;
   #saveTimer: Timer | undefined;
-  /** What stands in the file. */
+  /** What stands in the file, or is being written. */
   #savedCount = 0;
   #savedMs = 0;
-  #saved: Promise<void> = Promise.resolve();
   readonly #loaded: Promise<void>;
   #isStopped = false;
 
@@ -81,6 +80,7 @@ export class SourceHistories {
       this.#file = new StateFile(world, {
         name: "open-gaps.json",
         decode: decodeFile,
+        state: () => this.#state(),
         unreadable: "lines that a board sent in part before are not called lost",
         unwritable: "lines that a board sent in part are not called lost",
       });
@@ -114,7 +114,7 @@ export class SourceHistories {
     this.#stopLooking();
     this.#saveTimer?.cancel();
     await this.#loaded;
-    await this.#save();
+    await this.#file?.save();
   }
 
   #open(history: SourceHistory, boot: string, last: number, heardMs: number): void {
@@ -168,23 +168,20 @@ export class SourceHistories {
     if (this.#file === undefined || this.#isStopped) return;
     this.#saveTimer ??= this.#timers.after(SAVE_MS, () => {
       this.#saveTimer = undefined;
-      void this.#save();
+      void this.#file?.save();
     });
   }
 
-  #save(): Promise<void> {
-    this.#saved = this.#saved.then(async () => {
-      const now = this.#clock.monotonicMs();
-      const gaps: Static<typeof FileSchema>["gaps"] = [];
-      for (const { project, src, gaps: ofSource } of this.#gapped)
-        for (const { boot, last, heardMs } of ofSource) gaps.push([project, src, boot, last, now - heardMs]);
-      // Most open gaps are filled before anything is written.
-      if (gaps.length === 0 && this.#savedCount === 0) return;
-      await this.#file?.write({ version: 1, gaps });
-      this.#savedCount = gaps.length;
-      this.#savedMs = now;
-    });
-    return this.#saved;
+  #state(): Static<typeof FileSchema> | undefined {
+    const now = this.#clock.monotonicMs();
+    const gaps: Static<typeof FileSchema>["gaps"] = [];
+    for (const { project, src, gaps: ofSource } of this.#gapped)
+      for (const { boot, last, heardMs } of ofSource) gaps.push([project, src, boot, last, now - heardMs]);
+    // Most open gaps are filled before anything is written.
+    if (gaps.length === 0 && this.#savedCount === 0) return undefined;
+    this.#savedCount = gaps.length;
+    this.#savedMs = now;
+    return { version: 1, gaps };
   }
 
   #forget(history: SourceHistory): void {

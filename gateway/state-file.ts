@@ -6,6 +6,8 @@ export interface StateFileOptions<State> {
   readonly name: string;
   /** Of what stands in it as JSON. */
   readonly decode: (value: unknown) => Decoded<State>;
+  /** What is to stand in it now; undefined: nothing has to be written. */
+  readonly state: () => State | undefined;
   /** What follows where it cannot be read, and where it cannot be written, in words. */
   readonly unreadable: string;
   readonly unwritable: string;
@@ -16,6 +18,9 @@ export class StateFile<State> {
   readonly #disk: Disk | undefined;
   readonly #log: ProcessLog;
   readonly #options: StateFileOptions<State>;
+  #saved: Promise<void> = Promise.resolve();
+  /** A save that has not begun. */
+  #isSaveWaiting = false;
 
   constructor(
     world: { readonly disk?: Disk | undefined; readonly log: ProcessLog },
@@ -43,9 +48,24 @@ export class StateFile<State> {
     return undefined;
   }
 
-  /** What cannot be written is good for this run. */
-  async write(state: State): Promise<void> {
-    const { name, unwritable } = this.#options;
+  /**
+   * Resolves when what is to stand in it by now is on the disk, or cannot be written: then it is good for this run. One write for all who
+   * ask while another is under way.
+   */
+  save(): Promise<void> {
+    if (this.#isSaveWaiting) return this.#saved;
+    this.#isSaveWaiting = true;
+    this.#saved = this.#saved.then(() => {
+      this.#isSaveWaiting = false;
+      return this.#write();
+    });
+    return this.#saved;
+  }
+
+  async #write(): Promise<void> {
+    const { name, state: stateOf, unwritable } = this.#options;
+    const state = stateOf();
+    if (state === undefined) return;
     try {
       await this.#disk?.replace(name, Buffer.from(`${JSON.stringify(state)}\n`, "utf8"));
     } catch (error) {

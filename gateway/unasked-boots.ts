@@ -59,14 +59,13 @@ export class UnaskedBoots {
   readonly #begun = new Map<string, Begun>();
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
-  #saved: Promise<void> = Promise.resolve();
-  #isSaving = false;
 
   private constructor(world: UnaskedWorld) {
     this.#world = world;
     this.#file = new StateFile(world, {
       name: "unasked-boots.json",
       decode: decodeFile,
+      state: () => this.#state(),
       unreadable: "gaps of boards that were met while the service was away are not called lost",
       unwritable: "gaps of boards that were met while the service was away are not called lost",
     });
@@ -85,14 +84,14 @@ export class UnaskedBoots {
     // Nothing is below the first of all.
     if (first <= 1) return;
     this.#add({ src, boot, first, sinceMs: this.#world.clock.monotonicMs() });
-    await this.#save();
+    await this.#file.save();
   }
 
   /** Resolves when it is written how long they have waited. */
   async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    if (this.#begun.size > 0) await this.#save();
+    if (this.#begun.size > 0) await this.#file.save();
   }
 
   #add(begun: Begun): void {
@@ -122,7 +121,7 @@ export class UnaskedBoots {
       }
     }
     // Also how long they have waited.
-    await this.#save();
+    await this.#file.save();
     if (this.#begun.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -143,23 +142,12 @@ export class UnaskedBoots {
     return true;
   }
 
-  /** One write for all who ask while another is under way. */
-  #save(): Promise<void> {
-    if (this.#isSaving) return this.#saved;
-    this.#isSaving = true;
-    this.#saved = this.#saved.then(() => {
-      this.#isSaving = false;
-      const now = this.#world.clock.monotonicMs();
-      const boots = [...this.#begun.values()].map(
-        ({ src, boot, first, sinceMs }): [string, string, number, number] => [
-          src,
-          boot,
-          first,
-          now - sinceMs,
-        ],
-      );
-      return this.#file.write({ version: 1, boots });
-    });
-    return this.#saved;
+  #state(): Static<typeof FileSchema> {
+    const now = this.#world.clock.monotonicMs();
+    const boots = Array.from(
+      this.#begun.values(),
+      ({ src, boot, first, sinceMs }): [string, string, number, number] => [src, boot, first, now - sinceMs],
+    );
+    return { version: 1, boots };
   }
 }

@@ -69,6 +69,7 @@ export class UnsetSpans implements SpoolDating {
     this.#file = new StateFile(world, {
       name: "unset-clock.json",
       decode: decodeFile,
+      state: () => ({ version: 1, spans: this.#spans }),
       unreadable: "lines that were received without a clock stay undated",
       unwritable: "lines may stay undated",
     });
@@ -101,14 +102,14 @@ export class UnsetSpans implements SpoolDating {
       if (span.to === undefined && !this.#isOpen(span)) span.to = last;
     }
     if (isSet) {
-      if (this.#spans.length > 0) await this.#save();
+      if (this.#spans.length > 0) await this.#file.save();
       return;
     }
     if (!this.#spans.some((span) => this.#isOpen(span))) {
       this.#spans.push({ from: last + 1, bootId: this.#bootId, offsetMs: this.#wallClock.offsetMs });
       this.#spans = this.#spans.slice(-SPANS_MAX);
     }
-    await this.#save();
+    await this.#file.save();
     this.#hiddenFrom = Math.min(...this.#spans.filter((span) => this.#isOpen(span)).map(({ from }) => from));
     this.#later(this.#waitMs, () => this.#giveUp());
     this.#wallClock.onSet(() => void this.#set(lastPosition));
@@ -148,11 +149,11 @@ export class UnsetSpans implements SpoolDating {
     const open = this.#spans.filter((span) => this.#isOpen(span));
     for (const span of open) this.#date(span);
     this.#log.info({ byMs: open.at(-1)?.shiftMs }, "the clock is set; what came before is dated");
-    await this.#save();
+    await this.#file.save();
     this.#show();
     this.#later(CLOSE_MS, () => {
       for (const span of open) span.to = lastPosition();
-      void this.#save();
+      void this.#file.save();
     });
   }
 
@@ -173,10 +174,6 @@ export class UnsetSpans implements SpoolDating {
 
   #later(delayMs: number, action: () => void): void {
     this.#pendingTimers.push(this.#timers.after(delayMs, action));
-  }
-
-  #save(): Promise<void> {
-    return this.#file.write({ version: 1, spans: this.#spans });
   }
 }
 
