@@ -3,6 +3,11 @@ export interface Disk {
   /** The whole file, or undefined where there is none. */
   read(path: string): Promise<Uint8Array | undefined>;
   /**
+   * A text that is another one once the file may have changed, for who would read it again and again; undefined where that cannot be
+   * told just now. Absent where it never can.
+   */
+  stamp?(path: string): Promise<string | undefined>;
+  /**
    * So many bytes of a file from a byte on, fewer where it ends before, and how many it has in all; undefined where there is none.
    */
   readPart(path: string, at: number, bytesMax: number): Promise<FilePart | undefined>;

@@ -7,6 +7,8 @@ const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 /** Ends the name of a file that is not yet what its name says; left over only by a power cut, and overwritten by the next write. */
 const TEMPORARY_SUFFIX = ".new";
+/** A file that changed so lately may change again within the same tick of the file system's clock. */
+const STAMP_AGE_MS_MIN = 2_000;
 
 /** A folder of the machine's own file system. Errors are those of Node (`ENOSPC`, `EACCES`, ...). */
 export class SystemDisk implements Disk {
@@ -19,6 +21,16 @@ export class SystemDisk implements Disk {
   async read(path: string): Promise<Uint8Array | undefined> {
     try {
       return await readFile(this.#resolve(path));
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async stamp(path: string): Promise<string | undefined> {
+    try {
+      const { ino, size, ctimeNs, ctimeMs } = await stat(this.#resolve(path), { bigint: true });
+      return Date.now() - Number(ctimeMs) < STAMP_AGE_MS_MIN ? undefined : `${ino} ${size} ${ctimeNs}`;
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;

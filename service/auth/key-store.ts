@@ -73,6 +73,8 @@ export class KeyStore implements KeyRing {
   #records = new Map<string, KeyRecord>();
   /** The file as last read or written. */
   #content: Uint8Array | undefined;
+  /** Of the file as last read (`Disk.stamp`). */
+  #stamp: string | undefined;
   /** Changes go one after the other. */
   #changed: Promise<unknown> = Promise.resolve();
 
@@ -257,11 +259,18 @@ export class KeyStore implements KeyRing {
   }
 
   async #reload(): Promise<void> {
+    // Asked every second, and the file may hold 100,000 keys.
+    const stamp = await this.#disk.stamp?.(KEYS_FILE);
+    if (stamp !== undefined && stamp === this.#stamp) return;
     const content = await this.#disk.read(KEYS_FILE);
     // A file that has gone was not emptied by us: what stood goes on standing.
-    if (content === undefined || (this.#content !== undefined && isEqual(content, this.#content))) return;
-    this.#take(content);
-    this.#tell();
+    if (content === undefined) return;
+    if (this.#content === undefined || !isEqual(content, this.#content)) {
+      this.#take(content);
+      this.#tell();
+    }
+    // It is of before the reading, so that what changed meanwhile is seen the next time.
+    this.#stamp = stamp;
   }
 
   #take(content: Uint8Array): void {
@@ -275,6 +284,7 @@ export class KeyStore implements KeyRing {
     const text = `{"version":1,"keys":[\n${lines.join(",\n")}\n]}\n`;
     const content = Buffer.from(text, "utf8");
     await this.#disk.replace(KEYS_FILE, content, 0o600);
+    this.#stamp = undefined;
     this.#records = records;
     this.#content = content;
     this.#tell();

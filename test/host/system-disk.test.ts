@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { SystemDisk } from "../../host/system-disk.ts";
 
 let root: string;
@@ -19,6 +19,25 @@ describe("the system's disk", () => {
     expect(await disk.read("a/b")).toBeUndefined();
     expect(await disk.list("a")).toEqual([]);
     await disk.remove("a/b");
+  });
+
+  test("a stamp is another one for another content, and none of what is missing or changed a moment ago", async () => {
+    expect(await disk.stamp("keys")).toBeUndefined();
+    await disk.replace("keys", bytes("old"));
+    expect(await disk.stamp("keys")).toBeUndefined();
+    const later = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 60_000);
+    try {
+      const old = await disk.stamp("keys");
+      expect(old).toBeDefined();
+      expect(await disk.stamp("keys")).toBe(old);
+      await disk.replace("keys", bytes("new"));
+      const replaced = await disk.stamp("keys");
+      expect(replaced).not.toBe(old);
+      await appendFile(join(root, "keys"), "er");
+      expect(await disk.stamp("keys")).not.toBe(replaced);
+    } finally {
+      later.mockRestore();
+    }
   });
 
   test("replace makes the folders, and leaves the new content alone in the folder", async () => {

@@ -2,9 +2,10 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Disk } from "../../host/disk.ts";
 import { SystemDisk } from "../../host/system-disk.ts";
 import { systemRandom } from "../../host/system-random.ts";
-import { KEYS_MAX, KeyStore, KeysUnreadable } from "../../service/auth/key-store.ts";
+import { KEYS_FILE, KEYS_MAX, KeyStore, KeysUnreadable } from "../../service/auth/key-store.ts";
 import { memoryDisk } from "../support/running-service.ts";
 
 const clock = { wallMs: () => 1234, monotonicMs: () => 0 };
@@ -15,9 +16,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-function openKeys(disk = new SystemDisk(folder) as Parameters<typeof memoryDisk>[0] | SystemDisk) {
+function openKeys(disk: Disk | Map<string, Uint8Array> = new SystemDisk(folder)) {
   return new KeyStore({
-    disk: disk instanceof SystemDisk ? disk : memoryDisk(disk),
+    disk: disk instanceof Map ? memoryDisk(disk) : disk,
     random: systemRandom,
     clock,
   });
@@ -141,5 +142,45 @@ describe("the keys", () => {
     for (const project of ["", "a/b", "..", "a b"]) {
       await expect(keys.add({ project, rights: ["read"] })).rejects.toThrow(RangeError);
     }
+  });
+
+  test("a file that did not change is not read again, and one that cannot be read is tried until it can", async () => {
+    const files = memoryDisk();
+    let stamp: string | undefined = "first";
+    let readCount = 0;
+    const disk = {
+      ...files,
+      stamp: async () => stamp,
+      read: (path: string) => {
+        readCount += 1;
+        return files.read(path);
+      },
+    };
+    const keys = openKeys(disk);
+    await keys.start();
+    await keys.reload();
+    readCount = 0;
+    await keys.reload();
+    expect(readCount).toBe(0);
+    // Another process writes it.
+    const other = openKeys(files);
+    await other.start();
+    const { key } = await other.add({ project: "default", rights: ["read"] });
+    stamp = "second";
+    await keys.reload();
+    expect(await keys.verify(key)).toMatchObject({ project: "default" });
+    const good = (await files.read(KEYS_FILE)) ?? new Uint8Array();
+    await files.replace(KEYS_FILE, Buffer.from("{"));
+    stamp = "third";
+    await expect(keys.reload()).rejects.toThrow(KeysUnreadable);
+    await expect(keys.reload()).rejects.toThrow(KeysUnreadable);
+    await files.replace(KEYS_FILE, good);
+    await keys.reload();
+    expect(await keys.verify(key)).toBeDefined();
+    // Where it cannot be told, it is read.
+    stamp = undefined;
+    readCount = 0;
+    await keys.reload();
+    expect(readCount).toBe(1);
   });
 });
