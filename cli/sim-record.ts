@@ -1,5 +1,6 @@
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
+import { ServiceAway } from "./api-client.ts";
 import { encodeExport } from "./export-format.ts";
 import { followEntries } from "./follow-entries.ts";
 import { readingOf } from "./read-options.ts";
@@ -25,7 +26,13 @@ export async function runRecord(flags: RecordFlags): Promise<void> {
   }
   const options = { ...(service !== undefined && { url: service }), ...(key !== undefined && { key }) };
   const reading = readingOf([], options, Date.now());
-  const { after } = await readNewest(reading, 1);
+  const { after } = await readNewest(reading, 1).catch((error: unknown) => {
+    if (!(error instanceof ServiceAway)) throw error;
+    throw new UserError(
+      `--service: ${reading.client.api.url} does not answer (${error.reason}); is boardlog running there?`,
+      1,
+    );
+  });
   const file = createWriteStream(record, { flags: "wx" });
   const written = finished(file);
   written.catch(() => {});

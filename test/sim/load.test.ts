@@ -106,6 +106,10 @@ test("what cannot be done is said before the load, by the name of the option", a
     [[...load, "--seed", "3"], "--seed: is for virtual time"],
     [["--arrival", "together"], "--arrival: is for load: give --devices too"],
     [["--virtual-seconds", "x"], "must be a number of seconds above 0"],
+    [
+      ["--record", "file", "--service", "http://127.0.0.1:1", "--key", "k"],
+      "--service: http://127.0.0.1:1 does not answer",
+    ],
     [["--record", "file", "--replay", "file"], "--replay: means nothing with --record"],
   ];
   for (const [args, said] of wrong) expect(await why(...args)).toContain(said);
