@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFailed, onTestFinished, test, vi } from "vitest";
 import { runFlash } from "../../cli/flash-command.ts";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
 import { readlineParser, SerialportLink } from "../../gateway/serialport-link.ts";
@@ -28,7 +28,7 @@ declare const E: any;
 const storage = require("Storage");
 const run = 1 + (storage.read("run") | 0);
 storage.write("run", "" + run);
-start({ src: "esp", ringBytesMax: 8192 });
+start({ src: "esp", ringBytesMax: 32768 });
 console.info("pump started, run " + run);
 let total = 0;
 E.on("kill", function () {
@@ -159,6 +159,7 @@ describe.skipIf(!interpreter)(title, () => {
   test("flashed over it, then every line once and in order over it, with lost, damaged and cut calls and frames, a person at the prompt, and a reset", async () => {
     const cwd = await mkdtemp(join(tmpdir(), "boardlog-console-"));
     const wire = new ConsoleWire(cwd);
+    onTestFailed(() => console.log(`all that the interpreter said:\n${wire.heard}`));
     onTestFinished(async () => {
       await wire.close();
       await rm(cwd, { recursive: true });

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFailed, onTestFinished, test, vi } from "vitest";
 import { runFlash } from "../../cli/flash-command.ts";
 import { UserError } from "../../cli/user-error.ts";
 import { openPty, type Pty } from "../../host/pty.ts";
@@ -146,7 +146,12 @@ describe.skipIf(interpreter === undefined)(
         board.kill("SIGKILL");
         await pty.close();
       });
-      board.stdout?.on("data", (bytes: Buffer) => void pty.write(bytes));
+      let heard = "";
+      onTestFailed(() => console.log(`all that the interpreter said:\n${heard}`));
+      board.stdout?.on("data", (bytes: Buffer) => {
+        heard += bytes.toString("latin1");
+        pty.write(bytes);
+      });
       pty.onData((bytes) => void board.stdin?.write(bytes));
       const app = (word: string) =>
         `setInterval(function(){console.log("${word} "+process.memory().total)},50);${"/* filler */".repeat(60)}`;
