@@ -10,6 +10,13 @@ interface Hole {
   readonly before: number;
 }
 
+interface FollowedBoot {
+  next: number;
+  position: number;
+  /** Those of `#holes` that are this boot's: a loss record is looked up here, and not among the holes of all boards. */
+  holes: Hole[];
+}
+
 /** Boots followed at a time; of others a damage is told by its count alone. */
 const BOOTS_MAX = 10_000;
 
@@ -18,8 +25,9 @@ const BOOTS_MAX = 10_000;
  * what was lost.
  */
 export class HoleFinder {
-  readonly #boots = new Map<string, { next: number; position: number }>();
-  #holes: Hole[] = [];
+  readonly #boots = new Map<string, FollowedBoot>();
+  /** In the order of the entries behind them. */
+  readonly #holes = new Set<Hole>();
 
   /** Entries in the order of their positions. @param markBefore what is known of the boot from before the spool. */
   add(entry: EntryIdentity, position: number, markBefore: number | undefined): void {
@@ -32,22 +40,19 @@ export class HoleFinder {
     let state = this.#boots.get(key);
     if (state === undefined) {
       if (this.#boots.size >= BOOTS_MAX) return;
-      state = { next: markBefore === undefined ? first : markBefore + 1, position: 0 };
+      state = { next: markBefore === undefined ? first : markBefore + 1, position: 0, holes: [] };
       this.#boots.set(key, state);
     }
     if (first > state.next) {
-      this.#holes.push({
-        src,
-        lost: { boot, first: state.next, last: first - 1 },
-        after: state.position,
-        before: position,
-      });
-    } else if (lost !== undefined) {
+      const range = { boot, first: state.next, last: first - 1 };
+      const hole: Hole = { src, lost: range, after: state.position, before: position };
+      this.#holes.add(hole);
+      state.holes.push(hole);
+    } else if (lost !== undefined && state.holes.length > 0) {
       // A loss record written later fills the hole it speaks of.
-      this.#holes = this.#holes.filter(
-        (hole) =>
-          hole.src !== src || hole.lost.boot !== boot || hole.lost.first < first || hole.lost.last > last,
-      );
+      const isFilled = (hole: Hole): boolean => hole.lost.first >= first && hole.lost.last <= last;
+      for (const hole of state.holes) if (isFilled(hole)) this.#holes.delete(hole);
+      state.holes = state.holes.filter((hole) => !isFilled(hole));
     }
     state.next = Math.max(state.next, last + 1);
     state.position = position;
@@ -74,7 +79,7 @@ export class HoleFinder {
       holes.push(hole);
       restCount = Math.max(0, restCount - count);
     }
-    this.#holes = this.#holes.filter((hole) => !holes.includes(hole));
+    for (const hole of holes) this.#holes.delete(hole);
     return { holes, restCount };
   }
 }
