@@ -67,7 +67,7 @@ function answerFrameText(head: Head, answers: readonly Answer[]): string {
 function answerText({ id, status, text, payload, result }: Answer): string {
   const head = JSON.stringify({ id, status, status_msg: text, resp: result });
   if (payload === undefined) return head;
-  return `${head.slice(0, -1)},"resp":${entriesText(payload)}${afterText(payload)}}`;
+  return `${head.slice(0, -1)},"resp":${entriesText(payload.entries, payload.fields)}${afterText(payload)}}`;
 }
 
 function afterText({ after }: AnswerPayload): string {
@@ -77,15 +77,22 @@ function afterText({ after }: AnswerPayload): string {
 function flatAnswerText({ id, status, text, payload, result }: Answer): string {
   const idText = id === undefined ? "" : `"id":${id},`;
   if (status !== Status.Ok) return `${idText}"error":${JSON.stringify({ code: status, message: text })}`;
-  return `${idText}"result":${payload === undefined ? JSON.stringify(result ?? null) : entriesText(payload) + afterText(payload)}`;
+  return `${idText}"result":${payload === undefined ? JSON.stringify(result ?? null) : entriesText(payload.entries, payload.fields) + afterText(payload)}`;
 }
 
-function entriesText({ entries, fields }: AnswerPayload): string {
-  return `[${entries.map((entry) => entryText(entry, fields)).join(",")}]`;
+/** Entries as a JSON array. */
+export function entriesText(entries: readonly StoredEntry[], fields: readonly ExtraField[]): string {
+  let text = "[";
+  let separator = "";
+  for (const entry of entries) {
+    text += separator + entryText(entry, fields);
+    separator = ",";
+  }
+  return `${text}]`;
 }
 
 /** One entry as JSON: the seed's four fields and those asked for. */
-export function entryText(entry: StoredEntry, fields: readonly ExtraField[]): string {
+function entryText(entry: StoredEntry, fields: readonly ExtraField[]): string {
   let text = `{"stream":${nameText(entry.stream)},"msg":${entry.msg},"timestamp":${entry.timestamp},"id":"${entry.id}"`;
   for (const field of fields) {
     const value = entry[field];

@@ -48,7 +48,8 @@ const NO_KEY: Problem = {
 };
 /** What sees, or takes away, what stands before it in its frame. */
 export const READING_METHODS: readonly string[] = [LIST_METHOD, SOURCES_METHOD, DELETE_METHOD];
-const NEVER = new AbortController().signal;
+const NEVER_ENDED = new AbortController().signal;
+const NEVER = (): AbortSignal => NEVER_ENDED;
 
 /** Runs the commands of frames, however they came. Never throws for what is in a frame. */
 export class Commands {
@@ -73,9 +74,13 @@ export class Commands {
   /**
    * Entries of frames are appended in the order of the calls, unless a `Log.List` stands before them in their frame.
    * @param caller undefined where no good key was shown.
-   * @param ended ends waiting (`follow`): the caller has gone, or the service stops.
+   * @param ended gives what ends waiting (`follow`): the caller has gone, or the service stops.
    */
-  async runFrame(frame: Frame, caller: Caller | undefined, ended: AbortSignal = NEVER): Promise<FrameResult> {
+  async runFrame(
+    frame: Frame,
+    caller: Caller | undefined,
+    ended: () => AbortSignal = NEVER,
+  ): Promise<FrameResult> {
     this.#counters.add("service_frames_total");
     if (caller === undefined) {
       this.#counters.add("service_unauthorized_frames_total");

@@ -24,7 +24,7 @@ const TOO_LARGE = "limit: the answers of this frame are too large together; ask 
 export interface Allowance {
   readonly budget: AnswerBudget;
   /** Waiting has no sense any more: the caller has gone, or the service stops. */
-  readonly ended: AbortSignal;
+  readonly ended: () => AbortSignal;
   /** On the monotonic clock. */
   readonly untilMs: number;
 }
@@ -44,7 +44,7 @@ export class LogReader {
   }
 
   /** For one frame, from now. */
-  allowance(ended: AbortSignal): Allowance {
+  allowance(ended: () => AbortSignal): Allowance {
     return {
       budget: new AnswerBudget(),
       ended,
@@ -121,12 +121,17 @@ export class LogReader {
   }
 
   /** The newest that are there; where there are none, whatever comes first. */
-  async #follow(query: WalkQuery, isNewest: boolean, ended: AbortSignal, untilMs: number): Promise<Walk> {
+  async #follow(
+    query: WalkQuery,
+    isNewest: boolean,
+    ended: () => AbortSignal,
+    untilMs: number,
+  ): Promise<Walk> {
     if (isNewest) {
       const walk = await walkBack(this.#dependencies, query);
       if (walk.entries.length > 0) return walk;
     }
-    return await follow(this.#dependencies, query, ended, untilMs);
+    return await follow(this.#dependencies, query, ended(), untilMs);
   }
 }
 

@@ -304,7 +304,7 @@ function requestOf({ project, gateway, key }: Knock): HttpRequest {
     params: { projectId: project, gatewayId: gateway },
     query: new URLSearchParams(),
     body: new Uint8Array(),
-    ended: NEVER_ENDED,
+    ended: () => NEVER_ENDED,
   };
 }
 

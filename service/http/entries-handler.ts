@@ -1,5 +1,5 @@
 import type { Clock, Timers } from "../../host/clock.ts";
-import { entryText } from "../../protocol/answer.ts";
+import { entriesText } from "../../protocol/answer.ts";
 import { EXTRA_FIELDS } from "../../protocol/methods.ts";
 import { follow, type Walk, walkBack, walkOn } from "../entry-walk.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
@@ -34,7 +34,7 @@ export async function getEntries(request: HttpRequest, dependencies: ReadDepende
   return orStoreError(async () => {
     if (!query.isAscending) return walkAnswer(await walkBack(dependencies, query));
     if (!query.follow) return walkAnswer(await walkOn(dependencies, query));
-    return walkAnswer(await follow(dependencies, query, request.ended));
+    return walkAnswer(await follow(dependencies, query, request.ended()));
   });
 }
 
@@ -60,6 +60,9 @@ export async function orStoreError(answer: () => Promise<HttpAnswer>): Promise<H
 
 function walkAnswer({ entries, lowest, highest, isEnd }: Walk): HttpAnswer {
   const rest = JSON.stringify({ before: lowest ?? null, after: highest ?? null, end: isEnd });
-  const texts = entries.map((entry) => entryText(entry, EXTRA_FIELDS)).join(",");
-  return { httpStatus: 200, type: TYPE_JSON, body: `{"entries":[${texts}],${rest.slice(1)}` };
+  return {
+    httpStatus: 200,
+    type: TYPE_JSON,
+    body: `{"entries":${entriesText(entries, EXTRA_FIELDS)},${rest.slice(1)}`,
+  };
 }

@@ -8,8 +8,8 @@ export interface HttpRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly body: Uint8Array;
-  /** Ends when the client has gone or the service stops. */
-  readonly ended: AbortSignal;
+  /** Ends when the client has gone or the service stops. Made for who waits: most do not, and each costs a listener and a controller. */
+  readonly ended: () => AbortSignal;
 }
 
 export interface HttpAnswer {

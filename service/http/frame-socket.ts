@@ -134,7 +134,7 @@ export class FrameSocket {
     // A page must hold what was logged before it on the same socket.
     if (frame.commands.some((command) => READING_METHODS.includes(command.method))) await answeredBefore;
     const answer = this.#commands
-      .runFrame(frame, caller, this.#gone.signal)
+      .runFrame(frame, caller, () => this.#gone.signal)
       .then((result) => encodeFrameResult(frame, this.#ownAddress, result));
     return { answer };
   }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import fastifyWebsocket from "@fastify/websocket";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
@@ -121,7 +122,8 @@ export class HttpServer {
   /** Bounded by the open connections. */
   readonly #eventSinks = new Set<LiveSink>();
   /** Ends each request that waits. Bounded by the connections. */
-  readonly #underway = new Set<AbortController>();
+  readonly #waiting = new Set<AbortController>();
+  #isClosing = false;
   /** What was decided before an upgrade, for the handler after it. */
   readonly #frameCallers = new WeakMap<object, Caller>();
   /** Bounded by the open connections. */
@@ -177,7 +179,8 @@ export class HttpServer {
 
   /** Ends waiting requests and closes every connection. */
   async close(): Promise<void> {
-    for (const underway of this.#underway) underway.abort();
+    this.#isClosing = true;
+    for (const waiting of this.#waiting) waiting.abort();
     this.#heartbeat.stop(CLOSE_GRACE_MS);
     for (const sink of this.#eventSinks) sink.close(CloseCode.GoingAway, "the service stops");
     this.#credentials.stop();
@@ -395,20 +398,13 @@ export class HttpServer {
       url,
       bodyLimit,
       handler: async (request, reply) => {
-        const underway = new AbortController();
-        this.#underway.add(underway);
-        reply.raw.on("close", () => {
-          this.#underway.delete(underway);
-          // Nobody waits for what was answered; an abort makes an error with its stack each time.
-          if (!reply.raw.writableFinished) underway.abort();
-        });
-        const asked = requestOf(request, underway.signal);
+        const asked = requestOf(request, () => this.#endOf(reply.raw));
         const body = await inflatedBody(asked.headers, asked.body, bodyLimit);
         if (!body.ok) {
           this.#dependencies.counters.add("service_bad_frames_total");
           return this.#send(reply, refusalAnswer(body.problem.status, body.problem.text));
         }
-        return this.#send(reply, await handler({ ...asked, body: body.value }));
+        return this.#sendAtOnce(reply, await handler({ ...asked, body: body.value }));
       },
     });
     // The root answers GET as well (page, WebSocket).
@@ -418,6 +414,45 @@ export class HttpServer {
     );
     const refused = refusalAnswer(405, `only ${allowed.join(", ")} here`, { allow: allowed.join(", ") });
     this.#app.route({ method: others, url, handler: (_request, reply) => this.#send(reply, refused) });
+  }
+
+  /** Ends when the client has gone before its answer, or the service stops. */
+  #endOf(response: ServerResponse): AbortSignal {
+    const waiting = new AbortController();
+    if (this.#isClosing || response.destroyed) {
+      waiting.abort();
+      return waiting.signal;
+    }
+    this.#waiting.add(waiting);
+    response.on("close", () => {
+      this.#waiting.delete(waiting);
+      // Nobody waits for what was answered; an abort makes an error with its stack each time.
+      if (!response.writableFinished) waiting.abort();
+    });
+    return waiting.signal;
+  }
+
+  /** As `#send`, past what the library does to an answer: all that is left to do is to write it. */
+  #sendAtOnce(reply: FastifyReply, { httpStatus, type, body, headers }: HttpAnswer): FastifyReply {
+    const fields: Record<string, string | number> = {
+      ...definedOf(reply.getHeaders()),
+      ...HEADERS_ALWAYS,
+      ...HEADERS_API,
+      ...headers,
+    };
+    reply.hijack();
+    if (type !== undefined) fields["content-type"] = type;
+    if (httpStatus === 204) {
+      reply.raw.writeHead(httpStatus, fields).end();
+      return reply;
+    }
+    const sizeBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    fields["content-length"] = sizeBytes;
+    const response = reply.raw.writeHead(httpStatus, fields);
+    // ASCII goes out in one piece with its head, and needs no memory beside the text's; most answers are ASCII.
+    if (typeof body === "string") response.end(body, sizeBytes === body.length ? "latin1" : "utf8");
+    else response.end(body);
+    return reply;
   }
 
   #send(reply: FastifyReply, { httpStatus, type, body, headers }: HttpAnswer): FastifyReply {
@@ -510,7 +545,8 @@ export class HttpServer {
 }
 
 const NO_BODY = new Uint8Array(0);
-const NEVER = new AbortController().signal;
+const NEVER_ENDED = new AbortController().signal;
+const NEVER = (): AbortSignal => NEVER_ENDED;
 
 function requestOf(request: FastifyRequest, ended = NEVER): HttpRequest {
   const queryStart = request.url.indexOf("?");

@@ -152,6 +152,67 @@ describe("GET .../entries", () => {
   });
 });
 
+describe("an answer of .../entries", () => {
+  /** When a request has begun to wait for entries, and when it has given up. */
+  function whoWaits(): { readonly begun: Promise<void>; readonly over: Promise<void> } {
+    const { store } = running;
+    let begin = (): void => {};
+    let finish = (): void => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const over = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const subscribe = store.subscribe.bind(store);
+    store.subscribe = (...listener) => {
+      const unsubscribe = subscribe(...listener);
+      begin();
+      return () => {
+        unsubscribe();
+        finish();
+      };
+    };
+    return { begun, over };
+  }
+
+  it("tells its length in bytes, whatever the text, and to HEAD as to GET", async () => {
+    const texts = ["plain", "caf\u00e9", "\u2192 \ud83d\ude00"];
+    for (const [index, msg] of texts.entries()) {
+      await running.ask({ v: 1, cmds: [{ cmd: "/v1/Log.Log", id: index, args: { src: "board", msg } }] });
+      const response = await get("entries");
+      const { byteLength } = await response.clone().arrayBuffer();
+      expect(response.headers.get("content-length")).toBe(String(byteLength));
+      const page = (await response.json()) as Page;
+      expect(page.entries.map((entry) => entry.msg)).toEqual(texts.slice(0, index + 1));
+      const head = await fetch(response.url, { method: "HEAD", headers: { "x-api-key": running.key } });
+      expect(head.headers.get("content-length")).toBe(String(byteLength));
+      expect(head.headers.get("cache-control")).toBe("no-store");
+      expect(await head.text()).toBe("");
+    }
+  });
+
+  it("comes at once to who waits when the service stops", async () => {
+    const { begun } = whoWaits();
+    const waiting = read("order=ascending&follow=true");
+    await begun;
+    await running.stop();
+    expect((await waiting).entries).toEqual([]);
+    running = await runService({}, cpuClock);
+  });
+
+  it("is waited for no more once the client has gone", async () => {
+    const { begun, over } = whoWaits();
+    const client = new AbortController();
+    const url = `${running.url}/v1/projects/default/entries?order=ascending&follow=true`;
+    const waiting = fetch(url, { headers: { "x-api-key": running.key }, signal: client.signal });
+    await begun;
+    client.abort();
+    await expect(waiting).rejects.toThrow("aborted");
+    await over;
+  });
+});
+
 describe("GET .../sources and .../rates", () => {
   it("lists who has logged, how much and when last", async () => {
     await fill(10);

@@ -28,7 +28,7 @@ function setUp() {
   const run = (text: string, ended?: AbortSignal) => {
     const frame = decodeFrameText(text);
     if (!frame.ok) throw new Error(frame.problem.text);
-    return commands.runFrame(frame.value, CALLER, ended);
+    return commands.runFrame(frame.value, CALLER, ended && (() => ended));
   };
   return { store, time, run };
 }
