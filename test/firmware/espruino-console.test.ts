@@ -159,6 +159,8 @@ describe.skipIf(!interpreter)(title, () => {
   test("flashed over it, then every line once and in order over it, with lost, damaged and cut calls and frames, a person at the prompt, and a reset", async () => {
     const cwd = await mkdtemp(join(tmpdir(), "boardlog-console-"));
     const wire = new ConsoleWire(cwd);
+    // The Linux port takes input in a thread that races with the interpreter: one run in fifty or so, under load, ends in
+    // `ASSERT(len <= 64)` of its src/jsdevices.c, which no board has.
     onTestFailed(() => console.log(`all that the interpreter said:\n${wire.heard}`));
     onTestFinished(async () => {
       await wire.close();
