@@ -398,7 +398,9 @@ export class HttpServer {
       url,
       bodyLimit,
       handler: async (request, reply) => {
-        const asked = requestOf(request, () => this.#endOf(reply.raw));
+        // Made once, however many commands of a frame wait.
+        let ended: AbortSignal | undefined;
+        const asked = requestOf(request, () => (ended ??= this.#endOf(reply.raw)));
         const body = await inflatedBody(asked.headers, asked.body, bodyLimit);
         if (!body.ok) {
           this.#dependencies.counters.add("service_bad_frames_total");

@@ -201,6 +201,23 @@ describe("an answer of .../entries", () => {
     running = await runService({}, cpuClock);
   });
 
+  it("costs its connection one listener, however many commands of its frame wait", async () => {
+    await fill(3);
+    const warned: string[] = [];
+    const onWarning = ({ name }: Error): void => void warned.push(name);
+    process.on("warning", onWarning);
+    const cmds = Array.from({ length: 20 }, (_, id) => ({
+      cmd: "/v1/Log.List",
+      id,
+      args: { src: "board-0", follow: true },
+    }));
+    await running.ask({ v: 1, cmds });
+    // Warnings come a turn later.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", onWarning);
+    expect(warned).toEqual([]);
+  });
+
   it("is waited for no more once the client has gone", async () => {
     const { begun, over } = whoWaits();
     const client = new AbortController();
