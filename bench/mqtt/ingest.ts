@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { publishPacket, topicBytes } from "../../sim/load/mqtt-wire.ts";
 import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
-import { LineProcess } from "../harness/line-process.ts";
 import { cpuUs, memoryBytes, untilAtRest } from "../harness/process-cost.ts";
 import { readLines } from "../store/corpus.ts";
+import { type Phase, startLoad } from "./load-process.ts";
 import { NODE_RED, nodeRed } from "./node-red.ts";
 import { aedes, type BoardlogTarget, boardlog, type Target } from "./targets.ts";
 
@@ -24,14 +24,6 @@ interface Measured {
   readonly peakBytes: number;
   /** On the wire to the server, with topic and head of the packet. */
   readonly bytesPerEntry: number;
-}
-
-interface Phase {
-  readonly ms: number;
-  readonly entries: number;
-  readonly ackMsP99: number;
-  /** Of all publishes, with topic and head. */
-  readonly sentBytes: number;
 }
 
 /** Gateway, embedded broker and store in one process, as `boardlog up` is: MQTT in, fsynced before the PUBACK, listable. */
@@ -172,7 +164,7 @@ async function measure(
   { publishes, entries }: { readonly publishes: number; readonly entries: number },
 ): Promise<Measured> {
   const target = await start();
-  const load = await startLoad(target, entries);
+  const load = await startLoad(target, { connections: CONNECTIONS, entries });
   try {
     // What the engine compiles on the way is not the work.
     const warm = await load.ask<Phase>({ publishes: Math.round(publishes / 3) });
@@ -198,14 +190,6 @@ async function measure(
   }
 }
 
-async function startLoad({ port, login }: Target, entries: number): Promise<LineProcess> {
-  const options = { port, connections: CONNECTIONS, entries };
-  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const load = await LineProcess.start("bench/mqtt/load.ts", [...args, ...login]);
-  await load.next();
-  return load;
-}
-
 async function aedesToFile(): Promise<Target> {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
   const target = await aedes(["--file", join(folder, "log")]);
@@ -224,7 +208,7 @@ async function measureNodeRed(
 ): Promise<{ readonly perSecond: number; readonly cpuUs: number } | undefined> {
   const target = await nodeRed();
   if (target === undefined) return undefined;
-  const load = await startLoad(target, 1);
+  const load = await startLoad(target, { connections: CONNECTIONS, entries: 1 });
   try {
     const warm = Math.round(publishes / 3);
     await load.ask<Phase>({ publishes: warm });

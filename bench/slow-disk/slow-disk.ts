@@ -1,26 +1,19 @@
 import { spawnSync } from "node:child_process";
 import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
-import { LineProcess } from "../harness/line-process.ts";
 import { cpuUs, untilAtRest } from "../harness/process-cost.ts";
+import { type Phase, startLoad } from "../mqtt/load-process.ts";
 import { boardlog } from "../mqtt/targets.ts";
 
 /** Of an SD card, for one sync. */
 const SYNC_MS = 20;
 /** A commit syncs its pages, then its head page by a write that cannot be told from others: the first stands for both. */
 const COMMIT_MS = 2 * SYNC_MS;
-const CONNECTIONS = 500;
 const ENTRIES_PER_FRAME = 20;
+const BOARDS = { connections: 500, entries: ENTRIES_PER_FRAME };
 const FRAMES = 40_000;
 /** What a shelf full of boards sends at most. */
 const STEADY_FRAMES_PER_S = 500;
 const STEADY_S = 20;
-
-interface Phase {
-  readonly ms: number;
-  readonly entries: number;
-  readonly ackMsP50: number;
-  readonly ackMsP99: number;
-}
 
 interface Measured {
   readonly perSecond: number;
@@ -84,7 +77,7 @@ export const slowDisk: Bench = {
 async function measure(under: readonly string[], scale: number): Promise<Measured> {
   const target = await boardlog([], under);
   try {
-    const full = await startLoad(target, []);
+    const full = await startLoad(target, BOARDS);
     let sent = 0;
     let perSecond = 0;
     let usedUs = 0;
@@ -101,8 +94,7 @@ async function measure(under: readonly string[], scale: number): Promise<Measure
     } finally {
       await full.stop();
     }
-    const rate = ["--rate", `${STEADY_FRAMES_PER_S}`, "--prefix", "steady"];
-    const steady = await startLoad(target, rate);
+    const steady = await startLoad(target, { ...BOARDS, rate: STEADY_FRAMES_PER_S, prefix: "steady" });
     try {
       const publishes = Math.max(500, Math.round(STEADY_S * scale * STEADY_FRAMES_PER_S));
       const { ackMsP50, ackMsP99, entries } = await steady.ask<Phase>({ publishes });
@@ -116,14 +108,4 @@ async function measure(under: readonly string[], scale: number): Promise<Measure
   } finally {
     await target.stop();
   }
-}
-
-async function startLoad(
-  { port, login }: { readonly port: number; readonly login: readonly string[] },
-  more: readonly string[],
-): Promise<LineProcess> {
-  const args = ["--port", `${port}`, "--connections", `${CONNECTIONS}`, "--entries", `${ENTRIES_PER_FRAME}`];
-  const load = await LineProcess.start("bench/mqtt/load.ts", [...args, ...login, ...more]);
-  await load.next();
-  return load;
 }
