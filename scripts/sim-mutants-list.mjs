@@ -9,7 +9,7 @@ const gatewayCommitter = (...rest) => mutant("gateway/committer.ts", ...rest);
 const sequencing = (...rest) => mutant("protocol/sequencing.ts", ...rest);
 const serial = (...rest) => mutant("gateway/serial-input.ts", ...rest);
 const mqtt = (...rest) => mutant("gateway/mqtt-input.ts", ...rest);
-const spool = (...rest) => mutant("gateway/spool/spool.ts", ...rest);
+const spool = (file, ...rest) => mutant(`gateway/spool/${file}.ts`, ...rest);
 const spoolRecovery = (...rest) => mutant("gateway/spool/spool-recovery.ts", ...rest);
 const forwarder = (...rest) => mutant("gateway/forwarder.ts", ...rest);
 const ingest = (...rest) => mutant("service/ingest/ingest-handlers.ts", ...rest);
@@ -324,73 +324,91 @@ export const MUTANTS = [
     ["gatewayCrash"],
   ),
   spool(
+    "spool-writer",
     "spool: goes on in the same segment after a failed sync",
     "const writer = this.#writer;\n    this.#writer = undefined;\n    const isFull",
     "const writer = this.#writer;\n    const isFull",
     ["diskWriteFails", "gatewayCrash"],
   ),
   spool(
+    "segment-sweep",
     "spool: a segment is removed before the cursor is written",
-    "if (this.#writtenCursor < lastPosition) await this.#writeCursor();",
+    "if (!cursor.isWrittenThrough(lastPosition)) await cursor.write();",
     "",
   ),
   spool(
+    "spool-writer",
     "spool: a segment that went on after it was forwarded is removed",
     "if (records.length > 0) segment.forwardedAtMs = undefined;",
     "",
     ["uplinkOutage"],
   ),
   spool(
+    "unsynced-tail",
     "spool: a power cut while the tail is written anew takes some of it",
-    "await this.#world.disk.replace(segmentPath(SPOOL_FOLDER, number), content);\n      await this.#openWriter(number, header);",
-    "await this.#openWriter(number, header);\n      await this.#writer?.write(content);",
+    "await this.#world.disk.replace(list.pathOf(anew), anew.content);\n      await writer.openSegment(anew);",
+    "await writer.openSegment(anew);\n      const file = await this.#world.disk.openAppend(list.pathOf(anew));\n      await file.append(anew.content);\n      await file.sync();\n      await file.close();",
     ["gatewayCrash", "uplinkOutage"],
   ),
-  spool("spool: what a killed process wrote counts as synced", "await spool.#secureTail();", "", [
+  spool("spool", "spool: what a killed process wrote counts as synced", "await spool.#secureTail();", "", [
     "killedWriting",
   ]),
-  spool("spool: damage is not written down", "await spool.#noteDamage(recovered);", "", ["diskBlock"]),
+  spool("spool", "spool: damage is not written down", "await spool.#damage.note(recovered);", "", [
+    "diskBlock",
+  ]),
   spool(
+    "spool-room",
     "spool: evicts without a loss record",
-    "await this.#write(losses, true, range.last >= range.first ? [range] : []);",
+    "await this.#spool.writeLosses(losses, range.last >= range.first ? [range] : []);",
     "",
     ["smallSpool", "uplinkOutage"],
   ),
   spool(
+    "spool-room",
     "spool: what was evicted is sent from memory",
-    "    this.#tail.dropThrough(range.last);\n    let entryCount = 0;",
+    "    tail.dropThrough(range.last);\n    let entryCount = 0;",
     "    let entryCount = 0;",
     ["smallSpool"],
   ),
   spool(
+    "spool",
     "spool: positions are given again after an opening",
-    "this.#durable = Math.max(state.lastPosition, state.forwarded, state.outputs.highest);",
-    "this.#durable = Math.max(state.forwarded, state.outputs.highest);",
+    "const durable = Math.max(opened.lastPosition, cursor.forwarded, outputs.highest);",
+    "const durable = Math.max(cursor.forwarded, outputs.highest);",
   ),
   spool(
+    "service-greeting",
     "spool: does not notice that its disk is older than what the service has",
     "if (servicePosition > sent) {",
     "if (servicePosition > sent && sent < 0) {",
     ["diskRestored"],
   ),
   spool(
+    "service-greeting",
     "spool: does not go back for a service that lost something",
-    "await this.confirm(Math.max(servicePosition, oldest - 1));",
-    "await this.confirm(Math.max(servicePosition, oldest - 1, this.#forwarded));",
+    "await spool.confirm(Math.max(servicePosition, oldest - 1));",
+    "await spool.confirm(Math.max(servicePosition, oldest - 1, spool.cursor.forwarded));",
     ["storeRestored"],
   ),
   spool(
+    "spool-writer",
     "spool: has no limit",
-    "if (!isReserved) await this.#tryMakeRoom(HEADER_BYTES + headBytes + entryBytes);",
+    "if (!isReserved) await this.#spool.room.make(HEADER_BYTES + headBytes + entryBytes);",
     "",
     ["smallSpool", "uplinkOutage"],
   ),
   spool(
+    "spool-writer",
     "spool: takes nothing more once the disk was full",
     "const isFull = isDiskFull(cause);",
     "const isFull = isDiskFull(cause);\n    this.#isClosed = isFull;",
   ),
-  spool("spool: a failed commit counts", "throw await this.#failed(error);", "await this.#failed(error);"),
+  spool(
+    "spool-writer",
+    "spool: a failed commit counts",
+    "throw await this.failed(error);",
+    "await this.failed(error);",
+  ),
   spoolRecovery(
     "spool: marks of removed segments are forgotten",
     "for (const record of wholeWrites(scanned.content)) {\n    if (record.kind === RecordKind.Marks) marks.decode(record.payload);",

@@ -3,6 +3,7 @@
 // --missed: only those that the table in docs/simulator.md has not as found. --write puts the table there; of mistakes that were
 // not tried it keeps what it says. Exit status 1 when a mistake is not found.
 import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -136,11 +137,12 @@ async function work() {
     if (result.invariants.length === 0) missedCount++;
     lines.set(result.name, line(result));
     console.log(`${line(result)} ${result.runCount ?? ""}`);
+    if (options.write) writeTable();
   }
 }
-await Promise.all(Array.from({ length: Number(options.jobs) }, work));
-console.log(`${wanted.length - missedCount} of ${wanted.length} found`);
-if (options.write) {
+
+/** After each line: a run that is ended keeps what it has found. */
+function writeTable() {
   const shown = MUTANTS.flatMap(({ name }) => lines.get(name) ?? []);
   const table = [
     START,
@@ -153,9 +155,12 @@ if (options.write) {
     "",
     END,
   ].join("\n");
-  await writeFile(
+  writeFileSync(
     DOCUMENT,
     `${text.slice(0, text.indexOf(START))}${table}${text.slice(text.indexOf(END) + END.length)}`,
   );
 }
+
+await Promise.all(Array.from({ length: Number(options.jobs) }, work));
+console.log(`${wanted.length - missedCount} of ${wanted.length} found`);
 if (missedCount > 0) process.exitCode = 1;

@@ -2,7 +2,7 @@ import type { Counters } from "../../host/counters.ts";
 import type { Disk } from "../../host/disk.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { type Cursor, CursorFile, outputOfSlot } from "./cursor.ts";
-import type { SegmentSlot } from "./segment-list.ts";
+import type { SegmentSlot } from "./segment-scan.ts";
 import type { PositionRange } from "./spool-loss.ts";
 import type { ReadBounds, SpoolReader } from "./spool-reader.ts";
 import type { SpoolRecord } from "./spool-record.ts";
@@ -99,9 +99,9 @@ export class SpoolOutput implements SpoolReader {
   }
 
   /** Durable when it resolves. */
-  async writeCursor(cursor: Omit<Cursor, "forwarded">): Promise<void> {
+  async writeCursor({ epoch, epochStart }: Omit<Cursor, "forwarded">): Promise<void> {
     const forwarded = this.#position;
-    await this.#cursorFile.write({ ...cursor, forwarded });
+    await this.#cursorFile.write({ epoch, epochStart, forwarded });
     this.#writtenPosition = forwarded;
   }
 

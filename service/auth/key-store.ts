@@ -1,6 +1,7 @@
 import Type, { type Static } from "typebox";
 import type { Clock } from "../../host/clock.ts";
 import type { Disk } from "../../host/disk.ts";
+import { OneByOne } from "../../host/one-by-one.ts";
 import type { Random } from "../../host/random.ts";
 import { isProject } from "../../protocol/names.ts";
 import { schemaDecoder } from "../../protocol/schema-check.ts";
@@ -76,7 +77,7 @@ export class KeyStore implements KeyRing {
   /** Of the file as last read (`Disk.stamp`). */
   #stamp: string | undefined;
   /** Changes go one after the other. */
-  #changed: Promise<unknown> = Promise.resolve();
+  readonly #changes = new OneByOne();
 
   constructor({ disk, random, clock }: { disk: Disk; random: Random; clock: Clock }) {
     this.#disk = disk;
@@ -113,7 +114,7 @@ export class KeyStore implements KeyRing {
       if (this.list().some((key) => key.project === project)) continue;
       const { record, key } = this.#make({ project, rights: ["admin"] });
       const file = `${API_KEY_FILE}-${project}`;
-      await this.#inTurn(async () => {
+      await this.#changes.run(async () => {
         await this.#disk.replace(file, Buffer.from(key, "utf8"), 0o600);
         await this.#save(new Map([...this.#records, [record.id, record]]));
       });
@@ -124,7 +125,7 @@ export class KeyStore implements KeyRing {
 
   /** @throws KeysUnreadable, and what the disk throws; the keys that stood go on standing. */
   async reload(): Promise<void> {
-    await this.#inTurn(() => this.#reload());
+    await this.#changes.run(() => this.#reload());
   }
 
   onChange(listener: () => void): () => void {
@@ -171,7 +172,7 @@ export class KeyStore implements KeyRing {
   ): Promise<readonly { readonly id: string; readonly key: string }[]> {
     const wrong = newKeys.find(({ project }) => !isProject(project));
     if (wrong !== undefined) throw new RangeError(`not a project name: ${wrong.project}`);
-    return await this.#inTurn(async () => {
+    return await this.#changes.run(async () => {
       await this.#reload();
       const records = new Map(this.#records);
       if (records.size + newKeys.length > KEYS_MAX) throw new RangeError(`more than ${KEYS_MAX} keys`);
@@ -187,7 +188,7 @@ export class KeyStore implements KeyRing {
 
   /** Says whether there was such a key. */
   async revoke(id: string): Promise<boolean> {
-    return await this.#inTurn(async () => {
+    return await this.#changes.run(async () => {
       await this.#reload();
       if (!this.#records.has(id)) return false;
       await this.#save(new Map([...this.#records].filter(([other]) => other !== id)));
@@ -197,7 +198,7 @@ export class KeyStore implements KeyRing {
 
   /** Gives the key a new secret, told this once; the old one is good no more. Undefined where there is no such key. */
   async rotate(id: string): Promise<string | undefined> {
-    return await this.#inTurn(async () => {
+    return await this.#changes.run(async () => {
       await this.#reload();
       const old = this.#records.get(id);
       if (old === undefined) return undefined;
@@ -292,12 +293,6 @@ export class KeyStore implements KeyRing {
 
   #tell(): void {
     for (const listener of this.#listeners) listener();
-  }
-
-  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#changed.then(task);
-    this.#changed = result.catch(() => {});
-    return await result;
   }
 }
 
