@@ -1,7 +1,7 @@
 import { LEASE_MS_MAX, type LeaseLevel } from "../protocol/level-lease.ts";
+import { nearestNames } from "../protocol/nearest-names.ts";
 import { ApiClient } from "./api-client.ts";
 import { type ApiOptions, findApi } from "./api-options.ts";
-import { nearestNames } from "./nearest-names.ts";
 import { writeOut } from "./output.ts";
 import { PROJECT_DEFAULT } from "./read-options.ts";
 import { parseDuration } from "./time-argument.ts";

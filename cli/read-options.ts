@@ -1,9 +1,9 @@
 import { parseLevel } from "../protocol/level.ts";
+import { nearestNames } from "../protocol/nearest-names.ts";
 import { ApiClient, type ReadEntry, type ReadRequest } from "./api-client.ts";
 import { type ApiOptions, findApi } from "./api-options.ts";
 import type { FormatOptions } from "./entry-format.ts";
 import { textOf } from "./entry-line.ts";
-import { nearestNames } from "./nearest-names.ts";
 import type { ColourChoice } from "./style.ts";
 import { parseTime } from "./time-argument.ts";
 import { UserError } from "./user-error.ts";

@@ -1,7 +1,8 @@
-import Type from "typebox";
+import Type, { type Static } from "typebox";
 import { asciiJson } from "./ack.ts";
 import type { Decoded } from "./decoded.ts";
 import { LEVEL_RANK, type Level } from "./level.ts";
+import { NO_OTHERS } from "./methods.ts";
 import { checkStream } from "./names.ts";
 import { schemaDecoder } from "./schema-check.ts";
 
@@ -22,17 +23,28 @@ export interface LevelLease {
   readonly forMs: number;
 }
 
-const decodeForm = schemaDecoder(
-  Type.Object({
-    level: Type.Enum(["debug", "info", "warn", "error", "all", "none"]),
-    module: Type.Optional(Type.String()),
-    forMs: Type.Integer({ minimum: 0, maximum: LEASE_MS_MAX }),
-  }),
-);
+const LEASE = {
+  level: Type.Enum(["debug", "info", "warn", "error", "all", "none"]),
+  module: Type.Optional(Type.String()),
+  forMs: Type.Integer({ minimum: 0, maximum: LEASE_MS_MAX }),
+};
+/** A lease as it is asked for over HTTP (docs/protocol.md 14.5). */
+export const LeaseSchema = Type.Object(LEASE, NO_OTHERS);
+const decodeAsked = schemaDecoder(LeaseSchema);
+/** Between a service and a gateway of another version (docs/protocol.md 13.9) there may be more. */
+const decodeSent = schemaDecoder(Type.Object(LEASE));
 
-/** A lease as it is asked for over HTTP and travels to a gateway (docs/protocol.md 13.9, 14.5). */
+/** Reads what was asked for over HTTP. */
+export function decodeLeaseAsked(value: unknown): Decoded<LevelLease> {
+  return leaseOf(decodeAsked(value));
+}
+
+/** Reads what a service sends to its gateways. */
 export function decodeLevelLease(value: unknown): Decoded<LevelLease> {
-  const decoded = decodeForm(value);
+  return leaseOf(decodeSent(value));
+}
+
+function leaseOf(decoded: Decoded<Static<typeof LeaseSchema>>): Decoded<LevelLease> {
   if (!decoded.ok) return decoded;
   const { level, module, forMs } = decoded.value;
   const checked = module === undefined ? undefined : checkStream(module, "module");

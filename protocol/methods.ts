@@ -13,12 +13,18 @@ export const DELETE_METHOD = "/v1/Log.Delete";
 export const LIMIT_DEFAULT = 100;
 export const LIMIT_MAX = 1000;
 
+/** Another argument is refused: a misspelt filter would give another answer than was asked for (docs/protocol.md 2.3). */
+export const NO_OTHERS = { additionalProperties: false } as const;
+
 const TimeMs = (description: string) =>
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
 const Count = (description: string) =>
   Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description });
 
-/** Args of `/v1/Log.Log` but for `msg`, which no parser touches (docs/protocol.md 4.1). Words are the seed's. */
+/**
+ * Args of `/v1/Log.Log` but for `msg`, which no parser touches (docs/protocol.md 4.1). Words are the seed's. Others are ignored: no line
+ * is lost for what a board says beside it (2.3).
+ */
 export const LogArgsSchema = Type.Object({
   timestamp: Type.Optional(TimeMs("Timestamp of a message in milliseconds since Epoch.")),
   stream: Type.Optional(Type.String({ description: 'Log stream name. Defaults to `"console"`.' })),
@@ -29,40 +35,48 @@ export const LogArgsSchema = Type.Object({
 });
 
 /** Args of `/v1/Log.List` (docs/protocol.md 4.2). */
-export const ListArgsSchema = Type.Object({
-  src: Type.String({
-    description: "ID of an entity that generated log entries that you want to fetch.",
-  }),
-  after: Type.Optional(
-    Type.String({
-      description: "Continuation token. Put here an `id` of the last entry returned by the previous call.",
+export const ListArgsSchema = Type.Object(
+  {
+    src: Type.String({
+      description: "ID of an entity that generated log entries that you want to fetch.",
     }),
-  ),
-  limit: Type.Optional(Count("Maximum number of entries to return.")),
-  stream: Type.Optional(Type.String({ description: "Log stream name." })),
-  last: Type.Optional(Count("Only this many newest entries, in ascending order.")),
-  follow: Type.Optional(Type.Boolean({ description: "Wait until there is something, 30 s at most." })),
-  fields: Type.Optional(Type.Array(Type.String(), { description: "Names of further fields to return." })),
-  level: Type.Optional(Type.String({ description: "This level and above: debug, info, warn or error." })),
-  module: Type.Optional(Type.String({ description: "Part of the firmware that logged." })),
-  since: Type.Optional(
-    TimeMs("Only entries with this timestamp or a later one, in milliseconds since Epoch."),
-  ),
-  until: Type.Optional(TimeMs("Only entries with an earlier timestamp, in milliseconds since Epoch.")),
-  term: Type.Optional(
-    Type.String({ description: "Part of the text in any case of letters, or /pattern/ or /pattern/i." }),
-  ),
-  order: Type.Optional(Type.String({ description: '"arrival" (the default), or "time": by timestamp.' })),
-});
+    after: Type.Optional(
+      Type.String({
+        description: "Continuation token. Put here an `id` of the last entry returned by the previous call.",
+      }),
+    ),
+    limit: Type.Optional(Count("Maximum number of entries to return.")),
+    stream: Type.Optional(Type.String({ description: "Log stream name." })),
+    last: Type.Optional(Count("Only this many newest entries, in ascending order.")),
+    follow: Type.Optional(Type.Boolean({ description: "Wait until there is something, 30 s at most." })),
+    fields: Type.Optional(Type.Array(Type.String(), { description: "Names of further fields to return." })),
+    level: Type.Optional(Type.String({ description: "This level and above: debug, info, warn or error." })),
+    module: Type.Optional(Type.String({ description: "Part of the firmware that logged." })),
+    since: Type.Optional(
+      TimeMs("Only entries with this timestamp or a later one, in milliseconds since Epoch."),
+    ),
+    until: Type.Optional(TimeMs("Only entries with an earlier timestamp, in milliseconds since Epoch.")),
+    term: Type.Optional(
+      Type.String({ description: "Part of the text in any case of letters, or /pattern/ or /pattern/i." }),
+    ),
+    order: Type.Optional(Type.String({ description: '"arrival" (the default), or "time": by timestamp.' })),
+  },
+  NO_OTHERS,
+);
 
 /** Args of `/v1/Log.Sources`: none. */
-export const SourcesArgsSchema = Type.Object({});
+export const SourcesArgsSchema = Type.Object({}, NO_OTHERS);
+/** Reads the args of `/v1/Log.Sources` (docs/protocol.md 4.7). */
+export const decodeSourcesArgs = schemaDecoder(SourcesArgsSchema);
 
 /** Args of `/v1/Log.Delete`. */
-export const DeleteArgsSchema = Type.Object({
-  src: Type.String({ description: "Source whose log is removed." }),
-  stream: Type.Optional(Type.String({ description: "Only this stream of it." })),
-});
+export const DeleteArgsSchema = Type.Object(
+  {
+    src: Type.String({ description: "Source whose log is removed." }),
+    stream: Type.Optional(Type.String({ description: "Only this stream of it." })),
+  },
+  NO_OTHERS,
+);
 const decodeDelete = schemaDecoder(DeleteArgsSchema);
 
 /** Reads the args of `/v1/Log.Delete` (docs/protocol.md 4.9). */

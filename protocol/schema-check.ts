@@ -2,6 +2,7 @@ import type { Static, TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import { bad, type Decoded, good } from "./decoded.ts";
 import { InexactNumber } from "./json-parser.ts";
+import { unknownArgument } from "./unknown-argument.ts";
 
 /** Makes a decoder of a schema. What it refuses, it refuses in words that name the argument (docs/protocol.md 4.5). */
 export function schemaDecoder<Schema extends TSchema>(
@@ -11,6 +12,9 @@ export function schemaDecoder<Schema extends TSchema>(
   return (value) => {
     if (validator.Check(value)) return good(value as Static<Schema>);
     const errors = validator.Errors(value);
+    const unknown = unknownOf(errors);
+    // Before what is missing: one is often the other misspelt.
+    if (unknown !== undefined) return bad(unknownArgument(unknown, namesOf(schema)));
     return bad(errors.length === 0 ? "does not have the right form" : describe(nearestOf(errors), value));
   };
 }
@@ -20,6 +24,17 @@ interface SchemaError {
   readonly instancePath: string;
   readonly params: object;
   readonly message: string;
+}
+
+/** A member that an object does not take (one whose schema has `additionalProperties` false). */
+function unknownOf(errors: readonly SchemaError[]): string | undefined {
+  const error = errors.find(({ keyword }) => keyword === "additionalProperties");
+  if (error === undefined || !("additionalProperties" in error.params)) return undefined;
+  return (error.params.additionalProperties as readonly string[])[0];
+}
+
+function namesOf(schema: TSchema): readonly string[] {
+  return "properties" in schema ? Object.keys(schema.properties as object) : [];
 }
 
 /**

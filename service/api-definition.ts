@@ -13,6 +13,7 @@ import { LOG_METHOD } from "../protocol/sequencing.ts";
 interface ArgsSchema {
   readonly properties: Readonly<Record<string, { readonly type?: unknown; readonly description?: string }>>;
   readonly required?: readonly string[] | undefined;
+  readonly additionalProperties?: unknown;
 }
 
 /** An argument or a member of a result, in the form of the seed. */
@@ -84,6 +85,18 @@ export const LOG_SERVICE: Readonly<Record<string, MethodDefinition>> = {
     },
   },
 };
+
+const SCHEMAS: Readonly<Record<string, ArgsSchema>> = {
+  [nameOf(LIST_METHOD)]: ListArgsSchema,
+  [nameOf(LOG_METHOD)]: LogArgsSchema,
+  [nameOf(DELETE_METHOD)]: DeleteArgsSchema,
+  [nameOf(SOURCES_METHOD)]: SourcesArgsSchema,
+};
+
+/** Whether a method refuses arguments that it does not name (docs/protocol.md 2.3); the seed's form has no word for that. */
+export function isClosed(name: string): boolean {
+  return SCHEMAS[name]?.additionalProperties === false;
+}
 
 function nameOf(method: string): string {
   return method.slice("/v1/Log.".length);

@@ -162,7 +162,7 @@ export class Commands {
     if (command.method === SOURCES_METHOD) {
       let answer: Answer | undefined;
       const problem = await this.#problemOf(async () => {
-        const listed = await this.#reader.sources(caller);
+        const listed = await this.#reader.sources(command, caller);
         answer = listed.ok ? { ...settled(command), result: listed.value } : refusal(command, listed.problem);
       });
       return answer ?? settled(command, problem);

@@ -2,7 +2,7 @@ import type { Clock, Timers } from "../host/clock.ts";
 import type { AnswerPayload } from "../protocol/answer.ts";
 import { bad, type Decoded, good, Status } from "../protocol/decoded.ts";
 import type { Command } from "../protocol/frame.ts";
-import { decodeListArgs, type ListArgs } from "../protocol/methods.ts";
+import { decodeListArgs, decodeSourcesArgs, type ListArgs } from "../protocol/methods.ts";
 import { AnswerBudget } from "./answer-budget.ts";
 import { type Caller, mayDo } from "./auth/caller.ts";
 import {
@@ -111,8 +111,10 @@ export class LogReader {
    * Who has logged (docs/protocol.md 4.7).
    * @throws StoreUnavailable
    */
-  async sources(caller: Caller): Promise<Decoded<readonly SourceSummary[]>> {
+  async sources(command: Command, caller: Caller): Promise<Decoded<readonly SourceSummary[]>> {
     if (!mayDo(caller, "read")) return bad("this key has no right to read", Status.Forbidden);
+    const args = decodeSourcesArgs(command.args);
+    if (!args.ok) return args;
     return good(await this.#dependencies.store.sources(caller.project));
   }
 

@@ -12,6 +12,7 @@ import {
   TYPE_JSON,
 } from "./exchange.ts";
 import { admitReader, type Gate } from "./live-request.ts";
+import { QueryNames } from "./query-names.ts";
 import { readQueryOf } from "./read-query.ts";
 
 export interface ReadDependencies extends Gate {
@@ -27,7 +28,7 @@ export interface ReadDependencies extends Gate {
  * passes. A page may be empty and not the end, where nothing of what was looked at passes.
  */
 export async function getEntries(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
-  const admitted = await admitReader(request, dependencies);
+  const admitted = await admitReader(request, dependencies, QueryNames.entries);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
   const query = readQueryOf(request, admitted.caller.project);
   if (typeof query === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, query);
@@ -40,7 +41,7 @@ export async function getEntries(request: HttpRequest, dependencies: ReadDepende
 
 /** `GET /v1/projects/{projectId}/sources` (docs/protocol.md 10.8): who has logged, with the received time of the last entry and how many there are. */
 export async function getSources(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
-  const admitted = await admitReader(request, dependencies);
+  const admitted = await admitReader(request, dependencies, QueryNames.sources);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
   return orStoreError(async () =>
     jsonAnswer(200, { sources: await dependencies.store.sources(admitted.caller.project) }),

@@ -17,6 +17,7 @@ import {
   TYPE_JSON,
 } from "./exchange.ts";
 import { encodeFrameResult, encodeProblem } from "./frame-answer.ts";
+import { QueryNames, wrongName } from "./query-names.ts";
 
 export interface FrameHandlersDependencies {
   readonly commands: Commands;
@@ -110,6 +111,8 @@ function typeOf(form: FrameForm): string {
 
 /** `?id=` and `?src=`, or what is wrong with them. */
 function headOfQuery(query: URLSearchParams): string | { readonly id?: number; readonly src?: string } {
+  const wrong = wrongName(query, QueryNames.args);
+  if (wrong !== undefined) return wrong;
   const idText = query.get("id");
   const src = query.get("src");
   if (idText !== null && !(/^\d{1,16}$/.test(idText) && Number.isSafeInteger(Number(idText)))) {

@@ -1,5 +1,5 @@
 import { decodeArgs } from "../../protocol/frame-decoder.ts";
-import { decodeLevelLease } from "../../protocol/level-lease.ts";
+import { decodeLeaseAsked } from "../../protocol/level-lease.ts";
 import { checkSrc } from "../../protocol/names.ts";
 import { callerOf, mayDo } from "../auth/caller.ts";
 import { shownKey } from "../auth/credentials.ts";
@@ -41,7 +41,7 @@ export async function postLevel(
   if (!src.ok) return wrong(src.problem.text);
   const body = decodeArgs(request.body, "json");
   if (!body.ok) return wrong(body.problem.text);
-  const lease = decodeLevelLease(body.value);
+  const lease = decodeLeaseAsked(body.value);
   if (!lease.ok) return wrong(lease.problem.text);
   let gateways: readonly LevelDelivery[];
   try {

@@ -9,6 +9,7 @@ import type { RateLimiter } from "../rate-limiter.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
 import { parseTerm } from "../term.ts";
 import { type GoliothError, type HttpRequest, GoliothError as Refusals } from "./exchange.ts";
+import { QueryNames, wrongName } from "./query-names.ts";
 
 /** Who may come in, and how often. */
 export interface Gate {
@@ -32,7 +33,8 @@ export async function admitLive(
   request: HttpRequest,
   { keys, limiter, store }: Gate & { readonly store: LogStore },
 ): Promise<LiveAdmission> {
-  const admitted = await admitReader(request, { keys, limiter }, request.query);
+  const names = request.params.deviceId === undefined ? QueryNames.live : QueryNames.liveOfDevice;
+  const admitted = await admitReader(request, { keys, limiter }, names, request.query);
   if (!admitted.ok) return admitted;
   const { caller } = admitted;
   const { project } = caller;
@@ -51,10 +53,14 @@ export async function admitLive(
   return { ok: true, request: { caller, project, filter, start } };
 }
 
-/** A caller who may read the project that the path names. @param queryForKey where a key may stand in the query. */
+/**
+ * A caller who may read the project that the path names, and asks for it by names that there are.
+ * @param queryForKey where a key may stand in the query.
+ */
 export async function admitReader(
   request: HttpRequest,
   { keys, limiter }: Gate,
+  names: readonly string[],
   queryForKey?: URLSearchParams,
 ): Promise<{ readonly ok: true; readonly caller: Caller } | Extract<LiveAdmission, { ok: false }>> {
   const caller = await callerOf(shownKey(request.headers, queryForKey), keys);
@@ -68,6 +74,8 @@ export async function admitReader(
   if (limiter.take(caller, 1) > 0) {
     return refused(Refusals.ResourceExhausted, "slow down: this key has asked too much");
   }
+  const wrong = wrongName(request.query, names);
+  if (wrong !== undefined) return refused(Refusals.InvalidArgument, wrong);
   return { ok: true, caller };
 }
 

@@ -11,6 +11,7 @@ import {
   TYPE_JSON,
 } from "./exchange.ts";
 import { admitReader, filterOf, type Gate } from "./live-request.ts";
+import { QueryNames } from "./query-names.ts";
 
 const PER_PAGE_DEFAULT = 100;
 
@@ -22,7 +23,7 @@ export async function getLogs(
   request: HttpRequest,
   { store, ...gate }: Gate & { readonly store: LogStore },
 ): Promise<HttpAnswer> {
-  const admitted = await admitReader(request, gate);
+  const admitted = await admitReader(request, gate, QueryNames.logs);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
   const filter = filterOf(request);
   if (typeof filter === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, filter);

@@ -1,4 +1,6 @@
-import { LOG_SERVICE, type MethodDefinition } from "../api-definition.ts";
+import { LeaseSchema } from "../../protocol/level-lease.ts";
+import { isClosed, LOG_SERVICE, type MethodDefinition } from "../api-definition.ts";
+import { QueryNames } from "./query-names.ts";
 
 const STATUS_WORDS: Readonly<Record<string, string>> = {
   "400": "wrong arguments, named in status_msg",
@@ -8,9 +10,6 @@ const STATUS_WORDS: Readonly<Record<string, string>> = {
   "429": "slow down; Retry-After says for how long",
   "503": "the store is unavailable",
 };
-const FILTERS = ["src", "stream", "level", "module", "term"];
-const LIVE = [...FILTERS, "last", "after", "x-api-key", "jwt"];
-const RANGE = ["since", "until", "limit", "before", "after", "order", "follow"];
 
 /** What is read with GET: its words and its query. */
 const READS: Readonly<Record<string, { readonly summary: string; readonly query: readonly string[] }>> = {
@@ -20,30 +19,30 @@ const READS: Readonly<Record<string, { readonly summary: string; readonly query:
   "/v1/Log": { summary: "The definition of the service /v1/Log", query: [] },
   "/v1/projects/{projectId}/logs": {
     summary: "The newest entries in Golioth's schema, newest first",
-    query: ["deviceId", "start", "end", ...FILTERS, "page", "perPage"],
+    query: QueryNames.logs,
   },
   "/v1/projects/{projectId}/entries": {
     summary: "The log in both directions",
-    query: [...FILTERS, ...RANGE],
+    query: QueryNames.entries,
   },
-  "/v1/projects/{projectId}/sources": { summary: "Who has logged", query: [] },
+  "/v1/projects/{projectId}/sources": { summary: "Who has logged", query: QueryNames.sources },
   "/v1/projects/{projectId}/rates": {
     summary: "How many entries of which level in equal spans of time",
-    query: [...FILTERS, "since", "until", "buckets", "before", "after"],
+    query: QueryNames.rates,
   },
-  "/v1/projects/{projectId}/events": { summary: "Live, as Server-Sent Events", query: LIVE },
+  "/v1/projects/{projectId}/events": { summary: "Live, as Server-Sent Events", query: QueryNames.live },
   "/v1/projects/{projectId}/devices/{deviceId}/events": {
     summary: "Live, of one source, as Server-Sent Events",
-    query: LIVE,
+    query: QueryNames.liveOfDevice,
   },
   "/v1/ws/projects/{projectId}/gateways/{gatewayId}": {
     summary: "Batches, questions and leases of a gateway, as a WebSocket",
     query: [],
   },
-  "/v1/ws/projects/{projectId}/logs": { summary: "Live, as a WebSocket", query: LIVE },
+  "/v1/ws/projects/{projectId}/logs": { summary: "Live, as a WebSocket", query: QueryNames.live },
   "/v1/ws/projects/{projectId}/devices/{deviceId}/logs": {
     summary: "Live, of one source, as a WebSocket",
-    query: LIVE,
+    query: QueryNames.liveOfDevice,
   },
 };
 
@@ -73,15 +72,7 @@ export function openApi(version: string): object {
         required: true,
         content: {
           "application/json": {
-            schema: {
-              type: "object",
-              properties: {
-                level: { type: "string" },
-                module: { type: "string" },
-                forMs: { type: "integer" },
-              },
-              required: ["level", "forMs"],
-            },
+            schema: LeaseSchema,
           },
         },
       },
@@ -89,10 +80,10 @@ export function openApi(version: string): object {
     },
   };
   for (const [name, method] of Object.entries(LOG_SERVICE))
-    paths[`/v1/Log.${name}`] = { post: postOf(method) };
+    paths[`/v1/Log.${name}`] = { post: postOf(name, method) };
   for (const [path, { summary, query }] of Object.entries(READS)) {
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => pathParameter(name));
-    const inQuery = query.map((name) => ({ name, in: "query", schema: { type: "string" } }));
+    const inQuery = query.map(queryParameter);
     paths[path] = { get: { summary, parameters: [...inPath, ...inQuery], responses: responses({}) } };
   }
   return {
@@ -109,18 +100,27 @@ export function openApi(version: string): object {
   };
 }
 
+function queryParameter(name: string): object {
+  return { name, in: "query", schema: { type: "string" } };
+}
+
 function pathParameter(name: string | undefined): object {
   return { name, in: "path", required: true, schema: { type: "string" } };
 }
 
-function postOf({ doc, args, required_args: required, result }: MethodDefinition): object {
+function postOf(name: string, { doc, args, required_args: required, result }: MethodDefinition): object {
   const properties = Object.fromEntries(
     Object.entries(args).map(([name, { doc: description, type }]) => [
       name,
       { description, ...typeOf(type) },
     ]),
   );
-  const schema = { type: "object", properties, ...(required !== undefined && { required }) };
+  const schema = {
+    type: "object",
+    properties,
+    ...(required !== undefined && { required }),
+    ...(isClosed(name) && { additionalProperties: false }),
+  };
   const answer = {
     type: "object",
     properties: {
@@ -133,6 +133,7 @@ function postOf({ doc, args, required_args: required, result }: MethodDefinition
   };
   return {
     summary: doc,
+    parameters: QueryNames.args.map(queryParameter),
     requestBody: { required: true, content: { "application/json": { schema } } },
     responses: responses(answer),
   };

@@ -10,6 +10,7 @@ import {
   jsonAnswer,
 } from "./exchange.ts";
 import { admitReader } from "./live-request.ts";
+import { QueryNames } from "./query-names.ts";
 import { type ReadQuery, readQueryOf } from "./read-query.ts";
 
 const BUCKETS_DEFAULT = 60;
@@ -25,7 +26,7 @@ type Counts = number[][];
  * `term` each entry has to be looked at: an answer counts what one walk saw, and says where to go on.
  */
 export async function getRates(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
-  const admitted = await admitReader(request, dependencies);
+  const admitted = await admitReader(request, dependencies, QueryNames.rates);
   if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
   const asked = readQueryOf(request, admitted.caller.project);
   if (typeof asked === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, asked);
