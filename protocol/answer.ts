@@ -82,32 +82,43 @@ function flatAnswerText({ id, status, text, payload, result }: Answer): string {
 
 /** Entries as a JSON array. */
 export function entriesText(entries: readonly StoredEntry[], fields: readonly ExtraField[]): string {
+  const starts = new MemberTexts('{"stream":', ',"msg":');
+  const members = fields.map((field) => ({ field, texts: new MemberTexts(`,"${field}":`, "") }));
   let text = "[";
   let separator = "";
   for (const entry of entries) {
-    text += separator + entryText(entry, fields);
+    const { stream, msg, timestamp, id } = entry;
+    text += `${separator}${starts.of(stream)}${msg},"timestamp":${timestamp},"id":"${id}"`;
+    for (const { field, texts } of members) {
+      const value = entry[field];
+      if (value === undefined) continue;
+      text += typeof value === "number" ? texts.name + value : texts.of(value);
+    }
+    text += "}";
     separator = ",";
   }
   return `${text}]`;
 }
 
-/** One entry as JSON: the seed's four fields and those asked for. */
-function entryText(entry: StoredEntry, fields: readonly ExtraField[]): string {
-  let text = `{"stream":${nameText(entry.stream)},"msg":${entry.msg},"timestamp":${entry.timestamp},"id":"${entry.id}"`;
-  for (const field of fields) {
-    const value = entry[field];
-    if (value === undefined) continue;
-    if (typeof value === "string") text += `,"${field}":${nameText(value)}`;
-    else text += `,"${field}":${typeof value === "number" ? value : JSON.stringify(value)}`;
+/** A member of an answer's entries as JSON. Few names come again and again there, and each is quoted once. */
+class MemberTexts {
+  readonly name: string;
+  readonly #end: string;
+  readonly #texts = new Map<string, string>();
+
+  constructor(name: string, end: string) {
+    this.name = name;
+    this.#end = end;
   }
-  return `${text}}`;
-}
 
-/** Nearly all names need no escapes, and to see that costs less than to quote them. */
-const PLAIN_NAME = /^[\w\-./:]*$/;
-
-function nameText(name: string): string {
-  return PLAIN_NAME.test(name) ? `"${name}"` : JSON.stringify(name);
+  of(value: string): string {
+    let text = this.#texts.get(value);
+    if (text === undefined) {
+      text = this.name + JSON.stringify(value) + this.#end;
+      this.#texts.set(value, text);
+    }
+    return text;
+  }
 }
 
 function answerFrameValue(head: Head, answers: readonly Answer[]): object {

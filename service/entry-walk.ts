@@ -27,7 +27,7 @@ export interface WalkDependencies {
 
 /** What a walk found, ascending. */
 export interface Walk {
-  readonly entries: StoredEntry[];
+  readonly entries: readonly StoredEntry[];
   /** Lowest and highest id looked at, whether it passed or not. */
   readonly lowest: string | undefined;
   readonly highest: string | undefined;
@@ -53,6 +53,7 @@ export function isWanted(entry: StoredEntry, { sinceMs, untilMs, sources, filter
 
 /** The newest that pass, below `before` (and above `after`). @throws UnknownToken, StoreUnavailable */
 export async function walkBack(dependencies: WalkDependencies, query: WalkQuery): Promise<Walk> {
+  if (isUnfiltered(query)) return await onePage(dependencies, query, true);
   const { store } = dependencies;
   let { before: lowest, after } = query;
   let isFloorKnown = query.sinceMs <= 0;
@@ -68,9 +69,9 @@ export async function walkBack(dependencies: WalkDependencies, query: WalkQuery)
     after = later(after, span.after);
     isFloorKnown = true;
   }
-  const budget = new WalkBudget(dependencies, isUnfiltered(query));
+  const budget = new WalkBudget(dependencies);
+  const limit = LIMIT_MAX;
   for (;;) {
-    const limit = pageLimit(query);
     const page = await pageOf(store, query, { limit, newest: true, before: lowest, after });
     highest ??= page.at(-1)?.id;
     for (const entry of page.toReversed()) {
@@ -92,6 +93,7 @@ export async function walkBack(dependencies: WalkDependencies, query: WalkQuery)
 
 /** The oldest that pass, above `after`. @throws UnknownToken, StoreUnavailable */
 export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): Promise<Walk> {
+  if (isUnfiltered(query)) return await onePage(dependencies, query, false);
   const { store } = dependencies;
   let { before, after: highest } = query;
   let isCeilingKnown = !Number.isFinite(query.untilMs);
@@ -107,9 +109,9 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
     before = earlier(before, span.before);
     isCeilingKnown = true;
   }
-  const budget = new WalkBudget(dependencies, isUnfiltered(query));
+  const budget = new WalkBudget(dependencies);
+  const limit = LIMIT_MAX;
   for (;;) {
-    const limit = pageLimit(query);
     const page = await pageOf(store, query, { limit, after: highest, before });
     lowest ??= page[0]?.id;
     for (const entry of page) {
@@ -128,6 +130,23 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
       isCeilingKnown = true;
     }
   }
+}
+
+/**
+ * Where everything passes, the store's page is the walk, and its bound: who asks for the newest 100 gets 100, however busy the
+ * machine is.
+ */
+async function onePage({ store }: WalkDependencies, query: WalkQuery, newest: boolean): Promise<Walk> {
+  const { limit, after, before } = query;
+  const entries = await pageOf(store, query, { limit, newest, after, before });
+  const [first, last] = [entries[0], entries.at(-1)];
+  return {
+    entries,
+    lowest: first?.id ?? (newest ? before : undefined),
+    highest: last?.id ?? (newest ? undefined : after),
+    reachedMs: (newest ? first : last)?.timestamp,
+    isEnd: entries.length < limit,
+  };
 }
 
 /** Between which ids the range of time lies; undefined where it holds nothing. */
@@ -164,7 +183,7 @@ export async function walkInTime(
   query: WalkQuery,
   { beyond, isNewest }: { readonly beyond?: TimePlace | undefined; readonly isNewest: boolean },
 ): Promise<TimeWalk> {
-  const budget = new WalkBudget(dependencies, false);
+  const budget = new WalkBudget(dependencies);
   const { project, filter, sinceMs, untilMs } = query;
   const { src, stream } = filter;
   const entries: StoredEntry[] = [];
@@ -172,7 +191,8 @@ export async function walkInTime(
   const result = (): TimeWalk =>
     isNewest ? { entries: entries.reverse(), place: entries.at(-1) } : { entries, place };
   for (;;) {
-    const limit = pageLimit({ ...query, sinceMs: 0, untilMs: Number.POSITIVE_INFINITY });
+    const isAll = isUnfiltered({ ...query, sinceMs: 0, untilMs: Number.POSITIVE_INFINITY });
+    const limit = isAll ? query.limit : LIMIT_MAX;
     const page = await dependencies.store.listByTime({
       project,
       sinceMs,
@@ -235,23 +255,19 @@ export async function follow(
   }
 }
 
-/**
- * Bounds what one walk looks at, and keeps it from holding up the process. Where everything passes the page itself is the bound: who
- * asks for the newest 100 gets 100, however busy the machine is.
- */
+/** Bounds what one walk looks at, and keeps it from holding up the process. */
 class WalkBudget {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #untilMs: number;
   #turnMs: number;
-  #left: number;
+  #left = SCANNED_MAX;
 
-  constructor({ clock, timers }: WalkDependencies, isBoundless: boolean) {
+  constructor({ clock, timers }: WalkDependencies) {
     this.#clock = clock;
     this.#timers = timers;
     this.#turnMs = clock.monotonicMs();
-    this.#untilMs = isBoundless ? Number.POSITIVE_INFINITY : this.#turnMs + WALK_MS_MAX;
-    this.#left = isBoundless ? Number.POSITIVE_INFINITY : SCANNED_MAX;
+    this.#untilMs = this.#turnMs + WALK_MS_MAX;
   }
 
   /** Called after each entry; at times lets others have a turn first, and only then is there anything to wait for. */
@@ -267,11 +283,6 @@ class WalkBudget {
       });
     });
   }
-}
-
-/** Entries of a page of the store: no more than wanted where everything passes. */
-function pageLimit(query: WalkQuery): number {
-  return isUnfiltered(query) ? query.limit : LIMIT_MAX;
 }
 
 /** Whether everything passes that the store gives for the source and the stream. */

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash as digestOf, timingSafeEqual } from "node:crypto";
 import type { Random } from "../../host/random.ts";
 
 /**
@@ -31,7 +31,7 @@ export function apiKeyId(key: string): string | undefined {
 
 /** What is stored of a key. */
 export function hashApiKey(key: string): Uint8Array {
-  return createHash("sha256").update(key, "utf8").digest();
+  return digestOf("sha256", key, "buffer");
 }
 
 /** Takes the same time wherever the difference is. */

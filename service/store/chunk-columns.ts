@@ -10,7 +10,7 @@ export interface LostRange {
   readonly last: number;
 }
 
-/** The columns of an expanded chunk, by index of the entry; all but the positions. */
+/** The columns of an expanded chunk, by index of the entry; all but the positions. One that holds nothing but zeros may be empty. */
 export interface ChunkColumns {
   readonly kinds: ArrayLike<number>;
   readonly contexts: ArrayLike<number>;
@@ -22,6 +22,9 @@ export interface ChunkColumns {
   readonly losts: ReadonlyMap<number, LostRange>;
   readonly messageAt: (index: number) => string;
 }
+
+/** A column that no entry of the chunk has anything in. */
+const NONE = new Float64Array(0);
 
 /** How the received times of a compact chunk are written. */
 export const ReceivedForm = { Distances: 0, Times: 1 } as const;
@@ -71,12 +74,9 @@ function readPlainColumns(head: ChunkHead, body: Buffer): ChunkColumns {
     start += sizes.varint();
   }
   msgStarts[count] = start;
-  const contexts = new Float64Array(count);
-  const contextReader = reader(Column.Contexts);
-  for (let index = 0; index < count; index++) contexts[index] = contextReader.varint();
   return {
     kinds,
-    contexts,
+    contexts: head.contexts.length === 1 ? NONE : readVarints(reader(Column.Contexts), count),
     seqs: readSparse(reader(Column.Seqs), kinds, HAS_SEQ, true),
     timestamps,
     received,
@@ -95,7 +95,7 @@ function readCompactColumns(head: ChunkHead, body: Buffer): ChunkColumns {
     let present = 0;
     for (let index = 0; index < count; index++) if (((kinds[index] ?? 0) & bit) !== 0) present++;
     const numbers = readNumbers(reader(column), present);
-    if (present === count) return numbers;
+    if (present === count || present === 0) return numbers;
     const wide = new Float64Array(count);
     let next = 0;
     for (let index = 0; index < count; index++) {
@@ -128,6 +128,12 @@ function readCompactColumns(head: ChunkHead, body: Buffer): ChunkColumns {
   };
 }
 
+function readVarints(reader: ByteReader, count: number): Float64Array {
+  const numbers = new Float64Array(count);
+  for (let index = 0; index < count; index++) numbers[index] = reader.varint();
+  return numbers;
+}
+
 function bytesOf(reader: ByteReader, count: number): Uint8Array {
   const start = reader.position;
   reader.skip(count);
@@ -136,8 +142,8 @@ function bytesOf(reader: ByteReader, count: number): Uint8Array {
 
 /** A column that only entries with `bit` in their kind have. */
 function readSparse(reader: ByteReader, kinds: Uint8Array, bit: number, differences: boolean): Float64Array {
+  if (reader.done) return NONE;
   const numbers = new Float64Array(kinds.length);
-  if (reader.done) return numbers;
   let last = 0;
   for (let index = 0; index < kinds.length; index++) {
     if (((kinds[index] ?? 0) & bit) === 0) continue;

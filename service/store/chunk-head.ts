@@ -127,13 +127,16 @@ export interface ChunkHead {
   readonly bodyBytes: number;
   /** Its columns are in the forms of a compact chunk. */
   readonly isCompact: boolean;
-  /** The whole value, and where its body starts. */
-  readonly value: Buffer;
-  readonly bodyStart: number;
+}
+
+/** A chunk as it is stored. Apart from its head, which may be kept for long, and does not hold on to the bytes of the pack around it. */
+export interface SealedChunk {
+  readonly head: ChunkHead;
+  readonly compressed: Uint8Array;
 }
 
 /** Undefined where the checksum fails. */
-export function readChunkHead(stored: Uint8Array): ChunkHead | undefined {
+export function readSealedChunk(stored: Uint8Array): SealedChunk | undefined {
   const isCompact = stored[CHECKED_HEAD_BYTES - 1] === ValueKind.CompactChunk;
   const value = openValue(isCompact ? ValueKind.CompactChunk : ValueKind.Chunk, stored);
   if (value === undefined) return undefined;
@@ -153,7 +156,7 @@ export function readChunkHead(stored: Uint8Array): ChunkHead | undefined {
   const columnSizes: number[] = [];
   for (let index = 0; index < COLUMN_COUNT; index++) columnSizes.push(reader.varint());
   const bodyBytes = reader.varint();
-  return {
+  const head = {
     project,
     src,
     firstPosition,
@@ -166,9 +169,8 @@ export function readChunkHead(stored: Uint8Array): ChunkHead | undefined {
     columnSizes,
     bodyBytes,
     isCompact,
-    value,
-    bodyStart: reader.position,
   };
+  return { head, compressed: value.subarray(reader.position) };
 }
 
 function texts(reader: ByteReader): string[] {

@@ -1,14 +1,25 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { MalformedRecord } from "./byte-reader.ts";
 import { type ChunkColumns, type LostRange, readColumns, readPositions } from "./chunk-columns.ts";
-import { type ChunkHead, type ContextNames, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
+import {
+  type ChunkHead,
+  Column,
+  type ContextNames,
+  HAS_CLOCK_ERROR,
+  HAS_SEQ,
+  HAS_UPTIME,
+  type SealedChunk,
+} from "./chunk-head.ts";
 import type { Compressor } from "./compressor.ts";
 import type { IdMaker } from "./entry-id.ts";
 import { clockOfCode, entryOf, levelOfCode } from "./entry-record.ts";
 import { firstAfter } from "./memtable.ts";
 
-/** Memory of an expanded chunk beside its bytes, for each entry, about: what its columns take. */
-const COLUMN_BYTES = 100;
+/** Numbers of an entry that are always there: position, timestamp, received time, and where its message begins. */
+const NUMBERS_ALWAYS = 4;
+const NUMBER_BYTES = 8;
+/** Memory of an expanded chunk beside its bytes and numbers, about. */
+const CHUNK_BYTES = 2048;
 
 /** An entry without what it says. */
 export interface ChunkFacts extends ContextNames {
@@ -23,13 +34,20 @@ export class OpenChunk {
   readonly head: ChunkHead;
   readonly #body: Buffer;
   readonly positions: Float64Array;
+  /** By number of the context. */
+  readonly #names: readonly ContextNames[];
   #columns: ChunkColumns | undefined;
 
   /** @throws where the body does not expand to what the head says. */
-  constructor(head: ChunkHead, compressor: Compressor) {
+  constructor({ head, compressed }: SealedChunk, compressor: Compressor) {
     this.head = head;
-    this.#body = compressor.expand(head.value.subarray(head.bodyStart), head.bodyBytes);
+    this.#body = compressor.expand(compressed, head.bodyBytes);
     this.positions = readPositions(head, this.#body);
+    this.#names = head.contexts.map(({ stream, module, boot }) => ({
+      stream: head.streams[stream] ?? "",
+      module: module === 0 ? undefined : head.modules[module - 1],
+      boot: boot === 0 ? undefined : head.boots[boot - 1],
+    }));
   }
 
   get columns(): ChunkColumns {
@@ -39,7 +57,11 @@ export class OpenChunk {
 
   /** Memory it takes, about. */
   get bytes(): number {
-    return this.#body.length + this.head.value.length + this.head.entryCount * COLUMN_BYTES;
+    const { columnSizes, entryCount } = this.head;
+    const numbers = [Column.Seqs, Column.Uptimes, Column.ClockErrors].filter(
+      (column) => (columnSizes[column] ?? 0) > 0,
+    ).length;
+    return CHUNK_BYTES + this.#body.length + entryCount * (NUMBERS_ALWAYS + numbers) * NUMBER_BYTES;
   }
 
   /** Index of the first entry after the position. */
@@ -60,15 +82,9 @@ export class OpenChunk {
   }
 
   namesAt(index: number): ContextNames {
-    const { head } = this;
-    const context = head.contexts[this.columns.contexts[index] ?? 0];
-    if (context === undefined) throw new MalformedRecord("an entry has no context");
-    const { stream, module, boot } = context;
-    return {
-      stream: head.streams[stream] ?? "",
-      module: module === 0 ? undefined : head.modules[module - 1],
-      boot: boot === 0 ? undefined : head.boots[boot - 1],
-    };
+    const names = this.#names[this.columns.contexts[index] ?? 0];
+    if (names === undefined) throw new MalformedRecord("an entry has no context");
+    return names;
   }
 
   /** What a check needs of an entry. */

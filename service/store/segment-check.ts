@@ -1,5 +1,5 @@
 import type { Findings } from "./check-report.ts";
-import { readChunkHead } from "./chunk-head.ts";
+import { readSealedChunk } from "./chunk-head.ts";
 import { type ChunkPlace, readPlace } from "./chunk-place.ts";
 import type { Compressor } from "./compressor.ts";
 import type { CheckedHead } from "./head-check.ts";
@@ -133,8 +133,8 @@ export class SegmentCheck {
   #open(place: ChunkPlace): OpenChunk | undefined {
     const pack = this.#segment.view.get(packKey(place.packNumber));
     try {
-      const head = pack && readChunkHead(pack.subarray(place.start, place.start + place.size));
-      return head && new OpenChunk(head, this.#deps.compressor);
+      const sealed = pack && readSealedChunk(pack.subarray(place.start, place.start + place.size));
+      return sealed && new OpenChunk(sealed, this.#deps.compressor);
     } catch {
       return undefined;
     }

@@ -1,6 +1,6 @@
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
-import { readChunkHead } from "./chunk-head.ts";
+import { readSealedChunk } from "./chunk-head.ts";
 import { type ChunkPlace, readPlace } from "./chunk-place.ts";
 import type { Compressor } from "./compressor.ts";
 import type { DamageReporter } from "./damage-reporter.ts";
@@ -224,10 +224,10 @@ export class SegmentReader {
 
   #read(segment: Segment, place: ChunkPlace): OpenChunk | undefined {
     const pack = segment.kv.get(packKey(place.packNumber));
-    const head = pack && readChunkHead(pack.subarray(place.start, place.start + place.size));
-    if (head === undefined) return undefined;
+    const sealed = pack && readSealedChunk(pack.subarray(place.start, place.start + place.size));
+    if (sealed === undefined) return undefined;
     try {
-      return new OpenChunk(head, this.#deps.compressor);
+      return new OpenChunk(sealed, this.#deps.compressor);
     } catch {
       return undefined;
     }

@@ -6,7 +6,7 @@ import { BootMark, GAPS_MAX } from "../../service/store/boot-mark.ts";
 import { ByteReader, MalformedRecord } from "../../service/store/byte-reader.ts";
 import { ByteWriter } from "../../service/store/byte-writer.ts";
 import { openValue, sealValue, ValueKind } from "../../service/store/checked-value.ts";
-import { readChunkHead } from "../../service/store/chunk-head.ts";
+import { readSealedChunk } from "../../service/store/chunk-head.ts";
 import { ChunkBuilder, sealChunk } from "../../service/store/chunk-record.ts";
 import { CompactChunkBuilder } from "../../service/store/compact-chunk.ts";
 import { brotliCompressor } from "../../service/store/compressor.ts";
@@ -184,16 +184,16 @@ describe("batches and chunks", () => {
           chunks.add(100 + 2 * index, row, batch);
         }
         const sealed = sealChunk(chunks.finish("p", "s"), brotliCompressor);
-        const head = readChunkHead(sealed);
-        if (head === undefined) throw new Error("the chunk is damaged");
+        const plain = readSealedChunk(sealed);
+        if (plain === undefined) throw new Error("the chunk is damaged");
         const ids = new IdMaker(SECRET, "p");
-        const chunk = new OpenChunk(head, brotliCompressor);
+        const chunk = new OpenChunk(plain, brotliCompressor);
         const back = entries.map((_, index) => chunk.entryAt(index, undefined, ids));
         expect(back).toStrictEqual(
           entries.map((entry, index) => ({ ...entry, id: ids.make(100 + 2 * index) })),
         );
         for (const index of entries.keys()) compacts.add(chunk, index);
-        const compact = readChunkHead(sealChunk(compacts.finish("p", "s"), brotliCompressor));
+        const compact = readSealedChunk(sealChunk(compacts.finish("p", "s"), brotliCompressor));
         if (compact === undefined) throw new Error("the compact chunk is damaged");
         const again = new OpenChunk(compact, brotliCompressor);
         expect(entries.map((_, index) => again.entryAt(index, undefined, ids))).toStrictEqual(back);
