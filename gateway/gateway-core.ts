@@ -2,6 +2,7 @@ import type { Clock, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { Disk } from "../host/disk.ts";
 import type { ProcessLog } from "../host/log.ts";
+import { pause } from "../host/pause.ts";
 import type { Random } from "../host/random.ts";
 import { LossPlace } from "../protocol/entry.ts";
 import type { LevelLease } from "../protocol/level-lease.ts";
@@ -166,9 +167,9 @@ export class GatewayCore {
     this.#throttle?.stop();
     this.#pauses.end();
     const readOut = Promise.all(this.#serial.map((input) => input.drain()));
-    await Promise.race([readOut, this.#wait(READ_OUT_MS)]);
+    await Promise.race([readOut, pause(this.#world.timers, READ_OUT_MS)]);
     await this.#committer.stop(COMMIT_MS);
-    await Promise.all([gapsSaved, this.#wait(FLUSH_MS)]);
+    await Promise.all([gapsSaved, pause(this.#world.timers, FLUSH_MS)]);
     await Promise.all([...this.#serial, ...this.#topics, ...this.#datagrams].map((input) => input.close()));
   }
 
@@ -184,9 +185,5 @@ export class GatewayCore {
       ignoreStopping(error);
       return false;
     }
-  }
-
-  #wait(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#world.timers.after(delayMs, resolve));
   }
 }

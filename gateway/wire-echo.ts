@@ -1,4 +1,5 @@
 import type { Clock, Timers } from "../host/clock.ts";
+import { pause } from "../host/pause.ts";
 import type { WireManners } from "./wire-manners.ts";
 
 /** Lines sent and not yet heard back; more are not under way on a wire that is waited for. */
@@ -31,7 +32,7 @@ export class WireEcho implements WireManners {
       const nowMs = this.#clock.monotonicMs();
       const leftMs = Math.min(this.#heardMs + QUIET_MS, endMs) - nowMs;
       if (leftMs <= 0) return;
-      await new Promise<void>((resolve) => this.#timers.after(leftMs, resolve));
+      await pause(this.#timers, leftMs);
     }
   }
 

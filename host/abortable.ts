@@ -1,3 +1,6 @@
+/** Of what nobody ends. */
+export const NEVER_ENDED = new AbortController().signal;
+
 /**
  * Runs a task with a signal of its own that follows another one. `fetch` leaves its listener on the signal it is given until the
  * collector comes by: one that outlives many requests would gather thousands, and Node warns of a leak.

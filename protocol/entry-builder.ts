@@ -39,13 +39,15 @@ export function entryFromLog(args: LogArgs, origin: EntryOrigin, seq?: number): 
   const { src } = origin;
   const { msg } = args;
   // This runs for each entry of each board: what nearly all have is in the literal, the rest is set one by one, and not spread.
-  const entry: Building<NewEntry> =
-    boot !== undefined && seq !== undefined && level !== undefined
-      ? { src, stream, msg, timestamp: at, received, clock, boot, seq, level }
-      : { src, stream, msg, timestamp: at, received, clock };
-  if (boot !== undefined) entry.boot = boot;
-  if (seq !== undefined) entry.seq = seq;
-  if (level !== undefined) entry.level = level;
+  let entry: Building<NewEntry>;
+  if (boot !== undefined && seq !== undefined && level !== undefined) {
+    entry = { src, stream, msg, timestamp: at, received, clock, boot, seq, level };
+  } else {
+    entry = { src, stream, msg, timestamp: at, received, clock };
+    if (boot !== undefined) entry.boot = boot;
+    if (seq !== undefined) entry.seq = seq;
+    if (level !== undefined) entry.level = level;
+  }
   if (module !== undefined) entry.module = module;
   if (uptime !== undefined) entry.uptime = uptime;
   if (estimated?.clockError !== undefined) entry.clockError = estimated.clockError;

@@ -1,3 +1,4 @@
+import { NEVER_ENDED } from "../host/abortable.ts";
 import type { Clock, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
@@ -48,8 +49,6 @@ const NO_KEY: Problem = {
 };
 /** What sees, or takes away, what stands before it in its frame. */
 export const READING_METHODS: readonly string[] = [LIST_METHOD, SOURCES_METHOD, DELETE_METHOD];
-const NEVER_ENDED = new AbortController().signal;
-const NEVER = (): AbortSignal => NEVER_ENDED;
 
 /** Runs the commands of frames, however they came. Never throws for what is in a frame. */
 export class Commands {
@@ -79,7 +78,7 @@ export class Commands {
   async runFrame(
     frame: Frame,
     caller: Caller | undefined,
-    ended: () => AbortSignal = NEVER,
+    ended: () => AbortSignal = () => NEVER_ENDED,
   ): Promise<FrameResult> {
     this.#counters.add("service_frames_total");
     if (caller === undefined) {

@@ -1,3 +1,4 @@
+import { NEVER_ENDED } from "../host/abortable.ts";
 import type { Clock } from "../host/clock.ts";
 import { CounterTable } from "../host/counters.ts";
 import { silentLog } from "../host/process-log.ts";
@@ -44,8 +45,6 @@ const noCompressor: Compressor = {
     return Buffer.from(bytes);
   },
 };
-
-const NEVER_ENDED = new AbortController().signal;
 
 export interface ServiceEvents {
   /** The store is open and may be used. */

@@ -3,6 +3,7 @@ import type { Counters } from "../../host/counters.ts";
 import type { Disk } from "../../host/disk.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { OneByOne } from "../../host/one-by-one.ts";
+import { pause } from "../../host/pause.ts";
 import type { Random } from "../../host/random.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
 import { CursorFile } from "./cursor.ts";
@@ -417,7 +418,7 @@ export class Spool implements SpoolReader {
   async #pauseForInterval(): Promise<void> {
     const { clock, timers } = this.#world;
     const waitMs = this.#writer.lastSyncMs + this.#options.commitIntervalMs - clock.monotonicMs();
-    if (waitMs > 0) await new Promise<void>((resolve) => timers.after(waitMs, resolve));
+    if (waitMs > 0) await pause(timers, waitMs);
   }
 
   #tellDurable(): void {

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import fastifyWebsocket from "@fastify/websocket";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { NEVER_ENDED } from "../../host/abortable.ts";
 import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
@@ -547,10 +548,8 @@ export class HttpServer {
 }
 
 const NO_BODY = new Uint8Array(0);
-const NEVER_ENDED = new AbortController().signal;
-const NEVER = (): AbortSignal => NEVER_ENDED;
 
-function requestOf(request: FastifyRequest, ended = NEVER): HttpRequest {
+function requestOf(request: FastifyRequest, ended = (): AbortSignal => NEVER_ENDED): HttpRequest {
   const queryStart = request.url.indexOf("?");
   return {
     headers: request.headers,

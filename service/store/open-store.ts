@@ -1,6 +1,7 @@
 import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
+import { pause } from "../../host/pause.ts";
 import type { Random } from "../../host/random.ts";
 import { ChunkedStore } from "./chunked-store.ts";
 import { brotliCompressor, compactBrotliCompressor } from "./compressor.ts";
@@ -42,7 +43,7 @@ export async function openStore(
         compactCompressor: compactBrotliCompressor,
         newSecret: (size) => random.bytes(size),
         yieldTurn: () => new Promise((resolve) => setImmediate(resolve)),
-        rest: () => new Promise((resolve) => void rest.timers.after(REST_MS, resolve)),
+        rest: () => pause(rest.timers, REST_MS),
       },
       options,
     );

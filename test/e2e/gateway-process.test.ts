@@ -1,23 +1,19 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { openPty } from "../../host/pty.ts";
-import { systemClock, systemTimers } from "../../host/system-clock.ts";
-import { compileAgent } from "../../sim/board.ts";
-import { startMqttBoard } from "../../sim/mqtt-board.ts";
 import { BoardlogProcess, pause, runBoardlog, until } from "../support/boardlog-process.ts";
 import { GatewayProcess, HELD_MAX, WireBoard } from "../support/gateway-process.ts";
 import { listAll } from "../support/list-client.ts";
 import { freePort, Mosquitto } from "../support/mosquitto.ts";
+import { startMqttBoards } from "../support/mqtt-boards.ts";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { rewindsIn } from "../support/output-bench.ts";
 import { canMount, mountNote, OwnDisk } from "../support/own-disk.ts";
 import { requires } from "../support/requirements.ts";
 import { SyslogReceiver } from "../support/syslog-receiver.ts";
 
-const AGENT_FILE = fileURLToPath(new URL("../../dist/firmware/agent.js", import.meta.url));
 /** More by scripts/gateway-kills.mjs. */
 const KILLS = process.env.GATEWAY_KILLS;
 const MQTT_BOARD_COUNT = 3;
@@ -108,19 +104,13 @@ test.skipIf(need.isMissing)(
     const { service, gateway, pty } = await chain(`brokers:\n  - ${mosquitto.url}\n`);
     await gateway.start();
     const wire = wireBoard(pty);
-    const program = compileAgent(await readFile(AGENT_FILE, "utf8"));
-    const boards = Array.from({ length: MQTT_BOARD_COUNT }, (_, index) => {
-      const { board, stop } = startMqttBoard({ clock: systemClock, timers: systemTimers }, program, {
-        brokerUrl: mosquitto.url,
-        project: "default",
-        device: `air-${index}`,
-        boot: `boot-${index}`,
-        knowsUtc: index % 2 === 0,
-        settings: { ringBytesMax: 4 * 1024 * 1024, ackTimeoutMsMax: 2_000 },
-      });
-      cleanups.push(stop);
-      return board;
-    });
+    const { boards, stop } = await startMqttBoards(
+      MQTT_BOARD_COUNT,
+      "air",
+      () => ({ brokerUrl: mosquitto.url }),
+      { ringBytesMax: 4 << 20 },
+    );
+    cleanups.push(stop);
     let isLoading = true;
     let count = 0;
     const load = (async () => {

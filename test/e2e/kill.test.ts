@@ -1,13 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
-import { systemClock, systemTimers } from "../../host/system-clock.ts";
-import { compileAgent } from "../../sim/board.ts";
-import { startMqttBoard } from "../../sim/mqtt-board.ts";
 import { BoardlogProcess, pause, until } from "../support/boardlog-process.ts";
 import { listAll } from "../support/list-client.ts";
+import { startMqttBoards } from "../support/mqtt-boards.ts";
 
-const AGENT_FILE = fileURLToPath(new URL("../../dist/firmware/agent.js", import.meta.url));
 const BOARD_COUNT = 20;
 const ROUND_COUNT = 4;
 /** A writer without seqs: an answer of status 0 is its ack. */
@@ -24,21 +19,11 @@ test("kill -9 under load, again and again: nothing acked is missing, nothing is 
   cleanups.push(() => up.remove());
   await up.start();
   const key = await up.key();
-  const program = compileAgent(await readFile(AGENT_FILE, "utf8"));
-  const boards = Array.from({ length: BOARD_COUNT }, (_, index) => {
-    const { board, stop } = startMqttBoard({ clock: systemClock, timers: systemTimers }, program, {
-      brokerUrl: `mqtt://127.0.0.1:${up.mqttPort}`,
-      username: "default",
-      password: key,
-      project: "default",
-      device: `board-${index}`,
-      boot: `boot-${index}`,
-      knowsUtc: index % 2 === 0,
-      settings: { ringBytesMax: 1024 * 1024, ackTimeoutMsMax: 2000 },
-    });
-    cleanups.push(stop);
-    return board;
+  const connection = { brokerUrl: `mqtt://127.0.0.1:${up.mqttPort}`, username: "default", password: key };
+  const { boards, stop } = await startMqttBoards(BOARD_COUNT, "board", () => connection, {
+    ringBytesMax: 1 << 20,
   });
+  cleanups.push(stop);
   let isLoading = true;
   let count = 0;
   const load = (async () => {

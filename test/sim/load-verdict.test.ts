@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
+import { NEVER_ENDED } from "../../host/abortable.ts";
 import { LiveWitness } from "../../sim/load/live-witness.ts";
 import type { DeviceLife } from "../../sim/load/load-device.ts";
 import { parseFault } from "../../sim/load/load-faults.ts";
@@ -18,7 +19,6 @@ interface Row {
   readonly stream?: string;
 }
 
-const NEVER = new AbortController().signal;
 const UTC_MS = 1_763_784_000_000;
 const script = { type: "model", model: "text" } as const;
 const servers: Server[] = [];
@@ -59,7 +59,7 @@ async function readOf(rows: readonly Row[], life: Partial<DeviceLife> = {}, run:
   const devices = [[{ boot: "b", seq: 5, acked: 5, dropped: 0, ...life }]];
   return await readBack(
     { url: `http://127.0.0.1:${port}`, key: "k" },
-    { devices, script, between: undefined, signal: NEVER, ...run },
+    { devices, script, between: undefined, signal: NEVER_ENDED, ...run },
     () => {},
   );
 }
@@ -221,8 +221,8 @@ test("the live reader takes up where it broke, and finds what comes twice or out
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   const witness = new LiveWitness({ url: `http://127.0.0.1:${port}`, key: "k y", project: "p" }, "run");
-  await witness.start(NEVER);
-  await witness.settled(12, 10_000, NEVER);
+  await witness.start(NEVER_ENDED);
+  await witness.settled(12, 10_000, NEVER_ENDED);
   witness.end();
   server.close();
   expect(asked).toEqual([

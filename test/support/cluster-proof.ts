@@ -1,13 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { NatsEngine } from "../../service/store/jetstream/nats-engine.ts";
 import type { StreamReplicas } from "../../service/store/jetstream/stream-replicas.ts";
-import { compileAgent, type SimulatedBoard } from "../../sim/board.ts";
-import { startMqttBoard } from "../../sim/mqtt-board.ts";
+import type { SimulatedBoard } from "../../sim/board.ts";
 import type { SeededRandom } from "../store/store-drivers.ts";
 import { pause, until } from "./boardlog-process.ts";
 import { ClusterService } from "./cluster-service.ts";
@@ -15,10 +13,10 @@ import { GatewayProcess } from "./gateway-process.ts";
 import { listAll } from "./list-client.ts";
 import { LiveFollower } from "./live-follower.ts";
 import { freePort } from "./mosquitto.ts";
+import { startMqttBoards } from "./mqtt-boards.ts";
 import { NatsCluster, NODES } from "./nats-cluster.ts";
 import { ServiceBalancer } from "./service-balancer.ts";
 
-const AGENT_FILE = fileURLToPath(new URL("../../dist/firmware/agent.js", import.meta.url));
 const SERVICES = 2;
 const GATEWAYS = 2;
 const BOARDS_PER_GATEWAY = 4;
@@ -84,21 +82,16 @@ export class ClusterProof {
     this.#balancer = new ServiceBalancer(this.#services.map(({ port }) => port));
     await this.#balancer.start();
     for (let index = 0; index < GATEWAYS; index++) await this.#startGateway(index);
-    const program = compileAgent(await readFile(AGENT_FILE, "utf8"));
-    for (let index = 0; index < GATEWAYS * BOARDS_PER_GATEWAY; index++) {
-      const { board, stop } = startMqttBoard({ clock: systemClock, timers: systemTimers }, program, {
-        brokerUrl: `mqtt://127.0.0.1:${this.#gateways[index % GATEWAYS]?.mqttPort}`,
-        username: "default",
-        password: this.#key,
-        project: "default",
-        device: `board-${index}`,
-        boot: `boot-${index}`,
-        knowsUtc: index % 2 === 0,
-        settings: { ringBytesMax: 4 << 20, ackTimeoutMsMax: 2000 },
-      });
-      this.#ends.push(stop);
-      this.#boards.push(board);
-    }
+    const connection = (index: number) => ({
+      brokerUrl: `mqtt://127.0.0.1:${this.#gateways[index % GATEWAYS]?.mqttPort}`,
+      username: "default",
+      password: this.#key,
+    });
+    const { boards, stop } = await startMqttBoards(GATEWAYS * BOARDS_PER_GATEWAY, "board", connection, {
+      ringBytesMax: 4 << 20,
+    });
+    this.#ends.push(stop);
+    this.#boards.push(...boards);
   }
 
   async dispose(): Promise<void> {

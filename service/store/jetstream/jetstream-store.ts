@@ -104,7 +104,7 @@ export class JetStreamStore implements LogStore {
       clock,
       counters,
       newStamp: () => `${name}${(++count).toString(36)}`,
-      pause: (ms) => new Promise((resolve) => timers.after(ms, resolve)),
+      timers,
       inTurn: turnstile(WRITES_MAX),
       patience: { gaveUpMs: Number.NEGATIVE_INFINITY },
       projectOf: (project) => this.#open(project).log,

@@ -20,6 +20,7 @@ import {
   type NatsConnection,
 } from "@nats-io/transport-node";
 import type { Clock, Timers } from "../../../host/clock.ts";
+import { pause } from "../../../host/pause.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import { type AskingAgain, askAgain } from "./ask-again.ts";
 import type {
@@ -225,7 +226,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
         const bound = await this.at(stream, throughSeq);
         if (bound === undefined || bound.storedMs < start.storedMs) return;
       } else if (lastSeq > 0) from = { seq: lastSeq + 1 };
-      await this.#pause(PAUSE_MS);
+      await pause(this.#world.timers, PAUSE_MS);
     }
   }
 
@@ -238,7 +239,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
       connection: this.#connection,
       manager: this.#manager,
       client: this.#client,
-      pause: (ms: number) => this.#pause(ms),
+      timers: this.#world.timers,
     };
     const follower = new NatsFollower(world, stream, fromSeq, (message, node) =>
       listener(messageOf(message), node),
@@ -263,7 +264,7 @@ export class NatsEngine implements MessageEngine, PeerLine {
         ({ offline, lag }) => offline !== true && (lag ?? 0) > 0,
       );
       if (lagging.length === 0) return;
-      await this.#pause(PAUSE_MS);
+      await pause(this.#world.timers, PAUSE_MS);
     }
   }
 
@@ -385,10 +386,6 @@ export class NatsEngine implements MessageEngine, PeerLine {
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#world.timers.after(ms, resolve));
-  }
-
   async #watch(): Promise<void> {
     for await (const status of this.#connection.status()) {
       if (status.type === "disconnect" || status.type === "reconnect") this.#generation++;
@@ -400,7 +397,8 @@ export class NatsEngine implements MessageEngine, PeerLine {
 
 function patienceWith(connection: NatsConnection, { clock, timers }: EngineWorld): AskingAgain {
   const isWorthIt = (): boolean => !connection.isClosed();
-  return { clock, timers, forMs: LEADER_MS_MAX, pauseMs: ASK_AGAIN_MS, isWorthIt };
+  const untilMs = clock.monotonicMs() + LEADER_MS_MAX;
+  return { clock, timers, untilMs, pauseMs: ASK_AGAIN_MS, isWorthIt };
 }
 
 function connectionOptions(options: NatsEngineOptions): ConnectionOptions {

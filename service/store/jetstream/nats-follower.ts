@@ -6,6 +6,8 @@ import {
   type JsMsg,
 } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { Timers } from "../../../host/clock.ts";
+import { pause } from "../../../host/pause.ts";
 import type { EngineFollower } from "./message-engine.ts";
 import { type NatsReader, NatsReaders } from "./nats-reader.ts";
 
@@ -24,7 +26,7 @@ export interface FollowerWorld {
   readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   readonly client: JetStreamClient;
-  readonly pause: (ms: number) => Promise<void>;
+  readonly timers: Timers;
 }
 
 /**
@@ -83,7 +85,7 @@ export class NatsFollower implements EngineFollower {
     let messages: ConsumerMessages | undefined = first;
     while (!this.#isClosed && !this.#world.connection.isClosed()) {
       await messages?.closed();
-      await this.#world.pause(AGAIN_MS);
+      await pause(this.#world.timers, AGAIN_MS);
       if (this.#isClosed || this.#world.connection.isClosed()) return;
       messages = await this.#begin().catch(() => undefined);
     }

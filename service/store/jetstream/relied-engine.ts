@@ -1,4 +1,5 @@
 import type { Timers } from "../../../host/clock.ts";
+import { pause } from "../../../host/pause.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import type {
   EngineFollower,
@@ -238,7 +239,7 @@ class ReliedFollower implements EngineFollower {
     this.#turn++;
     while (!this.#isClosed) {
       this.#follower.close();
-      await new Promise<void>((resolve) => void this.#world.timers.after(AGAIN_MS, resolve));
+      await pause(this.#world.timers, AGAIN_MS);
       if (this.#isClosed) return;
       this.#follower = this.#follow();
       try {

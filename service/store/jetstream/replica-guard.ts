@@ -1,6 +1,7 @@
 import type { Clock, Timer, Timers } from "../../../host/clock.ts";
 import type { Counters } from "../../../host/counters.ts";
 import type { ProcessLog } from "../../../host/log.ts";
+import { pause } from "../../../host/pause.ts";
 import { StoreUnavailable } from "../log-store.ts";
 import type { MessageEngine } from "./message-engine.ts";
 import { NewestAnswer } from "./newest-answer.ts";
@@ -199,7 +200,7 @@ export class ReplicaGuard implements LeaderTrust {
         throw new StoreUnavailable(
           node === "" ? "no replica of the log leads" : "the replica that leads is not compared yet",
         );
-      await this.#pause(RELY_AGAIN_MS);
+      await pause(this.#world.timers, RELY_AGAIN_MS);
     }
   }
 
@@ -307,7 +308,7 @@ export class ReplicaGuard implements LeaderTrust {
         return;
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error;
-        await this.#pause(LOOK_MS);
+        await pause(this.#world.timers, LOOK_MS);
       }
     }
   }
@@ -328,7 +329,8 @@ export class ReplicaGuard implements LeaderTrust {
         await Promise.all(streams.slice(start, start + AT_ONCE_MAX).map((stream) => this.#look(stream)));
       const nowMs = this.#world.clock.monotonicMs();
       const isSoon = [...this.#doubts.values()].some(({ sinceMs }) => nowMs - sinceMs < SOON_MS);
-      if (this.#doubts.size > 0 && !this.#isClosed) await this.#pause(isSoon ? LOOK_MS : LOOK_SELDOM_MS);
+      if (this.#doubts.size > 0 && !this.#isClosed)
+        await pause(this.#world.timers, isSoon ? LOOK_MS : LOOK_SELDOM_MS);
     }
   }
 
@@ -469,7 +471,7 @@ export class ReplicaGuard implements LeaderTrust {
     const { replicas, counters, log, onRepair } = this.#world;
     if (node === undefined) {
       log.error({ stream, fromSeq }, "replicas differ, and no two are the same; they are left as they are");
-      await this.#pause(LOOK_SELDOM_MS);
+      await pause(this.#world.timers, LOOK_SELDOM_MS);
       return;
     }
     log.warn({ stream, node, fromSeq }, "a replica differs from the others; it is made anew");
@@ -499,13 +501,13 @@ export class ReplicaGuard implements LeaderTrust {
    */
   async #restore(stream: string): Promise<void> {
     const { replicas, clock, log } = this.#world;
-    await this.#pause(SETTLE_MS);
+    await pause(this.#world.timers, SETTLE_MS);
     const before = await replicas.standing(stream);
     if (before === undefined) return;
     const count = replicaCount(before);
     if (before.replicas.length < count && before.wantedCount === count) {
       await replicas.setCount(stream, before.replicas.length);
-      await this.#pause(SETTLE_MS);
+      await pause(this.#world.timers, SETTLE_MS);
     }
     await replicas.setCount(stream, count);
     const untilMs = clock.monotonicMs() + APPEAR_MS_MAX;
@@ -515,7 +517,7 @@ export class ReplicaGuard implements LeaderTrust {
         log.info({ stream }, "the replica is back, and is filled by the others");
         return;
       }
-      await this.#pause(LOOK_MS);
+      await pause(this.#world.timers, LOOK_MS);
     }
   }
 
@@ -566,10 +568,6 @@ export class ReplicaGuard implements LeaderTrust {
 
   #isProject(stream: string): boolean {
     return stream.startsWith(logStreamPrefix(this.#prefix));
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#world.timers.after(ms, resolve));
   }
 }
 

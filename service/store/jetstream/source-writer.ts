@@ -1,9 +1,11 @@
-import type { Clock } from "../../../host/clock.ts";
+import type { Clock, Timers } from "../../../host/clock.ts";
 import type { Counters } from "../../../host/counters.ts";
+import { pause } from "../../../host/pause.ts";
 import { LossPlace, type NewEntry, STREAM_LOSS } from "../../../protocol/entry.ts";
 import { lossEntry } from "../../../protocol/entry-builder.ts";
 import type { BootMark } from "../boot-mark.ts";
 import { StoreUnavailable } from "../log-store.ts";
+import { askAgain } from "./ask-again.ts";
 import { BootPages } from "./boot-pages.ts";
 import { BATCH_ENTRIES_MAX, BatchBody, encodeValue, type SourceMessage } from "./cluster-value.ts";
 import type { ProjectLog, SourceStanding } from "./project-log.ts";
@@ -51,7 +53,7 @@ export interface WriterWorld {
   readonly counters: Counters;
   /** Of this process: no two messages have the same. */
   readonly newStamp: () => string;
-  readonly pause: (ms: number) => Promise<void>;
+  readonly timers: Timers;
   /** Lets only so many sources be written at once. */
   readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
   /** When some writer of this process last gave up, on the monotonic clock: those that waited meanwhile try once. */
@@ -274,7 +276,7 @@ export class SourceWriter {
       if (this.#world.clock.monotonicMs() >= untilMs)
         throw new StoreUnavailable("the cluster did not answer");
       // No answer; or a leader that is new does not have it yet.
-      await this.#world.pause(PAUSE_MS);
+      await pause(this.#world.timers, PAUSE_MS);
     }
   }
 
@@ -431,15 +433,9 @@ export class SourceWriter {
   }
 
   /** Reads again while no leader answers. */
-  async #whileAway<T>(untilMs: number, read: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await read();
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable) || this.#world.clock.monotonicMs() >= untilMs) throw error;
-        await this.#world.pause(PAUSE_MS);
-      }
-    }
+  #whileAway<T>(untilMs: number, read: () => Promise<T>): Promise<T> {
+    const isWorthIt = (error: unknown): boolean => error instanceof StoreUnavailable;
+    return askAgain({ ...this.#world, untilMs, pauseMs: PAUSE_MS, isWorthIt }, read);
   }
 }
 

@@ -51,7 +51,7 @@ export function stepsOf(world: TransferWorld, onWaiting: (reason: string) => voi
     askAgain(
       {
         ...world,
-        forMs: PATIENCE_MS,
+        untilMs: world.clock.monotonicMs() + PATIENCE_MS,
         pauseMs: AGAIN_MS,
         isWorthIt: (error) => error instanceof StoreUnavailable,
         onRefusal: (error) => onWaiting((error as StoreUnavailable).message),
