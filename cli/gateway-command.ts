@@ -164,6 +164,7 @@ async function start(
     {
       project,
       sourceRate: settings.sourceRate,
+      devicesMax: settings.devicesMax,
       serial: settings.serial,
       brokers: settings.brokers,
       udp: settings.udp,

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import Type, { type Static } from "typebox";
 import type { BrokerSetting } from "../gateway/broker-setting.ts";
+import { DEVICES_MAX_DEFAULT } from "../gateway/devices-max.ts";
 import type { UdpSetting } from "../gateway/gateway.ts";
 import type { ClubbySinkOptions } from "../gateway/outputs/clubby-sink.ts";
 import { FlowControl, parseSerialSetting, type SerialSetting } from "../gateway/serial-setting.ts";
@@ -98,6 +99,7 @@ export const GatewaySettingsSchema = Type.Object(
       ),
     ),
     sourceRate: Type.Optional(SourceRateSchema),
+    devicesMax: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
     clockWaitMinutes: Type.Optional(Type.Number({ minimum: 0, maximum: 1_440 })),
     status: Type.Optional(Type.Union([Text, Type.Integer()])),
     log: Type.Optional(
@@ -147,6 +149,7 @@ export interface GatewaySettings {
   readonly udp: readonly UdpSetting[];
   readonly spool: Pick<SpoolOptions, "bytesMax" | "whenFull" | "replayHorizonMs">;
   readonly sourceRate: SourceRate;
+  readonly devicesMax: number;
   /** Longest wait for the machine's clock to be set. */
   readonly clockWaitMs: number;
   readonly status: HostPort;
@@ -201,6 +204,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
         spool.replayMinutes === undefined ? SPOOL_DEFAULTS.replayHorizonMs : spool.replayMinutes * 60_000,
     },
     sourceRate: sourceRate(file.sourceRate),
+    devicesMax: devicesMaxOf(file, wrong),
     clockWaitMs: (file.clockWaitMinutes ?? CLOCK_WAIT_MINUTES) * 60_000,
     status: hostPortOf(file.status, STATUS_PORT_DEFAULT, (text) => wrong(["status"], text)),
     log: { level: log.level ?? "info", form: log.form ?? "json" },
@@ -238,6 +242,16 @@ async function serviceOf(file: FileSettings, wrong: Wrong): Promise<ServiceSetti
   if (clubby !== undefined) throw wrong(["clubby"], "is of use only with uplink: clubby");
   if (key === undefined) throw wrong(["service"], "keyFile: required, unless there is uplink: clubby");
   return { ...address, uplink: UplinkKind.Boardlog, key };
+}
+
+/** Who lets in more connections means to hold their boards. */
+function devicesMaxOf({ devicesMax, mqtt }: FileSettings, wrong: Wrong): number {
+  const { connectionsMax = 0 } = mqtt ?? {};
+  if (devicesMax !== undefined && connectionsMax > devicesMax) {
+    const words = `lets in more than the gateway holds: take it away, or set devicesMax to ${connectionsMax} or more`;
+    throw wrong(["mqtt", "connectionsMax"], words);
+  }
+  return devicesMax ?? Math.max(DEVICES_MAX_DEFAULT, connectionsMax);
 }
 
 async function mqttOf(given: FileSettings["mqtt"], wrong: Wrong): Promise<GatewaySettings["mqtt"]> {

@@ -1,10 +1,9 @@
 import type { Clock } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import { encodeLevelLease, type LevelLease } from "../protocol/level-lease.ts";
+import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { RecentTable } from "./recent-table.ts";
 
-/** Boards that are remembered with their way back, some 300 bytes each; beyond it the one not heard for longest goes, with its leases. */
-const BOARDS_MAX = 20_000;
 /** Modules of one board with a lease of their own; a further one takes the place of the oldest. */
 const LEASES_MAX = 32;
 
@@ -31,11 +30,12 @@ export class BoardLinks {
 
   constructor(
     world: { readonly clock: Clock; readonly counters: Counters },
-    options: { readonly boardsMax?: number } = {},
+    /** Some 300 bytes for each that is remembered; beyond it the one not heard for longest goes, with its leases. */
+    { boardsMax = DEVICES_MAX_DEFAULT }: { readonly boardsMax?: number } = {},
   ) {
     this.#clock = world.clock;
     this.#counters = world.counters;
-    this.#boards = new RecentTable(options.boardsMax ?? BOARDS_MAX);
+    this.#boards = new RecentTable(boardsMax);
   }
 
   /**

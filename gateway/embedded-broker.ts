@@ -4,6 +4,7 @@ import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import { FRAME_BYTES_MAX } from "../protocol/frame.ts";
 import { type BrokerAuth, type BrokerClient, mayPublish, maySubscribe } from "./broker-rules.ts";
+import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { type TopicLink, type TopicListener, TopicOutcome } from "./link.ts";
 import type { ConnectPacket } from "./mqtt-packets.ts";
 import { type MqttPolicy, MqttServer } from "./mqtt-server.ts";
@@ -18,6 +19,7 @@ export interface EmbeddedBrokerOptions {
   /** Where `port` is taken, so many ports above it are tried. */
   readonly portsBeyond?: number;
   readonly packetBytesMax?: number;
+  /** Each costs some KB and a file descriptor. */
   readonly connectionsMax?: number;
   /** What clients may publish; boards with the agent where absent. */
   readonly routes?: readonly TopicRoute[];
@@ -25,8 +27,6 @@ export interface EmbeddedBrokerOptions {
 
 /** A frame, its topic and its head. */
 const PACKET_BYTES_MAX = FRAME_BYTES_MAX + 1024;
-/** Twice the boards that one gateway is measured with; each costs some KB and a file descriptor. */
-const CONNECTIONS_MAX = 20_000;
 const SUBSCRIPTIONS_MAX = 32;
 /** Boards that one connection may speak for, as a bridge does; names without end must not fill the gateway's tables. */
 const DEVICES_MAX = 1_000;
@@ -141,8 +141,14 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
   async #listen(): Promise<Server> {
     const { host, port, portsBeyond = 0 } = this.#options;
     const server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#connect(socket));
-    server.maxConnections = this.#options.connectionsMax ?? CONNECTIONS_MAX;
-    server.on("drop", () => this.#counters.add("mqtt_connections_over_limit_total"));
+    const { connectionsMax = DEVICES_MAX_DEFAULT } = this.#options;
+    server.maxConnections = connectionsMax;
+    server.on("drop", () => {
+      this.#counters.add("mqtt_connections_over_limit_total");
+      const text =
+        "more MQTT connections than the gateway takes: further ones are dropped; set mqtt.connectionsMax, or devicesMax, higher";
+      this.#seldomLog.warn("connections", { connectionsMax }, text);
+    });
     for (let tried = port; ; tried++) {
       try {
         await new Promise<void>((resolve, reject) => {

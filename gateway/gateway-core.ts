@@ -9,6 +9,7 @@ import type { LevelLease } from "../protocol/level-lease.ts";
 import { BoardLinks } from "./board-links.ts";
 import { Committer, type CommitterOptions } from "./committer.ts";
 import { DatagramInput, type DatagramInputOptions } from "./datagram-input.ts";
+import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { Intake } from "./intake.ts";
 import { LineBoots } from "./line-boots.ts";
 import { LineSessions } from "./line-sessions.ts";
@@ -38,6 +39,9 @@ export interface GatewayWorld {
 }
 
 export interface GatewayCoreOptions extends CommitterOptions {
+  /** Boards and other devices that are held. */
+  readonly devicesMax?: number;
+  /** Fewer sessions than devices. */
   readonly sessionsMax?: number;
   /** What one source may bring; without it, as much as it likes. */
   readonly sourceRate?: SourceRate;
@@ -62,7 +66,8 @@ export class GatewayCore {
   readonly #seldomLog: SeldomLog;
   readonly #lines: LineSessions;
   readonly #boards: BoardLinks;
-  readonly presence = new Presence();
+  readonly presence: Presence;
+  readonly #devicesMax: number;
   readonly #serial: SerialInput[] = [];
   readonly #topics: MqttInput[] = [];
   readonly #datagrams: DatagramInput[] = [];
@@ -72,18 +77,21 @@ export class GatewayCore {
     this.#seldomLog = new SeldomLog(world.log, world.clock);
     this.#pauses = new Pauses(world.timers);
     this.#committer = new Committer(world, options);
-    this.#boards = new BoardLinks(world);
+    const { devicesMax = DEVICES_MAX_DEFAULT } = options;
+    this.#devicesMax = devicesMax;
+    this.presence = new Presence(devicesMax);
+    this.#boards = new BoardLinks(world, { boardsMax: devicesMax });
     const { random, uplink, counters } = world;
     const wallClock = world.wallClock ?? new WallClock(world);
     this.#wallClock = wallClock;
     const committer = this.#committer;
-    this.#histories = new SourceHistories(world, (given) => this.#giveUp(given));
+    this.#histories = new SourceHistories(world, (given) => this.#giveUp(given), devicesMax);
     this.#sessions = new SessionTable(
       { pauses: this.#pauses, random, uplink, counters, committer, histories: this.#histories, wallClock },
-      options.sessionsMax === undefined ? {} : { sessionsMax: options.sessionsMax },
+      { sessionsMax: options.sessionsMax ?? devicesMax, onFull: () => this.#tellFull() },
     );
     const { sourceRate } = options;
-    this.#throttle = sourceRate === undefined ? undefined : new Throttle(world, sourceRate);
+    this.#throttle = sourceRate === undefined ? undefined : new Throttle(world, sourceRate, devicesMax);
     this.#intake = new Intake({
       wallClock,
       committer,
@@ -91,7 +99,16 @@ export class GatewayCore {
       counters,
       ...(this.#throttle !== undefined && { throttle: this.#throttle }),
     });
-    this.#lines = new LineSessions({ intake: this.#intake, wallClock, boots: new LineBoots(world), uplink });
+    const boots = new LineBoots(world);
+    this.#lines = new LineSessions({ intake: this.#intake, wallClock, boots, uplink }, devicesMax);
+  }
+
+  #tellFull(): void {
+    this.#seldomLog.warn(
+      "sessions full",
+      { devicesMax: this.#devicesMax },
+      "more boards wait for a commit than the gateway holds: what others send is not taken, and comes again; set devicesMax higher",
+    );
   }
 
   get seldomLog(): SeldomLog {
@@ -142,7 +159,7 @@ export class GatewayCore {
         presence: this.presence,
         seldomLog: this.#seldomLog,
       },
-      options,
+      { topicsKnownMax: this.#devicesMax, ...options },
     );
     await input.start();
     this.#topics.push(input);

@@ -90,13 +90,16 @@ export class Gateway {
    * @throws BrokerListenError, UdpListenError; what was started is stopped again then.
    */
   async start(): Promise<void> {
-    const { serial = [], mqtt, brokers = [], udp = [], clientId } = this.#options;
+    const { serial = [], mqtt, brokers = [], udp = [], clientId, devicesMax } = this.#options;
     const { brokerAuth } = this.#world;
     try {
       if (mqtt !== undefined) {
         if (brokerAuth === undefined) throw new TypeError("an embedded broker needs brokerAuth");
         const { seldomLog } = this.#core;
-        const embedded = new EmbeddedBroker({ ...this.#world, auth: brokerAuth, seldomLog }, mqtt);
+        const embedded = new EmbeddedBroker(
+          { ...this.#world, auth: brokerAuth, seldomLog },
+          { ...(devicesMax !== undefined && { connectionsMax: devicesMax }), ...mqtt },
+        );
         await this.#core.addTopics(embedded, mqtt.routes === undefined ? {} : { routes: mqtt.routes });
         this.#embedded = embedded;
       }

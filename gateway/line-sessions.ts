@@ -8,9 +8,6 @@ import { RecentTable } from "./recent-table.ts";
 import { type Uplink, UplinkUnavailable } from "./uplink.ts";
 import type { WallClock } from "./wall-clock.ts";
 
-/** Sources followed at once; beyond it one not heard for long is asked for again. */
-const SOURCES_MAX = 10_000;
-
 export interface LineArrival extends Arrival {
   /** The sender says that it may have sent it before. */
   readonly isRepeat: boolean;
@@ -27,16 +24,21 @@ export class LineSessions {
   readonly #wallClock: WallClock;
   readonly #boots: LineBoots;
   readonly #uplink: Uplink;
-  readonly #followed = new RecentTable<Followed>(SOURCES_MAX);
+  readonly #followed: RecentTable<Followed>;
   /** Lines of one source go one after the other. */
   readonly #turns = new Map<string, Promise<void>>();
 
-  constructor(world: {
-    readonly intake: Intake;
-    readonly wallClock: WallClock;
-    readonly boots: LineBoots;
-    readonly uplink: Uplink;
-  }) {
+  /** @param sourcesMax are followed at once; beyond it one not heard for long is asked for again. */
+  constructor(
+    world: {
+      readonly intake: Intake;
+      readonly wallClock: WallClock;
+      readonly boots: LineBoots;
+      readonly uplink: Uplink;
+    },
+    sourcesMax: number,
+  ) {
+    this.#followed = new RecentTable(sourcesMax);
     this.#intake = world.intake;
     this.#wallClock = world.wallClock;
     this.#boots = world.boots;

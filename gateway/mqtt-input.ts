@@ -5,6 +5,7 @@ import { decodeFrame } from "../protocol/frame-decoder.ts";
 import { checkSrc, isOwnSrc, isProject } from "../protocol/names.ts";
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts";
 import type { BoardLinks } from "./board-links.ts";
+import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import type { Arrival, Intake, Origin } from "./intake.ts";
 import type { LineSessions } from "./line-sessions.ts";
 import { type TopicLink, type TopicMessage, TopicOutcome } from "./link.ts";
@@ -21,13 +22,13 @@ export interface MqttInputOptions {
   readonly project?: string;
   /** What is heard; boards with the agent where absent. */
   readonly routes?: readonly TopicRoute[];
+  /** Topics whose meaning is kept, some 200 bytes each; beyond it all are read anew. */
+  readonly topicsKnownMax?: number;
 }
 
 /** Longest text of one entry from an agentless source; what is beyond is cut, flagged and counted. */
 const TEXT_BYTES_MAX = 65_536;
 const CUT_MARK = " [cut]";
-/** Topics whose meaning is kept; beyond it all are read anew. Some 200 bytes each. */
-const TOPICS_KNOWN_MAX = 20_000;
 
 type Done = (outcome: TopicOutcome) => void;
 
@@ -52,6 +53,7 @@ export class MqttInput {
   readonly #seldomLog: SeldomLog;
   readonly #project: string | undefined;
   readonly #routes: readonly TopicRoute[];
+  readonly #topicsKnownMax: number;
   readonly #known = new Map<string, Heard>();
   #stopping = false;
 
@@ -68,6 +70,7 @@ export class MqttInput {
     },
     options: MqttInputOptions = {},
   ) {
+    this.#topicsKnownMax = options.topicsKnownMax ?? DEVICES_MAX_DEFAULT;
     this.#link = world.link;
     this.#intake = world.intake;
     this.#lines = world.lines;
@@ -127,7 +130,7 @@ export class MqttInput {
     if (known !== undefined) return known;
     const heard = this.#read(message);
     if (heard?.isWhole === true) {
-      if (this.#known.size >= TOPICS_KNOWN_MAX) this.#known.clear();
+      if (this.#known.size >= this.#topicsKnownMax) this.#known.clear();
       this.#known.set(message.topic, heard);
     }
     return heard;

@@ -1,8 +1,5 @@
 import { RecentTable } from "./recent-table.ts";
 
-/** Boards remembered, as many as there may be connections; one that did not speak for long is forgotten first. */
-const BOARDS_MAX = 20_000;
-
 const ONLINE = /^"?(?:online|true|1)"?$/i;
 const OFFLINE = /^"?(?:offline|false|0)"?$/i;
 const JSON_FORM = /^\{\s*"online"\s*:\s*(true|false)\s*\}$/;
@@ -19,7 +16,12 @@ export function parsePresence(payload: Uint8Array): boolean | undefined {
 
 /** Which boards are there, as far as they say. */
 export class Presence {
-  readonly #boards = new RecentTable<boolean>(BOARDS_MAX);
+  readonly #boards: RecentTable<boolean>;
+
+  /** @param boardsMax are remembered; one that did not speak for long is forgotten first. */
+  constructor(boardsMax: number) {
+    this.#boards = new RecentTable(boardsMax);
+  }
 
   /** Says whether that is news. */
   set(project: string, device: string, isOnline: boolean): boolean {

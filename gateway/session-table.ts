@@ -1,20 +1,30 @@
 import type { Counters } from "../host/counters.ts";
+import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { RecentTable } from "./recent-table.ts";
 import { type SessionIdentity, type SessionWorld, SourceSession } from "./source-session.ts";
 
-/** Sessions kept, as many as there may be connections; some 1 KB each. A board that was forgotten costs one question to the service when it comes back. */
-const SESSIONS_MAX = 20_000;
+export interface SessionTableOptions {
+  /** Sessions kept, some 1 KB each. A board that was forgotten costs one question to the service when it comes back. */
+  readonly sessionsMax?: number;
+  /** All of them wait for a commit: a frame is not taken for now. */
+  readonly onFull?: () => void;
+}
 
 /** The sessions of all sources and boots, bounded: one that was not used for long goes first, but never one that waits for a commit. */
 export class SessionTable {
   readonly #world: SessionWorld;
   readonly #counters: Counters;
   readonly #sessions: RecentTable<SourceSession>;
+  readonly #onFull: () => void;
 
-  constructor(world: SessionWorld, options: { readonly sessionsMax?: number } = {}) {
+  constructor(
+    world: SessionWorld,
+    { sessionsMax = DEVICES_MAX_DEFAULT, onFull = () => {} }: SessionTableOptions = {},
+  ) {
     this.#world = world;
     this.#counters = world.counters;
-    this.#sessions = new RecentTable(options.sessionsMax ?? SESSIONS_MAX);
+    this.#sessions = new RecentTable(sessionsMax);
+    this.#onFull = onFull;
   }
 
   get count(): number {
@@ -30,6 +40,7 @@ export class SessionTable {
     if (known !== undefined) return known;
     if (this.#sessions.isFull && !this.#evict()) {
       this.#counters.add("gateway_sessions_full_frames_total");
+      this.#onFull();
       return undefined;
     }
     const session = new SourceSession(this.#world, identity);

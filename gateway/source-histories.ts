@@ -4,12 +4,11 @@ import type { Counters } from "../host/counters.ts";
 import type { Disk } from "../host/disk.ts";
 import type { ProcessLog } from "../host/log.ts";
 import { schemaDecoder } from "../protocol/schema-check.ts";
+import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { RecentTable } from "./recent-table.ts";
 import { type OpenGap, SourceHistory } from "./source-history.ts";
 import { StateFile } from "./state-file.ts";
 
-/** Sources that are remembered, some 300 bytes each. */
-const SOURCES_MAX = 20_000;
 /** Sources with an open gap that are watched; of one more the oldest is forgotten, and its gap stays one that no record tells of. */
 const GAPPED_MAX = 10_000;
 const LOOK_MS = 30_000;
@@ -51,7 +50,7 @@ export class SourceHistories {
   readonly #onGivenUp: (given: GivenUp) => Promise<boolean>;
   /** Absent where the gateway has no disk. */
   readonly #file: StateFile<Static<typeof FileSchema>> | undefined;
-  readonly #histories = new RecentTable<SourceHistory>(SOURCES_MAX);
+  readonly #histories: RecentTable<SourceHistory>;
   readonly #gapped = new Set<SourceHistory>();
   #timer: Timer | undefined;
   #saveTimer: Timer | undefined;
@@ -71,7 +70,10 @@ export class SourceHistories {
       readonly disk?: Disk;
     },
     onGivenUp: (given: GivenUp) => Promise<boolean>,
+    /** Sources that are remembered, some 300 bytes each. */
+    sourcesMax = DEVICES_MAX_DEFAULT,
   ) {
+    this.#histories = new RecentTable(sourcesMax);
     this.#clock = world.clock;
     this.#timers = world.timers;
     this.#counters = world.counters;

@@ -14,8 +14,6 @@ export interface SourceRate {
 /** Several times what a board says on a wire of 115,200 baud; a few dozen boards at their rate are what a Pi takes. */
 export const SOURCE_RATE_DEFAULT: SourceRate = { entriesPerSecond: 1_000, burstEntries: 10_000 };
 
-/** Sources whose use is remembered, some 300 bytes each. */
-const LANES_MAX = 20_000;
 /** Held for their time, over all sources. */
 const HELD_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -29,7 +27,7 @@ export class Throttle {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #rate: TokenRate;
-  readonly #lanes = new RecentTable<ThrottleLane>(LANES_MAX);
+  readonly #lanes: RecentTable<ThrottleLane>;
   /** Told of what was lost. */
   onLost: (lost: LostOverRate) => void = () => {};
   #heldBytes = 0;
@@ -37,7 +35,10 @@ export class Throttle {
   constructor(
     world: { readonly clock: Clock; readonly timers: Timers },
     { entriesPerSecond, burstEntries }: SourceRate,
+    /** Whose use is remembered, some 300 bytes each. */
+    sourcesMax: number,
   ) {
+    this.#lanes = new RecentTable(sourcesMax);
     this.#clock = world.clock;
     this.#timers = world.timers;
     this.#rate = { perSecond: entriesPerSecond, burst: burstEntries };

@@ -94,7 +94,7 @@ const core = new GatewayCore(
       mark: (project, src, boot) => store.mark(project, src, boot),
     },
   },
-  { sessionsMax: deviceCount + 1 },
+  { devicesMax: deviceCount + 1 },
 );
 const topics = new DirectTopics();
 await core.addTopics(topics, { project: PROJECT });

@@ -99,6 +99,22 @@ describe("the example file", () => {
   });
 });
 
+describe("how many boards a gateway holds", () => {
+  test.each([
+    ["", 20_000],
+    ["devicesMax: 50000\n", 50_000],
+    ["mqtt:\n  listen: 1883\n  connectionsMax: 300\n", 20_000],
+    ["mqtt:\n  listen: 1883\n  connectionsMax: 30000\n", 30_000],
+    ["devicesMax: 40000\nmqtt:\n  listen: 1883\n  connectionsMax: 30000\n", 40_000],
+  ])("with %j: %d", async (text, devicesMax) => {
+    const keyFile = join(folder, "service-key");
+    const settings = await settingsOf(
+      `data: /tmp/x\nservice:\n  url: http://x\n  keyFile: ${keyFile}\n${text}`,
+    );
+    expect(settings).toMatchObject({ devicesMax });
+  });
+});
+
 describe("settings that are wrong are said with the file, the line and the reason", () => {
   const good = "data: /tmp/x\nservice:\n  url: http://x\n  keyFile: KEY\n";
   test.each([
@@ -118,6 +134,11 @@ describe("settings that are wrong are said with the file, the line and the reaso
     [`${good}serial:\n  - path: /dev/ttyUSB0\n    baud: fast\n`, /:7: serial\.0\.baud: must be integer/],
     [`${good}serial:\n  - baud: 9600\n`, /:6: serial\.0\.path: required/],
     [`${good}serial:\n  - 5\n`, /:6: serial\.0: must be string or object/],
+    [
+      `${good}devicesMax: 100\nmqtt:\n  listen: 1883\n  connectionsMax: 200\n`,
+      /:8: mqtt\.connectionsMax: lets in more than the gateway holds: .* set devicesMax to 200 or more/,
+    ],
+    [`${good}devicesMax: 0\n`, /:5: devicesMax: must be >= 1/],
     [`${good}spool:\n  whenFull: panic\n`, /:6: spool\.whenFull: must be wait or evict/],
     [
       `${good}brokers:\n  - mqtt://x\n  - url: mqtt://y\n    pasword: x\n`,

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import mqtt, { type MqttClient } from "mqtt";
 import { afterEach, describe, expect, test } from "vitest";
 import type { BrokerAuth } from "../../gateway/broker-rules.ts";
@@ -53,6 +55,42 @@ describe("the gateway", () => {
     ends.push(async () => void connected.end(true)); // MQTT.js may wait for ever for a stream that is closed.
     return connected;
   }
+
+  test("takes as many connections as it holds boards, drops further ones, and says which settings to raise", async () => {
+    const { gateway, counters, log } = await started({ devicesMax: 2, mqtt: { host: "127.0.0.1", port: 0 } });
+    const port = gateway.mqttAddress?.port ?? 0;
+    await client(port);
+    await client(port);
+    const third = connect(port, "127.0.0.1");
+    third.on("error", () => {});
+    await once(third, "close");
+    expect(counters.values().mqtt_connections_over_limit_total).toBe(1);
+    expect(log.lines).toContainEqual({
+      level: "warn",
+      fields: { connectionsMax: 2 },
+      text: expect.stringMatching(/mqtt\.connectionsMax, or devicesMax, higher/),
+    });
+  });
+
+  test("more boards that wait for a commit than it holds: warns once, with the setting to raise", async () => {
+    const { gateway, counters, log, uplink } = await started({
+      devicesMax: 2,
+      mqtt: { host: "127.0.0.1", port: 0 },
+    });
+    let open = (): void => {};
+    uplink.gate = () => new Promise((resolve) => (open = resolve));
+    const sender = await client(gateway.mqttAddress?.port ?? 0);
+    for (const device of ["a", "b", "c", "d"])
+      sender.publish(
+        `boardlog/default/${device}/log`,
+        logFrame({ boot: "b", ack: true }, [{ id: 1, msg: "x" }]),
+      );
+    await until("two frames are not taken", () => counters.values().gateway_sessions_full_frames_total === 2);
+    open();
+    expect(log.lines.filter(({ text }) => text.includes("set devicesMax higher"))).toEqual([
+      { level: "warn", fields: { devicesMax: 2 }, text: expect.any(String) },
+    ]);
+  });
 
   test.skipIf(need.isMissing)(
     `says which ports are closed and which brokers do not answer, and why, until they are well${need.note}`,
