@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +8,9 @@ import { encode } from "cbor-x";
 import { WebSocket } from "ws";
 import { until } from "../../test/support/boardlog-process.ts";
 import { freePort } from "../../test/support/mosquitto.ts";
-import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
+import type { Bench, BenchOptions, BenchResult, Comparison, Pair } from "../harness/bench.ts";
+import { LineProcess } from "../harness/line-process.ts";
+import { installPeer } from "../harness/peers.ts";
 import { cpuUs, memoryBytes } from "../harness/process-cost.ts";
 import { corpusBatches, makeEntries, readLines } from "../store/corpus.ts";
 import { type PageCost, PostgresPeer } from "../store/postgres.ts";
@@ -21,7 +22,8 @@ const SOURCES = 1_000;
 /** Frames sent and not answered yet. */
 const WINDOW = 8;
 const FRAMES = 200;
-const PAGES = 300;
+/** Enough that the p99 is no single page, at any scale; the first ones, of a service that has just started, are among them. */
+const PAGES = 1_000;
 const READERS = 900;
 const STUCK = 100;
 const WARM_FRAMES = 60;
@@ -31,8 +33,10 @@ const PAGE_SOURCES = 100;
 const PAGE_FRAMES = 200;
 const PAGE_CONNECTIONS = 4;
 
-const POSTGRES =
-  "PostgreSQL, a row an entry, an index on (src, id), prepared statements of as many connections by pgbench";
+const PG = { name: "pg", version: "8.23.1" } as const;
+const ROWS = "PostgreSQL, a row an entry, an index on (src, id), prepared statements of as many connections";
+const POSTGRES = `${ROWS} by pgbench: C, no HTTP and no JSON`;
+const POSTGRES_HTTP = `the same page over HTTP by fastify and pg ${PG.version} from ${ROWS}`;
 
 interface Service {
   readonly pid: number;
@@ -53,8 +57,7 @@ export const service: Bench = {
     const crowded: Pair[] = [];
     const crowdedCpu: Pair[] = [];
     const memory: number[] = [];
-    const smallPages: Pair[] = [];
-    const smallPagesCpu: Pair[] = [];
+    const small = { rate: [] as Pair[], cpu: [] as Pair[], httpRate: [] as Pair[], httpCpu: [] as Pair[] };
     const frameCount = Math.max(20, Math.round(FRAMES * scale));
     for (let pair = 0; pair < pairCount; pair++) {
       progress(`pair ${pair + 1} of ${pairCount}`);
@@ -66,7 +69,7 @@ export const service: Bench = {
         rates.push(alone.rate);
         p99s.push(alone.p99);
         cpus.push(alone.cpu);
-        pages.push(await pageP99(running, Math.max(50, Math.round(PAGES * scale))));
+        pages.push(await pageP99(running, PAGES));
         const before = memoryBytes(running.pid).resident;
         const sockets = await readers(running);
         // What never reads takes what fits into its buffers, here and in the kernel, and is skipped from then on.
@@ -83,8 +86,11 @@ export const service: Bench = {
       const rows = await postgresPages(smallCount);
       if (rows === undefined) continue;
       const ours = await pagesOfSources(smallCount);
-      smallPages.push({ ours: ours.perSecond, other: rows.perSecond });
-      smallPagesCpu.push({ ours: ours.cpuUs, other: rows.cpuUs });
+      small.rate.push({ ours: ours.perSecond, other: rows.bare.perSecond });
+      small.cpu.push({ ours: ours.cpuUs, other: rows.bare.cpuUs });
+      if (rows.overHttp === undefined) continue;
+      small.httpRate.push({ ours: ours.perSecond, other: rows.overHttp.perSecond });
+      small.httpCpu.push({ ours: ours.cpuUs, other: rows.overHttp.cpuUs });
     }
     return {
       comparisons: [
@@ -102,23 +108,8 @@ export const service: Bench = {
           pairs: crowdedCpu,
           atMost: 1.05,
         },
-        ...(smallPages.length === 0
-          ? []
-          : [
-              {
-                what: `pages of 100 of one source after a random place, over HTTP, ${PAGE_CONNECTIONS} connections`,
-                against: POSTGRES,
-                unit: "/s",
-                pairs: smallPages,
-                atLeast: 3,
-              },
-              {
-                what: "CPU of the server for such a page",
-                against: POSTGRES,
-                unit: "us",
-                pairs: smallPagesCpu,
-              },
-            ]),
+        ...pageRows(POSTGRES, small.rate, small.cpu),
+        ...pageRows(POSTGRES_HTTP, small.httpRate, small.httpCpu),
       ],
       figures: [
         {
@@ -132,10 +123,25 @@ export const service: Bench = {
         { what: "a page of 1,000 entries over HTTP, p99", unit: "ms", values: pages, atMost: 20 },
         { what: "memory that the readers take meanwhile", unit: "MB", values: memory, atMost: 300 },
       ],
-      ...(smallPages.length === 0 && { notes: ["left out: PostgreSQL, of Debian's package postgresql"] }),
+      notes: [
+        ...(small.rate.length === 0 ? ["left out: PostgreSQL, of Debian's package postgresql"] : []),
+        ...(small.rate.length > 0 && small.httpRate.length === 0
+          ? [`left out: PostgreSQL over HTTP, the package ${PG.name} ${PG.version}`]
+          : []),
+      ],
     };
   },
 };
+
+/** Pages of 100 beside a peer's. */
+function pageRows(against: string, rate: readonly Pair[], cpu: readonly Pair[]): Comparison[] {
+  if (rate.length === 0) return [];
+  const what = `pages of 100 of one source after a random place, over HTTP, ${PAGE_CONNECTIONS} connections`;
+  return [
+    { what, against, unit: "/s", pairs: rate, atLeast: 3 },
+    { what: "CPU of the server for such a page", against, unit: "us", pairs: cpu },
+  ];
+}
 
 async function startService(): Promise<Service> {
   const folder = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
@@ -175,60 +181,112 @@ function makeFrames(count: number, sourceCount: number): Uint8Array[] {
 }
 
 /** The same lines as rows; undefined where there is no PostgreSQL. */
-function postgresPages(pageCount: number): Promise<PageCost | undefined> {
+function postgresPages(
+  pageCount: number,
+): Promise<{ readonly bare: PageCost; readonly overHttp: PageCost | undefined } | undefined> {
   return PostgresPeer.during(async (postgres) => {
     await postgres.copy(corpusBatches(PAGE_FRAMES * FRAME_ENTRIES, PAGE_SOURCES));
-    return await postgres.pages(pageCount, PAGE_SOURCES, PAGE_CONNECTIONS);
+    const bare = await postgres.pages(pageCount, PAGE_SOURCES, PAGE_CONNECTIONS);
+    return { bare, overHttp: await postgresPagesOverHttp(postgres, pageCount) };
   });
+}
+
+/** Undefined where the package cannot be had. */
+async function postgresPagesOverHttp(
+  postgres: PostgresPeer,
+  pageCount: number,
+): Promise<PageCost | undefined> {
+  const module = await installPeer(PG.name, PG.version);
+  if (module === undefined) return undefined;
+  const { host, user } = postgres.access;
+  const lastId = await postgres.readyForPages();
+  const server = await LineProcess.start("bench/service/postgres-pages.ts", [
+    ...["--pg", module, "--host", host, "--user", user],
+    ...["--connections", String(PAGE_CONNECTIONS)],
+  ]);
+  try {
+    const { port } = await server.next<{ port: number }>();
+    const pages = {
+      port,
+      key: "",
+      cpu: () => cpuUs(server.pid) + postgres.cpuUs(),
+      path: () => `/entries?src=${anySource()}&after=${Math.ceil(Math.random() * lastId * 0.9)}&limit=100`,
+    };
+    return await pagesCost(pages, pageCount);
+  } finally {
+    await server.stop();
+  }
 }
 
 async function pagesOfSources(pageCount: number): Promise<PageCost> {
   const running = await startService();
   try {
     await ingest(running, makeFrames(PAGE_FRAMES, PAGE_SOURCES));
-    return await smallPagesCost(running, pageCount);
+    const { port, key, pid } = running;
+    const places = await placesOf(running);
+    const place = (): string => places[Math.floor(Math.random() * places.length * 0.9)] ?? "";
+    const pages = {
+      port,
+      key,
+      cpu: () => cpuUs(pid),
+      path: () =>
+        `/v1/projects/default/entries?src=${anySource()}&limit=100&order=ascending&after=${place()}`,
+    };
+    return await pagesCost(pages, pageCount);
   } finally {
     await running.stop();
   }
 }
 
+/** A server of pages. */
+interface Pages {
+  readonly port: number;
+  readonly key: string;
+  /** What all of its processes have taken, us. */
+  readonly cpu: () => number;
+  /** One page, drawn by lot. */
+  readonly path: () => string;
+}
+
+function anySource(): string {
+  return `dev-${String(Math.floor(Math.random() * PAGE_SOURCES)).padStart(4, "0")}`;
+}
+
 /** Pages of 100 of one source each, after random places, a third of them before it counts. */
-async function smallPagesCost({ port, key, pid }: Service, pageCount: number): Promise<PageCost> {
+async function pagesCost({ port, key, cpu, path }: Pages, pageCount: number): Promise<PageCost> {
   const connections: PageConnection[] = [];
   for (let count = 0; count < PAGE_CONNECTIONS; count++)
     connections.push(await PageConnection.open(port, key));
-  const places = await placesOf(connections[0] as PageConnection);
   const ask = async (connection: PageConnection, count: number): Promise<void> => {
-    for (let asked = 0; asked < count; asked++) {
-      const src = `dev-${String(Math.floor(Math.random() * PAGE_SOURCES)).padStart(4, "0")}`;
-      const place = places[Math.floor(Math.random() * places.length * 0.9)];
-      await connection.get(
-        `/v1/projects/default/entries?src=${src}&limit=100&order=ascending&after=${place}`,
-      );
-    }
+    for (let asked = 0; asked < count; asked++) await connection.get(path());
   };
   const all = (count: number): Promise<unknown> =>
     Promise.all(connections.map((connection) => ask(connection, Math.ceil(count / PAGE_CONNECTIONS))));
   await all(pageCount / 3);
-  const cpuBefore = cpuUs(pid);
+  const cpuBefore = cpu();
   const startMs = performance.now();
   await all(pageCount);
   const seconds = (performance.now() - startMs) / 1_000;
   for (const connection of connections) connection.close();
-  return { perSecond: pageCount / seconds, cpuUs: (cpuUs(pid) - cpuBefore) / pageCount };
+  return { perSecond: pageCount / seconds, cpuUs: (cpu() - cpuBefore) / pageCount };
 }
 
 /** Ids all over the log. */
-async function placesOf(connection: PageConnection): Promise<string[]> {
+async function placesOf({ port, key }: Service): Promise<string[]> {
+  const connection = await PageConnection.open(port, key);
   const places: string[] = [];
   let after = "";
-  for (;;) {
-    const query = after === "" ? "" : `&after=${after}`;
-    const text = await connection.get(`/v1/projects/default/entries?limit=1000&order=ascending${query}`);
-    const page = JSON.parse(text) as { readonly after: string; readonly end: boolean };
-    after = page.after;
-    if (page.end) return places;
-    places.push(after);
+  try {
+    for (;;) {
+      const query = after === "" ? "" : `&after=${after}`;
+      const text = await connection.get(`/v1/projects/default/entries?limit=1000&order=ascending${query}`);
+      const page = JSON.parse(text) as { readonly after: string; readonly end: boolean };
+      after = page.after;
+      if (page.end) return places;
+      places.push(after);
+    }
+  } finally {
+    connection.close();
   }
 }
 
@@ -269,29 +327,18 @@ async function ingest(
 
 /** Pages of all sources from places spread over the log, over one connection. */
 async function pageP99({ port, key }: Service, count: number): Promise<number> {
-  const agent = new Agent({ keepAlive: true });
+  const connection = await PageConnection.open(port, key);
   const took: number[] = [];
   let after = "";
   for (let index = 0; index < count; index++) {
     const startMs = performance.now();
     const query = `limit=1000&order=ascending${after === "" ? "" : `&after=${after}`}`;
-    const text = await new Promise<string>((resolve, reject) => {
-      const path = `/v1/projects/default/entries?${query}`;
-      const asked = request(
-        { host: "127.0.0.1", port, path, agent, headers: { "x-api-key": key } },
-        (answer) => {
-          let body = "";
-          answer.setEncoding("utf8").on("data", (part: string) => (body += part));
-          answer.on("end", () => resolve(body));
-        },
-      );
-      asked.on("error", reject).end();
-    });
+    const text = await connection.get(`/v1/projects/default/entries?${query}`);
     took.push(performance.now() - startMs);
     const page = JSON.parse(text) as { readonly after: string; readonly end: boolean };
     after = page.end ? "" : page.after;
   }
-  agent.destroy();
+  connection.close();
   return percentile(took, 0.99);
 }
 

@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chown, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { NewEntry } from "../../protocol/entry.ts";
@@ -13,6 +13,7 @@ const run = promisify(execFile);
 const VERSIONS = "/usr/lib/postgresql";
 /** The server refuses to run as root: then it runs as nobody. */
 const NOBODY = { uid: 65_534, gid: 65_534 };
+const NOBODY_NAME = "nobody";
 const DATABASE = "postgres";
 const COLUMNS = "src, stream, msg, timestamp, level, boot, seq, received, clock";
 const SCHEMA = `CREATE TABLE entry (id bigserial PRIMARY KEY, src text, stream text, msg text, timestamp bigint, level text, boot text,
@@ -71,7 +72,7 @@ export class PostgresPeer {
       count += entries.length;
       texts.push(`COPY entry (${COLUMNS}) FROM STDIN;\n${entries.map(rowOf).join("")}\\.\n`);
     }
-    const before = await this.#cpuUs();
+    const before = this.cpuUs();
     const client = spawn(join(this.#bin, "psql"), this.#arguments("-q"), {
       ...this.#as,
       stdio: ["pipe", "ignore", "inherit"],
@@ -89,24 +90,40 @@ export class PostgresPeer {
     const [status] = await ended;
     if (status !== 0) throw new Error(`psql ended with ${status}`);
     await this.#sql("CHECKPOINT");
-    const serverUs = (await this.#cpuUs()) - before;
+    const serverUs = this.cpuUs() - before;
     const { stdout } = await this.#sql("SELECT count(*) FROM entry");
     if (Number(stdout) < count) throw new Error(`${count} rows copied, ${stdout.trim()} there`);
     return (serverUs + clientUs) / count;
   }
 
-  /** Pages of 100 of one of the sources after a random id, by prepared statements of `clients` connections. */
-  async pages(count: number, sourceCount: number, clients: number): Promise<PageCost> {
+  /** Where its clients find it: the folder of its socket, and the name of a user who may read all. */
+  get access(): { readonly host: string; readonly user: string } {
+    return { host: this.#folder, user: this.#as.uid === undefined ? userInfo().username : NOBODY_NAME };
+  }
+
+  /** Makes the index that pages go by. @returns the last id. */
+  async readyForPages(): Promise<number> {
     await this.#sql("CREATE INDEX IF NOT EXISTS page ON entry (src, id)");
     await this.#sql("VACUUM ANALYZE entry");
     const { stdout } = await this.#sql("SELECT max(id) FROM entry");
+    return Number(stdout);
+  }
+
+  /** Pages of 100 of one of the sources after a random id, by prepared statements of `clients` connections. */
+  async pages(count: number, sourceCount: number, clients: number): Promise<PageCost> {
+    const lastId = await this.readyForPages();
     const script =
-      `\\set src random(0, ${sourceCount - 1})\n\\set id random(1, ${Math.floor(Number(stdout) * 0.9)})\n` +
+      `\\set src random(0, ${sourceCount - 1})\n\\set id random(1, ${Math.floor(lastId * 0.9)})\n` +
       "SELECT * FROM entry WHERE src = 'dev-' || lpad((:src)::text, 4, '0') AND id > :id ORDER BY id LIMIT 100;\n";
     await this.#pgbench(script, Math.ceil(count / 3), clients);
-    const before = await this.#cpuUs();
+    const before = this.cpuUs();
     const perSecond = await this.#pgbench(script, count, clients);
-    return { perSecond, cpuUs: ((await this.#cpuUs()) - before) / count };
+    return { perSecond, cpuUs: (this.cpuUs() - before) / count };
+  }
+
+  /** Of the server with all of its processes, those that have ended too. */
+  cpuUs(): number {
+    return treeCpuUs(this.#server?.pid ?? 0);
   }
 
   async #stop(): Promise<void> {
@@ -137,11 +154,6 @@ export class PostgresPeer {
       ),
     );
     await this.#sql(SCHEMA);
-  }
-
-  /** Of the server with all of its processes, those that have ended too. */
-  async #cpuUs(): Promise<number> {
-    return treeCpuUs(this.#server?.pid ?? 0);
   }
 
   #sql(text: string): Promise<{ readonly stdout: string }> {
