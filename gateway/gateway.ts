@@ -127,7 +127,9 @@ export class Gateway {
 
   #openPort({ name, setting, locate }: PortToOpen): void {
     const { baud, flowControl, source, isHalfDuplex = false, isConsole = false } = setting;
-    const options = { name, locate, baud, ...(flowControl !== undefined && { flowControl }) };
+    // On one pair of wires a silence is measured: all is heard when it comes.
+    const mayRest = !isHalfDuplex;
+    const options = { name, locate, baud, mayRest, ...(flowControl !== undefined && { flowControl }) };
     const link = new SerialportLink(this.#world, options);
     this.#serial.push({ link, isNamed: setting.pattern.type === "path" });
     this.#core.addSerial(link, readlineParser, {

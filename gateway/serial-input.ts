@@ -226,8 +226,11 @@ export class SerialInput {
           if (frame !== undefined || texts.length >= TEXT_LINES_MAX) break;
         }
         const { project } = this.#options;
-        if (texts.length > 0) await this.#intake.text({ project, src: this.src }, texts);
-        if (frame !== undefined) await this.#frame(frame, last);
+        // Only where there is no room is anything waited for: what came in one chunk goes into one commit.
+        const queued = texts.length > 0 ? this.#intake.text({ project, src: this.src }, texts) : undefined;
+        if (queued !== undefined) await queued;
+        const taken = frame === undefined ? undefined : this.#frame(frame, last);
+        if (taken !== undefined) await taken;
       }
     } catch (error) {
       ignoreStopping(error);
@@ -272,7 +275,7 @@ export class SerialInput {
     return decodeConsoleLine(line);
   }
 
-  async #frame({ frame, hasChecksum }: FrameItem, { line, receipt }: ReadLine): Promise<void> {
+  #frame({ frame, hasChecksum }: FrameItem, { line, receipt }: ReadLine): Promise<void> | undefined {
     this.#hasFrame = true;
     this.#isTalking = true;
     this.#hasChecksum = hasChecksum;
@@ -288,7 +291,7 @@ export class SerialInput {
         "a second source on a bound serial port is refused: give it a port of its own",
       );
       this.#intake.refuse(frame, `src: this port belongs to ${this.src}`, onReply);
-      return;
+      return undefined;
     }
     const { project } = this.#options;
     this.#boards.heard(project, this.src, {
@@ -301,7 +304,7 @@ export class SerialInput {
     });
     // A wire that is not read loses what comes next, text too: the board feels that its acks do not come.
     const arrival = { sizeBytes: line.length, isHeldBack: false };
-    await this.#intake.frame({ project, src: this.src }, frame, receipt, arrival, onReply);
+    return this.#intake.frame({ project, src: this.src }, frame, receipt, arrival, onReply);
   }
 
   /** Clause 7.8: says whether a frame with this `src` may come from this port, and binds the port to the first. */

@@ -1,3 +1,4 @@
+import { readSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { finished } from "node:stream/promises";
@@ -9,6 +10,7 @@ import type { Random } from "../host/random.ts";
 import { Backoff } from "./backoff.ts";
 import { LineBound } from "./line-bound.ts";
 import type { ByteLink, ByteLinkEvents, LineParserFactory } from "./link.ts";
+import { type PolledPort, PortReader } from "./port-reader.ts";
 import { explainOpenError } from "./serial-port-error.ts";
 import type { FlowControl } from "./serial-setting.ts";
 
@@ -31,6 +33,8 @@ export interface SerialportOptions {
   readonly locate: () => Promise<string | undefined>;
   readonly baud: number;
   readonly flowControl?: FlowControl;
+  /** What comes soon after something else may be read some ms later, together with what follows it. */
+  readonly mayRest?: boolean;
 }
 
 /** A real serial port, opened again whenever its device comes back. */
@@ -143,7 +147,7 @@ export class SerialportLink implements ByteLink {
   }
 
   async #tryOpen(): Promise<void> {
-    const { locate, baud, flowControl } = this.#options;
+    const { locate, baud, flowControl, mayRest = false } = this.#options;
     const path = await locate();
     this.#isAbsent = path === undefined;
     if (path === undefined) {
@@ -186,6 +190,7 @@ export class SerialportLink implements ByteLink {
     const portName = await nameOf(path);
     if (this.#port !== port) return; // Gone again meanwhile.
     this.#events?.onUp(portName);
+    readOurWay(port, this.#timers, { baud, mayRest });
     port.on("data", (bytes: Buffer) => this.#events?.onBytes(bytes));
     if (this.#paused) port.pause();
   }
@@ -235,12 +240,38 @@ export const readlineParser: LineParserFactory = (onLine, onDiscarded) => {
   };
 };
 
+/** Where the driver polls (not on Windows), its own way of reading gives way to ours. */
+function readOurWay(
+  port: SerialPort,
+  timers: Timers,
+  options: { readonly baud: number; readonly mayRest: boolean },
+): void {
+  const driver = port.port as (DriverPort & SerialPort["port"]) | undefined;
+  if (driver?.poller === undefined) return;
+  const { poller } = driver;
+  const polled: PolledPort = {
+    get isOpen() {
+      return driver.isOpen;
+    },
+    poller,
+    readNow: (buffer, offset, length) => readSync(driver.fd ?? -1, buffer, offset, length, null),
+  };
+  const reader = new PortReader(polled, timers, options);
+  driver.read = (buffer: Buffer, offset: number, length: number) => reader.read(buffer, offset, length);
+}
+
+/** What bindings-cpp has and does not declare. */
+interface DriverPort {
+  readonly fd: number | null;
+  readonly poller?: PolledPort["poller"];
+}
+
 /**
  * A write that waits for the wire (a full buffer, XOFF, CTS) is forgotten by the driver when a read begins to wait after it: each
  * new wait replaces the one before (bindings-cpp, `Poller::poll`). So it is told again to look for both.
  */
 function nudgeDriver({ port }: SerialPort): void {
-  const { poller } = (port ?? {}) as { readonly poller?: { poll(events: number): void } };
+  const { poller } = (port ?? {}) as Partial<DriverPort>;
   poller?.poll(READABLE | WRITABLE);
 }
 

@@ -19,6 +19,7 @@ export function portAt(path: string, flowControl?: FlowControl): SerialportOptio
     name: path,
     locate: async () => path,
     baud: 115_200,
+    mayRest: true,
     ...(flowControl !== undefined && { flowControl }),
   };
 }
@@ -64,9 +65,13 @@ export class SerialBench {
     this.pty = this.#plug();
     const { source, isHalfDuplex = false, flowControl, ...coreOptions } = options;
     this.#core = new GatewayCore(this.world, coreOptions);
-    const link = new HeardLink(this.world, portAt(this.path, flowControl), (bytes) => {
-      this.read += Buffer.from(bytes).toString("latin1");
-    });
+    const link = new HeardLink(
+      this.world,
+      { ...portAt(this.path, flowControl), mayRest: !isHalfDuplex },
+      (bytes) => {
+        this.read += Buffer.from(bytes).toString("latin1");
+      },
+    );
     this.#core.addSerial(link, readlineParser, {
       project: "default",
       isHalfDuplex,
