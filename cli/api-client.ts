@@ -1,6 +1,7 @@
 import { abortable } from "../host/abortable.ts";
 import { type JsonObject, type JsonValue, parseJson, Verbatim } from "../protocol/json-parser.ts";
 import { parseLevel } from "../protocol/level.ts";
+import type { SourceSummary } from "../protocol/source-summary.ts";
 import type { ShownEntry } from "./entry-line.ts";
 import { UserError } from "./user-error.ts";
 
@@ -39,18 +40,6 @@ export interface ReadPage {
   readonly before: string | undefined;
   readonly after: string | undefined;
   readonly end: boolean;
-}
-
-export interface SourceSummary {
-  readonly src: string;
-  /** UTC ms. */
-  readonly lastReceived: number;
-  readonly entryCount: number;
-  readonly bootCount: number;
-  readonly clock: string;
-  readonly clockError?: number;
-  /** Lines lost, by place. */
-  readonly lossCounts: Readonly<Record<string, number>>;
 }
 
 /** Nobody answers at the address, or the connection broke: trying again may help. */

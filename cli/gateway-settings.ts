@@ -13,6 +13,7 @@ import { Senders } from "../gateway/udp-link.ts";
 import { isGatewayId } from "../protocol/ingest.ts";
 import { checkSrc, isProject } from "../protocol/names.ts";
 import { BrokerSchema, brokerOf, routesOf, TopicsSchema } from "./broker-settings.ts";
+import { LogSchema, type LogSetting, logOf } from "./log-setting.ts";
 import { type OutputSettings, OutputsSchema, outputsOf } from "./output-settings.ts";
 import { secretIn } from "./secret-file.ts";
 import { type HostPort, hostPortOf } from "./settings.ts";
@@ -102,15 +103,7 @@ export const GatewaySettingsSchema = Type.Object(
     devicesMax: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
     clockWaitMinutes: Type.Optional(Type.Number({ minimum: 0, maximum: 1_440 })),
     status: Type.Optional(Type.Union([Text, Type.Integer()])),
-    log: Type.Optional(
-      Type.Object(
-        {
-          level: Type.Optional(Type.Enum(["debug", "info", "warn", "error"])),
-          form: Type.Optional(Type.Enum(["json", "pretty"])),
-        },
-        closed,
-      ),
-    ),
+    log: Type.Optional(LogSchema),
   },
   closed,
 );
@@ -153,7 +146,7 @@ export interface GatewaySettings {
   /** Longest wait for the machine's clock to be set. */
   readonly clockWaitMs: number;
   readonly status: HostPort;
-  readonly log: { readonly level: "debug" | "info" | "warn" | "error"; readonly form: "json" | "pretty" };
+  readonly log: LogSetting;
 }
 
 const CLOCK_WAIT_MINUTES = 10;
@@ -185,7 +178,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
       throw wrong(["brokers", index], `${host}:${port} is there twice; put the topics together`);
     brokers.push(setting);
   }
-  const { spool = {}, log = {} } = file;
+  const { spool = {} } = file;
   const mqtt = await mqttOf(file.mqtt, wrong);
   return {
     id,
@@ -207,7 +200,7 @@ export async function gatewaySettings(path: string, env = process.env): Promise<
     devicesMax: devicesMaxOf(file, wrong),
     clockWaitMs: (file.clockWaitMinutes ?? CLOCK_WAIT_MINUTES) * 60_000,
     status: hostPortOf(file.status, STATUS_PORT_DEFAULT, (text) => wrong(["status"], text)),
-    log: { level: log.level ?? "info", form: log.form ?? "json" },
+    log: logOf(file.log),
   };
 }
 

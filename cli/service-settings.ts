@@ -4,6 +4,7 @@ import { PROJECT_DEFAULT } from "../service/auth/key-store.ts";
 import { NAME_QUOTA_DEFAULTS, type NameQuotaOptions } from "../service/name-quota.ts";
 import { ClusterSchema, type ClusterSetting, clusterOf } from "./cluster-settings.ts";
 import { type KeepOptions, KeepSchema, keepOptions } from "./keep-setting.ts";
+import { LogSchema, type LogSetting, logOf } from "./log-setting.ts";
 import { type HostPort, HTTP_PORT_DEFAULT, hostPortOf, readTls } from "./settings.ts";
 import { readSettingsFile } from "./settings-file.ts";
 
@@ -34,15 +35,7 @@ export const ServiceSettingsSchema = Type.Object(
     live: Type.Optional(
       Type.Object({ readerKb: Type.Optional(Type.Integer({ minimum: 64, maximum: 65_536 })) }, closed),
     ),
-    log: Type.Optional(
-      Type.Object(
-        {
-          level: Type.Optional(Type.Enum(["debug", "info", "warn", "error"])),
-          form: Type.Optional(Type.Enum(["json", "pretty"])),
-        },
-        closed,
-      ),
-    ),
+    log: Type.Optional(LogSchema),
   },
   closed,
 );
@@ -63,7 +56,7 @@ export interface ServiceSettings {
   readonly keep: KeepOptions;
   readonly nameQuota: NameQuotaOptions;
   readonly readerBytesMax?: number;
-  readonly log: { readonly level: "debug" | "info" | "warn" | "error"; readonly form: "json" | "pretty" };
+  readonly log: LogSetting;
 }
 
 /** Settings are overridden by variables that begin so: `BOARDLOG_SERVICE_KEY_RATE` is `keyRate`. */
@@ -86,7 +79,7 @@ export async function serviceSettings(path: string, env = process.env): Promise<
     if (!URL.canParse(origin) || new URL(origin).origin !== origin)
       throw wrong(["origins", index], "must be scheme://host or scheme://host:port, as browsers send it");
   }
-  const { quota = {}, live = {}, log = {}, keyRate } = file;
+  const { quota = {}, live = {}, keyRate } = file;
   const cluster = await clusterOf(file.store, file.cluster, wrong);
   return {
     data: file.data,
@@ -104,6 +97,6 @@ export async function serviceSettings(path: string, env = process.env): Promise<
       streamsPerKeyMax: quota.streamsPerKey ?? NAME_QUOTA_DEFAULTS.streamsPerKeyMax,
     },
     ...(live.readerKb !== undefined && { readerBytesMax: live.readerKb * 1024 }),
-    log: { level: log.level ?? "info", form: log.form ?? "json" },
+    log: logOf(file.log),
   };
 }

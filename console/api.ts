@@ -1,4 +1,5 @@
 import { type JsonObject, parseJson } from "../protocol/json-parser.ts";
+import type { SourceSummary } from "../protocol/source-summary.ts";
 import { type Entry, entryOf } from "./entry.ts";
 
 /** Who reads, and what. */
@@ -12,19 +13,6 @@ export interface EntriesPage {
   readonly before: string | undefined;
   readonly after: string | undefined;
   readonly end: boolean;
-}
-
-export interface Source {
-  readonly src: string;
-  readonly lastReceived: number;
-  readonly entryCount: number;
-  readonly bootCount: number;
-  /** Where the time of its last line came from. */
-  readonly clock: string;
-  /** Bound of its error where one is known, ms. */
-  readonly clockError?: number;
-  /** Lines lost, by place. */
-  readonly lossCounts: Readonly<Record<string, number>>;
 }
 
 export interface Rates {
@@ -75,8 +63,8 @@ export async function getEntries(
   };
 }
 
-export async function getSources(access: Access, signal?: AbortSignal): Promise<readonly Source[]> {
-  return (await get(access, "sources", signal)).sources as unknown as readonly Source[];
+export async function getSources(access: Access, signal?: AbortSignal): Promise<readonly SourceSummary[]> {
+  return (await get(access, "sources", signal)).sources as unknown as readonly SourceSummary[];
 }
 
 export async function getRates(access: Access, query: URLSearchParams, signal?: AbortSignal): Promise<Rates> {

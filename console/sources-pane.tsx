@@ -1,4 +1,5 @@
-import type { Access, Source } from "./api.ts";
+import type { SourceSummary } from "../protocol/source-summary.ts";
+import type { Access } from "./api.ts";
 import { LevelControl } from "./level-control.tsx";
 import { visible } from "./shown-text.ts";
 import { agoText } from "./time-text.ts";
@@ -26,7 +27,7 @@ const CLOCK_WORDS: Readonly<Record<string, string>> = {
 /** Who logs: a live pulse, last seen, the last hour, losses and clock; a click shows this source alone. */
 export function SourcesPane(props: {
   readonly access: Access;
-  readonly sources: readonly Source[];
+  readonly sources: readonly SourceSummary[];
   readonly news: ReadonlyMap<string, SourceNews>;
   readonly chosen: readonly string[];
   readonly nowMs: number;

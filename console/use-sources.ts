@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Access, getSources, type Rates, type Source, serviceNow } from "./api.ts";
+import type { SourceSummary } from "../protocol/source-summary.ts";
+import { type Access, getSources, type Rates, serviceNow } from "./api.ts";
 import type { Entry } from "./entry.ts";
 import { FILTER_NONE, type Filter } from "./filter.ts";
 import { RateCounter } from "./rate-counter.ts";
@@ -16,7 +17,7 @@ const COUNT_PAUSE_MS = 100;
 
 export interface SourcesHandle {
   /** Undefined until the service has answered. */
-  readonly sources: readonly Source[] | undefined;
+  readonly sources: readonly SourceSummary[] | undefined;
   readonly news: ReadonlyMap<string, SourceNews>;
   readonly nowMs: number;
   arrived(entries: readonly Entry[]): void;
@@ -27,7 +28,7 @@ type Heard = Omit<SourceNews, "lossCount" | "counts">;
 
 /** Who logs, and what is known of each. Live lines count at once; the service is asked every few seconds. */
 export function useSources(access: Access): SourcesHandle {
-  const [sources, setSources] = useState<readonly Source[]>();
+  const [sources, setSources] = useState<readonly SourceSummary[]>();
   const [nowMs, setNowMs] = useState(serviceNow);
   const [hour, setHour] = useState<Rates>();
   const heard = useRef(new Map<string, Heard>());

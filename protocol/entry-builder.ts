@@ -54,6 +54,11 @@ export function entryFromLog(args: LogArgs, origin: EntryOrigin, seq?: number): 
   return entry;
 }
 
+interface LossReason {
+  readonly where: LossPlace;
+  readonly why: string;
+}
+
 /**
  * A loss record (docs/protocol.md 1.8).
  * @param seq the seq it uses up, where the board itself reported the drop.
@@ -61,34 +66,36 @@ export function entryFromLog(args: LogArgs, origin: EntryOrigin, seq?: number): 
 export function lossEntry(
   src: string,
   lost: SeqRange,
-  reason: { readonly where: LossPlace; readonly why: string },
+  reason: LossReason,
   receivedMs: number,
   seq?: number,
 ): NewEntry {
   const loss: Loss = { ...lost, count: lost.last - lost.first + 1, ...reason };
   return {
-    src,
-    stream: STREAM_LOSS,
-    msg: JSON.stringify(loss),
-    timestamp: receivedMs,
-    level: "warn",
+    ...remark(src, STREAM_LOSS, loss, receivedMs),
     boot: lost.boot,
     ...(seq !== undefined && { seq }),
-    received: receivedMs,
-    clock: "server",
     lost,
   };
 }
 
+/** A loss record of entries without seq, or of which only the number is known. */
+export function countLossEntry(
+  src: string,
+  count: number,
+  { where, why }: LossReason,
+  receivedMs: number,
+): NewEntry {
+  return remark(src, STREAM_LOSS, { count, where, why }, receivedMs);
+}
+
 /** What a gateway has to say of a source (docs/protocol.md 1.9). */
 export function noticeEntry(src: string, text: string, receivedMs: number): NewEntry {
-  return {
-    src,
-    stream: STREAM_NOTICE,
-    msg: JSON.stringify(text),
-    timestamp: receivedMs,
-    level: "warn",
-    received: receivedMs,
-    clock: "server",
-  };
+  return remark(src, STREAM_NOTICE, text, receivedMs);
+}
+
+/** What is said of a source and not by it. */
+function remark(src: string, stream: string, said: object | string, receivedMs: number): NewEntry {
+  const msg = JSON.stringify(said);
+  return { src, stream, msg, timestamp: receivedMs, level: "warn", received: receivedMs, clock: "server" };
 }

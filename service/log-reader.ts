@@ -3,6 +3,7 @@ import type { AnswerPayload } from "../protocol/answer.ts";
 import { bad, type Decoded, good, Status } from "../protocol/decoded.ts";
 import type { Command } from "../protocol/frame.ts";
 import { decodeListArgs, decodeSourcesArgs, type ListArgs } from "../protocol/methods.ts";
+import type { SourceSummary } from "../protocol/source-summary.ts";
 import { AnswerBudget } from "./answer-budget.ts";
 import { type Caller, mayDo } from "./auth/caller.ts";
 import {
@@ -14,7 +15,7 @@ import {
   walkInTime,
   walkOn,
 } from "./entry-walk.ts";
-import { type LogStore, type SourceSummary, UnknownToken } from "./store/log-store.ts";
+import { type LogStore, UnknownToken } from "./store/log-store.ts";
 import { parseTerm } from "./term.ts";
 import { placeOfTimeToken, timeToken } from "./time-token.ts";
 

@@ -1,5 +1,5 @@
 import { LossPlace, type NewEntry, type SeqRange, STREAM_LOSS } from "../../protocol/entry.ts";
-import { lossEntry } from "../../protocol/entry-builder.ts";
+import { countLossEntry, lossEntry } from "../../protocol/entry-builder.ts";
 import { type JsonObject, parseJson } from "../../protocol/json-parser.ts";
 
 /** Loss records written for one event; what is beyond them is summed up in one more. */
@@ -76,13 +76,5 @@ export function lossOfCount(
   count: number,
   { why, receivedMs }: Pick<LossEvent, "why" | "receivedMs">,
 ): NewEntry {
-  return {
-    src,
-    stream: STREAM_LOSS,
-    msg: JSON.stringify({ count, where: LossPlace.Gateway, why }),
-    timestamp: receivedMs,
-    level: "warn",
-    received: receivedMs,
-    clock: "server",
-  };
+  return countLossEntry(src, count, { where: LossPlace.Gateway, why }, receivedMs);
 }

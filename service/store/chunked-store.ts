@@ -1,4 +1,5 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
+import type { SourceSummary } from "../../protocol/source-summary.ts";
 import type { BootMark } from "./boot-mark.ts";
 import { type BatchResult, Committer } from "./committer.ts";
 import { deleteEntries } from "./deleter.ts";
@@ -11,7 +12,6 @@ import {
   type OpenGap,
   type RatesQuery,
   type SourceRates,
-  type SourceSummary,
   type SpanQuery,
   type SpoolPosition,
   type StoreBatch,

@@ -1,5 +1,5 @@
-import { LossPlace, type NewEntry, type SeqRange, STREAM_LOSS } from "../../protocol/entry.ts";
-import { lossEntry } from "../../protocol/entry-builder.ts";
+import { LossPlace, type NewEntry, type SeqRange } from "../../protocol/entry.ts";
+import { countLossEntry, lossEntry } from "../../protocol/entry-builder.ts";
 import type { DamagedRows } from "./batch-record.ts";
 import type { ChunkPlace } from "./chunk-place.ts";
 import type { Committer } from "./committer.ts";
@@ -130,13 +130,5 @@ function withoutLost({ lost: _lost, ...entry }: NewEntry): NewEntry {
 }
 
 function countLoss(src: string, count: number, why: string, receivedMs: number): NewEntry {
-  return {
-    src,
-    stream: STREAM_LOSS,
-    msg: JSON.stringify({ count, where: LossPlace.Service, why }),
-    timestamp: receivedMs,
-    level: "warn",
-    received: receivedMs,
-    clock: "server",
-  };
+  return countLossEntry(src, count, { where: LossPlace.Service, why }, receivedMs);
 }

@@ -1,4 +1,5 @@
-import type { ClockQuality, LossPlace, NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
+import type { NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
+import type { SourceSummary } from "../../protocol/source-summary.ts";
 
 /** Entries of one project, in the order they get their ids. */
 export interface StoreBatch {
@@ -42,23 +43,6 @@ export interface ListQuery {
   /** Only the newest `limit` entries (after `after`), in ascending order all the same. */
   readonly newest?: boolean;
   readonly stream?: string;
-}
-
-export interface SourceSummary {
-  readonly src: string;
-  /** Received time of its last entry, UTC ms. */
-  readonly lastReceived: number;
-  /** Entries that are kept: taken neither by retention nor by `delete`. */
-  readonly entryCount: number;
-  /** Boots of which a seq, or the loss of one, was ever stored. */
-  readonly bootCount: number;
-  /** Boot of the last entry that had one. */
-  readonly lastBoot?: string;
-  /** Where the timestamp of its last entry came from, and the bound of its error where one is known. */
-  readonly clock: ClockQuality;
-  readonly clockError?: number;
-  /** Lines that loss records say are missing, by the place they were lost; of all that were ever stored. */
-  readonly lossCounts: Readonly<Record<LossPlace, number>>;
 }
 
 /** What places an entry among others by time (`compareTime`). */

@@ -1,11 +1,11 @@
 import { type ClockQuality, STREAM_LOSS } from "../../protocol/entry.ts";
+import type { SourceSummary } from "../../protocol/source-summary.ts";
 import { BootMark } from "./boot-mark.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { IdMaker } from "./entry-id.ts";
 import { CLOCK_CODE, clockOfCode } from "./entry-record.ts";
-import type { SourceSummary } from "./log-store.ts";
 import { addLoss, LOSS_PLACES, type LossCounts, noLosses } from "./loss-count.ts";
 import type { SourceTail } from "./memtable.ts";
 

@@ -1,5 +1,5 @@
 import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
-import type { SourceSummary } from "../../service/store/log-store.ts";
+import type { SourceSummary } from "../../protocol/source-summary.ts";
 import { addLoss, noLosses } from "../../service/store/loss-count.ts";
 
 /** The plainest store there could be: a list, and per boot the set of seqs it knows of. */

@@ -1,5 +1,6 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { LEVEL_RANK } from "../../protocol/level.ts";
+import type { SourceSummary } from "../../protocol/source-summary.ts";
 import {
   type AppendResult,
   compareTime,
@@ -9,7 +10,6 @@ import {
   RATE_COLUMNS,
   type RatesQuery,
   type SourceRates,
-  type SourceSummary,
   type SpanQuery,
   type SpoolPosition,
   type StoreBatch,

@@ -3,6 +3,7 @@ import type { Counters } from "../../../host/counters.ts";
 import type { ProcessLog } from "../../../host/log.ts";
 import type { Random } from "../../../host/random.ts";
 import type { StoredEntry } from "../../../protocol/entry.ts";
+import type { SourceSummary } from "../../../protocol/source-summary.ts";
 import type { BootMark } from "../boot-mark.ts";
 import type { Compressor } from "../compressor.ts";
 import {
@@ -13,7 +14,6 @@ import {
   type OpenGap,
   type RatesQuery,
   type SourceRates,
-  type SourceSummary,
   type SpanQuery,
   type SpoolPosition,
   type StoreBatch,

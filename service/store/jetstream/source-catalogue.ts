@@ -1,4 +1,4 @@
-import type { SourceSummary } from "../log-store.ts";
+import type { SourceSummary } from "../../../protocol/source-summary.ts";
 import { summaryOf } from "../source-state.ts";
 import { SourceMessage } from "./cluster-value.ts";
 import type { ProjectLog, SourceStanding } from "./project-log.ts";
