@@ -83,21 +83,59 @@ function flatAnswerText({ id, status, text, payload, result }: Answer): string {
 /** Entries as a JSON array. */
 export function entriesText(entries: readonly StoredEntry[], fields: readonly ExtraField[]): string {
   const starts = new MemberTexts('{"stream":', ',"msg":');
-  const members = fields.map((field) => ({ field, texts: new MemberTexts(`,"${field}":`, "") }));
+  const members = fields.map((field) => ({
+    read: VALUE_OF[field],
+    texts: new MemberTexts(`,"${field}":`, ""),
+  }));
+  const numbers = new NumberTexts();
   let text = "[";
   let separator = "";
   for (const entry of entries) {
     const { stream, msg, timestamp, id } = entry;
-    text += `${separator}${starts.of(stream)}${msg},"timestamp":${timestamp},"id":"${id}"`;
-    for (const { field, texts } of members) {
-      const value = entry[field];
+    text += `${separator}${starts.of(stream)}${msg},"timestamp":${numbers.of(timestamp)},"id":"${id}"`;
+    for (const { read, texts } of members) {
+      const value = read(entry);
       if (value === undefined) continue;
-      text += typeof value === "number" ? texts.name + value : texts.of(value);
+      text += typeof value === "number" ? texts.name + numbers.of(value) : texts.of(value);
     }
     text += "}";
     separator = ",";
   }
   return `${text}]`;
+}
+
+/** Each field by its own name: the engine finds one that is named by a variable anew in each entry. */
+const VALUE_OF: Readonly<Record<ExtraField, (entry: StoredEntry) => string | number | undefined>> = {
+  src: (entry) => entry.src,
+  level: (entry) => entry.level,
+  module: (entry) => entry.module,
+  boot: (entry) => entry.boot,
+  seq: (entry) => entry.seq,
+  uptime: (entry) => entry.uptime,
+  received: (entry) => entry.received,
+  clock: (entry) => entry.clock,
+  clockError: (entry) => entry.clockError,
+};
+
+/** The engine writes integers up to here without a look at fractions. */
+const SMALL_MAX = 2 ** 31 - 1;
+/** The last three digits. */
+const THOUSANDTHS: readonly string[] = Array.from({ length: 1_000 }, (_, ms) => String(ms).padStart(3, "0"));
+
+/** Integers of 0 or more as text. Times of one answer are near each other: what is above their seconds is written once. */
+class NumberTexts {
+  #seconds = 0;
+  #text = "0";
+
+  of(value: number): string {
+    if (value <= SMALL_MAX) return String(value);
+    const seconds = Math.floor(value / 1_000);
+    if (seconds !== this.#seconds) {
+      this.#seconds = seconds;
+      this.#text = String(seconds);
+    }
+    return this.#text + THOUSANDTHS[value - seconds * 1_000];
+  }
 }
 
 /** A member of an answer's entries as JSON. Few names come again and again there, and each is quoted once. */
