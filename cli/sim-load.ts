@@ -29,6 +29,7 @@ const PLAIN_MS = 5000;
 /** Keys that make something go wrong while a load runs on a terminal. */
 const FAULT_KEYS: Readonly<Record<string, LoadFaultName>> = {
   k: "kill",
+  h: "stall",
   s: "service",
   b: "broker",
   c: "cut",

@@ -116,7 +116,7 @@ async function startUp(world: TargetWorld): Promise<LoadTargetProcess> {
     project: PROJECT,
     cpuSeconds: () => up.cpuSeconds(),
     gatewayBytes: () => up.residentBytes(),
-    breaks: { kill: () => up.restart("SIGKILL") },
+    breaks: { kill: () => up.restart("SIGKILL"), stall: (forMs) => up.stall(forMs) },
   };
 }
 
@@ -162,6 +162,7 @@ async function startApart(world: TargetWorld): Promise<LoadTargetProcess> {
     waitingEntries: () => spooledEntries(statusUrl),
     breaks: {
       kill: () => gateway.restart("SIGKILL"),
+      stall: (forMs) => gateway.stall(forMs),
       service: (forMs) => service.restart("SIGKILL", forMs),
     },
   };
@@ -349,6 +350,17 @@ class Child {
     await this.end(signal);
     await pause(awayMs, undefined, { signal: this.#signal });
     await this.start();
+  }
+
+  /** It stands still, and goes on; also where the run is ended meanwhile, since what is stopped takes no SIGTERM. */
+  async stall(forMs: number): Promise<void> {
+    const child = this.#child;
+    child?.kill("SIGSTOP");
+    try {
+      await pause(forMs, undefined, { signal: this.#signal });
+    } finally {
+      child?.kill("SIGCONT");
+    }
   }
 
   kill(): void {

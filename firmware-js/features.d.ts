@@ -16,6 +16,8 @@ declare const WITH_UNACKED: boolean;
 declare const WITH_LAB: boolean;
 /** The port is a console (docs/protocol.md 7.9); no option. */
 declare const WITH_CONSOLE: boolean;
+/** The link takes more than it has sent on, so that acks may come late (docs/protocol.md 5.6); no option. */
+declare const WITH_LATE: boolean;
 
 /** What every place that runs the agent has under these names; in the simulator they are each board's own. */
 declare const console: import("./agent/env.ts").AgentConsole;

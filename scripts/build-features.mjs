@@ -15,7 +15,7 @@ export const FEATURES = [
 ];
 
 /** What a port brings with it, beyond the options that one may choose. */
-const PORT_FEATURES = ["console"];
+const PORT_FEATURES = ["console", "late"];
 
 /** What esbuild's `define` takes. */
 export function featureConstants(features) {

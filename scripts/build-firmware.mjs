@@ -52,7 +52,7 @@ export function checkForEspruino(name, text, map, folder = root) {
 /**
  * What `agent.js` is built with: the simulator's boards share their wires, are stopped, and may be told the time.
  */
-export const SIMULATOR_FEATURES = ["shared", "clock", "direct", "stop", "unacked", "lab"];
+export const SIMULATOR_FEATURES = ["shared", "clock", "direct", "stop", "unacked", "lab", "late"];
 
 /** The same with what a firmware developer may switch on. */
 export const FULL_FEATURES = [...SIMULATOR_FEATURES, "fold", "levels", "reserve", "words", "parts"];
@@ -89,7 +89,7 @@ const PORT_FILES = {
     // Acks come down as calls, which only the mark of a compact frame asks for.
     never: ["plain", "unacked"],
   },
-  mqtt: { board: "firmware-js/espruino/mqtt.ts", always: [], never: ["shared"] },
+  mqtt: { board: "firmware-js/espruino/mqtt.ts", always: ["late"], never: ["shared"] },
 };
 
 /** Build options that one may choose for a port. */

@@ -1,6 +1,6 @@
 /** What is sent when, and again when no ack comes (docs/protocol.md 5). */
-import { ackTimeoutMsMin, settings } from "board";
-import { markTaken, nextFrame, question, startOver } from "./frames.ts";
+import { ackTimeoutMsMin, now, settings } from "board";
+import { markTaken, nextFrame, question, sentAt, startOver } from "./frames.ts";
 import { blocked, busy, closeChunk, deliver, unblock } from "./hook.ts";
 import { ringBytesMax } from "./limits.ts";
 import { after, cancel } from "./natives.ts";
@@ -10,8 +10,10 @@ import { talk, talking } from "./talk.ts";
 
 /** Frames sent and not yet acked, at most, once somebody answered. */
 const WINDOW_FRAMES = 4;
-const ACK_TIMEOUT_MS_MAX = 30000;
+const ACK_TIMEOUT_MS_MAX = (WITH_LAB && settings.ackTimeoutMsMax) || 30000;
 const SILENCE_MS = 15000;
+/** The link queues: acks come late where many boards share it, and what is sent again only makes them later. */
+const mayBeLate = WITH_LATE && !(WITH_SHARED && settings.shared);
 
 /** Highest ack, which may be inside the first chunk. */
 export let acked = 0;
@@ -32,6 +34,7 @@ export function disarm(): void {
 }
 
 export function goBack(): void {
+  resentMark = -1;
   disarm();
   startOver();
 }
@@ -75,6 +78,8 @@ export function transmit(): void {
         !blocked &&
         next < framesAllowed &&
         chunks[next] &&
+        // While acks are late, lines that would go alone wait for each other (in the manner of RFC 896).
+        (!WITH_LATE || !mayBeLate || !next || next < chunks.length - 1 || ackTimeoutMs <= ackTimeoutMsMin) &&
         // The notice that stands in the ring's reserve counts on until an ack makes room.
         (bytes <= ringBytesMax || next < chunks.length - 1 || (chunks[next] as Chunk).s)
       ) {
@@ -106,7 +111,6 @@ export function ask(): void {
 function onTimeout(): void {
   goBack();
   framesAllowed = 1;
-  resentMark = -1;
   if (
     WITH_SHARED &&
     settings.shared &&
@@ -115,7 +119,7 @@ function onTimeout(): void {
     closeChunk();
     talk(false);
   }
-  ackTimeoutMs = Math.min(ackTimeoutMs * 2, (WITH_LAB && settings.ackTimeoutMsMax) || ACK_TIMEOUT_MS_MAX);
+  ackTimeoutMs = Math.min(ackTimeoutMs * 2, ACK_TIMEOUT_MS_MAX);
   if (WITH_SHARED && !talking) {
     ackTimer = after(ask, ackTimeoutMs);
   }
@@ -141,16 +145,26 @@ export function ready(): void {
 export function restart(): void {
   hear();
   goBack();
-  resentMark = -1;
   ready();
 }
 
 export function onAck(mark: number, resend: unknown): void {
-  // What it does was done already, unless a timeout came in between.
-  if (WITH_SHARED || WITH_STOP || WITH_LAB || framesAllowed < WINDOW_FRAMES) {
+  if ((WITH_SHARED || WITH_STOP) && !talking) {
     hear();
   }
+  // An ack that says nothing new answers what was sent twice: somebody is there, and busy enough.
   if (mark > acked) {
+    if (framesAllowed < WINDOW_FRAMES || (WITH_LATE && mayBeLate && ackTimeoutMs > ackTimeoutMsMin)) {
+      hear();
+      if (WITH_LATE && mayBeLate) {
+        // In the manner of RFC 6298; the age of a line stands for the round trip, for it costs nothing while all is well.
+        const at = (chunks[0] as Chunk).a;
+        ackTimeoutMs = Math.min(
+          ACK_TIMEOUT_MS_MAX,
+          Math.max(ackTimeoutMsMin, 2 * ((WITH_CLOCK ? sentAt(at) : now()) - at)),
+        );
+      }
+    }
     acked = mark;
     forget(mark);
     resentMark = -1;
@@ -160,8 +174,8 @@ export function onAck(mark: number, resend: unknown): void {
     ackTimer = next && after(onTimeout, ackTimeoutMs);
   }
   if (resend && mark === acked && mark !== resentMark) {
-    resentMark = mark;
     goBack();
+    resentMark = mark;
   }
   // What is skipped is read too.
   if (WITH_WORDS || chunks[next]) {

@@ -22,7 +22,7 @@ export function takeClock(utcMs: number): void {
 }
 
 /** When a frame is sent, on the clock that its lines are on. */
-function sentAt(time: number): number {
+export function sentAt(time: number): number {
   const at = now();
   return time < UTC_MS_MIN && at > UTC_MS_MIN ? at - skew : at;
 }

@@ -1,6 +1,7 @@
 /** What can be made to go wrong while a load runs; from the plan, or by a key. */
 export const LOAD_FAULTS = {
   kill: "kill -9 of the gateway's process, and started again",
+  stall: "the gateway's process stands still",
   service: "kill -9 of the log service, and away",
   broker: "the broker is restarted",
   cut: "a tenth of the connections are cut",
@@ -15,7 +16,7 @@ export const LOAD_FAULTS = {
 export type LoadFaultName = keyof typeof LOAD_FAULTS;
 
 /** Those that only who started the processes can make. */
-export const TARGET_FAULTS: readonly LoadFaultName[] = ["kill", "service", "broker"];
+export const TARGET_FAULTS: readonly LoadFaultName[] = ["kill", "stall", "service", "broker"];
 
 /** For a time, where it has a length. */
 export interface PlannedFault {

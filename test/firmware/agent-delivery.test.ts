@@ -83,7 +83,8 @@ describe("sending", () => {
 
 describe("acks", () => {
   test("resends from the oldest with a doubling timeout up to its limit, one frame a turn, and starts again at the least", () => {
-    const board = filled(12);
+    const board = filled(12, { shared: true, silenceMs: 1e9 });
+    board.agent.receive('{"v":1,"hello":1}');
     board.time.advance(40);
     board.takeFrames();
     const times: number[] = [];

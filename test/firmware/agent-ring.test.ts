@@ -28,8 +28,8 @@ describe("a full ring", () => {
       [0, 0, 2, 0, 0],
       [0, 0, 0, 0, 0],
     ]);
-    board.time.advance(100);
-    board.ack(0);
+    board.time.advance(20);
+    board.agent.receive('{"v":1,"hello":1}');
     const cmds = board.takeFrames().flatMap((frame) => frame.cmds);
     expect(cmds[0]).toMatchObject({ id: 2, args: { stream: "loss", msg: loss(1, 2) } });
     expect(cmds.map((one) => one.id)).toEqual([2, 3, 4, 5, 6]);
@@ -75,7 +75,7 @@ describe("a full ring", () => {
     expect(ringBytes).toBeLessThanOrEqual(ringBytesMax);
     expect(droppedOldest + droppedNewest).toBeGreaterThan(40);
     board.time.advance(1000);
-    board.ack(0);
+    board.agent.receive('{"v":1,"hello":1}');
     expect(board.takeFrames().flatMap(seqsOf)).toContain(3);
     board.ack(3);
     for (let turn = 0; turn < 3; turn++) board.time.advance(1000);

@@ -31,6 +31,8 @@ test("boards on serial lines and MQTT, through a gateway and a service that are 
       "--fault",
       "kill@2",
       "--fault",
+      "stall@3+2",
+      "--fault",
       "cut@4",
       "--fault",
       "service@4.5+1",
@@ -41,16 +43,19 @@ test("boards on serial lines and MQTT, through a gateway and a service that are 
   expect(figures.isClean).toBe(true);
   expect(figures.verdict.listed).toBeGreaterThan(100);
   expect(figures.live).toMatchObject({ missing: 0 });
-  expect(figures.faults.map(({ name }) => name)).toEqual([
-    "loss",
-    "twice",
+  // Those of the gateway's process wait for each other.
+  expect(figures.faults.map(({ name }) => name).toSorted()).toEqual([
     "crash",
-    "kill",
     "cut",
+    "kill",
+    "loss",
     "service",
+    "stall",
+    "twice",
   ]);
   // What was killed was away for a while, which the time line shows.
-  for (const { name, forS } of figures.faults) if (name === "service") expect(forS).toBeGreaterThan(1);
+  for (const { name, forS } of figures.faults)
+    if (["service", "stall"].includes(name)) expect(forS).toBeGreaterThan(1);
   expect(figures.liveLatencyMs.p50).toBeGreaterThan(0);
   const html = readFileSync(page, "utf8");
   expect(html).toContain("9 over MQTT, 3 on serial lines");
