@@ -240,8 +240,8 @@ export const MUTANTS = [
   ),
   serial(
     "serial: console text is thrown away behind a frame",
-    "if (texts.length > 0) await this.#intake.text(",
-    "if (texts.length > 0 && frame === undefined) await this.#intake.text(",
+    "const queued = texts.length > 0 ? this.#intake.text(",
+    "const queued = texts.length > 0 && frame === undefined ? this.#intake.text(",
   ),
   mqtt(
     "mqtt: a PUBACK before the commit is taken for one, and the frame forgotten",
