@@ -5,7 +5,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 import { FEATURES, featureConstants } from "./build-features.mjs";
-import { hotNamesFirst, inlineConstants } from "./espruino-inline.mjs";
+import { hotNamesFirst, inlineConstants, shortBooleans } from "./espruino-inline.mjs";
 import { inlineCalls } from "./espruino-inline-calls.mjs";
 import { findUnsupported } from "./espruino-syntax.mjs";
 
@@ -123,8 +123,10 @@ export async function bundleForEspruino(entry, { board = SIMULATOR.board, featur
   const file = (end) => outputFiles.find((one) => one.path.endsWith(end)).text;
   const readable = file(".js");
   checkForEspruino(entry, readable, JSON.parse(file(".js.map")));
-  const { code } = await transform(inlineConstants(inlineCalls(readable)), { ...MINIFIED, minify: true });
-  const inlined = hotNamesFirst(inlineConstants(code.trim()));
+  const named = await transform(inlineConstants(inlineCalls(readable)), { ...MINIFIED, minifySyntax: true });
+  const ordered = hotNamesFirst(inlineConstants(named.code));
+  const { code } = await transform(ordered, { ...MINIFIED, minifyIdentifiers: true, minifyWhitespace: true });
+  const inlined = shortBooleans(code.trim());
   checkForEspruino(entry, inlined);
   return inlined;
 }

@@ -250,7 +250,7 @@ function inlineOne(text, mark) {
  * Called by few of the lines that pass: Espruino reads over what it skips word by word, so that it stays a function. Others
  * like it (`shorten`, `dropOldest`) gain 1.5 percent together and cost 20 variables.
  */
-const OUT_OF_LINE = new Set(["begin", "logOther"]);
+const OUT_OF_LINE = new Set(["begin", "logOther", "writeEnd"]);
 
 /** Longest text of a function, as in the sources, that is put into several places. */
 const SETTER_CHARS_MAX = 30;

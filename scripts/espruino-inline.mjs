@@ -76,54 +76,90 @@ export function inlineConstants(text) {
   return applied(text, edits, 0, text.length);
 }
 
-/** Names are looked up one by one from the first to the last: values that start as a literal come first, by use. */
+/** Of a text that minified its booleans and was printed again without that. */
+export function shortBooleans(text) {
+  const edits = [];
+  walk(parse(text, { ecmaVersion: "latest", allowReturnOutsideFunction: true }), undefined, (node) => {
+    if (typeof node.value !== "boolean" || node.type !== "Literal") return;
+    const start = / $/.test(text.slice(0, node.start)) ? node.start - 1 : node.start;
+    edits.push({ start, end: node.end, raw: node.value ? "!0" : "!1" });
+  });
+  return applied(text, edits, 0, text.length);
+}
+
+/** What the path of a line looks up most, the most first. */
+const HOT =
+  "last space mark written lines floor clock next output after busy open chunks textBytes serial bytes pieceMs input fresh blocked gone refused ackTimer".split(
+    " ",
+  );
+
+/**
+ * Names are looked up one by one, from the first to the last: the hot ones come first, and behind them what needs nothing
+ * that runs. A hot one that does need something gets its value where it stands.
+ * @param text a function body with the names of its sources.
+ */
 export function hotNamesFirst(text) {
   const program = parse(text, { ecmaVersion: "latest", allowReturnOutsideFunction: true });
   const useCounts = new Map();
-  walk(program, undefined, (node) => {
-    if (node.type === "Identifier") useCounts.set(node.name, (useCounts.get(node.name) ?? 0) + 1);
+  walk(program, undefined, (node, parent) => {
+    if (node.type !== "Identifier" || !parent || !isReference(node, parent)) return;
+    useCounts.set(node.name, (useCounts.get(node.name) ?? 0) + 1);
   });
+  const usesOf = ({ id }) => useCounts.get(id.name) ?? 0;
+  const rankOf = ({ id }) => (HOT.includes(id.name) ? HOT.indexOf(id.name) : HOT.length);
+  const byHeat = (a, b) => rankOf(a) - rankOf(b) || usesOf(b) - usesOf(a);
   const slice = (node) => text.slice(node.start, node.end);
   const own = new Set(
     program.body.flatMap((one) => [one, ...(one.declarations ?? [])]).map((one) => one.id?.name),
   );
-  const hot = [];
+  const first = [];
   const functions = [];
   const others = [];
   /** The last of `others` is a declaration that more may join. */
   let open = false;
   for (const statement of program.body) {
-    if (statement.type === "FunctionDeclaration") functions.push(slice(statement));
+    if (statement.type === "FunctionDeclaration") functions.push(statement);
     else if (statement.type === "VariableDeclaration") {
       for (const one of statement.declarations) {
-        const isHot =
-          one.init === null || isConstant(one.init) || isEmptyArray(one.init) || isNative(one.init, own);
-        // A number that nothing reads is what an option left behind.
-        if (isHot && useCounts.get(one.id.name) === 1) continue;
-        if (isHot) hot.push(one);
-        else if (open) others[others.length - 1] = `${others.at(-1).slice(0, -1)},${slice(one)};`;
-        else others.push(`var ${slice(one)};`);
-        open ||= !isHot;
+        // A value that nothing reads is what an option left behind.
+        if (usesOf(one) === 0 && (one.init?.type === "Identifier" || isReady(one.init, own))) continue;
+        if (isReady(one.init, own)) first.push({ id: one.id, raw: slice(one) });
+        else if (HOT.includes(one.id.name)) {
+          first.push({ id: one.id, raw: one.id.name });
+          others.push(`${slice(one)};`);
+          open = false;
+        } else {
+          if (open) others[others.length - 1] = `${others.at(-1).slice(0, -1)},${slice(one)};`;
+          else others.push(`var ${slice(one)};`);
+          open = true;
+        }
       }
     } else {
       others.push(slice(statement));
       open = false;
     }
   }
-  hot.sort((a, b) => useCounts.get(b.id.name) - useCounts.get(a.id.name));
-  const first = hot.length > 0 ? `var ${hot.map(slice).join(",")};` : "";
-  return first + functions.join("") + others.join("");
+  first.sort(byHeat);
+  const declared = first.length > 0 ? `var ${first.map((one) => one.raw).join(",")};` : "";
+  return declared + functions.sort(byHeat).map(slice).join("") + others.join("");
 }
 
-/** A global that is not of the bundle, or a member of one. */
-const isNative = (node, own) =>
-  node.type === "Identifier"
-    ? /^(set|clear)Timeout$/.test(node.name) && !own.has(node.name)
-    : node.type === "MemberExpression" &&
-      /^(Date|JSON|Math)$/.test(node.object.name) &&
-      !own.has(node.object.name);
+/** Whether a value needs nothing that runs. */
+const isReady = (node, own) =>
+  node === null ||
+  isConstant(node) ||
+  (node.type === "UnaryExpression" && node.operator === "-" && isConstant(node.argument)) ||
+  (node.type === "ArrayExpression" && node.elements.length === 0) ||
+  (node.type === "ObjectExpression" && node.properties.length === 0) ||
+  isGiven(node, own);
 
-const isEmptyArray = (node) => node.type === "ArrayExpression" && node.elements.length === 0;
+/** What is not of the bundle and stays as it is. */
+const isGiven = (node, own) =>
+  node.type === "Identifier"
+    ? /^(options|(set|clear)Timeout)$/.test(node.name) && !own.has(node.name)
+    : node.type === "MemberExpression" &&
+      /^(options|Date|E|JSON|Math)$/.test(node.object.name) &&
+      !own.has(node.object.name);
 
 function isPropertyName(node, parent) {
   return (

@@ -154,7 +154,7 @@ const PATH = "a line of 60 characters, sending and ack included, in JSON.stringi
 if (ESPRUINO) {
   for (const [pieceBytes, ringBytes] of [
     [192, 256],
-    [120, 128],
+    [126, 128],
   ]) {
     const { stringifyUs, plainUs, logUs, pathUs, partsUs, setTimeoutUs } = await runOn(
       ESPRUINO,

@@ -84,16 +84,16 @@ if (WITH_LAB) {
 }
 METHODS.forEach((name, index) => {
   if (WITH_DIRECT) {
-    agent[name] = log.bind(0, index + 5, console[name]);
+    agent[name] = log.bind(console[name], index + 5);
   }
-  console[name] = log.bind(0, index, console[name]);
+  console[name] = log.bind(console[name], index);
 });
 if (WITH_LEVELS) {
   agent.module = (name) => {
     const index = Math.max(0, moduleOf(`${name}`));
     const made = {} as Record<string, unknown>;
     METHODS.forEach((method, place) => {
-      made[method] = log.bind(0 as never, 10 * index + place, originals[place] as Print);
+      made[method] = log.bind(originals[place] as Print, 10 * index + place);
     });
     return made as never;
   };
