@@ -105,8 +105,7 @@ serial.on("data", (chunk) => {
     const lines = input.split("\n");
     input = lines.pop() as string;
     lines.forEach(onLine);
-  } else if (input[99]) {
-    // An ack is shorter: only of what is longer the end is taken, which takes time.
+  } else {
     input = input.slice(-LINE_BYTES_MAX);
   }
 });
