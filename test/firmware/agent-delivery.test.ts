@@ -83,8 +83,9 @@ describe("sending", () => {
 
 describe("acks", () => {
   test("resends from the oldest with a doubling timeout up to its limit, one frame a turn, and starts again at the least", () => {
-    const board = filled(12, { shared: true, silenceMs: 1e9 });
+    const board = filled(0, { shared: true, silenceMs: 1e9 });
     board.agent.receive('{"v":1,"hello":1}');
+    for (let i = 1; i <= 12; i++) board.console.log(`line ${i}`.padEnd(60, "."));
     board.time.advance(40);
     board.takeFrames();
     const times: number[] = [];
