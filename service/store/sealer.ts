@@ -54,13 +54,14 @@ export class Sealer {
     await this.#writeProjectIndex(table, writer);
     await writer.finish();
     await this.#writeSources(table);
-    segment.state = filledState(segment.state, writer, {
+    const filled = filledState(segment.state, writer, {
       last: table.lastPosition,
       sealedMs: core.deps.clock.wallMs(),
     });
     // The log goes with the rows of its positions.
-    const sealed = { sealing: false, sealedPosition: table.lastPosition };
+    const sealed = { sealing: false, sealedPosition: table.lastPosition, filled: { segment, state: filled } };
     await core.head.commit([...core.spools.changes(), stateChange(core, sealed)]);
+    segment.state = filled;
     core.sealedPosition = table.lastPosition;
     core.frozen = undefined;
     for (const source of table.tails.keys()) {

@@ -6,10 +6,7 @@ export async function statusOf(core: StoreCore): Promise<StoreStatus> {
   const { space } = core.deps;
   let diskBytes = 0;
   for (const name of await space.names()) diskBytes += await space.bytes(name);
-  const sealedTo = core.segments.at(-1)?.state.last ?? 0;
-  // A frozen table stands in its segment a commit before it goes.
-  const isCounted = core.frozen === undefined || core.frozen.lastPosition <= sealedTo;
-  const tables = core.frozen === undefined || isCounted ? [core.active] : [core.frozen, core.active];
+  const tables = core.frozen === undefined ? [core.active] : [core.frozen, core.active];
   const unsealedEntries = tables.reduce((sum, table) => sum + table.entryCount, 0);
   const sealedEntries = core.segments.reduce((sum, { state }) => sum + state.entryCount, 0);
   const oldest = core.segments[0]?.state;
