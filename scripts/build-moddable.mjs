@@ -9,8 +9,8 @@ import { featureConstants } from "./build-features.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = join(root, "firmware-js/moddable");
 export const MODDABLE_PORTS = ["serial", "mqtt"];
-/** What a port brings with it. */
-const PORT_FEATURES = { serial: [], mqtt: ["late"] };
+/** What a port brings with it, as `PORT_FILES` of `build-firmware.mjs` has it. */
+const ALWAYS = { serial: [], mqtt: ["late"] };
 
 /** XS takes all of it (firmware-js/language-table.json); the SDK's modules come by the manifest. */
 const FOR_MODDABLE = {
@@ -45,7 +45,7 @@ export async function bundleModdablePort(port, features = []) {
     external: ["timer", "time", "preference"],
     alias: { board: join(folder, `${port}.ts`) },
     inject: [join(folder, "globals.ts")],
-    define: featureConstants([...PORT_FEATURES[port], ...features]),
+    define: featureConstants([...ALWAYS[port], ...features]),
   });
   const { imports, body } = importsAndBody(outputFiles[0].text.trim());
   const given = body.replace(/started=(\w+);?$/, "return $1");
