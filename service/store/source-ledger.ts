@@ -20,6 +20,8 @@ interface BootLedger {
   readonly seqs: SeqRanges;
   /** Of later ones. */
   readonly lateSeqs: SeqRanges;
+  /** Seqs that loss records account for, of those that the head counts. */
+  readonly lostSeqs: SeqRanges;
   /** The highest seq that an entry has or accounts for, of those that the head counts. */
   top: number;
 }
@@ -66,7 +68,9 @@ export class SourceLedger {
     // One that says of others that they are missing is new by that, though its seq be known.
     if (seq !== undefined && !isFirst(ledger, seq, isCounted) && lost === undefined)
       findings.problem(where, `seq ${seq} of boot ${owner} is stored twice`, this.#named);
-    if (isCounted) ledger.top = Math.max(ledger.top, seq ?? 0, lost?.last ?? 0);
+    if (!isCounted) return;
+    ledger.top = Math.max(ledger.top, seq ?? 0, lost?.last ?? 0);
+    if (lost !== undefined) ledger.lostSeqs.addRange(lost.first, lost.last);
   }
 
   /** Marks and totals of the head against the entries. */
@@ -89,18 +93,20 @@ export class SourceLedger {
         `its count says ${totals.bootCount} boots, there are marks of ${marks?.size ?? 0}`,
         named,
       );
-    for (const [boot, { seqs, top }] of this.#boots) {
+    for (const [boot, { seqs, lostSeqs, top }] of this.#boots) {
       const mark = marks?.get(boot);
       if (top > (mark?.top ?? 0)) {
         const words = mark === undefined ? "there is no mark" : `the mark says ${mark.top}`;
         findings.problem(HEAD_NAME, `entries of boot ${boot} go up to seq ${top}, ${words}`, named);
       }
       for (const gap of mark?.gaps ?? []) {
-        const within = seqs.firstWithin(gap.first, gap.last);
-        if (within === undefined) continue;
+        const stored = seqs.firstWithin(gap.first, gap.last);
+        const seq = stored ?? lostSeqs.firstWithin(gap.first, gap.last);
+        if (seq === undefined) continue;
+        const what = stored === undefined ? "accounted for by a loss record" : "stored";
         findings.problem(
           HEAD_NAME,
-          `seq ${within} of boot ${boot} is stored, the mark says it is missing`,
+          `seq ${seq} of boot ${boot} is ${what}, the mark says it is missing`,
           named,
         );
       }
@@ -110,7 +116,7 @@ export class SourceLedger {
   #bootOf(boot: string): BootLedger {
     let ledger = this.#boots.get(boot);
     if (ledger === undefined) {
-      ledger = { seqs: new SeqRanges(), lateSeqs: new SeqRanges(), top: 0 };
+      ledger = { seqs: new SeqRanges(), lateSeqs: new SeqRanges(), lostSeqs: new SeqRanges(), top: 0 };
       this.#boots.set(boot, ledger);
     }
     return ledger;

@@ -115,6 +115,29 @@ describe("the check of a store", () => {
     }
   });
 
+  it("names a seq that a mark calls missing though it was stored, or given up, since", async () => {
+    for (const [late, what] of [
+      [entry("a", 3), /seq 3 of boot b1 is stored, the mark says it is missing/],
+      [
+        lossOf("a", "b1", 3, 4),
+        /seq 3 of boot b1 is accounted for by a loss record, the mark says it is missing/,
+      ],
+    ] as const) {
+      const space = memorySpace(1);
+      const store = await openMemoryStore(space, 1);
+      await store.append([{ project: "p", entries: [entry("a", 1), entry("a", 5)] }]);
+      await store.seal();
+      const oldMarks = [...((await space.view("head"))?.range(markKeysAll()) ?? [])];
+      await store.append([{ project: "p", entries: [late] }]);
+      await store.seal();
+      await store.close();
+      const kv = await space.open("head");
+      await kv.commit(oldMarks.map((pair) => ({ type: "put" as const, ...pair })));
+      const { problems } = await checkOf(space);
+      expect(problems.map((problem) => problem.what).join("\n")).toMatch(what);
+    }
+  });
+
   it("reads the store of a process that goes on appending, sealing and compacting, at one moment", async () => {
     const { dir, remove } = await temporaryFolder();
     const child = await spawnTs("test/store/appending-child.ts", [dir, "1", "boot"], {
