@@ -1,5 +1,5 @@
 import type { AgentProgram } from "./board.ts";
-import { Chain } from "./chain.ts";
+import { Chain, turnOfEventLoop } from "./chain.ts";
 import { CHECKERS } from "./checkers/all-checkers.ts";
 import type { SimEvent } from "./event-log.ts";
 import type { Violation } from "./evidence.ts";
@@ -58,6 +58,7 @@ export async function runSeed(options: SeedRunOptions): Promise<SeedResult> {
   const crash = watchCrashes();
   try {
     const evidence = await chain.run();
+    await turnOfEventLoop();
     const violations: Violation[] = evidence.seen.slice(0, SHOWN_MAX);
     for (const { invariant, check } of CHECKERS) {
       for (const text of check(evidence).slice(0, SHOWN_MAX)) violations.push({ invariant, text });
