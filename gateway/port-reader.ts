@@ -16,7 +16,7 @@ const WRITABLE = 2;
 export interface PolledPort {
   readonly isOpen: boolean;
   readonly poller: {
-    on(event: "readable", listener: () => void): unknown;
+    on(event: "readable", listener: (error: Error | null) => void): unknown;
     /** Also begins to wait for it. */
     once(event: "readable", listener: (error: Error | null) => void): unknown;
     /** Waits for these only; for nothing with 0. */
@@ -58,8 +58,9 @@ export class PortReader {
     const halfFullMs = (KERNEL_BYTES / 2 / (options.baud / BITS_PER_BYTE)) * 1000;
     this.#restMs = options.mayRest ? Math.min(REST_MS_MAX, halfFullMs) : 0;
     // The driver waits again for all that it was ever asked to wait for: unheard, it would say so without end.
-    port.poller.on("readable", () => {
-      if (this.#resting !== undefined) this.#waitForWritesOnly();
+    port.poller.on("readable", (error) => {
+      // With an error the poller has ended, and of a port that is closed it is no more: to ask it for anything ends the process.
+      if (error === null && this.#resting !== undefined) this.#waitForWritesOnly();
     });
   }
 

@@ -114,7 +114,9 @@ describe("the gateway", () => {
       });
       const ofBroker = (): string | undefined =>
         gateway.problems.find((problem) => problem.startsWith("broker"));
-      await until("reasons", () => gateway.problems.length === 2 && ofBroker()?.includes("REFUSED") === true);
+      const isTried = (): boolean => !gateway.problems.some((problem) => problem.includes("not open yet"));
+      await until("both ports are tried", () => gateway.problems.length === 2 && isTried());
+      await until("the broker's reason", () => ofBroker()?.includes("REFUSED") === true);
       expect(gateway.problems).toEqual([
         expect.stringMatching(new RegExp(`^broker mqtt://127\\.0\\.0\\.1:${closedPort}: .*ECONNREFUSED`)),
         "serial port /dev/no-such-port: no such device; is the board plugged in?",

@@ -8,6 +8,7 @@ const WRITABLE = 2;
 /** The kernel's end of a port: says that it is readable when somebody waits for that, as the driver's poller does. */
 class HandPort extends EventEmitter implements PolledPort {
   isOpen = true;
+  isDestroyed = false;
   waiting = "";
   isReadableForNothing = false;
   /** What was polled for, but for reads that wait. */
@@ -18,12 +19,14 @@ class HandPort extends EventEmitter implements PolledPort {
   }
 
   override once(event: string, listener: (error: Error | null) => void): this {
+    if (this.isDestroyed) throw new Error("segmentation fault");
     super.once(event, listener);
     if (event === "readable") queueMicrotask(() => this.#tell());
     return this;
   }
 
   poll(events: number): void {
+    if (this.isDestroyed) throw new Error("segmentation fault");
     this.polled.push(events);
   }
 
@@ -32,9 +35,11 @@ class HandPort extends EventEmitter implements PolledPort {
     this.#tell();
   }
 
+  /** As the driver does it: its poller is gone when it says so, and the port counts as open until then. */
   close(): void {
-    this.isOpen = false;
+    this.isDestroyed = true;
     this.emit("readable", Object.assign(new Error("closed"), { canceled: true }));
+    this.isOpen = false;
   }
 
   readNow(buffer: Uint8Array, offset: number, length: number): number {
