@@ -12,7 +12,9 @@ export default class PlainReporter implements Reporter {
       // Its process died: Vitest itself says that one did, and neither which nor in what.
       if (UNENDED.includes(module.state())) {
         const unended = [...module.children.allTests()].filter((test) => test.result().state === "pending");
-        lines.push(`never ended: ${module.relativeModuleId} (${unended.map((test) => test.fullName).join("; ")})`);
+        lines.push(
+          `never ended: ${module.relativeModuleId} (${unended.map((test) => test.fullName).join("; ")})`,
+        );
       }
       if (module.state() === "failed" && module.errors().length > 0) counts.failed += 1;
       for (const test of module.children.allTests()) {
