@@ -49,19 +49,21 @@ export function frameFromElements(elements: readonly CompactElement[]): Decoded<
   if (!isCount(time) || !isCount(time + age)) return bad("time, age: must be integers, time + age 0 or more");
   const commands = readCommands(elements, headStart + 4, first + skipped, time);
   if (!commands.ok) return commands;
-  return good({
+  // For each frame of each board: what all have is in the literal, the rest is set, and not spread.
+  const frame: Building<Frame> = {
     v: 1,
     form: "json",
-    ...(src !== undefined && { src: src.value }),
     boot: { text: boot, json: JSON.stringify(boot) },
     clock: time + age >= UTC_MS_MIN ? "utc" : "uptime",
     now: time + age,
     first,
     ack: mark !== CompactMark.Unacked,
-    ...(mark === CompactMark.Called && { isCalled: true }),
     commands: commands.value,
     answerCount: 0,
-  });
+  };
+  if (src !== undefined) frame.src = src.value;
+  if (mark === CompactMark.Called) frame.isCalled = true;
+  return good(frame);
 }
 
 /** The number at a place; NaN for what is none, undefined where nothing is. */

@@ -17,22 +17,31 @@ export function looksCompact(text: string): boolean {
   return COMPACT_HEAD.test(text);
 }
 
-/** A string without escapes and control characters: its JSON is its text. */
-const PLAIN_STRING = /"[ !#-[\]-\uffff]*"/y;
+/** What no string holds whose JSON is its text. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the control characters are what it looks for.
+const NOT_PLAIN = /[\\\u0000-\u001f]/;
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const BRACKET_CLOSE = 0x5d;
+/** Surely below 2^53. */
+const EASY_DIGITS_MAX = 15;
 
 /** Decodes a compact frame written as a JSON array, without its checksum (docs/protocol.md 12). */
 export function decodeCompactText(text: string): Decoded<Frame> {
   if (!text.startsWith("[")) return bad(UNMATCHED);
   const elements: CompactElement[] = [];
-  for (let start = 1; ; ) {
-    const end = elementEnd(text, start);
-    if (end === undefined) return bad(UNMATCHED);
-    const element = elementOf(text.slice(start, end));
+  const reader = new ElementReader(text);
+  for (;;) {
+    const element = reader.next();
+    if (reader.index >= text.length) return bad(UNMATCHED);
     if (element === undefined) return bad(`compact frame: element ${elements.length} is of no known kind`);
     elements.push(element);
-    start = end + 1;
-    if (text[end] !== "]") continue;
-    return start === text.length ? frameFromElements(elements) : bad(UNMATCHED);
+    if (text.charCodeAt(reader.index) !== BRACKET_CLOSE) continue;
+    return reader.index + 1 === text.length ? frameFromElements(elements) : bad(UNMATCHED);
   }
 }
 
@@ -47,6 +56,62 @@ export function decodeCompactValue(values: readonly JsonValue[]): Decoded<Frame>
     else return bad(`compact frame: element ${elements.length} is of no known kind`);
   }
   return frameFromElements(elements);
+}
+
+/** Takes a text apart, element by element. This runs for each entry of each board. */
+class ElementReader {
+  readonly #text: string;
+  readonly #isPlain: boolean;
+  /** Of the bracket or comma before the next element; the text's length where there is none. */
+  index = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+    this.#isPlain = !NOT_PLAIN.test(text);
+  }
+
+  /** The next element, or undefined where it is of no known kind. */
+  next(): CompactElement | undefined {
+    const start = this.index + 1;
+    const first = this.#text.charCodeAt(start);
+    return (
+      (first === QUOTE ? this.#plainString(start) : this.#easyNumber(start, first)) ?? this.#other(start)
+    );
+  }
+
+  #plainString(start: number): CompactElement | undefined {
+    const end = this.#text.indexOf('"', start + 1) + 1;
+    if (end === 0 || !this.#endsAt(end)) return undefined;
+    const json = this.#text.slice(start, end);
+    return this.#isPlain || !NOT_PLAIN.test(json) ? new PlainString(json) : undefined;
+  }
+
+  #easyNumber(start: number, first: number): CompactElement | undefined {
+    const digitsStart = first === MINUS ? start + 1 : start;
+    let value = 0;
+    let end = digitsStart;
+    for (; end - digitsStart < EASY_DIGITS_MAX; end++) {
+      const unit = this.#text.charCodeAt(end);
+      if (!(unit >= DIGIT_0 && unit <= DIGIT_9)) break;
+      value = value * 10 + unit - DIGIT_0;
+    }
+    const isInteger =
+      value === 0 ? first === DIGIT_0 && end === start + 1 : this.#text.charCodeAt(digitsStart) !== DIGIT_0;
+    if (!isInteger || !this.#endsAt(end)) return undefined;
+    return { type: "number", value: first === MINUS ? -value : value };
+  }
+
+  #endsAt(end: number): boolean {
+    const unit = this.#text.charCodeAt(end);
+    if (unit !== COMMA && unit !== BRACKET_CLOSE) return false;
+    this.index = end;
+    return true;
+  }
+
+  #other(start: number): CompactElement | undefined {
+    this.index = elementEnd(this.#text, start) ?? this.#text.length;
+    return elementOf(this.#text.slice(start, this.index));
+  }
 }
 
 /**
@@ -76,16 +141,12 @@ function elementOf(text: string): CompactElement | undefined {
 
 /** Index of the quote that ends the string starting at `start`; the text's length where there is none. */
 function stringEnd(text: string, start: number): number {
-  PLAIN_STRING.lastIndex = start;
-  if (PLAIN_STRING.test(text)) return PLAIN_STRING.lastIndex - 1;
   let index = start + 1;
   while (index < text.length && text[index] !== '"') index += text[index] === "\\" ? 2 : 1;
   return index;
 }
 
 function stringOf(json: string): CompactElement | undefined {
-  PLAIN_STRING.lastIndex = 0;
-  if (PLAIN_STRING.test(json) && PLAIN_STRING.lastIndex === json.length) return new PlainString(json);
   try {
     const value: unknown = JSON.parse(json);
     return typeof value === "string" ? { type: "string", value, json } : undefined;

@@ -23,7 +23,7 @@ export type LineItem =
   | { readonly type: "discarded"; readonly reason: LineDiscard; readonly line: string };
 
 const FRAME_START = '{"v":';
-const CHECKSUM_END = /[}\]]([0-9a-fA-F]{8})$/;
+const CHECKSUM_END = /^[}\]]([0-9a-fA-F]{8})$/;
 /** Places on one line where a frame is looked for; more are console text that mentions frames. */
 const FRAME_STARTS_MAX = 8;
 
@@ -59,10 +59,15 @@ export function encodeLine(json: string, hasChecksum: boolean): string {
 /** The JSON text of a line from a gateway, or undefined when its checksum is wrong or it is no frame at all. */
 export function decodeLineChecksum(line: string): string | undefined {
   const bare = line.endsWith("\r") ? line.slice(0, -1) : line;
-  const digits = CHECKSUM_END.exec(bare)?.[1];
+  const digits = checksumDigits(bare);
   if (digits === undefined) return bare.startsWith("{") && bare.endsWith("}") ? bare : undefined;
   const json = bare.slice(0, -8);
   return crc32OfLatin1(json) === Number.parseInt(digits, 16) ? json : undefined;
+}
+
+function checksumDigits(line: string): string | undefined {
+  // Not of the whole line: the engine would look for a bracket from its start on.
+  return CHECKSUM_END.exec(line.slice(-9))?.[1];
 }
 
 function* frameStarts(line: string): Generator<number> {
@@ -89,25 +94,24 @@ function* compactStarts(line: string): Generator<number> {
 
 /** Clause 12.9: a compact frame is taken with a checksum only; what cannot be anything else is discarded without. */
 function decodeCompactAt(line: string, start: number): Found {
-  const digits = CHECKSUM_END.exec(line)?.[1];
+  const digits = checksumDigits(line);
   const json = line.slice(start, digits === undefined ? line.length : -8);
-  const isFrame = looksCompact(json);
-  if (digits === undefined || crc32OfLatin1(json) !== Number.parseInt(digits, 16)) {
-    if (!isFrame) return { type: "none" };
-    const reason = digits === undefined ? LineDiscard.Cut : LineDiscard.BadChecksum;
-    return { type: "discarded", reason, line: line.slice(start) };
-  }
-  const decoded = decodeCompactText(json);
-  if (decoded.ok) return { type: "frame", frame: decoded.value, hasChecksum: true };
-  return isFrame
-    ? { type: "discarded", reason: LineDiscard.BadFrame, line: line.slice(start) }
-    : { type: "none" };
+  const isChecked = digits !== undefined && crc32OfLatin1(json) === Number.parseInt(digits, 16);
+  const decoded = isChecked ? decodeCompactText(json) : undefined;
+  if (decoded?.ok) return { type: "frame", frame: decoded.value, hasChecksum: true };
+  if (!looksCompact(json)) return { type: "none" };
+  const unchecked = digits === undefined ? LineDiscard.Cut : LineDiscard.BadChecksum;
+  return {
+    type: "discarded",
+    reason: isChecked ? LineDiscard.BadFrame : unchecked,
+    line: line.slice(start),
+  };
 }
 
 type Found = Extract<LineItem, { type: "frame" | "discarded" }> | { readonly type: "none" };
 
 function decodeFrameAt(line: string, start: number): Found {
-  const digits = CHECKSUM_END.exec(line)?.[1];
+  const digits = checksumDigits(line);
   const json = line.slice(start, digits === undefined ? line.length : -8);
   const looksLikeFrame = line.startsWith(FRAME_START, start);
   if (digits !== undefined && crc32OfLatin1(json) !== Number.parseInt(digits, 16)) {

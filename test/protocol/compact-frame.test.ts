@@ -63,6 +63,26 @@ describe("the compact frame", () => {
     expect(decodeLine(line ?? "").some((one) => one.type === "frame")).toBe(false);
   });
 
+  test.each(["-", "-0", "00", "01", "+1", "1.0", "1e3", "1 ", " 1", "", "12345678901234567", '"x"y', '"\t"'])(
+    "an element that is %j is of no known kind",
+    (element) => {
+      const decoded = decodeFrameText(`["@b",1,0,10,0,${element},"behind"]`);
+      expect(decoded.ok ? "taken" : decoded.problem.text).toBe(
+        "compact frame: element 5 is of no known kind",
+      );
+    },
+  );
+
+  test("a string with quotes, commas and brackets in it is one, beside others with none", () => {
+    const strings = ["a\\", 'a","b', 'a"]', "plain, [with] {all}", '\\","', "", "é\n"].map((text) =>
+      JSON.stringify(text),
+    );
+    const frame = frameOf(`["@b",1,0,10,0,${strings.join(",")}]`);
+    expect(frame.commands.map(({ log }) => log?.msg)).toEqual(strings);
+    for (const [index, text] of strings.entries())
+      expect(frameOf(`["@b",1,0,10,0,${text}]`).commands[0]?.log?.msg).toBe(strings[index]);
+  });
+
   test("more entries than a frame may hold are refused, and so is a frame of brackets, quickly", () => {
     const many = `["@1",1,0,10,0${',"x"'.repeat(1001)}]`;
     expect(decodeFrameText(many).ok).toBe(false);
