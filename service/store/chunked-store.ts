@@ -22,6 +22,7 @@ import {
 } from "./log-store.ts";
 import { Maintenance } from "./maintenance.ts";
 import { Memtable } from "./memtable.ts";
+import { KvForm } from "./ordered-kv.ts";
 import { sourcesOf } from "./place-walk.ts";
 import { openCore } from "./recovery.ts";
 import { SealAborted, Sealer } from "./sealer.ts";
@@ -297,7 +298,7 @@ export class ChunkedStore implements LogStore {
     const name = logName(core.nextLogNumber++);
     const table = new Memtable();
     table.lastPosition = core.lastPosition;
-    table.logs.push({ name, kv: await core.deps.space.open(name) });
+    table.logs.push({ name, kv: await core.deps.space.open(name, KvForm.Journal) });
     core.frozen = core.active;
     core.active = table;
     this.#sealer = new Sealer(core, this.#committer);

@@ -5,6 +5,8 @@ import { pageProblem, stateOfFile } from "./lmdb-pages.ts";
 import { StoreUnavailable } from "./log-store.ts";
 
 const DATA_SUFFIX = ".mdb";
+const JOURNAL_SUFFIX = ".journal";
+const ENGINE_SUFFIXES = [DATA_SUFFIX, JOURNAL_SUFFIX];
 /** LMDB's own name for it. */
 const LOCK_SUFFIX = `${DATA_SUFFIX}-lock`;
 /** An engine that is never written to: who holds a reader's place in it owns the folder. */
@@ -16,18 +18,26 @@ export function dataPath(folder: string, name: string): string {
   return join(folder, name + DATA_SUFFIX);
 }
 
+export function journalPath(folder: string, name: string): string {
+  return join(folder, name + JOURNAL_SUFFIX);
+}
+
 export function lockPath(folder: string, name: string): string {
   return join(folder, name + LOCK_SUFFIX);
+}
+
+/** True for a file that holds what is stored, and is not there to keep processes apart. */
+export function isEngineFile(file: string): boolean {
+  return ENGINE_SUFFIXES.some((suffix) => file.endsWith(suffix));
 }
 
 /** The engines of a folder, ascending; the owner's mark is none of them. */
 export async function namesIn(dir: string): Promise<string[]> {
   const files = await readdir(dir);
-  return files
-    .filter((file) => file.endsWith(DATA_SUFFIX))
-    .map((file) => file.slice(0, -DATA_SUFFIX.length))
-    .filter((name) => name !== OWNER_NAME)
-    .sort();
+  const names = ENGINE_SUFFIXES.flatMap((suffix) =>
+    files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length)),
+  );
+  return names.filter((name) => name !== OWNER_NAME).sort();
 }
 
 type FileState = ReturnType<typeof stateOfFile>;

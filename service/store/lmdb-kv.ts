@@ -1,12 +1,32 @@
-import { constants, statfsSync } from "node:fs";
+import { constants, existsSync, statfsSync } from "node:fs";
 import { access, mkdir, realpath, rm, stat } from "node:fs/promises";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
 import { syncFolder } from "../../host/system-disk.ts";
-import { assertOpens, dataPath, lockPath, namesIn, OWNER_NAME, problemAt, stateAt } from "./lmdb-files.ts";
+import { SystemJournalFile } from "./journal-file.ts";
+import { JournalKv, JournalView } from "./journal-kv.ts";
+import {
+  assertOpens,
+  dataPath,
+  journalPath,
+  lockPath,
+  namesIn,
+  OWNER_NAME,
+  problemAt,
+  stateAt,
+} from "./lmdb-files.ts";
 import { dropLeftHolds, holdFiles } from "./lmdb-holds.ts";
 import { mayBeCutOff } from "./lmdb-pages.ts";
 import { StoreUnavailable } from "./log-store.ts";
-import type { KvChange, KvPair, KvRange, KvSpace, KvView, KvViews, OrderedKv } from "./ordered-kv.ts";
+import {
+  type KvChange,
+  KvForm,
+  type KvPair,
+  type KvRange,
+  type KvSpace,
+  type KvView,
+  type KvViews,
+  type OrderedKv,
+} from "./ordered-kv.ts";
 
 /** What a file's `blocks` count, whatever the file system. */
 const BLOCK_BYTES = 512;
@@ -97,7 +117,7 @@ async function commitError(error: unknown): Promise<unknown> {
   );
 }
 
-/** Engines as files of one folder, which one process at a time may have open. */
+/** Engines as files of one folder, trees of lmdb and journals, which one process at a time may have open. */
 export class LmdbSpace implements KvSpace {
   readonly #dir: string;
   readonly #owner: RootDatabase<Uint8Array, Uint8Array>;
@@ -126,13 +146,27 @@ export class LmdbSpace implements KvSpace {
     }
   }
 
-  async open(name: string): Promise<OrderedKv> {
+  async open(name: string, form: KvForm = KvForm.Tree): Promise<OrderedKv> {
     const path = dataPath(this.#dir, name);
-    await assertOpens(path, mayBeCutOff);
-    const kv = new LmdbKv(path);
+    const journal = journalPath(this.#dir, name);
+    const isJournal = existsSync(journal) || (form === KvForm.Journal && !existsSync(path));
+    const kv = isJournal ? await this.#openJournal(journal) : await this.#openTree(path);
     // The file itself is synced by its first commit; its name in the folder is not.
     await syncFolder(this.#dir);
     return kv;
+  }
+
+  async #openTree(path: string): Promise<OrderedKv> {
+    await assertOpens(path, mayBeCutOff);
+    return new LmdbKv(path);
+  }
+
+  async #openJournal(path: string): Promise<OrderedKv> {
+    try {
+      return await JournalKv.open(SystemJournalFile.open(path));
+    } catch (error) {
+      throw new StoreUnavailable(`${path} cannot be opened: ${String(error)}`, { cause: error });
+    }
   }
 
   names(): Promise<string[]> {
@@ -140,8 +174,10 @@ export class LmdbSpace implements KvSpace {
   }
 
   async bytes(name: string): Promise<number> {
-    const file = await stat(dataPath(this.#dir, name)).catch(() => undefined);
-    return (file?.blocks ?? 0) * BLOCK_BYTES;
+    let blocks = 0;
+    for (const path of [dataPath(this.#dir, name), journalPath(this.#dir, name)])
+      blocks += (await stat(path).catch(() => undefined))?.blocks ?? 0;
+    return blocks * BLOCK_BYTES;
   }
 
   freeBytes(): number {
@@ -152,6 +188,7 @@ export class LmdbSpace implements KvSpace {
   async remove(name: string): Promise<void> {
     await rm(dataPath(this.#dir, name), { force: true });
     await rm(lockPath(this.#dir, name), { force: true });
+    await rm(journalPath(this.#dir, name), { force: true });
   }
 
   async close(): Promise<void> {
@@ -210,6 +247,8 @@ export class LmdbViews implements KvViews {
   }
 
   async view(name: string): Promise<KvView | undefined> {
+    const journal = journalPath(this.#dir, name);
+    if (existsSync(journal)) return viewJournal(journal);
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#tryView(name);
@@ -241,6 +280,16 @@ export class LmdbViews implements KvViews {
     } finally {
       await held.release();
     }
+  }
+}
+
+/** Undefined where it was removed at this moment; once it is open, it stays readable. */
+function viewJournal(path: string): KvView | undefined {
+  try {
+    return new JournalView(SystemJournalFile.view(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new StoreUnavailable(`${path} cannot be read: ${String(error)}`, { cause: error });
   }
 }
 

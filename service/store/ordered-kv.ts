@@ -33,14 +33,23 @@ export interface OrderedKv {
   commit(changes: readonly KvChange[]): Promise<void>;
   /** Frees the room that views of processes that died still hold (`KvView`). To be called now and then. */
   releaseDeadViews(): void;
+  /** What of it was damaged when it was opened and is left out, in words. */
+  readonly damage?: string | undefined;
   /** Waits for commits under way. */
   close(): Promise<void>;
 }
 
+/** What an engine is made for: reads as much as writes, or writes that are read when it is opened again. */
+export const KvForm = { Tree: "tree", Journal: "journal" } as const;
+export type KvForm = (typeof KvForm)[keyof typeof KvForm];
+
 /** Named engines beside each other, each a file of its own: whole ones are added and removed, never shrunk. */
 export interface KvSpace {
-  /** Opens an engine, making an empty one where there is none; its existence is durable when this resolves. */
-  open(name: string): Promise<OrderedKv>;
+  /**
+   * Opens an engine, making an empty one where there is none; its existence is durable when this resolves.
+   * @param form of one that is made, a tree where absent; one that is there is what it is
+   */
+  open(name: string, form?: KvForm): Promise<OrderedKv>;
   /** Names of the engines there are, sorted. */
   names(): Promise<string[]>;
   /** What an engine takes of the disk, in bytes; 0 where there is none. */
@@ -54,7 +63,7 @@ export interface KvSpace {
 }
 
 /** An engine as it was at one moment; what is written since is not seen. */
-export interface KvView extends Pick<OrderedKv, "get" | "range"> {
+export interface KvView extends Pick<OrderedKv, "get" | "range" | "damage"> {
   /** Lets go of the moment: until then, what it shows takes room. Harmless twice. */
   close(): Promise<void>;
 }

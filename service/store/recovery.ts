@@ -8,7 +8,7 @@ import { DiskRoom } from "./disk-room.ts";
 import { clockOfCode, RowView } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import { Memtable, messageOf } from "./memtable.ts";
-import type { KvChange, OrderedKv } from "./ordered-kv.ts";
+import { type KvChange, KvForm, type OrderedKv } from "./ordered-kv.ts";
 import { ReaderGate } from "./reader-gate.ts";
 import { type Segment, SegmentReader } from "./segment-reader.ts";
 import { addToTotals, type SourceState } from "./source-state.ts";
@@ -145,8 +145,12 @@ async function replayLogs(core: StoreCore, names: readonly string[]): Promise<vo
   const numbers = names.map((name) => numberOfName("log", name)).filter((number) => number !== undefined);
   for (const number of numbers) {
     const name = logName(number);
-    const kv = await space.open(name);
+    const kv = await space.open(name, KvForm.Journal);
     core.nextLogNumber = number + 1;
+    if (kv.damage !== undefined) {
+      core.deps.counters.add("store_corrupt_batches_total");
+      core.deps.log.error({ name, damage: kv.damage }, "a part of the log is damaged; its entries are lost");
+    }
     core.spools.read(kv);
     const count = replayLog(core, kv);
     if (count > 0) {
@@ -161,7 +165,7 @@ async function replayLogs(core: StoreCore, names: readonly string[]): Promise<vo
   }
   if (core.active.logs.length === 0) {
     const name = logName(core.nextLogNumber++);
-    core.active.logs.push({ name, kv: await space.open(name) });
+    core.active.logs.push({ name, kv: await space.open(name, KvForm.Journal) });
   }
 }
 

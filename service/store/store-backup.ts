@@ -1,4 +1,4 @@
-import type { KvChange, KvSpace } from "./ordered-kv.ts";
+import { type KvChange, KvForm, type KvSpace } from "./ordered-kv.ts";
 import { batchKeys, batchOfKey, everyKey } from "./store-keys.ts";
 import { encodeFloor, encodeState, FLOOR_KEY, floorOf, STATE_KEY } from "./store-state.ts";
 import { isUnfinished, type NamedView, type SegmentView, type StoreView } from "./store-view.ts";
@@ -42,11 +42,13 @@ export async function copyStore(
       unsealedCount += entryCount;
     }
   }
-  await copy.engine(head, () => true, [
-    { type: "put", key: STATE_KEY, value: encodeState({ ...state, sealing: false }) },
-    { type: "put", key: FLOOR_KEY, value: encodeFloor(last + POSITIONS_LEFT_OUT) },
-  ]);
-  for (const log of logs) await copy.engine(log, () => true);
+  await copy.engine(head, () => true, {
+    instead: [
+      { type: "put", key: STATE_KEY, value: encodeState({ ...state, sealing: false }) },
+      { type: "put", key: FLOOR_KEY, value: encodeFloor(last + POSITIONS_LEFT_OUT) },
+    ],
+  });
+  for (const log of logs) await copy.engine(log, () => true, { form: KvForm.Journal });
   const isPart = ({ state: segment }: SegmentView) => {
     return (key: Uint8Array): boolean => !isUnfinished(key, segment, state.sealedPosition);
   };
@@ -70,9 +72,12 @@ class StoreCopy {
   async engine(
     { name, view }: NamedView,
     isPart: (key: Uint8Array) => boolean,
-    instead: readonly KvChange[] = [],
+    {
+      form = KvForm.Tree,
+      instead = [],
+    }: { readonly form?: KvForm; readonly instead?: readonly KvChange[] } = {},
   ): Promise<void> {
-    const kv = await this.#to.open(name);
+    const kv = await this.#to.open(name, form);
     try {
       const every = everyKey();
       for (let start = every.start; ; ) {

@@ -81,6 +81,7 @@ interface LogCheck {
 /** Returns the position after its last entry. */
 function checkLog(log: NamedView, { head, findings, ledgerOf, sealedPosition, next }: LogCheck): number {
   let expected = next;
+  if (log.view.damage !== undefined) findings.problem(log.name, log.view.damage);
   for (const { key, value } of log.view.range(everyKey())) {
     findings.value(value);
     if (!isLogKey(key)) findings.problem(log.name, "it holds a value of an unknown kind");

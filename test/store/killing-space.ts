@@ -43,7 +43,7 @@ export function killingSpace(space: KvSpace, point: KillPoint, kill: () => void)
     close: () => step("close", name, () => kv.close()),
   });
   return {
-    open: (name) => step("open", name, async () => wrap(name, await space.open(name))),
+    open: (name, form) => step("open", name, async () => wrap(name, await space.open(name, form))),
     names: () => space.names(),
     bytes: (name) => space.bytes(name),
     freeBytes: () => space.freeBytes(),

@@ -30,7 +30,7 @@ function counted(space: KvSpace): { space: KvSpace; commits: string[]; reads: st
     commits,
     reads,
     space: {
-      open: async (name) => wrap(name, await space.open(name)),
+      open: async (name, form) => wrap(name, await space.open(name, form)),
       names: () => space.names(),
       bytes: (name) => space.bytes(name),
       freeBytes: () => space.freeBytes(),
