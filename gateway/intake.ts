@@ -14,7 +14,7 @@ import type { SessionTable } from "./session-table.ts";
 import { lossOfCount } from "./spool/spool-loss.ts";
 import type { LostOverRate, Throttle } from "./throttle.ts";
 import type { Held, ThrottleLane } from "./throttle-lane.ts";
-import { asReceived } from "./unset-clock.ts";
+import { asReceived, oneAsReceived } from "./unset-clock.ts";
 import type { Receipt, WallClock } from "./wall-clock.ts";
 
 /** Whose entries these are, as the link says it: never the payload alone. */
@@ -105,8 +105,8 @@ export class Intake {
       this.#lose(lane, lines.length);
       return undefined;
     }
-    const entries = lines.flatMap(({ text, receipt }) =>
-      asReceived([textEntry(origin.src, STREAM_UART, text, receipt)], receipt),
+    const entries = lines.map(({ text, receipt }) =>
+      oneAsReceived(textEntry(origin.src, STREAM_UART, text, receipt), receipt),
     );
     return this.#committer.accept(origin.project, origin.src, entries, () => {});
   }

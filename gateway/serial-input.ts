@@ -71,6 +71,8 @@ export class SerialInput {
   #working: Promise<void> | undefined;
   #stopping = false;
   #parser: LineParser | undefined;
+  /** Of the bytes at hand: lines that end in them came together. */
+  #receipt: Receipt | undefined;
   #portName = "";
   #boundSrc: string | undefined;
   /** The device went away since it was bound: the next frame may come from another board. */
@@ -126,6 +128,7 @@ export class SerialInput {
       onBytes: (bytes) => {
         this.#echo?.heard();
         this.#prompt.heard(bytes);
+        this.#receipt = undefined;
         this.#parser?.write(bytes);
       },
       onDown: () => this.#down(),
@@ -140,6 +143,7 @@ export class SerialInput {
     this.#link.pause();
     const parser = this.#parser;
     this.#parser = undefined;
+    this.#receipt = undefined;
     await parser?.end();
     await this.#working;
   }
@@ -171,6 +175,7 @@ export class SerialInput {
     this.#prompt.begin(false);
     this.#helloTimer?.cancel();
     this.#quietTimer?.cancel();
+    this.#receipt = undefined;
     void this.#parser?.end();
     this.#parser = undefined;
   }
@@ -202,7 +207,8 @@ export class SerialInput {
       this.#counters.add("serial_echo_lines_total");
       return;
     }
-    this.#backlog.push({ line, receipt: this.#wallClock.receipt() });
+    this.#receipt ??= this.#wallClock.receipt();
+    this.#backlog.push({ line, receipt: this.#receipt });
     this.#backlogBytes += line.length;
     if (this.#backlogBytes > BACKLOG_BYTES_MAX && !this.#paused) {
       this.#paused = true;

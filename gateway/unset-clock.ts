@@ -3,6 +3,14 @@ import type { Receipt } from "./wall-clock.ts";
 
 /** What a gateway dated whose clock nobody had set says so (docs/protocol.md 1.7); a board's own time stays the board's. */
 export function asReceived(entries: readonly NewEntry[], { isWallSet }: Receipt): readonly NewEntry[] {
-  if (isWallSet) return entries;
-  return entries.map((entry) => (entry.clock === "device" ? entry : { ...entry, clock: "unset" }));
+  return isWallSet ? entries : entries.map(asUnset);
+}
+
+/** The same of one. */
+export function oneAsReceived(entry: NewEntry, { isWallSet }: Receipt): NewEntry {
+  return isWallSet ? entry : asUnset(entry);
+}
+
+function asUnset(entry: NewEntry): NewEntry {
+  return entry.clock === "device" ? entry : { ...entry, clock: "unset" };
 }

@@ -70,26 +70,28 @@ function checksumDigits(line: string): string | undefined {
   return CHECKSUM_END.exec(line.slice(-9))?.[1];
 }
 
-function* frameStarts(line: string): Generator<number> {
-  if (line.startsWith("{") && !line.startsWith(FRAME_START)) yield 0;
+/** Most lines of a console have none. */
+const NOWHERE: readonly number[] = [];
+
+function frameStarts(line: string): readonly number[] {
   let start = line.indexOf(FRAME_START);
+  const isOther = start !== 0 && line.startsWith("{");
+  if (start < 0 && !isOther) return NOWHERE;
+  const starts = isOther ? [0] : [];
   for (let count = 0; start >= 0 && count < FRAME_STARTS_MAX; count++) {
-    yield start;
+    starts.push(start);
     start = line.indexOf(FRAME_START, start + 1);
   }
+  return starts;
 }
 
-function* compactStarts(line: string): Generator<number> {
-  let count = 0;
-  for (
-    let start = line.indexOf('["');
-    start >= 0 && count < FRAME_STARTS_MAX;
-    start = line.indexOf('["', start + 1)
-  ) {
-    if (!COMPACT_STARTS.some((mark) => line.startsWith(mark, start))) continue;
-    count += 1;
-    yield start;
-  }
+function compactStarts(line: string): readonly number[] {
+  let start = line.indexOf('["');
+  if (start < 0) return NOWHERE;
+  const starts: number[] = [];
+  for (; start >= 0 && starts.length < FRAME_STARTS_MAX; start = line.indexOf('["', start + 1))
+    if (COMPACT_STARTS.some((mark) => line.startsWith(mark, start))) starts.push(start);
+  return starts;
 }
 
 /** Clause 12.9: a compact frame is taken with a checksum only; what cannot be anything else is discarded without. */
