@@ -145,6 +145,8 @@ describe("a store on lmdb whose disk fails it", () => {
   // Faults of the kernel itself, where the tracer that makes them is there and allowed.
   const canInject = spawnSync("strace", ["-e", "inject=fdatasync:error=EIO", "true"]).status === 0;
   for (const fault of [
+    "pwritev:error=EIO:when=12",
+    "pwritev:error=ENOSPC:when=30+",
     "fdatasync:error=EIO:when=12",
     "fdatasync:error=EIO:when=30+",
     "pwrite64:error=EIO:when=20",
