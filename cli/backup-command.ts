@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { chmod, copyFile, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { syncFolder } from "../host/system-disk.ts";
 import { isEngineFile } from "../service/store/lmdb-files.ts";
@@ -7,7 +7,8 @@ import { LmdbSpace } from "../service/store/lmdb-kv.ts";
 import { type BackupSummary, copyStore } from "../service/store/store-backup.ts";
 import type { StoreView } from "../service/store/store-view.ts";
 import { ADDRESS_FILE } from "./api-options.ts";
-import { LOCK_FILE, lockData } from "./data-lock.ts";
+import { takeData } from "./data-folder.ts";
+import { LOCK_FILE } from "./data-lock.ts";
 import { writeOut } from "./output.ts";
 import { ProgressLine, percent } from "./progress-line.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -64,8 +65,7 @@ async function assertFree(from: string, to: string): Promise<void> {
 /** The folder that the copy is made in; what an interrupted one left goes. */
 async function takePartial(partial: string): Promise<() => void> {
   try {
-    await mkdir(partial, { recursive: true, mode: 0o700 });
-    const unlock = lockData(partial, "--to");
+    const unlock = takeData(partial, "--to");
     for (const name of await readdir(partial))
       if (name !== LOCK_FILE) await rm(join(partial, name), { recursive: true });
     return unlock;

@@ -47,6 +47,19 @@ async function cutShort(data: string, to: string, signal: NodeJS.Signals): Promi
   }
 }
 
+describe("a place where no copy can be made", () => {
+  it.runIf(process.platform === "linux")("ends the backup at once, in words", async () => {
+    const data = join(folder, "to-copy");
+    const store = await openLmdbStore(join(data, "store"));
+    await store.close();
+    const { status, stderr } = await runBoardlog(["backup", "--data", data, "--to", "/proc/copy"]);
+    expect([status, stderr]).toEqual([
+      1,
+      "boardlog: --to: /proc/copy.partial cannot be written: a folder cannot be made there; name another with --to\n",
+    ]);
+  });
+});
+
 describe("a data folder that is none", () => {
   it("is told of in one line that names the file, by what would write to it", async () => {
     const data = await mkdtemp(join(folder, "data-"));
