@@ -1,3 +1,6 @@
-import { runProgram } from "./program.ts";
+import { hideSecrets } from "./process-title.ts";
 
+// Before anything else is loaded: until then everybody on the machine may read them.
+hideSecrets();
+const { runProgram } = await import("./program.ts");
 process.exitCode = await runProgram(process.argv.slice(2));
