@@ -30,6 +30,9 @@ export interface KeysOptions {
 /** A running service writes the same file now and then: a change counts once it still stands after this. */
 const STANDS_AFTER_MS = 100;
 const ATTEMPTS_MAX = 5;
+const SPEAKING: readonly Right[] = ["on-behalf", "admin"];
+const MUTE_KEY =
+  "this key can log as nobody yet: one that names its sources needs on-behalf too (--rights write,on-behalf), a board's own is made with --device NAME";
 
 /** `boardlog keys`: works on the data folder; a running service takes changes over within a second or so. */
 export async function runKeys(
@@ -58,7 +61,10 @@ async function change(
   if (action === "list") return await print(keys.list(), options.json);
   if (action === "add") {
     if (id !== undefined) throw new UserError("keys add: takes options only (--rights or --device)");
-    return await tell(await add(keys, newKeyOf(options)), options.json);
+    const newKey = newKeyOf(options);
+    await tell(await add(keys, newKey), options.json);
+    if (isMute(newKey)) process.stderr.write(`${MUTE_KEY}\n`);
+    return;
   }
   if (id === undefined) throw new UserError(`keys ${action}: which? give an id from boardlog keys list`);
   if (action === "revoke") return await revoke(keys, id, options.json);
@@ -85,6 +91,11 @@ async function openKeys({ data: given, settings }: KeysOptions): Promise<OpenKey
     );
   }
   return { keys: await readKeys(folder), close: async () => {} };
+}
+
+/** Whether it may write, and as no source at all. */
+function isMute({ rights, src }: NewKey): boolean {
+  return src === undefined && rights.includes("write") && !rights.some((right) => SPEAKING.includes(right));
 }
 
 function newKeyOf({ project, rights, device, rate }: KeysOptions): NewKey {

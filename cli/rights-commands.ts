@@ -17,7 +17,11 @@ export const RIGHTS_COMMANDS: readonly CommandDefinition[] = [
       { syntax: "[id]", description: "which key, for revoke and rotate" },
     ],
     options: [
-      { flags: "--rights <names>", description: "what it may do: read,write,on-behalf,admin" },
+      {
+        flags: "--rights <names>",
+        description:
+          "what it may do: read, write, on-behalf (name the source that it logs as; write needs it, or --device), admin (all)",
+      },
       { flags: "--device <name>", description: "a board's own key: it may log as this source alone" },
       { flags: "--project <name>", description: "for which project", default: "default" },
       {
@@ -38,6 +42,7 @@ export const RIGHTS_COMMANDS: readonly CommandDefinition[] = [
     ],
     examples: [
       "boardlog keys add --rights read",
+      "boardlog keys add --rights write,on-behalf --rate 100",
       "boardlog keys add --device greenhouse",
       "boardlog keys list",
       "boardlog keys rotate 4q8k2m1c",
@@ -97,7 +102,7 @@ export const RIGHTS_COMMANDS: readonly CommandDefinition[] = [
         variable: "DATA",
       },
     ],
-    examples: ["boardlog token", "boardlog token --expires 30d --rights read,write"],
+    examples: ["boardlog token", "boardlog token --expires 30d --rights write,on-behalf"],
     run: async (_args, options) => (await import("./token-command.ts")).runToken(options as TokenOptions),
   },
 ];

@@ -13,5 +13,9 @@ export function sourceOf(caller: Caller, frameSrc?: string, argsSrc?: string): D
   // A board may write its name as an address; it is stored under the one name.
   if (caller.src !== undefined && isOwnSrc(named, caller.src)) return good(caller.src);
   if (mayDo(caller, "on-behalf")) return good(named);
-  return bad("src: this key has no right to log on behalf of another source", Status.Forbidden);
+  const own = caller.src === undefined ? "" : `; it logs as ${JSON.stringify(caller.src)} alone`;
+  return bad(
+    `src: this key has no right to log on behalf of another source (on-behalf)${own}`,
+    Status.Forbidden,
+  );
 }

@@ -103,3 +103,18 @@ test("a keys file that cannot be read locks nobody out, and a repaired one is ta
   const made = await boardlog("keys", "add", "--rights", "read");
   await becomes(200, made.out);
 });
+
+test("a key that may write and name no source is told of: it would log as nobody", async () => {
+  for (const rights of ["write", "read,write"]) {
+    const made = await boardlog("keys", "add", "--rights", rights);
+    expect(made).toMatchObject({ status: 0, err: expect.stringContaining("--rights write,on-behalf") });
+    expect(made.err).toContain("--device NAME");
+  }
+  for (const args of [
+    ["--rights", "write,on-behalf"],
+    ["--rights", "admin"],
+    ["--rights", "read"],
+    ["--device", "pump"],
+  ])
+    expect((await boardlog("keys", "add", ...args)).err).not.toContain("nobody");
+});
