@@ -42,17 +42,32 @@ export interface ReadPage {
   readonly end: boolean;
 }
 
+function awayText(url: string, reason: string): string {
+  return `no log service answers at ${url} (${reason}). Start one with "boardlog up", or name it with --url`;
+}
+
+/** Somebody answers, and it comes to nothing for a reason that can be put right. */
+const untrusted = (url: string, reason: string): string =>
+  `the certificate of ${url} is not trusted here (${reason}): set NODE_EXTRA_CA_CERTS to the PEM file of its authority, or of the certificate itself where it signed itself`;
+const TLS_TROUBLE: Readonly<Record<string, (url: string, reason: string) => string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  CERT_HAS_EXPIRED: (url) => `the certificate of ${url} has expired`,
+  ERR_TLS_CERT_ALTNAME_INVALID: (url, reason) => `the certificate of ${url} is of another name: ${reason}`,
+  ERR_SSL_WRONG_VERSION_NUMBER: (url) => `${url} does not speak TLS: try http:// in place of https://`,
+};
+
 /** Nobody answers at the address, or the connection broke: trying again may help. */
 export class ServiceAway extends UserError {
   readonly reason: string;
   constructor(api: ApiAddress, error: unknown) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    const { code } = Object(cause) as { readonly code?: unknown };
-    const reason = code === "ECONNREFUSED" ? "connection refused" : String(Object(cause).message ?? cause);
-    super(
-      `no log service answers at ${api.url} (${reason}). Start one with "boardlog up", or name it with --url`,
-      1,
-    );
+    const code = String(Object(cause).code ?? "");
+    const reason =
+      code === "ECONNREFUSED" ? "connection refused" : String(Object(cause).message ?? cause).trim();
+    super(TLS_TROUBLE[code]?.(api.url, reason) ?? awayText(api.url, reason), 1);
     this.reason = reason;
   }
 }

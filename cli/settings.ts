@@ -6,6 +6,7 @@ import { type KeepOptions, KeepSchema, keepOfFlags, keepOptions } from "./keep-s
 import { secretIn } from "./secret-file.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import { SourceRateSchema, sourceRate } from "./source-rate-setting.ts";
+import { pairProblem } from "./tls-settings.ts";
 import { UserError } from "./user-error.ts";
 
 /** The settings file of `up`: the same names as its flags. */
@@ -136,5 +137,8 @@ export async function readTls(
   wrong: (name: "cert" | "key", text: string) => UserError,
 ): Promise<{ readonly cert: string; readonly key: string }> {
   const read = (name: "cert" | "key"): Promise<string> => secretIn(files[name], (text) => wrong(name, text));
-  return { cert: await read("cert"), key: await read("key") };
+  const pem = { cert: await read("cert"), key: await read("key") };
+  const problem = pairProblem(pem);
+  if (problem !== undefined) throw wrong(problem.of, `${files[problem.of]} ${problem.text}`);
+  return pem;
 }

@@ -48,15 +48,28 @@ export async function tlsOf(
     throw wrong([...at, "caFile"], `${caFile} holds no good certificate in PEM form`);
   if (certFile === undefined || certKeyFile === undefined) return ca === undefined ? {} : { ca };
   const cert = await pem("certFile", certFile);
-  if (!isCertificates(cert))
-    throw wrong([...at, "certFile"], `${certFile} holds no good certificate in PEM form`);
   const key = await secretIn(certKeyFile, (text) => wrong([...at, "certKeyFile"], text));
+  const problem = pairProblem({ cert, key });
+  if (problem?.of === "cert") throw wrong([...at, "certFile"], `${certFile} ${problem.text}`);
+  if (problem?.of === "key") throw wrong([...at, "certKeyFile"], `${certKeyFile} ${problem.text}`);
+  return { cert, key, ...(ca !== undefined && { ca }) };
+}
+
+/** What is wrong with a certificate and its key, if anything, to be said behind the name of the file. */
+export function pairProblem({
+  cert,
+  key,
+}: {
+  readonly cert: string;
+  readonly key: string;
+}): { readonly of: "cert" | "key"; readonly text: string } | undefined {
+  if (!isCertificates(cert)) return { of: "cert", text: "holds no good certificate in PEM form" };
   try {
     createSecureContext({ cert, key });
+    return undefined;
   } catch (error) {
-    throw wrong([...at, "certKeyFile"], `${certKeyFile} ${keyReason(error as NodeJS.ErrnoException)}`);
+    return { of: "key", text: keyReason(error as NodeJS.ErrnoException) };
   }
-  return { cert, key, ...(ca !== undefined && { ca }) };
 }
 
 /** Node takes an authority that is none without a word, and trusts nobody then. */
@@ -72,7 +85,7 @@ function isCertificates(text: string): boolean {
 
 /** OpenSSL's words are for those who know its sources. */
 function keyReason({ code, message }: NodeJS.ErrnoException): string {
-  if (code === "ERR_OSSL_X509_KEY_VALUES_MISMATCH") return "is not the key of the certificate in certFile";
+  if (code === "ERR_OSSL_X509_KEY_VALUES_MISMATCH") return "is not the key of the certificate";
   if (code === "ERR_OSSL_BAD_DECRYPT") return "is protected by a password; a service needs a key without";
   return `holds no key in PEM form (${message})`;
 }

@@ -38,16 +38,20 @@ test("the example file is good as it is, and with every setting on it holds ever
     http: { host: "127.0.0.1", port: 7480 },
     projects: ["default"],
   });
-  for (const name of ["tls.crt", "tls.key", "nats-password", "nats.creds"])
-    await writeFile(join(folder, name), "PEM\n");
+  for (const name of ["nats-password", "nats.creds"]) await writeFile(join(folder, name), "secret\n");
   const certificates = new Certificates(requires("openssl").path ?? "openssl");
-  certificates.sign("nats");
-  for (const name of ["nats.crt", "nats.key"]) await copyFile(certificates.path(name), join(folder, name));
+  for (const name of ["nats", "tls"]) certificates.sign(name);
+  for (const name of ["nats.crt", "nats.key", "tls.crt", "tls.key"])
+    await copyFile(certificates.path(name), join(folder, name));
   await copyFile(certificates.path("ca.crt"), join(folder, "nats-ca.crt"));
   certificates.dispose();
   const whole = example.replaceAll(/^#(?! )(?=\w)|^#(?= {2,})/gm, "");
   const settings = await serviceSettings(await settingsFile(whole), {});
-  expect(settings).toMatchObject({ tls: { cert: "PEM" }, origins: [SITE], keyRate: 500 });
+  expect(settings).toMatchObject({
+    tls: { cert: expect.stringContaining("CERTIFICATE") },
+    origins: [SITE],
+    keyRate: 500,
+  });
   expect(settings.cluster).toMatchObject({ prefix: "boardlog", engine: { replicas: 3, user: "boardlog" } });
   const named = parse(whole) as Record<string, object>;
   for (const [name, member] of Object.entries(ServiceSettingsSchema.properties)) {
@@ -80,6 +84,28 @@ test("what is wrong is said with the file and line, or with the variable that ga
   );
   await (await failed("data: x\nstore: nats://a\ncluster: {replicas: 2}\n")).toThrow(/cluster\.replicas/);
   await (await failed("http: 7480\n")).toThrow(/data: required/);
+});
+
+test("a certificate that is none, and a key that is of another one, are said before anything is served", async () => {
+  const certificates = new Certificates(requires("openssl").path ?? "openssl");
+  for (const name of ["one", "other"]) certificates.sign(name);
+  const wordsOf = (cert: string, key: string) =>
+    settingsFile(`data: x\ntls: {cert: ${certificates.path(cert)}, key: ${certificates.path(key)}}\n`).then(
+      (path) =>
+        serviceSettings(path, {}).then(
+          () => "good",
+          (error: Error) => error.message,
+        ),
+    );
+  expect(await wordsOf("one.crt", "one.key")).toBe("good");
+  expect(await wordsOf("one.crt", "other.key")).toMatch(
+    /:2: tls\.key: .*other\.key is not the key of the certificate$/,
+  );
+  expect(await wordsOf("one.key", "one.key")).toMatch(
+    /:2: tls\.cert: .* holds no good certificate in PEM form$/,
+  );
+  expect(await wordsOf("one.crt", "one.crt")).toMatch(/:2: tls\.key: .* holds no key in PEM form/);
+  certificates.dispose();
 });
 
 test("the service runs alone: a project of the settings has its key, another site's page may ask, a gateway forwards to it, and it stops clean", async () => {
