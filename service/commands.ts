@@ -10,12 +10,14 @@ import type { Boot, Command, Frame } from "../protocol/frame.ts";
 import { DELETE_METHOD, decodeDeleteArgs, LIST_METHOD, SOURCES_METHOD } from "../protocol/methods.ts";
 import { LOG_METHOD } from "../protocol/sequencing.ts";
 import { type Caller, mayDo } from "./auth/caller.ts";
+import { NO_GOOD_KEY_FRAME } from "./auth/credentials.ts";
 import type { EntryAppender } from "./entry-appender.ts";
 import { type Allowance, LogReader } from "./log-reader.ts";
 import { sourceOf } from "./log-source.ts";
 import { type BootWritten, LogWriter, refusal, settled } from "./log-writer.ts";
 import type { NameQuota } from "./name-quota.ts";
-import type { RateLimiter } from "./rate-limiter.ts";
+import { OutageLog } from "./outage-log.ts";
+import { type RateLimiter, slowDownText } from "./rate-limiter.ts";
 import { type LogStore, reasonOf, StoreBusy, StoreUnavailable } from "./store/log-store.ts";
 
 /** What a frame gets. */
@@ -45,7 +47,7 @@ export interface CommandsDependencies {
 
 const NO_KEY: Problem = {
   status: Status.Unauthorized,
-  text: "no good API key: send one in the header x-api-key, as Authorization: Bearer, or in the frame's key",
+  text: NO_GOOD_KEY_FRAME,
 };
 /** What sees, or takes away, what stands before it in its frame. */
 export const READING_METHODS: readonly string[] = [LIST_METHOD, SOURCES_METHOD, DELETE_METHOD];
@@ -59,6 +61,7 @@ export class Commands {
   readonly #counters: Counters;
   readonly #log: ProcessLog;
   readonly #limiter: RateLimiter;
+  readonly #outage: OutageLog;
 
   constructor(dependencies: CommandsDependencies) {
     this.#store = dependencies.store;
@@ -68,6 +71,7 @@ export class Commands {
     this.#counters = dependencies.counters;
     this.#log = dependencies.log;
     this.#limiter = dependencies.limiter;
+    this.#outage = new OutageLog(dependencies);
   }
 
   /**
@@ -88,8 +92,7 @@ export class Commands {
     const retryAfterMs = this.#limiter.take(caller, frame.commands.length);
     if (retryAfterMs > 0) {
       this.#counters.add("service_rate_limited_frames_total");
-      const text = `slow down: this key has sent too much; try again in ${retryAfterMs} ms`;
-      const problem: Problem = { status: Status.SlowDown, text };
+      const problem: Problem = { status: Status.SlowDown, text: slowDownText(retryAfterMs) };
       return {
         type: "answers",
         answers: frame.commands.map((command) => refusal(command, problem)),
@@ -209,7 +212,7 @@ export class Commands {
       }
       if (error instanceof StoreUnavailable) {
         this.#counters.add("service_store_unavailable_total");
-        this.#log.warn({ error }, "the store is unavailable");
+        this.#outage.met(error);
         return {
           status: Status.Unavailable,
           text: `${reasonOf(error)}; keep the entries and try again`,

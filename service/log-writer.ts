@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
+import { redactText } from "../host/redaction.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Decoded, type Problem, Status } from "../protocol/decoded.ts";
 import { LossPlace, type NewEntry, STREAM_DEFAULT } from "../protocol/entry.ts";
@@ -128,7 +129,9 @@ export class LogWriter {
 }
 
 export function refusal(command: Command, problem: Problem): Answer {
-  return { ...(command.id !== undefined && { id: command.id }), status: problem.status, text: problem.text };
+  // Whoever puts a key where a name belongs does not get it back in words that are kept.
+  const text = redactText(problem.text);
+  return { ...(command.id !== undefined && { id: command.id }), status: problem.status, text };
 }
 
 /** The answer to a command that is done, or that failed with its whole frame. */

@@ -5,6 +5,10 @@ import { type Caller, mayDo } from "./auth/caller.ts";
 /** A key may be this long ahead of its rate: pages and boards come in bursts. */
 const BURST_SECONDS = 2;
 
+export function slowDownText(afterMs: number): string {
+  return `slow down: this key has sent too much; try again in ${afterMs} ms`;
+}
+
 /** What a key may send in a time. Tokens count as the key they are signed with. */
 export class RateLimiter {
   readonly #clock: Clock;

@@ -234,6 +234,7 @@ export class ServiceProcess implements ServiceDoor {
         appender,
         keys: this.#keys.keyRing,
         counters,
+        clock: this.#clock,
         log: silentLog,
       });
       this.#log.add("service", "is up");

@@ -1,3 +1,9 @@
+/** The same words whatever is wrong with it (docs/protocol.md 10.4), each time with where it may stand. */
+export const NO_GOOD_KEY = "no good API key: send one in the header x-api-key or as Authorization: Bearer";
+export const NO_GOOD_KEY_SOCKET = `${NO_GOOD_KEY}, or in the query as x-api-key or jwt`;
+export const NO_GOOD_KEY_FRAME =
+  "no good API key: send one in the header x-api-key, as Authorization: Bearer, or in the frame's key";
+
 /** Header names in lower case. */
 export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 

@@ -8,15 +8,8 @@ export type BodyForm =
 /** What senders say that do not think of it: `application/x-www-form-urlencoded` is what `curl -d` says of anything. */
 const TYPES_UNSAID: readonly string[] = ["", "text/plain", "application/x-www-form-urlencoded"];
 
-/** `body-encoding.ts` has undone them. */
-const ENCODINGS: readonly string[] = ["identity", "gzip", "x-gzip", "zstd"];
-
 /** How a body is written, by its content type (docs/protocol.md 9.1, 10.1). Where none was chosen it is taken for JSON. */
 export function bodyFormOf({ headers }: Pick<HttpRequest, "headers">): BodyForm {
-  const encoding = headers["content-encoding"];
-  if (encoding !== undefined && !ENCODINGS.includes(String(encoding))) {
-    return { ok: false, reason: "content-encoding: must be gzip, zstd or identity" };
-  }
   const header = headers["content-type"];
   const [type = "", ...parameters] = (typeof header === "string" ? header : "")
     .split(";")

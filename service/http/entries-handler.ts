@@ -11,7 +11,7 @@ import {
   jsonAnswer,
   TYPE_JSON,
 } from "./exchange.ts";
-import { admitReader, type Gate } from "./live-request.ts";
+import { admitReader, type Gate, refusedAnswer } from "./live-request.ts";
 import { QueryNames } from "./query-names.ts";
 import { readQueryOf } from "./read-query.ts";
 
@@ -29,7 +29,7 @@ export interface ReadDependencies extends Gate {
  */
 export async function getEntries(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
   const admitted = await admitReader(request, dependencies, QueryNames.entries);
-  if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
+  if (!admitted.ok) return refusedAnswer(admitted);
   const query = readQueryOf(request, admitted.caller.project);
   if (typeof query === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, query);
   return orStoreError(async () => {
@@ -42,7 +42,7 @@ export async function getEntries(request: HttpRequest, dependencies: ReadDepende
 /** `GET /v1/projects/{projectId}/sources` (docs/protocol.md 10.8): who has logged, with the received time of the last entry and how many there are. */
 export async function getSources(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
   const admitted = await admitReader(request, dependencies, QueryNames.sources);
-  if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
+  if (!admitted.ok) return refusedAnswer(admitted);
   return orStoreError(async () =>
     jsonAnswer(200, { sources: await dependencies.store.sources(admitted.caller.project) }),
   );

@@ -1,3 +1,4 @@
+import { redactText } from "../../host/redaction.ts";
 import { Status } from "../../protocol/decoded.ts";
 import type { RequestHeaders } from "../auth/credentials.ts";
 
@@ -37,7 +38,7 @@ export function refusalAnswer(
   text: string,
   headers?: Readonly<Record<string, string>>,
 ): HttpAnswer {
-  return jsonAnswer(status, { status, status_msg: text }, headers);
+  return jsonAnswer(status, { status, status_msg: redactText(text) }, headers);
 }
 
 /** The HTTP status that says the same as a command's (docs/protocol.md 10.2). */
@@ -55,7 +56,20 @@ export const GoliothError = {
 } as const;
 export type GoliothError = (typeof GoliothError)[keyof typeof GoliothError];
 
-export function goliothErrorAnswer({ code, httpStatus }: GoliothError, message: string): HttpAnswer {
-  const headers = httpStatus === 429 ? { "retry-after": "1" } : undefined;
-  return jsonAnswer(httpStatus, { error: { code, message } }, headers);
+export function goliothErrorAnswer(
+  { code, httpStatus }: GoliothError,
+  message: string,
+  retryAfterMs?: number,
+): HttpAnswer {
+  const error = { code, message: redactText(message) };
+  return jsonAnswer(httpStatus, { error }, retryHeaders(httpStatus, retryAfterMs));
+}
+
+/** When a refused caller may come again (RFC 9110, 10.2.3): whole seconds. */
+export function retryHeaders(
+  httpStatus: number,
+  afterMs = 0,
+): { readonly "retry-after": string } | undefined {
+  if (httpStatus !== Status.SlowDown && httpStatus !== Status.Unavailable) return undefined;
+  return { "retry-after": String(Math.max(1, Math.ceil(afterMs / 1000))) };
 }

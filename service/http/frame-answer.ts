@@ -1,3 +1,4 @@
+import { redactText } from "../../host/redaction.ts";
 import { encodeAckFrame, encodeAnswer, encodeAnswerFrame } from "../../protocol/answer.ts";
 import type { Problem } from "../../protocol/decoded.ts";
 import type { Frame, FrameForm } from "../../protocol/frame.ts";
@@ -16,5 +17,5 @@ export function encodeFrameResult(
 
 /** The answer to what was no frame (docs/protocol.md 10.1). */
 export function encodeProblem({ status, text }: Problem, form: FrameForm): Uint8Array {
-  return encodeAnswer({ status, text }, form);
+  return encodeAnswer({ status, text: redactText(text) }, form);
 }

@@ -13,6 +13,7 @@ import {
   type HttpRequest,
   httpStatusOf,
   refusalAnswer,
+  retryHeaders,
   TYPE_CBOR,
   TYPE_JSON,
 } from "./exchange.ts";
@@ -96,9 +97,8 @@ function frameHead(
 }
 
 function retryHead(status: Status, result: FrameResult): Pick<HttpAnswer, "headers"> {
-  if (status !== Status.SlowDown) return {};
-  const retryAfterMs = result.type === "answers" ? (result.retryAfterMs ?? 0) : 0;
-  return { headers: { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1000))) } };
+  const headers = retryHeaders(status, result.type === "answers" ? result.retryAfterMs : undefined);
+  return headers === undefined ? {} : { headers };
 }
 
 function problemAnswer(problem: Problem, form: FrameForm): HttpAnswer {

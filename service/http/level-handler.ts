@@ -2,8 +2,9 @@ import { decodeArgs } from "../../protocol/frame-decoder.ts";
 import { decodeLeaseAsked } from "../../protocol/level-lease.ts";
 import { checkSrc } from "../../protocol/names.ts";
 import { callerOf, mayDo } from "../auth/caller.ts";
-import { shownKey } from "../auth/credentials.ts";
+import { NO_GOOD_KEY, shownKey } from "../auth/credentials.ts";
 import type { LevelControl, LevelDelivery } from "../level-control.ts";
+import { slowDownText } from "../rate-limiter.ts";
 import { StoreUnavailable } from "../store/log-store.ts";
 import {
   GoliothError,
@@ -22,11 +23,7 @@ export async function postLevel(
 ): Promise<HttpAnswer> {
   const { projectId, deviceId = "" } = request.params;
   const caller = await callerOf(shownKey(request.headers), keys);
-  if (caller === undefined)
-    return goliothErrorAnswer(
-      GoliothError.Unauthenticated,
-      "no good API key: send one in the header x-api-key",
-    );
+  if (caller === undefined) return goliothErrorAnswer(GoliothError.Unauthenticated, NO_GOOD_KEY);
   if (caller.project !== projectId)
     return goliothErrorAnswer(GoliothError.PermissionDenied, "this key is not for this project");
   if (!mayDo(caller, "admin"))
@@ -34,8 +31,8 @@ export async function postLevel(
       GoliothError.PermissionDenied,
       "this key has no right to set levels: admin is needed",
     );
-  if (limiter.take(caller, 1) > 0)
-    return goliothErrorAnswer(GoliothError.ResourceExhausted, "slow down: this key has asked too much");
+  const waitMs = limiter.take(caller, 1);
+  if (waitMs > 0) return goliothErrorAnswer(GoliothError.ResourceExhausted, slowDownText(waitMs), waitMs);
   const wrong = (text: string): HttpAnswer => goliothErrorAnswer(GoliothError.InvalidArgument, text);
   const src = checkSrc(deviceId);
   if (!src.ok) return wrong(src.problem.text);

@@ -2,13 +2,19 @@ import { parseLevel } from "../../protocol/level.ts";
 import { LIMIT_MAX } from "../../protocol/methods.ts";
 import { checkSrc, checkStream } from "../../protocol/names.ts";
 import { type Caller, callerOf, type KeyRing, mayDo } from "../auth/caller.ts";
-import { shownKey } from "../auth/credentials.ts";
+import { NO_GOOD_KEY, NO_GOOD_KEY_SOCKET, shownKey } from "../auth/credentials.ts";
 import type { EntryFilter } from "../live/entry-filter.ts";
 import type { LiveStart } from "../live/live-reader.ts";
-import type { RateLimiter } from "../rate-limiter.ts";
+import { type RateLimiter, slowDownText } from "../rate-limiter.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
 import { parseTerm } from "../term.ts";
-import { type GoliothError, type HttpRequest, GoliothError as Refusals } from "./exchange.ts";
+import {
+  type GoliothError,
+  goliothErrorAnswer,
+  type HttpAnswer,
+  type HttpRequest,
+  GoliothError as Refusals,
+} from "./exchange.ts";
 import { QueryNames, wrongName } from "./query-names.ts";
 
 /** Who may come in, and how often. */
@@ -26,7 +32,13 @@ export interface LiveRequest {
 
 export type LiveAdmission =
   | { readonly ok: true; readonly request: LiveRequest }
-  | { readonly ok: false; readonly error: GoliothError; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly error: GoliothError;
+      readonly message: string;
+      /** Present where the caller has to slow down. */
+      readonly retryAfterMs?: number;
+    };
 
 /** Decides before the upgrade who may read what, from where (docs/protocol.md 11.1, 11.3). */
 export async function admitLive(
@@ -65,15 +77,15 @@ export async function admitReader(
 ): Promise<{ readonly ok: true; readonly caller: Caller } | Extract<LiveAdmission, { ok: false }>> {
   const caller = await callerOf(shownKey(request.headers, queryForKey), keys);
   if (caller === undefined) {
-    return refused(Refusals.Unauthenticated, "no good API key: send x-api-key in the query or a header");
+    return refused(Refusals.Unauthenticated, queryForKey === undefined ? NO_GOOD_KEY : NO_GOOD_KEY_SOCKET);
   }
   if (caller.project !== request.params.projectId) {
     return refused(Refusals.PermissionDenied, "this key is not for this project");
   }
   if (!mayDo(caller, "read")) return refused(Refusals.PermissionDenied, "this key has no right to read");
-  if (limiter.take(caller, 1) > 0) {
-    return refused(Refusals.ResourceExhausted, "slow down: this key has asked too much");
-  }
+  const waitMs = limiter.take(caller, 1);
+  if (waitMs > 0)
+    return { ...refused(Refusals.ResourceExhausted, slowDownText(waitMs)), retryAfterMs: waitMs };
   const wrong = wrongName(request.query, names);
   if (wrong !== undefined) return refused(Refusals.InvalidArgument, wrong);
   return { ok: true, caller };
@@ -120,6 +132,15 @@ function startOf({ query, headers }: HttpRequest): LiveStart | string {
   const last = Number(lastText);
   if (!/^\d{1,9}$/.test(lastText) || last < 1) return "last: must be an integer of 1 or more";
   return { last: Math.min(last, LIMIT_MAX) };
+}
+
+/** What a refused reader is told. */
+export function refusedAnswer({
+  error,
+  message,
+  retryAfterMs,
+}: Extract<LiveAdmission, { ok: false }>): HttpAnswer {
+  return goliothErrorAnswer(error, message, retryAfterMs);
 }
 
 function refused(error: GoliothError, message: string): Extract<LiveAdmission, { ok: false }> {

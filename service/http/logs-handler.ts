@@ -10,7 +10,7 @@ import {
   type HttpRequest,
   TYPE_JSON,
 } from "./exchange.ts";
-import { admitReader, filterOf, type Gate } from "./live-request.ts";
+import { admitReader, filterOf, type Gate, refusedAnswer } from "./live-request.ts";
 import { QueryNames } from "./query-names.ts";
 
 const PER_PAGE_DEFAULT = 100;
@@ -24,7 +24,7 @@ export async function getLogs(
   { store, ...gate }: Gate & { readonly store: LogStore },
 ): Promise<HttpAnswer> {
   const admitted = await admitReader(request, gate, QueryNames.logs);
-  if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
+  if (!admitted.ok) return refusedAnswer(admitted);
   const filter = filterOf(request);
   if (typeof filter === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, filter);
   const window = windowOf(request.query);

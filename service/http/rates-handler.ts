@@ -9,7 +9,7 @@ import {
   type HttpRequest,
   jsonAnswer,
 } from "./exchange.ts";
-import { admitReader } from "./live-request.ts";
+import { admitReader, refusedAnswer } from "./live-request.ts";
 import { QueryNames } from "./query-names.ts";
 import { type ReadQuery, readQueryOf } from "./read-query.ts";
 
@@ -27,7 +27,7 @@ type Counts = number[][];
  */
 export async function getRates(request: HttpRequest, dependencies: ReadDependencies): Promise<HttpAnswer> {
   const admitted = await admitReader(request, dependencies, QueryNames.rates);
-  if (!admitted.ok) return goliothErrorAnswer(admitted.error, admitted.message);
+  if (!admitted.ok) return refusedAnswer(admitted);
   const asked = readQueryOf(request, admitted.caller.project);
   if (typeof asked === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, asked);
   const bucketsText = request.query.get("buckets") ?? String(BUCKETS_DEFAULT);

@@ -11,13 +11,13 @@ import { FRAME_BYTES_MAX } from "../../protocol/frame.ts";
 import { INGEST_BYTES_MAX } from "../../protocol/ingest.ts";
 import { LOG_SERVICE } from "../api-definition.ts";
 import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
-import { shownKey } from "../auth/credentials.ts";
+import { NO_GOOD_KEY_SOCKET, shownKey } from "../auth/credentials.ts";
 import type { Commands } from "../commands.ts";
 import type { EntryAppender } from "../entry-appender.ts";
 import { FOLLOW_MS_MAX } from "../entry-walk.ts";
 import { GatewaySocket } from "../ingest/gateway-socket.ts";
 import { type Admitted, IngestHandlers } from "../ingest/ingest-handlers.ts";
-import { postOtlp } from "../ingest/otlp-handler.ts";
+import { otlpRefusal, postOtlp } from "../ingest/otlp-handler.ts";
 import { OTLP_BYTES_MAX } from "../ingest/otlp-records.ts";
 import type { LevelHub } from "../level-control.ts";
 import { eventStreamSink } from "../live/event-stream.ts";
@@ -31,18 +31,12 @@ import { inflatedBody } from "./body-encoding.ts";
 import { consolePage } from "./console-page.ts";
 import { CredentialWatch } from "./credential-watch.ts";
 import { getEntries, getSources } from "./entries-handler.ts";
-import {
-  goliothErrorAnswer,
-  type HttpAnswer,
-  type HttpRequest,
-  jsonAnswer,
-  refusalAnswer,
-} from "./exchange.ts";
+import { type HttpAnswer, type HttpRequest, jsonAnswer, refusalAnswer } from "./exchange.ts";
 import { postArgs, postFrame } from "./frame-handlers.ts";
 import { FrameSocket } from "./frame-socket.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { postLevel } from "./level-handler.ts";
-import { admitLive, type LiveRequest } from "./live-request.ts";
+import { admitLive, type LiveRequest, refusedAnswer } from "./live-request.ts";
 import { getLogs } from "./logs-handler.ts";
 import { CloseCode, type MessageSocket, messageSocketOf } from "./message-socket.ts";
 import { Metrics } from "./metrics.ts";
@@ -96,6 +90,12 @@ const CLOSE_GRACE_MS = 500;
 /** A source address of 256 bytes, percent-encoded. */
 const PARAM_CHARACTERS_MAX = 3 * 256;
 const SUB_PROTOCOL = "clubby.cesanta.com";
+const OTLP_PATH = "/v1/logs";
+const LIVE_PATH = "/v1/ws/projects/:projectId/logs";
+const LIVE_DEVICE_PATH = "/v1/ws/projects/:projectId/devices/:deviceId/logs";
+const GATEWAY_SOCKET_PATH = "/v1/ws/projects/:projectId/gateways/:gatewayId";
+/** Where a WebSocket may be opened; the first takes frames. */
+const SOCKET_PATHS: readonly string[] = ["/", LIVE_PATH, LIVE_DEVICE_PATH, GATEWAY_SOCKET_PATH];
 
 /** On everything: a key in a query must not travel on in a referrer, and nothing is to be taken for a page. */
 const HEADERS_ALWAYS = { "referrer-policy": "no-referrer", "x-content-type-options": "nosniff" };
@@ -198,9 +198,14 @@ export class HttpServer {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
     app.setErrorHandler((error: { readonly statusCode?: number }, request, reply) =>
-      this.#send(reply, this.#answerOfError(error, request.routeOptions.bodyLimit ?? FRAME_BYTES_MAX)),
+      this.#send(reply, this.#answerOfError(error, request)),
     );
     app.addHook("onRequest", (request, reply) => this.#crossOrigin(request, reply));
+    // Before the upgrade: the library opens a socket on any path, and closes it without a word.
+    app.addHook("preValidation", async (request, reply) => {
+      if (!request.ws || SOCKET_PATHS.includes(request.routeOptions.url ?? "")) return undefined;
+      return this.#send(reply, refusalAnswer(404, `no WebSocket here; there are ${SOCKET_PATHS.join(", ")}`));
+    });
     app.setNotFoundHandler((_request, reply) => this.#send(reply, refusalAnswer(404, "no such resource")));
     await app.register(fastifyWebsocket, {
       options: {
@@ -235,7 +240,7 @@ export class HttpServer {
       getSources(request, this.#dependencies),
     );
     this.#route("GET", "/v1/projects/:projectId/rates", (request) => getRates(request, this.#dependencies));
-    this.#route("POST", "/v1/logs", (request) => postOtlp(request, this.#dependencies), OTLP_BYTES_MAX);
+    this.#route("POST", OTLP_PATH, (request) => postOtlp(request, this.#dependencies), OTLP_BYTES_MAX);
     this.#route("POST", "/v1/projects/:projectId/devices/:deviceId/level", (request) =>
       postLevel(request, this.#dependencies),
     );
@@ -244,9 +249,9 @@ export class HttpServer {
     this.#route("GET", `${gateway}/position`, (request) => ingest.getPosition(request));
     this.#route("GET", `${gateway}/mark`, (request) => ingest.getMark(request));
     this.#route("POST", `${gateway}/entries`, (request) => ingest.postEntries(request), INGEST_BYTES_MAX);
-    this.#gatewayRoute("/v1/ws/projects/:projectId/gateways/:gatewayId", ingest);
-    this.#liveRoute("/v1/ws/projects/:projectId/logs");
-    this.#liveRoute("/v1/ws/projects/:projectId/devices/:deviceId/logs");
+    this.#gatewayRoute(GATEWAY_SOCKET_PATH, ingest);
+    this.#liveRoute(LIVE_PATH);
+    this.#liveRoute(LIVE_DEVICE_PATH);
     this.#eventRoute("/v1/projects/:projectId/events");
     this.#eventRoute("/v1/projects/:projectId/devices/:deviceId/events");
     if (consoleFolder === undefined) {
@@ -280,7 +285,7 @@ export class HttpServer {
         const key = shownKey(headers, query);
         if (key === undefined) return;
         const caller = await callerOf(key, keys);
-        if (caller === undefined) return this.#send(reply, refusalAnswer(401, "no good API key"));
+        if (caller === undefined) return this.#send(reply, refusalAnswer(401, NO_GOOD_KEY_SOCKET));
         this.#frameCallers.set(request.raw, caller);
       },
       handler,
@@ -328,7 +333,7 @@ export class HttpServer {
   }
 
   #liveRoute(url: string): void {
-    const { counters, store } = this.#dependencies;
+    const { counters, store, clock, timers } = this.#dependencies;
     this.#app.route({
       method: "GET",
       url,
@@ -338,7 +343,7 @@ export class HttpServer {
         const admission = await admitLive(requestOf(request), this.#dependencies);
         if (!admission.ok) {
           counters.add("live_refused_readers_total");
-          return this.#send(reply, goliothErrorAnswer(admission.error, admission.message));
+          return this.#send(reply, refusedAnswer(admission));
         }
         this.#liveRequests.set(request.raw, admission.request);
       },
@@ -351,7 +356,7 @@ export class HttpServer {
         if (live === undefined) return;
         this.#endWith(live.caller, socket);
         new LiveReader(
-          { sink: socketSink(socket), store, hub: this.#hub, counters },
+          { sink: socketSink(socket), store, hub: this.#hub, counters, clock, timers },
           { ...live, ...(readerBytesMax !== undefined && { readerBytesMax }) },
         ).start();
       },
@@ -360,13 +365,13 @@ export class HttpServer {
 
   /** The same as a live socket, as Server-Sent Events (docs/protocol.md 11.7). */
   #eventRoute(url: string): void {
-    const { counters, store, timers } = this.#dependencies;
+    const { counters, store, clock, timers } = this.#dependencies;
     this.#app.get(url, async (request, reply) => {
       if (!this.#isFromHere(request)) return this.#send(reply, refusalAnswer(403, "another site's page"));
       const admission = await admitLive(requestOf(request), this.#dependencies);
       if (!admission.ok) {
         counters.add("live_refused_readers_total");
-        return this.#send(reply, goliothErrorAnswer(admission.error, admission.message));
+        return this.#send(reply, refusedAnswer(admission));
       }
       reply.hijack();
       reply.raw.writeHead(200, {
@@ -381,7 +386,7 @@ export class HttpServer {
       this.#endWith(admission.request.caller, sink);
       const { readerBytesMax } = this.#options;
       new LiveReader(
-        { sink, store, hub: this.#hub, counters },
+        { sink, store, hub: this.#hub, counters, clock, timers },
         { ...admission.request, ...(readerBytesMax !== undefined && { readerBytesMax }) },
       ).start();
     });
@@ -402,12 +407,12 @@ export class HttpServer {
         // Made once, however many commands of a frame wait.
         let ended: AbortSignal | undefined;
         const asked = requestOf(request, () => (ended ??= this.#endOf(reply.raw)));
-        const body = await inflatedBody(asked.headers, asked.body, bodyLimit);
-        if (!body.ok) {
+        const inflated = await inflatedBody(asked.headers, asked.body, bodyLimit);
+        if (!inflated.ok) {
           this.#dependencies.counters.add("service_bad_frames_total");
-          return this.#send(reply, refusalAnswer(body.problem.status, body.problem.text));
+          return this.#send(reply, this.#refusalOf(request, inflated.httpStatus, inflated.reason));
         }
-        return this.#sendAtOnce(reply, await handler({ ...asked, body: body.value }));
+        return this.#sendAtOnce(reply, await handler({ ...asked, body: inflated.body }));
       },
     });
     // The root answers GET as well (page, WebSocket).
@@ -485,10 +490,13 @@ export class HttpServer {
     }
   }
 
+  /** Tells also of a store that takes nothing, though readers are served: lines wait in boards and gateways meanwhile. */
   #health(): HttpAnswer {
-    return this.#options.isReady()
-      ? jsonAnswer(200, { status: "ok" })
-      : jsonAnswer(503, { status: "starting" });
+    if (!this.#options.isReady()) return jsonAnswer(503, { status: "starting" });
+    const { isFull = false } = this.#dependencies.store;
+    return isFull
+      ? jsonAnswer(503, { status: "degraded", problems: ["the disk is full: nothing more is taken"] })
+      : jsonAnswer(200, { status: "ok" });
   }
 
   #isFromHere(request: FastifyRequest): boolean {
@@ -515,16 +523,26 @@ export class HttpServer {
   }
 
   /** What the library refused, in our words; anything else is our fault and goes to the process's log alone. */
-  #answerOfError(error: { readonly statusCode?: number }, bytesMax: number): HttpAnswer {
+  #answerOfError(error: { readonly statusCode?: number }, request: FastifyRequest): HttpAnswer {
     const { statusCode } = error;
-    if (statusCode === 413) return refusalAnswer(413, `body: larger than ${bytesMax} bytes`);
-    if (statusCode === 415) return refusalAnswer(415, "content-type: cannot be read");
+    const refuse = (status: number, text: string): HttpAnswer => this.#refusalOf(request, status, text);
+    if (statusCode === 413) {
+      return refuse(413, `body: larger than ${request.routeOptions.bodyLimit ?? FRAME_BYTES_MAX} bytes`);
+    }
+    if (statusCode === 415) return refuse(415, "content-type: cannot be read");
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-      return refusalAnswer(statusCode, "the request cannot be read");
+      return refuse(statusCode, "the request cannot be read");
     }
     this.#dependencies.counters.add("service_failures_total");
     this.#dependencies.log.error({ error }, "a request failed");
-    return refusalAnswer(500, "the service failed; see its own log");
+    return refuse(500, "the service failed; see its own log");
+  }
+
+  /** In the form that the route's clients read: exporters of OpenTelemetry have one of their own (docs/protocol.md 10.9). */
+  #refusalOf(request: FastifyRequest, status: number, text: string): HttpAnswer {
+    return request.routeOptions.url === OTLP_PATH
+      ? otlpRefusal(request.headers, status, text)
+      : refusalAnswer(status, text);
   }
 
   /** Speaks to a connection that never became a request: too slow, too large a head, no HTTP. */

@@ -1,13 +1,15 @@
+import type { Clock } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { Status } from "../../protocol/decoded.ts";
 import { decodeIngestBatch, isGatewayId, isSpoolEpoch } from "../../protocol/ingest.ts";
 import { checkSrc, isBoot } from "../../protocol/names.ts";
 import { type Caller, callerOf, type KeyRing, mayDo } from "../auth/caller.ts";
-import { shownKey } from "../auth/credentials.ts";
+import { NO_GOOD_KEY, shownKey } from "../auth/credentials.ts";
 import type { EntryAppender } from "../entry-appender.ts";
 import { type HttpAnswer, type HttpRequest, jsonAnswer, refusalAnswer } from "../http/exchange.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
+import { OutageLog } from "../outage-log.ts";
 import { type LogStore, reasonOf, StoreUnavailable } from "../store/log-store.ts";
 
 export interface IngestDependencies {
@@ -15,6 +17,7 @@ export interface IngestDependencies {
   readonly appender: EntryAppender;
   readonly keys: KeyRing;
   readonly counters: Counters;
+  readonly clock: Clock;
   readonly log: ProcessLog;
 }
 
@@ -28,8 +31,11 @@ export class IngestHandlers {
   /** Batches of one spool wait for each other: the position that stands decides what of a batch is new. */
   readonly #queue = new KeyedQueue();
 
+  readonly #outage: OutageLog;
+
   constructor(dependencies: IngestDependencies) {
     this.#dependencies = dependencies;
+    this.#outage = new OutageLog(dependencies);
   }
 
   /** Clause 13.2. */
@@ -106,7 +112,7 @@ export class IngestHandlers {
       answer: refusalAnswer(status, text),
     });
     const caller = await callerOf(shownKey(request.headers), this.#dependencies.keys);
-    if (caller === undefined) return refuse(401, "no good API key: send one in the header x-api-key");
+    if (caller === undefined) return refuse(401, NO_GOOD_KEY);
     if (caller.project !== request.params.projectId) return refuse(403, "this key is not for this project");
     if (caller.src !== undefined || !mayDo(caller, "write") || !mayDo(caller, "on-behalf")) {
       return refuse(403, "a gateway's key needs the rights to write and to log on behalf of others");
@@ -123,7 +129,7 @@ export class IngestHandlers {
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       this.#dependencies.counters.add("service_store_unavailable_total");
-      this.#dependencies.log.warn({ error }, "the store is unavailable");
+      this.#outage.met(error);
       return refusalAnswer(Status.Unavailable, `${reasonOf(error)}; keep the entries and try again`);
     }
   }

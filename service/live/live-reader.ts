@@ -1,5 +1,7 @@
+import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { StoredEntry } from "../../protocol/entry.ts";
+import { type Walk, type WalkDependencies, walkBack } from "../entry-walk.ts";
 import { CloseCode } from "../http/message-socket.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { type EntryFilter, passes } from "./entry-filter.ts";
@@ -11,10 +13,15 @@ import type { LiveSink } from "./live-sink.ts";
 export const READER_BYTES_MAX = 1024 * 1024;
 /** Live entries kept while history is replayed; at more, history is simply read on: they are in it. */
 export const REPLAY_PENDING_MAX = 2000;
+/** A walk looks at 10,000 entries at most: so far back the newest that pass are looked for, before the reader goes live without them. */
+const LAST_WALKS_MAX = 20;
 /** Page of the replay. */
 const REPLAY_PAGE = 500;
 
-/** Where a reader starts: at once live, or with history after an id, or with the newest so many. */
+/**
+ * Where a reader starts: at once live, or with history after an id, or with the newest so many
+ * that pass its filter.
+ */
 export interface LiveStart {
   readonly after?: string;
   readonly last?: number;
@@ -25,6 +32,8 @@ export interface LiveReaderDependencies {
   readonly store: LogStore;
   readonly hub: LiveHub;
   readonly counters: Counters;
+  readonly clock: Clock;
+  readonly timers: Timers;
 }
 
 export interface LiveReaderOptions {
@@ -38,6 +47,7 @@ export interface LiveReaderOptions {
 export class LiveReader {
   readonly #sink: LiveSink;
   readonly #store: LogStore;
+  readonly #walking: WalkDependencies;
   readonly #hub: LiveHub;
   readonly #counters: Counters;
   readonly #project: string;
@@ -57,6 +67,7 @@ export class LiveReader {
   constructor(dependencies: LiveReaderDependencies, options: LiveReaderOptions) {
     this.#sink = dependencies.sink;
     this.#store = dependencies.store;
+    this.#walking = dependencies;
     this.#hub = dependencies.hub;
     this.#counters = dependencies.counters;
     this.#project = options.project;
@@ -155,12 +166,9 @@ export class LiveReader {
     let cursor = this.#start.after;
     const { last } = this.#start;
     if (last !== undefined) {
-      const page = await this.#page({
-        ...(cursor !== undefined && { after: cursor }),
-        limit: last,
-        newest: true,
-      });
-      cursor = await this.#sendPage(page, cursor);
+      const { entries, highest } = await this.#newest(last);
+      await this.#sendPage(entries, undefined);
+      cursor = highest;
     }
     for (;;) {
       this.#pending = [];
@@ -181,7 +189,29 @@ export class LiveReader {
     }
   }
 
-  #page(query: { readonly after?: string; readonly limit: number; readonly newest?: boolean }) {
+  /** The newest that pass, ascending, and the newest id that was looked at. */
+  async #newest(count: number): Promise<Pick<Walk, "entries" | "highest">> {
+    const query = {
+      project: this.#project,
+      filter: this.#filter,
+      sinceMs: 0,
+      untilMs: Number.POSITIVE_INFINITY,
+      after: undefined,
+    };
+    let entries: readonly StoredEntry[] = [];
+    let highest: string | undefined;
+    let before: string | undefined;
+    for (let walks = 0; walks < LAST_WALKS_MAX && !this.#isClosed; walks++) {
+      const walk = await walkBack(this.#walking, { ...query, before, limit: count - entries.length });
+      entries = [...walk.entries, ...entries];
+      highest ??= walk.highest;
+      before = walk.lowest;
+      if (walk.isEnd || entries.length >= count) break;
+    }
+    return { entries, highest };
+  }
+
+  #page(query: { readonly after?: string; readonly limit: number }) {
     const { src, stream } = this.#filter;
     const full = { project: this.#project, ...query, ...(stream !== undefined && { stream }) };
     return src === undefined ? this.#store.listProject(full) : this.#store.list({ ...full, src });

@@ -165,6 +165,10 @@ export class ChunkedStore implements LogStore {
     });
   }
 
+  get isFull(): boolean {
+    return this.#core.room.isShort;
+  }
+
   async status(): Promise<StoreStatus> {
     this.#assertOpen();
     return statusOf(this.#core);

@@ -200,6 +200,9 @@ export interface LogStore {
   /** @throws StoreUnavailable */
   status(): Promise<StoreStatus>;
 
+  /** Whether `append` throws StoreFull now; absent where a store knows no such thing. */
+  readonly isFull?: boolean;
+
   /** Waits for what was accepted and closes; later calls throw StoreUnavailable. */
   close(): Promise<void>;
 }

@@ -81,6 +81,14 @@ describe("without a good key nothing is told and nothing is stored", () => {
     });
     expect(response.status).toBe(401);
   });
+
+  test("the words name the places where a key may stand here, and no other", async () => {
+    const wordsOf = async (path: string) =>
+      (await fetch(`${running.url}/v1/projects/default/${path}?x-api-key=wrong`)).text();
+    for (const path of ["logs", "entries", "sources", "rates"])
+      expect(await wordsOf(path)).not.toContain("query");
+    expect(await wordsOf("events")).toContain("or in the query as x-api-key or jwt");
+  });
 });
 
 describe("where a key may be shown", () => {
@@ -182,7 +190,13 @@ describe("the live socket refuses before the upgrade", () => {
   test.each(["", "?x-api-key=", "?x-api-key=wrong", "?jwt=a.b.c"])("%s: 401, code 16", async (query) => {
     expect(await refusal(`/v1/ws/projects/default/logs${query}`)).toEqual([
       401,
-      { error: { code: 16, message: "no good API key: send x-api-key in the query or a header" } },
+      {
+        error: {
+          code: 16,
+          message:
+            "no good API key: send one in the header x-api-key or as Authorization: Bearer, or in the query as x-api-key or jwt",
+        },
+      },
     ]);
   });
 
@@ -226,10 +240,36 @@ describe("the live socket refuses before the upgrade", () => {
     (await connect(url)).socket.terminate();
   });
 
+  test("a socket on a path that has none is refused with what there is: 404", async () => {
+    for (const path of ["/v1/ws/project/default/logs", "/v1/projects/default/logs", "/v1/Log", "/nothing"])
+      await expect(connect(`${running.url}${path}?x-api-key=${running.key}`)).rejects.toMatchObject({
+        status: 404,
+        body: expect.stringContaining("there are /, /v1/ws/projects/:projectId/logs"),
+      });
+  });
+
   test("a plain GET is told to upgrade", async () => {
     const response = await fetch(`${running.url}/v1/ws/projects/default/logs?x-api-key=${running.key}`);
     expect(response.status).toBe(426);
   });
+});
+
+test("a key that stands where a name belongs does not come back in the refusal", async () => {
+  const { key } = running;
+  const headers = { "x-api-key": key };
+  const answers = [
+    await running.post(`/v1/Log.${key}`, "{}"),
+    await running.post(`/v1/Log.List?${key}=1`, "{}"),
+    await running.post("/v1/Log.List", JSON.stringify({ src: "s", [key]: 1 })),
+    await running.post("/", JSON.stringify({ v: 1, cmds: [{ cmd: key, id: 1, args: {} }] })),
+    await fetch(`${running.url}/v1/projects/default/entries?${key}=1`, { headers }),
+    await fetch(`${running.url}/v1/projects/default/events?${key}=1`, { headers }),
+  ];
+  for (const answer of answers) {
+    const text = await answer.text();
+    expect(text).toContain("[redacted]");
+    expect(text).not.toContain(key.slice(13, 40));
+  }
 });
 
 test("no key, good or bad, reaches the log, an answer, or a metric", async () => {

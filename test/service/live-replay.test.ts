@@ -107,6 +107,24 @@ describe("history runs into live", () => {
 });
 
 describe("which entries", () => {
+  test("last=N is the newest N that pass the filters, however much else came since", async () => {
+    await write("a", ["old match", "newer match"], { level: "error", module: "net" });
+    for (let index = 0; index < 11; index++) await write("b", numbered(1000, index * 1000));
+    await write("a", ["newest match"], { level: "warn", module: "net" });
+    await write("a", ["info"], { level: "info" });
+    for (const query of ["&module=net&last=2", "&term=MATCH&last=2", "&src=a&level=warn&last=2"]) {
+      const client = await open(query);
+      expect(await hearMessages(client, 2)).toEqual(["newer match", "newest match"]);
+      expect(Object.keys(await hear(client))).toEqual(["live"]);
+      client.socket.terminate();
+    }
+    const none = await open("&module=nothing&last=5");
+    const { live } = await hear(none);
+    await write("a", ["now"], { module: "nothing" });
+    expect(await hearMessages(none, 1)).toEqual(["now"]);
+    expect(live?.after).not.toBeNull();
+  });
+
   test("the device path takes the source verbatim, percent-encoded, replay and live", async () => {
     const src = "//api.cesanta.com/d/1 ü?&";
     await write(src, ["mine old"]);

@@ -147,3 +147,43 @@ test("any damage to protobuf is a refusal in words or other data, never a failur
   for (let depth = 0; depth < 40; depth++) nested = field(5, field(1, nested));
   expect(decodeOtlpProtobuf("Request", field(1, field(2, field(2, field(5, nested))))).ok).toBe(false);
 });
+
+test("the type and the coding of a body are named in any case of letters", async () => {
+  const good = JSON.stringify(request("api", [record({ stringValue: "x" })]));
+  for (const headers of [
+    { "content-type": "Application/JSON; charset=UTF-8" },
+    { "content-encoding": "identity" },
+  ])
+    expect((await running.post("/v1/logs", good, headers)).status).toBe(200);
+  const packed = { "content-encoding": "GZIP" };
+  expect((await running.post("/v1/logs", gzipSync(good), packed)).status).toBe(200);
+  expect(await entries("api")).toHaveLength(3);
+});
+
+test("what is refused before it is read is refused in the exporter's own form", async () => {
+  const good = JSON.stringify(request("api", [record({ stringValue: "x" })]));
+  const refusalOf = async (body: string | Uint8Array, headers: Record<string, string>) => {
+    const answer = await running.post("/v1/logs", body, headers);
+    return [answer.status, await answer.json()];
+  };
+  expect(await refusalOf(good, { "content-encoding": "br" })).toEqual([
+    415,
+    { code: 3, message: "content-encoding: must be gzip, zstd or identity" },
+  ]);
+  expect(await refusalOf("no gzip", { "content-encoding": "gzip" })).toMatchObject([400, { code: 3 }]);
+  expect(await refusalOf(`${good}${" ".repeat(4 * 1024 * 1024)}`, {})).toEqual([
+    413,
+    { code: 3, message: "body: larger than 4194304 bytes" },
+  ]);
+  const inProtobuf = await running.post("/v1/logs", protobuf("api"), { ...TYPE, "content-encoding": "br" });
+  expect([inProtobuf.status, inProtobuf.headers.get("content-type")]).toEqual([
+    415,
+    "application/x-protobuf",
+  ]);
+  const { key } = await running.keys.add({ project: "default", rights: ["read"] });
+  expect(await refusalOf(good, { "x-api-key": key })).toEqual([
+    403,
+    { code: 7, message: "this key has no right to write" },
+  ]);
+  expect(await entries("api")).toEqual([]);
+});

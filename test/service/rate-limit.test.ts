@@ -67,8 +67,31 @@ test("past its rate a key gets 429 with words and Retry-After, stores nothing, a
   const page = await fetch(`${running.url}/v1/projects/default/entries`, { headers });
   expect([page.status, await page.json()]).toMatchObject([429, { error: { code: 8 } }]);
   await expect(connect(`${running.url}/v1/ws/projects/default/logs?x-api-key=${key}`)).rejects.toThrow("429");
+  const otlp = await running.post("/v1/logs", "{}", headers);
+  expect([otlp.status, await otlp.json()]).toMatchObject([429, { code: 8 }]);
   const listed = await running.post("/v1/Log.List", '{"src":"s"}');
   expect(((await listed.json()) as { resp: unknown[] }).resp).toHaveLength(3);
+});
+
+test("Retry-After is when the key may come again, not a second whatever it has sent", async () => {
+  running = await runServiceOver(new MemoryStore());
+  const { key } = await running.keys.add({ project: "default", rights: ["admin"], rate: 1 });
+  const headers = { "x-api-key": key };
+  const cmds = Array.from({ length: 100 }, (_, id) => ({ cmd: "/v1/Log.Log", id, args: { msg: "m" } }));
+  await running.post("/", JSON.stringify({ v: 1, src: "s", cmds }), headers);
+  for (const answer of [
+    await running.post("/", JSON.stringify({ v: 1, src: "s", cmds }), headers),
+    await running.post("/v1/Log.List", '{"src":"s"}', headers),
+    await running.post("/v1/logs", "{}", headers),
+    await running.post("/v1/projects/default/devices/s/level", "{}", headers),
+    await fetch(`${running.url}/v1/projects/default/entries`, { headers }),
+    await fetch(`${running.url}/v1/projects/default/logs`, { headers }),
+    await fetch(`${running.url}/v1/projects/default/events`, { headers }),
+  ]) {
+    expect(answer.status).toBe(429);
+    expect(await answer.text()).toMatch(/slow down: this key has sent too much; try again in 9\d\d\d\d ms/);
+    expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(90);
+  }
 });
 
 test("a store with too much waiting says 429, not that it is broken", async () => {

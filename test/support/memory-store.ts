@@ -14,6 +14,7 @@ import {
   type SpoolPosition,
   type StoreBatch,
   StoreBusy,
+  StoreFull,
   type StoreStatus,
   StoreUnavailable,
   type TimeQuery,
@@ -35,6 +36,8 @@ export class MemoryStore implements LogStore {
   isBroken = false;
   /** Set to make every append wait in vain, as a slow disk would. */
   isBusy = false;
+  /** Set to take no more entries. */
+  isFull = false;
   appendCount = 0;
 
   async append(batches: readonly StoreBatch[], position?: SpoolPosition): Promise<readonly AppendResult[]> {
@@ -44,6 +47,7 @@ export class MemoryStore implements LogStore {
       this.#spools.set(`${project} ${gateway} ${epoch}`, position.position);
     }
     if (this.isBusy) throw new StoreBusy();
+    if (this.isFull) throw new StoreFull();
     this.appendCount += 1;
     return batches.map(({ project, entries }) => {
       const stored: StoredEntry[] = [];
