@@ -33,6 +33,8 @@ export interface CheckOptions extends ApiOptions {
 const NODE_LEAST = [20, 19] as const;
 const DISK_BYTES_LEAST = 200 * 1024 * 1024;
 const DISK_BYTES_AMPLE = 1024 * 1024 * 1024;
+const DEGRADED_ADVICE =
+  "make room, or limit the log with keep (docs/store.md); nothing that was acked is lost";
 const CLOCK_SKEW_MS_MAX = 2000;
 /** The project did not exist before: a clock that says so has not been set. */
 const EARLIEST_MS = Date.UTC(2025, 0, 1);
@@ -235,9 +237,11 @@ async function* checkService(options: CheckOptions): AsyncGenerator<Finding> {
   try {
     const startMs = Date.now();
     const response = await fetch(new URL("/healthz", api.url), { signal: AbortSignal.timeout(5000) });
-    await response.text();
+    const { problems = [] } = (await response.json().catch(() => ({}))) as { readonly problems?: string[] };
     const date = Date.parse(response.headers.get("date") ?? "");
     if (response.ok) yield { about, state: "good", text: `${api.url} is up` };
+    else if (problems.length > 0)
+      yield { about, state: "bad", text: `${api.url}: ${problems.join("; ")}`, advice: DEGRADED_ADVICE };
     else yield { about, state: "warn", text: `${api.url} is starting`, advice: "wait a moment, then again" };
     // The header has whole seconds.
     const skewMs = date - startMs;

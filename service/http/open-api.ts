@@ -7,13 +7,17 @@ const STATUS_WORDS: Readonly<Record<string, string>> = {
   "401": "no good credential",
   "403": "not allowed",
   "413": "too large",
+  "415": "a type or compression of the body that is not taken",
   "429": "slow down; Retry-After says for how long",
   "503": "the store is unavailable",
 };
 
 /** What is read with GET: its words and its query. */
 const READS: Readonly<Record<string, { readonly summary: string; readonly query: readonly string[] }>> = {
-  "/healthz": { summary: "200 once everything serves", query: [] },
+  "/healthz": {
+    summary: "200 once everything serves; 503 with the reason while nothing is taken",
+    query: [],
+  },
   "/metrics": { summary: "Counters in Prometheus' text form", query: [] },
   "/openapi.json": { summary: "This document", query: [] },
   "/v1/Log": { summary: "The definition of the service /v1/Log", query: [] },

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { runBoardlog } from "../support/boardlog-process.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { type RunningService, runServiceOver } from "../support/running-service.ts";
 
@@ -25,6 +26,8 @@ test("while the disk is full every caller is told, and the process's log, which 
     503,
     { status: "degraded", problems: ["the disk is full: nothing more is taken"] },
   ]);
+  const { stdout } = await runBoardlog(["doctor", "--url", running.url, "--key", running.key]);
+  expect(stdout).toMatch(/service +http:.*: the disk is full: nothing more is taken\n.*-> make room/);
   store.isFull = false;
   expect((await running.post("/v1/Log.Log", line)).status).toBe(200);
   expect((await fetch(`${running.url}/healthz`)).status).toBe(200);
