@@ -1,3 +1,4 @@
+import { commitFailure } from "./commit-failure.ts";
 import { JournalContent } from "./journal-content.ts";
 import type { JournalFile } from "./journal-file.ts";
 import { JournalEncoder } from "./journal-record.ts";
@@ -102,7 +103,7 @@ export class JournalKv implements OrderedKv {
     try {
       await this.#file.write(parts, at);
     } catch (error) {
-      this.#failure ??= new StoreUnavailable("a commit failed", { cause: error });
+      this.#failure ??= commitFailure(error);
       throw this.#failure;
     }
     this.#content = undefined;

@@ -2,6 +2,7 @@ import { constants, existsSync, statfsSync } from "node:fs";
 import { access, mkdir, realpath, rm, stat } from "node:fs/promises";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
 import { syncFolder } from "../../host/system-disk.ts";
+import { commitFailure } from "./commit-failure.ts";
 import { SystemJournalFile } from "./journal-file.ts";
 import { JournalKv, JournalView } from "./journal-kv.ts";
 import {
@@ -81,7 +82,7 @@ export class LmdbKv implements OrderedKv {
         }
       });
     } catch (error) {
-      this.#failure ??= new StoreUnavailable("a commit failed", { cause: await commitError(error) });
+      this.#failure ??= commitFailure(await commitError(error));
       throw this.#failure;
     }
   }

@@ -206,6 +206,14 @@ describe("a journal", () => {
     await kv.close();
   });
 
+  it("says that the disk is full where that is why", async () => {
+    const file = new MemoryFile();
+    const kv = await JournalKv.open(file);
+    file.failure = Object.assign(new Error("write"), { code: "ENOSPC" });
+    await expect(kv.commit([put("a", "one")])).rejects.toThrow(/the disk is full: make room/);
+    await kv.close();
+  });
+
   it("shows a view only whole transactions, and none of one that is just being written", async () => {
     const file = new MemoryFile();
     const [, , third = 0] = await threeIn(file);

@@ -8,7 +8,7 @@ import type { ChunkedStore } from "../../service/store/chunked-store.ts";
 import { LmdbViews } from "../../service/store/lmdb-kv.ts";
 import { StoreFull } from "../../service/store/log-store.ts";
 import { entry, listAll } from "../conformance/store-driver.ts";
-import { BoardlogProcess, until } from "../support/boardlog-process.ts";
+import { BoardlogProcess, runBoardlog, until } from "../support/boardlog-process.ts";
 import { listAll as listEntries } from "../support/list-client.ts";
 import { canMount, mountNote, OwnDisk } from "../support/own-disk.ts";
 import { checkOf, openLmdbStore } from "./store-drivers.ts";
@@ -110,6 +110,25 @@ describe.skipIf(!canMount)(`a store on a disk of its own${mountNote}`, () => {
     expect(await listAll(store, { project: "p", src: "a" }, 1000)).toHaveLength(next + 99);
     await store.close();
     expect((await checkOf(new LmdbViews(dir))).problems).toEqual([]);
+  });
+
+  it("says that the disk is full where not even its first files can be made", async () => {
+    own.fill(8192);
+    try {
+      const { status, stderr } = await runBoardlog([
+        "up",
+        "--data",
+        join(disk, "first"),
+        "--http",
+        "0",
+        "--mqtt",
+        "0",
+      ]);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/^boardlog: .*the disk is full.*$/m);
+    } finally {
+      own.free();
+    }
   });
 
   it("answers 503 over HTTP while its disk is full, and takes the same lines again when there is room", async () => {
