@@ -67,20 +67,34 @@ export class Intake {
     onReply: OnReply,
   ): Promise<void> | undefined {
     this.#counters.add("gateway_frames_total");
-    const take = (): Promise<void> | undefined => this.#takeFrame(origin, frame, receipt, onReply);
     const lane = this.#throttle?.lane(origin.project, origin.src);
     // What was never sent here is no loss (8.10): such a frame says where to begin.
-    if (lane === undefined || frame.joinsAt !== undefined) return take();
+    if (lane === undefined || frame.joinsAt !== undefined)
+      return this.#takeFrame(origin, frame, receipt, onReply);
     const count = Math.max(1, frame.commands.length);
     const hasAcks = frame.boot !== undefined && frame.ack !== false;
     if (hasAcks || arrival.isHeldBack) {
-      if (lane.take(count)) return take();
-      const isContinued = (frame.commands[0]?.part?.number ?? 1) > 1;
-      return this.#hold(lane, { count, isContinued }, arrival, take, () => onReply(NO_REPLY));
+      if (lane.take(count)) return this.#takeFrame(origin, frame, receipt, onReply);
+      return this.#holdFrame(lane, origin, frame, receipt, arrival, onReply);
     }
-    if (lane.takeOrLose(count)) return take();
+    if (lane.takeOrLose(count)) return this.#takeFrame(origin, frame, receipt, onReply);
     this.#loseFrame(lane, frame, onReply);
     return undefined;
+  }
+
+  /** Apart from `frame`, whose every call would make the closures that are needed here. */
+  #holdFrame(
+    lane: ThrottleLane,
+    origin: Origin,
+    frame: Frame,
+    receipt: Receipt,
+    arrival: Arrival,
+    onReply: OnReply,
+  ): Promise<void> | undefined {
+    const count = Math.max(1, frame.commands.length);
+    const isContinued = (frame.commands[0]?.part?.number ?? 1) > 1;
+    const take = (): Promise<void> | undefined => this.#takeFrame(origin, frame, receipt, onReply);
+    return this.#hold(lane, { count, isContinued }, arrival, take, () => onReply(NO_REPLY));
   }
 
   /** Answers a frame whose sender has no right to it; nothing is stored. */

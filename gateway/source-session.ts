@@ -2,7 +2,8 @@ import type { Counters } from "../host/counters.ts";
 import type { Random } from "../host/random.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Problem, Status } from "../protocol/decoded.ts";
-import { LossPlace, type NewEntry } from "../protocol/entry.ts";
+import { type Building, LossPlace, type NewEntry } from "../protocol/entry.ts";
+import type { EstimatedTime } from "../protocol/entry-builder.ts";
 import type { Boot, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
@@ -49,6 +50,7 @@ interface Outstanding {
   readonly answers: readonly Answer[];
 }
 
+const NO_ANSWERS: readonly Answer[] = [];
 const MARK_RETRY = { firstMs: 100, maxMs: 10_000 };
 /** Stands for what the gateway itself gives up: nobody waits for an answer. */
 const NO_FRAME: Frame = { v: 1, form: "json", clock: "utc", ack: false, commands: [], answerCount: 0 };
@@ -75,12 +77,23 @@ export class SourceSession {
   #last: Promise<void> | undefined;
   #pendingCount = 0;
   readonly #durable: Outstanding[] = [];
+  /** Of the frame that is being taken, as is what `#origin` says of time. */
+  #receipt: Receipt | undefined;
+  /** One for all frames: it is read while a frame is taken, and not kept. */
+  readonly #origin: Building<VerdictOrigin>;
 
   constructor(world: SessionWorld, identity: SessionIdentity) {
     this.#world = world;
     this.#identity = identity;
     this.#history = world.histories.of(identity.project, identity.src);
     this.#remarks = new BootRemarks(world.counters, this.#history, identity.boot.text);
+    this.#origin = {
+      src: identity.src,
+      boot: identity.boot.text,
+      place: LossPlace.Gateway,
+      received: 0,
+      estimate: this.#estimate,
+    };
     this.#parts = new PartJoiner({ onCut: () => world.counters.add("gateway_cut_entries_total") });
   }
 
@@ -95,12 +108,18 @@ export class SourceSession {
    * @throws GatewayStopping when it was not taken, or rejects with it.
    */
   receive(frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
-    return this.#run(() => {
-      // Nearly always nobody is before it, and nothing has to be asked: then no promise is made.
-      return this.#last === undefined && this.#acceptedMark !== undefined
-        ? this.#take(frame, receipt, onReply, this.#acceptedMark)
-        : this.#takeInTurn(frame, receipt, onReply);
-    });
+    this.#pendingCount += 1;
+    // Nearly always nobody is before it, and nothing has to be asked: then no promise is made, and no closure.
+    const acceptedMark = this.#last === undefined ? this.#acceptedMark : undefined;
+    if (acceptedMark === undefined) return this.#follow(this.#takeInTurn(frame, receipt, onReply));
+    let taken: Promise<void> | undefined;
+    try {
+      taken = this.#take(frame, receipt, onReply, acceptedMark);
+    } catch (error) {
+      this.#pendingCount -= 1;
+      throw error;
+    }
+    return taken === undefined ? undefined : this.#follow(taken);
   }
 
   /**
@@ -113,7 +132,8 @@ export class SourceSession {
     receipt: Receipt,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const taken = this.#run(async () => {
+      this.#pendingCount += 1;
+      const give = async (): Promise<void> => {
         await this.#last;
         const mark = this.#acceptedMark ?? (await this.#askMark(undefined));
         this.#acceptedMark = mark;
@@ -123,21 +143,13 @@ export class SourceSession {
         const verdicts: Verdict[] = last > mark ? [{ type: "lost", lost, ...reason }] : [];
         const sequenced = { verdicts, mark: Math.max(mark, last), resend: false };
         await this.#store(sequenced, NO_FRAME, receipt, () => resolve(), mark);
-      });
-      taken?.catch(reject);
+      };
+      this.#follow(give()).catch(reject);
     });
   }
 
-  #run(take: () => Promise<void> | undefined): Promise<void> | undefined {
-    this.#pendingCount += 1;
-    let taken: Promise<void> | undefined;
-    try {
-      taken = take();
-    } catch (error) {
-      this.#pendingCount -= 1;
-      throw error;
-    }
-    if (taken === undefined) return undefined;
+  /** What comes next waits until it is taken. */
+  #follow(taken: Promise<void>): Promise<void> {
     const last = taken
       .catch(() => {
         this.#pendingCount -= 1;
@@ -174,15 +186,12 @@ export class SourceSession {
   ): Promise<void> | undefined {
     const { committer, counters } = this.#world;
     const { project, src, boot } = this.#identity;
-    const origin = this.#originOf(receipt);
+    this.#receipt = receipt;
+    this.#origin.received = receipt.wallMs;
     const entries: NewEntry[] = [];
-    const answers: Answer[] = [];
-    const isAnswered = frame.ack === undefined;
     for (const verdict of verdicts) {
-      const entry = entryOfVerdict(verdict, origin);
+      const entry = entryOfVerdict(verdict, this.#origin);
       if (entry !== undefined) entries.push(entry);
-      const answer = isAnswered ? answerOfVerdict(verdict, boot.text) : undefined;
-      if (answer !== undefined) answers.push(answer);
       this.#count(verdict);
       this.#remarks.see(verdict, markBefore);
     }
@@ -195,30 +204,20 @@ export class SourceSession {
       resend,
       wantsAck: wantsAck(frame),
       boot: frame.boot ?? boot,
-      answers,
+      answers: frame.ack === undefined ? answersOf(verdicts, boot.text) : NO_ANSWERS,
     };
     const received = asReceived(entries, receipt);
     const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding));
-    const settle = (): void => {
+    if (waits === undefined) this.#acceptedMark = mark;
+    return waits?.then(() => {
       this.#acceptedMark = mark;
-    };
-    if (waits !== undefined) return waits.then(settle);
-    settle();
-    return undefined;
+    });
   }
 
-  #originOf(receipt: Receipt): VerdictOrigin {
-    const { src, boot } = this.#identity;
-    const { wallMs, monotonicMs, isWallSet: isSet } = receipt;
-    const wall = { wallMinusMonotonicMs: wallMs - monotonicMs, isSet };
-    return {
-      src,
-      boot: boot.text,
-      place: LossPlace.Gateway,
-      received: wallMs,
-      estimate: (uptimeMs) => this.#clockMap.map(uptimeMs, wall),
-    };
-  }
+  readonly #estimate = (uptimeMs: number): EstimatedTime | undefined => {
+    const { wallMs = 0, monotonicMs = 0, isWallSet: isSet = false } = this.#receipt ?? {};
+    return this.#clockMap.map(uptimeMs, { wallMinusMonotonicMs: wallMs - monotonicMs, isSet });
+  };
 
   /** Nobody logs on behalf of another over a board's link (docs/protocol.md 4.1). */
   readonly #problemOf = ({ src: other }: LogArgs): Problem | undefined => {
@@ -319,6 +318,10 @@ export class SourceSession {
       }
     }
   }
+}
+
+function answersOf(verdicts: readonly Verdict[], boot: string): readonly Answer[] {
+  return verdicts.flatMap((verdict) => answerOfVerdict(verdict, boot) ?? []);
 }
 
 /** Clauses 5.1 and 5.5: a question is acked also where it does not ask for it. */

@@ -1,6 +1,6 @@
 import { bad, type Decoded, good } from "./decoded.ts";
 import { type Building, STREAM_LOSS } from "./entry.ts";
-import { COMMANDS_MAX, type Command, type Frame, type LinePart, NO_ARGS } from "./frame.ts";
+import { type Boot, COMMANDS_MAX, type Command, type Frame, type LinePart, NO_ARGS } from "./frame.ts";
 import { type JsonObject, parseJson, Verbatim } from "./json-parser.ts";
 import { LEVELS, type Level } from "./level.ts";
 import type { LogArgs } from "./methods.ts";
@@ -17,25 +17,26 @@ export const UTC_MS_MIN = 1e12;
 /** Level numbers of docs/protocol.md 12.5, by place; 0 is an entry without level. */
 const LEVEL_NAMES: readonly (Level | undefined)[] = [undefined, ...LEVELS];
 
-/** One element of the array: a number, a string or other text of `msg`, null, true or false. */
-export type CompactElement =
-  | { readonly type: "number"; readonly value: number }
-  /** Most strings are a `msg`, whose JSON is all that is wanted: `value` is made where it is asked for. */
-  | { readonly type: "string"; readonly value: string; readonly json: string }
-  | { readonly type: "json"; readonly json: string }
-  | { readonly type: "null" }
-  | { readonly type: "true" }
-  | { readonly type: "false" };
+/** One element of the array. A number is itself: most of a frame's elements are numbers, and an object for each costs more than reading it. */
+export type CompactElement = number | boolean | null | CompactText;
+
+export interface CompactText {
+  /** Or the text of an object or array. */
+  readonly isString: boolean;
+  readonly json: string;
+  /** Of a string, without quotes and escapes. Most are a `msg`, whose JSON is all that is wanted: it is made where it is asked for. */
+  readonly value: string;
+}
 
 /** The frame that the elements stand for (docs/protocol.md 12), as a plain frame would have said it. */
 export function frameFromElements(elements: readonly CompactElement[]): Decoded<Frame> {
   const [start, maybeSrc] = elements;
-  const text = start?.type === "string" ? start.value : "";
-  const mark = text.slice(0, 1);
+  const text = isString(start) ? start.value : "";
+  const mark = text.charAt(0);
   const boot = text.slice(1);
   if (!isMark(mark)) return bad("compact frame: must start with @, ! or ~ and the boot id");
   if (!isBoot(boot)) return bad("boot: must be 1 to 32 printable ASCII characters");
-  const src = maybeSrc?.type === "string" ? checkSrc(maybeSrc.value) : undefined;
+  const src = isString(maybeSrc) ? checkSrc(maybeSrc.value) : undefined;
   if (src !== undefined && !src.ok) return src;
   const headStart = src === undefined ? 1 : 2;
   const first = numberAt(elements, headStart);
@@ -53,7 +54,7 @@ export function frameFromElements(elements: readonly CompactElement[]): Decoded<
   const frame: Building<Frame> = {
     v: 1,
     form: "json",
-    boot: { text: boot, json: JSON.stringify(boot) },
+    boot: new CompactBoot(boot),
     clock: time + age >= UTC_MS_MIN ? "utc" : "uptime",
     now: time + age,
     first,
@@ -66,11 +67,28 @@ export function frameFromElements(elements: readonly CompactElement[]): Decoded<
   return good(frame);
 }
 
+/** Its JSON is for acks, and one ack answers many frames. */
+class CompactBoot implements Boot {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  get json(): string {
+    return JSON.stringify(this.text);
+  }
+}
+
+function isString(element: CompactElement | undefined): element is CompactText {
+  return typeof element === "object" && element !== null && element.isString;
+}
+
 /** The number at a place; NaN for what is none, undefined where nothing is. */
 function numberAt(elements: readonly CompactElement[], index: number): number | undefined {
   const element = elements[index];
   if (element === undefined) return undefined;
-  return element.type === "number" ? element.value : Number.NaN;
+  return typeof element === "number" ? element : Number.NaN;
 }
 
 /** Clauses 12.5 to 12.8, and 12.13. */
@@ -89,22 +107,21 @@ function readCommands(
   for (let index = start; index < elements.length; index++) {
     const element = elements[index];
     if (element === undefined) break;
-    if (isJsonNext && element.type !== "string" && element.type !== "false")
+    if (isJsonNext && element !== false && !isString(element))
       return bad("compact frame: true must be followed by JSON text");
-    if (element.type === "number") {
-      const { value } = element;
-      if (!Number.isSafeInteger(value)) return bad("compact frame: a number that is no integer");
-      if (value < 0) {
-        commands.push(dropCommand(seq, -value, time));
-        seq -= value;
+    if (typeof element === "number") {
+      if (!Number.isSafeInteger(element)) return bad("compact frame: a number that is no integer");
+      if (element < 0) {
+        commands.push(dropCommand(seq, -element, time));
+        seq -= element;
       } else {
-        time += Math.floor(value / LEVEL_NAMES.length);
-        level = value % LEVEL_NAMES.length;
+        time += Math.floor(element / LEVEL_NAMES.length);
+        level = element % LEVEL_NAMES.length;
       }
       if (!isCount(time) || !isCount(seq)) return bad("compact frame: a time or seq beyond 2^53-1");
-    } else if (element.type === "true") {
+    } else if (element === true) {
       isJsonNext = true;
-    } else if (element.type === "false") {
+    } else if (element === false) {
       const piece = partAt(elements, index + 1, isJsonNext);
       if (piece === undefined)
         return bad("compact frame: false must be followed by a part's number and text");
@@ -114,16 +131,16 @@ function readCommands(
       if (part.isLast) seq += 1;
       module = undefined;
       isJsonNext = false;
-    } else if (element.type === "null") {
+    } else if (element === null) {
       index += 1;
       const name = elements[index];
-      if (name?.type !== "string") return bad("module: must be a string behind null");
+      if (!isString(name)) return bad("module: must be a string behind null");
       const checked = checkStream(name.value, "module");
       if (!checked.ok) return checked;
       module = checked.value;
     } else {
-      const text = isJsonNext && element.type === "string" ? element.value : element.json;
-      const msg = element.type === "json" || isJsonNext ? msgOfText(text) : text;
+      const text = isJsonNext ? element.value : element.json;
+      const msg = isJsonNext || !element.isString ? msgOfText(text) : text;
       commands.push(entryCommand(seq, msg, time, LEVEL_NAMES[level], module));
       seq += 1;
       module = undefined;
@@ -142,13 +159,12 @@ function partAt(
 ): { readonly part: LinePart; readonly json: string } | undefined {
   const number = elements[index];
   const text = elements[index + 1];
-  if (number?.type !== "number" || number.value === 0 || !Number.isSafeInteger(number.value))
-    return undefined;
-  if (text?.type !== "string") return undefined;
+  if (typeof number !== "number" || number === 0 || !Number.isSafeInteger(number)) return undefined;
+  if (!isString(text)) return undefined;
   const { value, json } = text;
   const part: LinePart = {
-    number: Math.abs(number.value),
-    isLast: number.value < 0,
+    number: Math.abs(number),
+    isLast: number < 0,
     text: isJson ? value : json.slice(1, -1),
     length: value.length,
     isJson,

@@ -1,4 +1,4 @@
-import { type CompactElement, frameFromElements } from "./compact-frame.ts";
+import { type CompactElement, type CompactText, frameFromElements } from "./compact-frame.ts";
 import { bad, type Decoded } from "./decoded.ts";
 import type { Frame } from "./frame.ts";
 import type { JsonValue } from "./json-parser.ts";
@@ -49,10 +49,8 @@ export function decodeCompactText(text: string): Decoded<Frame> {
 export function decodeCompactValue(values: readonly JsonValue[]): Decoded<Frame> {
   const elements: CompactElement[] = [];
   for (const value of values) {
-    if (typeof value === "number") elements.push({ type: "number", value });
-    else if (typeof value === "string") elements.push({ type: "string", value, json: JSON.stringify(value) });
-    else if (value === null) elements.push({ type: "null" });
-    else if (typeof value === "boolean") elements.push({ type: value ? "true" : "false" });
+    if (typeof value === "string") elements.push({ isString: true, value, json: JSON.stringify(value) });
+    else if (typeof value === "number" || typeof value === "boolean" || value === null) elements.push(value);
     else return bad(`compact frame: element ${elements.length} is of no known kind`);
   }
   return frameFromElements(elements);
@@ -74,19 +72,18 @@ class ElementReader {
   next(): CompactElement | undefined {
     const start = this.index + 1;
     const first = this.#text.charCodeAt(start);
-    return (
-      (first === QUOTE ? this.#plainString(start) : this.#easyNumber(start, first)) ?? this.#other(start)
-    );
+    const easy = first === QUOTE ? this.#plainString(start) : this.#easyNumber(start, first);
+    return easy ?? this.#other(start);
   }
 
-  #plainString(start: number): CompactElement | undefined {
+  #plainString(start: number): CompactText | undefined {
     const end = this.#text.indexOf('"', start + 1) + 1;
     if (end === 0 || !this.#endsAt(end)) return undefined;
     const json = this.#text.slice(start, end);
     return this.#isPlain || !NOT_PLAIN.test(json) ? new PlainString(json) : undefined;
   }
 
-  #easyNumber(start: number, first: number): CompactElement | undefined {
+  #easyNumber(start: number, first: number): number | undefined {
     const digitsStart = first === MINUS ? start + 1 : start;
     let value = 0;
     let end = digitsStart;
@@ -98,7 +95,7 @@ class ElementReader {
     const isInteger =
       value === 0 ? first === DIGIT_0 && end === start + 1 : this.#text.charCodeAt(digitsStart) !== DIGIT_0;
     if (!isInteger || !this.#endsAt(end)) return undefined;
-    return { type: "number", value: first === MINUS ? -value : value };
+    return first === MINUS ? -value : value;
   }
 
   #endsAt(end: number): boolean {
@@ -134,9 +131,10 @@ function elementEnd(text: string, start: number): number | undefined {
 function elementOf(text: string): CompactElement | undefined {
   const char = text[0];
   if (char === '"') return stringOf(text);
-  if (char === "{" || char === "[") return { type: "json", json: text };
-  if (text === "null" || text === "true" || text === "false") return { type: text };
-  return INTEGER.test(text) ? { type: "number", value: Number(text) } : undefined;
+  if (char === "{" || char === "[") return { isString: false, json: text, value: text };
+  if (text === "null") return null;
+  if (text === "true" || text === "false") return text === "true";
+  return INTEGER.test(text) ? Number(text) : undefined;
 }
 
 /** Index of the quote that ends the string starting at `start`; the text's length where there is none. */
@@ -146,17 +144,17 @@ function stringEnd(text: string, start: number): number {
   return index;
 }
 
-function stringOf(json: string): CompactElement | undefined {
+function stringOf(json: string): CompactText | undefined {
   try {
     const value: unknown = JSON.parse(json);
-    return typeof value === "string" ? { type: "string", value, json } : undefined;
+    return typeof value === "string" ? { isString: true, value, json } : undefined;
   } catch {
     return undefined;
   }
 }
 
-class PlainString {
-  readonly type = "string";
+class PlainString implements CompactText {
+  readonly isString = true;
   readonly json: string;
 
   constructor(json: string) {

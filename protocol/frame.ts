@@ -45,7 +45,12 @@ export type FrameForm = "json" | "cbor";
 /** What of a frame its answer is written by: all that needs to be kept of it once its commands were taken. */
 export type Envelope = Pick<Frame, "v" | "form" | "src" | "dst" | "isCalled">;
 
+/** Of nearly all frames, and kept with each until it is durable. */
+const ENVELOPE_USUAL: Envelope = { v: 1, form: "json" };
+
 export function envelopeOf({ v, form, src, dst, isCalled }: Frame): Envelope {
+  if (v === 1 && form === "json" && src === undefined && dst === undefined && !isCalled)
+    return ENVELOPE_USUAL;
   return {
     v,
     form,

@@ -53,15 +53,11 @@ export function sequence(
   let resend = false;
   let idHighest = 0;
 
-  const lose = (last: number, why: string): void => {
-    if (last <= mark) return;
-    const lost = { boot: boot.text, first: mark + 1, last };
-    verdicts.push({ type: "lost", lost, where: LossPlace.Link, why });
-    mark = last;
-  };
-
   // Clause 6.5 counts whether or not the frame brings entries.
-  if (frame.first !== undefined) lose(frame.first - 1, WHY_BELOW_FIRST);
+  if (frame.first !== undefined && frame.first - 1 > mark) {
+    verdicts.push(lostOnLink(boot, mark + 1, frame.first - 1, WHY_BELOW_FIRST));
+    mark = frame.first - 1;
+  }
 
   for (const command of frame.commands) {
     const { id } = command;
@@ -81,8 +77,10 @@ export function sequence(
     }
     const start = drop?.first ?? id;
     if (start > mark + 1 || command.isTorn) {
-      if (frame.ack === false) lose(start - 1, WHY_NO_ACKS);
-      else {
+      if (frame.ack === false) {
+        if (start - 1 > mark) verdicts.push(lostOnLink(boot, mark + 1, start - 1, WHY_NO_ACKS));
+        mark = Math.max(mark, start - 1);
+      } else {
         verdicts.push({ type: "gap", id, expected: mark + 1 });
         resend = true;
         continue;
@@ -96,6 +94,10 @@ export function sequence(
     mark = id;
   }
   return { verdicts, mark, resend };
+}
+
+function lostOnLink(boot: Boot, first: number, last: number, why: string): Verdict {
+  return { type: "lost", lost: { boot: boot.text, first, last }, where: LossPlace.Link, why };
 }
 
 function checkedArgsOf(
