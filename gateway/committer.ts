@@ -1,10 +1,11 @@
-import type { Timers } from "../host/clock.ts";
+import type { Timer, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
 import type { NewEntry } from "../protocol/entry.ts";
 import { Backoff } from "./backoff.ts";
 import { Fifo } from "./fifo.ts";
+import type { Demand } from "./link.ts";
 import { GatewayStopping, Pauses } from "./pauses.ts";
 import { type Uplink, type UplinkBatch, UplinkUnavailable } from "./uplink.ts";
 
@@ -18,6 +19,9 @@ export interface CommitterOptions {
   /** Entries of one source that wait, so that a chatty one fills its own share only. */
   readonly laneEntriesMax?: number;
   readonly laneBytesMax?: number;
+  /** Entries that wait for the next commit; while there are so many, inputs that can wait read no further. More while a commit takes long. */
+  readonly readAheadEntries?: number;
+  readonly readAheadBytes?: number;
 }
 
 /** A transaction that a store writes in some 10 ms; beyond it latency grows and nothing is gained. */
@@ -30,11 +34,22 @@ const QUEUE_BYTES_MAX = 4 * COMMIT_BYTES_MAX;
 const LANE_ENTRIES_MAX = 2_000;
 const LANE_BYTES_MAX = 2 * 1024 * 1024;
 
+/**
+ * Of the next commit, while one is under way. What waits beyond it does so as bytes: decoded, it would outlive several collections of young
+ * objects, and the collector would do more work than all else together. A thousand take longer to decode than a good disk takes to commit
+ * those before them.
+ */
+const READ_AHEAD_ENTRIES = 1_000;
+const READ_AHEAD_BYTES = 1024 * 1024;
+/** A commit that goes on for longer is one of a slow disk: so often it lets as many in again, up to what the next one can take. */
+const READ_ON_MS = 5;
+
 const RETRY = { firstMs: 100, maxMs: 10_000 };
 /** What an entry weighs beside its text: names, numbers, object. */
 const ENTRY_OVERHEAD_BYTES = 200;
 
 interface Offer {
+  readonly lane: Lane;
   readonly entries: readonly NewEntry[];
   readonly sizeBytes: number;
   /** Its share of the bounds; an offer without entries waits too. */
@@ -64,11 +79,6 @@ interface Lane {
   inFlightCount: number;
 }
 
-interface LaneOffer {
-  readonly lane: Lane;
-  readonly offer: Offer;
-}
-
 /**
  * Group commit: while one transaction is under way the offers of all sources collect, and the next takes them together, a turn
  * for each source. Within a source the order is the order of offering. While the service is away what there is waits, is tried
@@ -77,7 +87,7 @@ interface LaneOffer {
  * An offer that finds no room is looked at twice, when it waits and when it is taken, however many commits there are between: a
  * commit calls those whose room came, and nobody else. Thousands of boards may wait at once.
  */
-export class Committer {
+export class Committer implements Demand {
   readonly #uplink: Uplink;
   readonly #timers: Timers;
   readonly #counters: Counters;
@@ -92,6 +102,15 @@ export class Committer {
   readonly #roomTurns = new Fifo<Lane>();
   #weight = 0;
   #sizeBytes = 0;
+  /** Of these, what no commit has taken yet. */
+  #waitingWeight = 0;
+  #waitingBytes = 0;
+  /** The service refused a commit, which is tried again and again: who knows for how long. */
+  #isUplinkAway = false;
+  /** How many times what is read ahead is allowed. */
+  #readAheads = 1;
+  #readOnTimer: Timer | undefined;
+  #openListeners: (() => void)[] = [];
   #running = false;
   #stopping = false;
   #abandoned = false;
@@ -121,12 +140,29 @@ export class Committer {
       queueBytesMax: options.queueBytesMax ?? QUEUE_BYTES_MAX,
       laneEntriesMax: options.laneEntriesMax ?? LANE_ENTRIES_MAX,
       laneBytesMax: options.laneBytesMax ?? LANE_BYTES_MAX,
+      readAheadEntries: options.readAheadEntries ?? READ_AHEAD_ENTRIES,
+      readAheadBytes: options.readAheadBytes ?? READ_AHEAD_BYTES,
     };
   }
 
   /** Entries waiting or under way. */
   get queuedEntries(): number {
     return this.#weight;
+  }
+
+  /**
+   * Whether the next commit has room for more. Also while the service is away: what is read is as bounded as ever then, and a client whose
+   * pings nobody reads would leave.
+   */
+  get isOpen(): boolean {
+    const { readAheadEntries, readAheadBytes } = this.#options;
+    if (this.#isUplinkAway) return true;
+    const times = this.#readAheads;
+    return this.#waitingWeight < times * readAheadEntries && this.#waitingBytes < times * readAheadBytes;
+  }
+
+  onOpen(listener: () => void): void {
+    this.#openListeners.push(listener);
   }
 
   /**
@@ -150,7 +186,11 @@ export class Committer {
   ): Promise<void> | undefined {
     const refused = this.#offer(project, src, entries, onDurable);
     if (refused === undefined) return undefined;
-    const { lane, offer } = refused;
+    return this.#waiting(refused);
+  }
+
+  #waiting(offer: Offer): Promise<void> {
+    const { lane } = offer;
     return new Promise((resolve, reject) => {
       this.#lanes.set(lane.key, lane);
       lane.waiters.push({ offer, resolve, reject });
@@ -164,7 +204,7 @@ export class Committer {
     src: string,
     entries: readonly NewEntry[],
     onDurable: () => void,
-  ): LaneOffer | undefined {
+  ): Offer | undefined {
     if (this.#stopping) throw new GatewayStopping();
     const key = `${project} ${src}`;
     const known = this.#lanes.get(key);
@@ -173,9 +213,10 @@ export class Committer {
       return undefined;
     }
     const lane = known ?? newLane(key, project);
-    const offer = { entries, sizeBytes: sizeOf(entries), weight: Math.max(1, entries.length), onDurable };
+    const weight = Math.max(1, entries.length);
+    const offer = { lane, entries, sizeBytes: sizeOf(entries), weight, onDurable };
     // Who waits is not overtaken by its own source.
-    if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) return { lane, offer };
+    if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) return offer;
     if (known === undefined) this.#lanes.set(key, lane);
     this.#put(lane, offer);
     if (!this.#running) {
@@ -222,9 +263,10 @@ export class Committer {
   }
 
   /** One offer of each lane in turn, up to the bounds of a commit. */
-  #take(): readonly LaneOffer[] {
+  #take(): readonly Offer[] {
     const { commitEntriesMax, commitBytesMax } = this.#options;
-    const taken: LaneOffer[] = [];
+    const taken: Offer[] = [];
+    const wasOpen = this.isOpen;
     let entryCount = 0;
     let sizeBytes = 0;
     while (entryCount < commitEntriesMax && sizeBytes < commitBytesMax) {
@@ -235,18 +277,40 @@ export class Committer {
       lane.inFlightCount += 1;
       entryCount += offer.weight;
       sizeBytes += offer.sizeBytes;
-      taken.push({ lane, offer });
+      taken.push(offer);
     }
+    this.#waitingWeight -= entryCount;
+    this.#waitingBytes -= sizeBytes;
+    this.#readAheads = 1;
+    this.#readOnTimer?.cancel();
+    this.#readOnTimer = undefined;
+    if (!wasOpen) this.#tellOpen();
     return taken;
   }
 
-  async #commit(taken: readonly LaneOffer[]): Promise<void> {
+  /** The demand has ended; it opens with the next commit, or where the one under way takes long. */
+  #readOnLater(): void {
+    const { commitEntriesMax, readAheadEntries } = this.#options;
+    if (this.#readOnTimer !== undefined || this.#readAheads * readAheadEntries >= commitEntriesMax) return;
+    this.#readOnTimer = this.#timers.after(READ_ON_MS, () => {
+      this.#readOnTimer = undefined;
+      this.#readAheads += 1;
+      this.#tellOpen();
+    });
+  }
+
+  #tellOpen(): void {
+    if (this.isOpen) for (const listener of this.#openListeners) listener();
+  }
+
+  async #commit(taken: readonly Offer[]): Promise<void> {
     const batches = batchesOf(taken);
     if (batches.length === 0) return;
     for (;;) {
       try {
         await this.#uplink.commit(batches);
         this.#backoff.reset();
+        this.#isUplinkAway = false;
         this.#counters.add("gateway_commits_total");
         for (const batch of batches)
           this.#counters.add("gateway_committed_entries_total", batch.entries.length);
@@ -254,6 +318,8 @@ export class Committer {
       } catch (error) {
         if (!(error instanceof UplinkUnavailable)) throw error;
         if (this.#abandoned) return;
+        this.#isUplinkAway = true;
+        this.#tellOpen();
         const retryMs = Math.round(this.#backoff.takeMs());
         this.#counters.add("gateway_uplink_unavailable_total");
         this.#log.warn({ retryMs, waitingEntries: this.#weight }, error.message);
@@ -263,10 +329,10 @@ export class Committer {
     }
   }
 
-  #settle(taken: readonly LaneOffer[]): void {
-    for (const { lane, offer } of taken) {
+  #settle(taken: readonly Offer[]): void {
+    for (const { lane, weight, sizeBytes } of taken) {
       lane.inFlightCount -= 1;
-      this.#addTo(lane, -offer.weight, -offer.sizeBytes);
+      this.#addTo(lane, -weight, -sizeBytes);
     }
     for (const { lane } of taken) this.#waitForRoom(lane);
     // Before those who are told now offer more: who waits was there first.
@@ -274,7 +340,7 @@ export class Committer {
     for (const { lane } of taken)
       if (lane.inFlightCount === 0 && lane.offers.count === 0 && lane.waiters.count === 0)
         this.#lanes.delete(lane.key);
-    for (const { offer } of taken) offer.onDurable();
+    for (const offer of taken) offer.onDurable();
   }
 
   /**
@@ -319,6 +385,9 @@ export class Committer {
     if (lane.offers.count === 0) this.#turns.push(lane);
     lane.offers.push(offer);
     this.#addTo(lane, offer.weight, offer.sizeBytes);
+    this.#waitingWeight += offer.weight;
+    this.#waitingBytes += offer.sizeBytes;
+    if (!this.isOpen) this.#readOnLater();
   }
 
   #addTo(lane: Lane, weight: number, sizeBytes: number): void {
@@ -342,13 +411,13 @@ function newLane(key: string, project: string): Lane {
   };
 }
 
-function batchesOf(taken: readonly LaneOffer[]): readonly UplinkBatch[] {
+function batchesOf(taken: readonly Offer[]): readonly UplinkBatch[] {
   const byProject = new Map<string, NewEntry[]>();
-  for (const { lane, offer } of taken) {
-    if (offer.entries.length === 0) continue;
+  for (const { lane, entries: offered } of taken) {
+    if (offered.length === 0) continue;
     const entries = byProject.get(lane.project);
-    if (entries === undefined) byProject.set(lane.project, [...offer.entries]);
-    else for (const entry of offer.entries) entries.push(entry);
+    if (entries === undefined) byProject.set(lane.project, [...offered]);
+    else for (const entry of offered) entries.push(entry);
   }
   return Array.from(byProject, ([project, entries]) => ({ project, entries }));
 }

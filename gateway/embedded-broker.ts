@@ -5,7 +5,7 @@ import type { ProcessLog } from "../host/log.ts";
 import { FRAME_BYTES_MAX } from "../protocol/frame.ts";
 import { type BrokerAuth, type BrokerClient, mayPublish, maySubscribe } from "./broker-rules.ts";
 import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
-import { type TopicLink, type TopicListener, TopicOutcome } from "./link.ts";
+import { type Demand, type TopicLink, type TopicListener, TopicOutcome } from "./link.ts";
 import type { ConnectPacket } from "./mqtt-packets.ts";
 import { type MqttPolicy, MqttServer } from "./mqtt-server.ts";
 import { MqttFault, ReturnCode, type ServerPublish } from "./mqtt-server-connection.ts";
@@ -101,10 +101,10 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
   }
 
   /** @throws BrokerListenError */
-  async start(listener: TopicListener): Promise<void> {
+  async start(listener: TopicListener, demand: Demand): Promise<void> {
     this.#listener = listener;
     const mqtt = new MqttServer(
-      { ...this.#world, policy: this },
+      { ...this.#world, policy: this, demand },
       {
         packetBytesMax: this.#options.packetBytesMax ?? PACKET_BYTES_MAX,
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -188,19 +188,17 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
     client: Admitted,
     clientId: string,
     message: ServerPublish,
-    done: (isTaken: boolean) => void,
+    done: (outcome: TopicOutcome) => void,
   ): void {
     const { topic, payload, retain } = message;
     const listener = this.#listener;
     if (listener === undefined || !this.#mayPublish(client, topic, clientId)) {
-      done(false);
+      done(TopicOutcome.Refused);
       return;
     }
     // Nothing is kept here: a presence that is to be kept is news all the same.
     const retained = retain && this.#kindOf(topic) !== TopicKind.Presence;
-    listener({ topic, payload, retained, isRepeat: message.dup, sender: client.broker }, (outcome) =>
-      done(outcome === TopicOutcome.Done),
-    );
+    listener({ topic, payload, retained, isRepeat: message.dup, sender: client.broker }, done);
   }
 
   maySubscribe({ broker }: Admitted, filter: string, filterCount: number): boolean {

@@ -152,6 +152,7 @@ export class GatewayCore {
       {
         ...this.#world,
         link,
+        demand: this.#committer,
         intake: this.#intake,
         wallClock: this.#wallClock,
         lines: this.#lines,

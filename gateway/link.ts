@@ -61,6 +61,13 @@ export interface TopicMessage {
 
 export type TopicListener = (message: TopicMessage, done: (outcome: TopicOutcome) => void) => void;
 
+/** Whether more is wanted of what a link has read: what waits for its commit as bytes costs far less than the same decoded. */
+export interface Demand {
+  readonly isOpen: boolean;
+  /** For good. The listener is called whenever the demand opens again, amid other work: it does its own later. */
+  onOpen(listener: () => void): void;
+}
+
 /** A broker: ours or somebody else's. */
 export interface TopicLink {
   /**
@@ -68,8 +75,11 @@ export interface TopicLink {
    * will get an ack of its own need not hold up the ones behind it (docs/protocol.md 8.6).
    */
   readonly senderWaits: boolean;
-  /** `listener` gets every message, in order for each sender; `done` must be called once for each. */
-  start(listener: TopicListener): Promise<void>;
+  /**
+   * `listener` gets every message, in order for each sender; `done` must be called once for each. It takes more than `demand` says, but a
+   * link that can leave what it read as it came spares much by waiting.
+   */
+  start(listener: TopicListener, demand: Demand): Promise<void>;
   /** Sends with QoS 0, not retained; dropped while there is no connection, as acks come again by docs/protocol.md 5.6. */
   publish(topic: string, payload: Uint8Array): void;
   stop(): Promise<void>;

@@ -1,6 +1,6 @@
 import type { Counters } from "../host/counters.ts";
 import { STREAM_DEFAULT, STREAM_PRESENCE } from "../protocol/entry.ts";
-import { type Envelope, envelopeOf } from "../protocol/frame.ts";
+import { type Envelope, envelopeOf, type Frame } from "../protocol/frame.ts";
 import { decodeFrame } from "../protocol/frame-decoder.ts";
 import { checkSrc, isOwnSrc, isProject } from "../protocol/names.ts";
 import { decodeUtf8, encodeUtf8 } from "../protocol/utf8.ts";
@@ -8,7 +8,7 @@ import type { BoardLinks } from "./board-links.ts";
 import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import type { Arrival, Intake, Origin } from "./intake.ts";
 import type { LineSessions } from "./line-sessions.ts";
-import { type TopicLink, type TopicMessage, TopicOutcome } from "./link.ts";
+import { type Demand, type TopicLink, type TopicMessage, TopicOutcome } from "./link.ts";
 import { parseLogLine } from "./log-line.ts";
 import { ignoreStopping } from "./pauses.ts";
 import { type Presence, parsePresence } from "./presence.ts";
@@ -37,13 +37,27 @@ interface Heard {
   readonly route: TopicRoute;
   readonly project: string;
   readonly device: string | undefined;
+  /** Where `device` is known. */
+  readonly board: Board | undefined;
   /** The topic alone says all of this. */
   readonly isWhole: boolean;
+}
+
+/** A board as its frames need it, made once for all of them. */
+interface Board {
+  readonly origin: Origin;
+  readonly route: TopicRoute;
+  readonly link: {
+    bootText: string | undefined;
+    readonly wire: object;
+    readonly send: (json: string) => boolean;
+  };
 }
 
 /** What boards publish: frames, presence, and the lines of those without the agent (docs/protocol.md 8). */
 export class MqttInput {
   readonly #link: TopicLink;
+  readonly #demand: Demand;
   readonly #intake: Intake;
   readonly #lines: LineSessions;
   readonly #presence: Presence;
@@ -60,6 +74,7 @@ export class MqttInput {
   constructor(
     world: {
       readonly link: TopicLink;
+      readonly demand: Demand;
       readonly intake: Intake;
       readonly lines: LineSessions;
       readonly presence: Presence;
@@ -72,6 +87,7 @@ export class MqttInput {
   ) {
     this.#topicsKnownMax = options.topicsKnownMax ?? DEVICES_MAX_DEFAULT;
     this.#link = world.link;
+    this.#demand = world.demand;
     this.#intake = world.intake;
     this.#lines = world.lines;
     this.#presence = world.presence;
@@ -85,7 +101,7 @@ export class MqttInput {
 
   /** @throws what the link throws when it cannot start. */
   start(): Promise<void> {
-    return this.#link.start((message, done) => this.#receive(message, done));
+    return this.#link.start((message, done) => this.#receive(message, done), this.#demand);
   }
 
   /** Takes nothing more; what comes from now on must come again. */
@@ -107,11 +123,7 @@ export class MqttInput {
       this.#discard("mqtt_bad_topic_messages_total", TopicOutcome.Refused, done);
       return;
     }
-    if (heard.route.kind === TopicKind.Presence) {
-      this.#take(done, () => this.#presenceOf(heard, message, done));
-      return;
-    }
-    if (message.retained) {
+    if (message.retained && heard.route.kind !== TopicKind.Presence) {
       this.#seldomLog.warn(
         `retained ${message.topic}`,
         { topic: message.topic },
@@ -120,8 +132,23 @@ export class MqttInput {
       this.#discard("mqtt_retained_messages_total", TopicOutcome.Refused, done);
       return;
     }
-    const isFrame = heard.route.kind === TopicKind.Frames;
-    this.#take(done, () => (isFrame ? this.#frame(heard, message, done) : this.#text(heard, message, done)));
+    try {
+      const waits = this.#take(heard, message, done);
+      if (waits !== undefined) this.#watch(waits, done);
+    } catch (error) {
+      stopped(error, done);
+    }
+  }
+
+  #take(heard: Heard, message: TopicMessage, done: Done): Promise<void> | undefined {
+    const { kind } = heard.route;
+    if (kind === TopicKind.Frames) return this.#frame(heard, message, done);
+    if (kind === TopicKind.Presence) return this.#presenceOf(heard, message, done);
+    return this.#text(heard, message, done);
+  }
+
+  #watch(waits: Promise<void>, done: Done): void {
+    waits.catch((error: unknown) => stopped(error, done));
   }
 
   /** Boards publish on the same topics again and again: each is read once. Who sent it may matter, where the topic does not say. */
@@ -147,62 +174,53 @@ export class MqttInput {
       if (device !== undefined && !checkSrc(device).ok) return undefined;
       if (device === undefined && route.kind !== TopicKind.Frames) return undefined;
       const isWhole = values.device !== undefined && (values.project ?? this.#project) !== undefined;
-      return { route, project, device, isWhole };
+      const board = device === undefined ? undefined : this.#board(route, { project, src: device });
+      return { route, project, device, board, isWhole };
     }
     return undefined;
   }
 
-  #take(done: Done, take: () => Promise<void> | undefined): void {
-    const stopped = (error: unknown): void => {
-      ignoreStopping(error);
-      done(TopicOutcome.Stopped);
-    };
-    try {
-      take()?.catch(stopped);
-    } catch (error) {
-      stopped(error);
-    }
+  #board(route: TopicRoute, origin: Origin): Board {
+    const send = (json: string): boolean => this.#sendDown(route, origin, encodeUtf8(json));
+    return { origin, route, link: { bootText: undefined, wire: this.#link, send } };
+  }
+
+  /** What a frame is of: its topic says it, or else it does. */
+  #boardOf({ route, project, board }: Heard, { src }: Frame): Board | undefined {
+    if (board !== undefined || src === undefined || !checkSrc(src).ok) return board;
+    return this.#board(route, { project, src });
   }
 
   #frame(heard: Heard, message: TopicMessage, done: Done): Promise<void> | undefined {
-    const { topic } = message;
     const decoded = decodeFrame(message.payload);
-    const device = heard.device ?? (decoded.ok ? decoded.value.src : undefined);
-    if (!decoded.ok || device === undefined || !checkSrc(device).ok) {
+    const board = decoded.ok ? this.#boardOf(heard, decoded.value) : undefined;
+    if (!decoded.ok || board === undefined) {
+      const { topic } = message;
       const problem = decoded.ok ? "src: required on this topic" : decoded.problem.text;
       this.#seldomLog.warn(`bad ${topic}`, { topic, problem }, "no frame in what a board published");
       this.#discard("mqtt_bad_frames_total", TopicOutcome.Done, done);
       return undefined;
     }
     const frame = decoded.value;
-    const { project, route } = heard;
+    const { origin, link } = board;
     // Clause 8.6: this sender waits for our ack and not for its broker's.
     const isAckedEarly = frame.boot !== undefined && !this.#link.senderWaits;
     // Not the frame: it would be kept until its commit, and of each board the last one for good.
     const envelope = envelopeOf(frame);
     const onReply = (reply: Reply): void => {
-      this.#answer(route, { project, src: device }, envelope, reply);
+      if (reply.type !== "none") this.#answer(board, envelope, reply);
       if (!isAckedEarly) done(TopicOutcome.Done);
     };
-    if (frame.src !== undefined && !isOwnSrc(frame.src, device)) {
+    if (frame.src !== undefined && !isOwnSrc(frame.src, origin.src)) {
       this.#counters.add("mqtt_foreign_source_frames_total");
-      this.#intake.refuse(frame, `src: ${device} may log as itself only`, onReply);
+      this.#intake.refuse(frame, `src: ${origin.src} may log as itself only`, onReply);
       if (isAckedEarly) done(TopicOutcome.Done);
       return undefined;
     }
-    this.#boards.heard(project, device, {
-      bootText: frame.boot?.text,
-      wire: this.#link,
-      send: (json) => this.#sendDown(route, { project, src: device }, encodeUtf8(json)),
-    });
+    link.bootText = frame.boot?.text;
+    this.#boards.heard(origin.project, origin.src, link);
     const receipt = this.#wallClock.receipt();
-    const waits = this.#intake.frame(
-      { project, src: device },
-      frame,
-      receipt,
-      this.#arrival(message),
-      onReply,
-    );
+    const waits = this.#intake.frame(origin, frame, receipt, this.#arrival(message), onReply);
     if (!isAckedEarly) return waits;
     if (waits !== undefined) return waits.then(() => done(TopicOutcome.Done));
     done(TopicOutcome.Done);
@@ -215,9 +233,9 @@ export class MqttInput {
     return { sizeBytes: payload.length, isHeldBack };
   }
 
-  #answer(route: TopicRoute, { project, src }: Origin, to: Envelope, reply: Reply): void {
+  #answer({ route, origin }: Board, to: Envelope, reply: Reply): void {
     const bytes = encodeReply(reply, to, this.#wallClock.utcMs());
-    if (bytes !== undefined && !this.#sendDown(route, { project, src }, bytes))
+    if (bytes !== undefined && !this.#sendDown(route, origin, bytes))
       this.#counters.add("mqtt_unanswerable_frames_total");
   }
 
@@ -277,4 +295,9 @@ export class MqttInput {
     this.#counters.add(counter);
     done(outcome);
   }
+}
+
+function stopped(error: unknown, done: Done): void {
+  ignoreStopping(error);
+  done(TopicOutcome.Stopped);
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { Fifo } from "./fifo.ts";
+import { TopicOutcome } from "./link.ts";
 import { type ConnectPacket, type Packet, parsePacket } from "./mqtt-packets.ts";
 import { PacketCutter, PacketFault } from "./packet-cutter.ts";
 
@@ -47,6 +48,8 @@ const PINGRESP = Buffer.from([0xd0, 0]);
 const UNRELEASED_MAX = 1_024;
 /** What waits to be written to a client that does not read; acks beyond it are dropped, as they come again (docs/protocol.md 5.6). */
 const WRITABLE_BYTES_MAX = 1024 * 1024;
+/** Kept of a connection that waits for its turn: what Node itself would keep of one that is paused. Beyond it nothing is read. */
+const IN_LINE_BYTES_MAX = 16 * 1024;
 const VERSION_MAX = 4;
 
 export interface ServerPublish {
@@ -63,10 +66,19 @@ export interface ConnectionHost {
   /** Publishes of one connection that may wait for their answer just now; beyond it nothing is read, and the sender feels it. */
   readonly inFlightMax: number;
   nowMs(): number;
+  /** Whether publishes are wanted just now; where not, a connection waits for `takeTurn` with what it has read. */
+  readonly isMoreWanted: boolean;
+  waitForTurn(connection: MqttServerConnection): void;
   /** Whether it may come in, undefined where the connection ended meanwhile. */
   connect(connection: MqttServerConnection, packet: ConnectPacket): Promise<ReturnCode>;
-  /** `done(false)` closes the connection: MQTT 3.1.1 has no other way to say no. */
-  publish(connection: MqttServerConnection, message: ServerPublish, done: (isTaken: boolean) => void): void;
+  /** Anything but `Done` closes the connection: MQTT 3.1.1 has no other way to say no. */
+  publish(
+    connection: MqttServerConnection,
+    message: ServerPublish,
+    done: (outcome: TopicOutcome) => void,
+  ): void;
+  /** A publish with a payload of so many bytes waits for nothing any more. */
+  settled(payloadBytes: number): void;
   /** The QoS granted, or undefined. */
   subscribe(connection: MqttServerConnection, filter: string, qos: number): number | undefined;
   unsubscribe(connection: MqttServerConnection, filter: string): void;
@@ -82,6 +94,7 @@ export interface ConnectionHost {
 interface Slot {
   readonly qos: number;
   readonly packetId: number;
+  readonly payloadBytes: number;
   isDone: boolean;
 }
 
@@ -98,6 +111,8 @@ export class MqttServerConnection {
   #state: "new" | "asking" | "open" | "closed" = "new";
   #isGraceful = false;
   #isPaused = false;
+  #isInLine = false;
+  #isGone = false;
   #isFirstChunk = true;
   #topicBytes: Buffer | undefined;
   #topic = "";
@@ -113,7 +128,10 @@ export class MqttServerConnection {
     this.lastHeardMs = host.nowMs();
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
     socket.on("error", () => {}); // `close` follows.
-    socket.on("close", () => this.#closed());
+    socket.on("close", () => {
+      this.#readOut();
+      this.#closed();
+    });
     socket.on("drain", () => {
       this.stuckSinceMs = undefined;
     });
@@ -129,7 +147,7 @@ export class MqttServerConnection {
 
   /** Nothing is read from it just now, by our own will: silence says nothing. */
   get isHeldBack(): boolean {
-    return this.#isPaused;
+    return this.#isPaused || this.#isInLine;
   }
 
   /** Sends bytes made once for all; dropped where the client does not read. */
@@ -168,8 +186,39 @@ export class MqttServerConnection {
       return;
     }
     this.#isFirstChunk = false;
+    if (this.#isInLine || (this.#state === "open" && !this.#host.isMoreWanted)) {
+      this.#cutter.keep(chunk);
+      this.#getInLine();
+      return;
+    }
     const fault = this.#cutter.push(chunk, this.#onPacket);
     if (fault !== undefined) this.#fail(fault);
+    else if (this.#state === "open" && this.#cutter.restBytes > 0 && !this.#host.isMoreWanted)
+      this.#getInLine();
+  }
+
+  /** What a client said before it went is taken, in line or not: of QoS 0 it comes no second time. */
+  #readOut(): void {
+    if (this.#state !== "open") return;
+    this.#isGone = true;
+    const fault = this.#cutter.push(EMPTY, this.#onPacket);
+    if (fault !== undefined) this.#fail(fault);
+  }
+
+  /** What comes meanwhile is kept as it is and has its turn together with the rest, and so have the answers. */
+  #getInLine(): void {
+    if (this.#cutter.restBytes > IN_LINE_BYTES_MAX && !this.#isPaused) this.#hold();
+    if (this.#isInLine) return;
+    this.#isInLine = true;
+    this.#host.waitForTurn(this);
+  }
+
+  /** Reads on, as far as more is wanted. */
+  takeTurn(): void {
+    this.#isInLine = false;
+    if (this.#state !== "open") return;
+    if (this.#slots.count < this.#host.inFlightMax) this.#goOn();
+    else this.#hold();
   }
 
   readonly #onPacket = (bytes: Buffer, start: number, body: number, end: number): boolean => {
@@ -177,10 +226,11 @@ export class MqttServerConnection {
     const type = head >> 4;
     if (this.#state === "open" && type === PacketType.Publish) {
       this.#publish(head, bytes, body, end);
+      if (!this.#host.isMoreWanted && !this.#isGone) return false;
     } else {
       this.#other(type, bytes, start, body, end);
     }
-    return !this.#isPaused && this.#state !== "closed";
+    return (!this.#isPaused || this.#isGone) && this.#state !== "closed";
   };
 
   #publish(head: number, bytes: Buffer, body: number, end: number): void {
@@ -202,19 +252,22 @@ export class MqttServerConnection {
       return;
     }
     if (qos === 2 && this.#isRepeat(packetId)) return;
-    const slot: Slot = { qos, packetId, isDone: false };
+    const slot: Slot = { qos, packetId, payloadBytes: end - payloadStart, isDone: false };
     this.#slots.push(slot);
     if (this.#slots.count >= this.#host.inFlightMax) this.#hold();
     const payload = bytes.subarray(payloadStart, end);
     const message = { topic, payload, retain: (head & 1) === 1, dup: (head & 8) === 8 };
-    this.#host.publish(this, message, (isTaken) => {
-      if (!isTaken) {
-        this.#fail(MqttFault.Refused);
-        return;
-      }
-      slot.isDone = true;
-      this.#answer();
-    });
+    this.#host.publish(this, message, (outcome) => this.#settle(slot, outcome));
+  }
+
+  #settle(slot: Slot, outcome: TopicOutcome): void {
+    this.#host.settled(slot.payloadBytes);
+    if (outcome !== TopicOutcome.Done) {
+      this.#fail(MqttFault.Refused);
+      return;
+    }
+    slot.isDone = true;
+    this.#answer();
   }
 
   /** A QoS 2 publish that came before is answered again, once it is durable, and is not a second one (MQTT 3.1.1, 4.3.3). */
@@ -251,9 +304,8 @@ export class MqttServerConnection {
         this.#put(answerPacket(PacketType.Pubrec, slot.packetId));
       }
     }
-    if (this.#isPaused && this.#state === "open" && this.#slots.count <= this.#host.inFlightMax / 2) {
-      this.#goOn();
-    }
+    const isHeld = this.#isPaused && !this.#isInLine && this.#state === "open";
+    if (isHeld && this.#slots.count <= this.#host.inFlightMax / 2) this.#goOn();
   }
 
   #hold(): void {
@@ -262,9 +314,10 @@ export class MqttServerConnection {
   }
 
   #goOn(): void {
+    const wasPaused = this.#isPaused;
     this.#isPaused = false;
     this.#read(EMPTY);
-    if (!this.#isPaused && this.#state !== "closed") this.#socket.resume();
+    if (wasPaused && !this.#isPaused && this.#state !== "closed") this.#socket.resume();
   }
 
   #other(type: number, bytes: Buffer, start: number, body: number, end: number): void {

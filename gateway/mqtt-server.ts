@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
+import { Fifo } from "./fifo.ts";
+import { type Demand, TopicOutcome } from "./link.ts";
 import type { ConnectPacket } from "./mqtt-packets.ts";
 import {
   type ConnectionHost,
@@ -29,12 +31,12 @@ export interface MqttPolicy<Client> {
   admit(packet: ConnectPacket): Promise<Client | ReturnCode>;
   /** Clients of different scopes may use the same client id without disturbing one another. */
   scopeOf(client: Client): string;
-  /** @param done false closes the connection. */
+  /** @param done called once; anything but `Done` closes the connection. */
   publishFrom(
     client: Client,
     clientId: string,
     message: ServerPublish,
-    done: (isTaken: boolean) => void,
+    done: (outcome: TopicOutcome) => void,
   ): void;
   maySubscribe(client: Client, filter: string, filterCount: number): boolean;
   /** Whether a will on this topic is published when its client goes without goodbye. */
@@ -76,6 +78,13 @@ export class MqttServer<Client> implements ConnectionHost {
   readonly #byClientId = new Map<string, MqttServerConnection>();
   readonly #subscriptions = new TopicSubscriptions<MqttServerConnection>();
   #waiting: MqttServerConnection[] = [];
+  readonly #demand: Demand;
+  /** Connections with publishes that nobody wants just now. */
+  readonly #line = new Fifo<MqttServerConnection>();
+  /** Whose turn it was when the demand ended: it goes on first, so that its answers leave together. */
+  #next: MqttServerConnection | undefined;
+  #turnOf: MqttServerConnection | undefined;
+  #isLineCalled = false;
   #inFlightBytes = 0;
   #nowMs: number;
   readonly #sweep: Timer;
@@ -87,10 +96,13 @@ export class MqttServer<Client> implements ConnectionHost {
       readonly timers: Timers;
       readonly counters: Counters;
       readonly policy: MqttPolicy<Client>;
+      readonly demand: Demand;
     },
     options: MqttServerOptions,
   ) {
     this.#policy = world.policy;
+    this.#demand = world.demand;
+    this.#demand.onOpen(() => this.#callLine());
     this.#clock = world.clock;
     this.#counters = world.counters;
     this.#options = options;
@@ -104,6 +116,15 @@ export class MqttServer<Client> implements ConnectionHost {
 
   get inFlightMax(): number {
     return this.#inFlightBytes > this.#options.inFlightBytesMax ? IN_FLIGHT_MIN : IN_FLIGHT_MAX;
+  }
+
+  get isMoreWanted(): boolean {
+    return this.#demand.isOpen;
+  }
+
+  waitForTurn(connection: MqttServerConnection): void {
+    if (connection === this.#turnOf) this.#next = connection;
+    else this.#line.push(connection);
   }
 
   handle(socket: Socket): void {
@@ -150,18 +171,19 @@ export class MqttServer<Client> implements ConnectionHost {
     return ReturnCode.Accepted;
   }
 
-  publish(connection: MqttServerConnection, message: ServerPublish, done: (isTaken: boolean) => void): void {
+  publish(
+    connection: MqttServerConnection,
+    message: ServerPublish,
+    done: (outcome: TopicOutcome) => void,
+  ): void {
+    this.#inFlightBytes += message.payload.length + PUBLISH_OVERHEAD_BYTES;
     const session = this.#sessions.get(connection);
-    if (session === undefined) {
-      done(false);
-      return;
-    }
-    const sizeBytes = message.payload.length + PUBLISH_OVERHEAD_BYTES;
-    this.#inFlightBytes += sizeBytes;
-    this.#policy.publishFrom(session.client, session.clientId, message, (isTaken) => {
-      this.#inFlightBytes -= sizeBytes;
-      done(isTaken);
-    });
+    if (session === undefined) done(TopicOutcome.Refused);
+    else this.#policy.publishFrom(session.client, session.clientId, message, done);
+  }
+
+  settled(payloadBytes: number): void {
+    this.#inFlightBytes -= payloadBytes + PUBLISH_OVERHEAD_BYTES;
   }
 
   subscribe(connection: MqttServerConnection, filter: string, qos: number): number | undefined {
@@ -187,6 +209,28 @@ export class MqttServer<Client> implements ConnectionHost {
       this.#waiting = [];
       for (const one of waiting) one.flush();
     });
+  }
+
+  #callLine(): void {
+    if (this.#isLineCalled || (this.#line.count === 0 && this.#next === undefined)) return;
+    this.#isLineCalled = true;
+    // Later: the commit that made room begins first.
+    setImmediate(() => {
+      this.#isLineCalled = false;
+      this.#giveTurns();
+    });
+  }
+
+  /** One connection after the other with all it has, rather than a little of each: a write to a client costs as much as ten publishes. */
+  #giveTurns(): void {
+    while (this.#demand.isOpen) {
+      const connection = this.#next ?? this.#line.shift();
+      if (connection === undefined) return;
+      this.#next = undefined;
+      this.#turnOf = connection;
+      connection.takeTurn();
+      this.#turnOf = undefined;
+    }
   }
 
   fault(connection: MqttServerConnection, fault: MqttFault): void {

@@ -34,8 +34,7 @@ export class PacketCutter {
   ): PacketFault | undefined {
     let bytes = chunk;
     if (this.#pieces.length > 0) {
-      if (chunk.length > 0) this.#pieces.push(chunk);
-      this.#waitingBytes += chunk.length;
+      this.keep(chunk);
       if (this.#waitingBytes < this.#wantedBytes) return undefined;
       bytes = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces);
       this.#pieces = [];
@@ -70,6 +69,18 @@ export class PacketCutter {
     }
     if (start < bytes.length) this.#keep(bytes.subarray(start));
     return undefined;
+  }
+
+  /** Puts bytes behind what is kept, to be looked at with the next `push`. */
+  keep(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    this.#pieces.push(chunk);
+    this.#waitingBytes += chunk.length;
+  }
+
+  /** Kept, and not handed on yet. */
+  get restBytes(): number {
+    return this.#waitingBytes;
   }
 
   #keep(rest: Buffer): void {

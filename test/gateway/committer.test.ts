@@ -303,4 +303,82 @@ describe("the committer's stop", () => {
     await stopped;
     await Promise.all(refusals);
   });
+
+  describe("says how much more is wanted", () => {
+    const bounds = { readAheadEntries: 2, commitEntriesMax: 6 };
+
+    test("nothing while enough waits for the next commit; again when that takes it", async () => {
+      const { uplink, time, committer, offer } = setUp(bounds);
+      const held = gate();
+      uplink.gate = held.wait;
+      let openedCount = 0;
+      committer.onOpen(() => openedCount++);
+      offer("a", "1");
+      expect(committer.isOpen).toBe(true);
+      offer("b", "1");
+      expect(committer.isOpen).toBe(false);
+      await time.advanceAsync(0);
+      expect(committer.isOpen).toBe(true);
+      expect(openedCount).toBe(1);
+      offer("a", "2", "3");
+      expect(committer.isOpen).toBe(false);
+      held.open();
+      await time.advanceAsync(0);
+      expect(committer.isOpen).toBe(true);
+      expect(openedCount).toBe(2);
+    });
+
+    test("more and more while a commit takes long, up to what the next can take", async () => {
+      const { uplink, time, committer, offer } = setUp(bounds);
+      const held = gate();
+      uplink.gate = held.wait;
+      offer("a", "1");
+      await time.advanceAsync(0);
+      const taken: number[] = [];
+      committer.onOpen(() => {
+        taken.push(time.monotonicMs());
+        offer("b", "x", "y");
+      });
+      const startMs = time.monotonicMs();
+      offer("b", "x", "y");
+      await time.advanceAsync(1_000);
+      expect(taken.map((ms) => ms - startMs)).toEqual([5, 10]);
+      expect(committer.isOpen).toBe(false);
+      held.open();
+      await time.advanceAsync(0);
+      // One that is not slow begins anew.
+      offer("c", "x", "y");
+      expect(committer.isOpen).toBe(false);
+    });
+
+    test("as ever while the service is away: what is read is bounded elsewhere, and pings must be heard", async () => {
+      const { uplink, time, committer, offer } = setUp(bounds);
+      uplink.isAway = true;
+      let openedCount = 0;
+      committer.onOpen(() => openedCount++);
+      offer("a", "1", "2", "3");
+      offer("b", "1", "2", "3");
+      offer("c", "1");
+      await time.advanceAsync(10);
+      offer("c", "2", "3");
+      expect(openedCount).toBeGreaterThan(0);
+      expect(committer.isOpen).toBe(true);
+      uplink.isAway = false;
+      await time.advanceAsync(10_000);
+      offer("a", "4", "5");
+      expect(committer.isOpen).toBe(false);
+    });
+
+    test("a stop leaves no timer", async () => {
+      const { uplink, time, committer, offer } = setUp(bounds);
+      uplink.gate = () => new Promise(() => {});
+      offer("a", "1");
+      await time.advanceAsync(0);
+      offer("a", "2", "3");
+      const stopped = committer.stop(1);
+      await time.advanceAsync(1_000);
+      await stopped;
+      expect(time.pendingCount).toBe(0);
+    });
+  });
 });

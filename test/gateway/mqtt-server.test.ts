@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import { type Demand, TopicOutcome } from "../../gateway/link.ts";
 import { type MqttPolicy, MqttServer } from "../../gateway/mqtt-server.ts";
 import {
   lengthBytes,
@@ -36,8 +37,9 @@ const CONNACK = [0x20, 2, 0, 0];
 class Policy implements MqttPolicy<string> {
   readonly published: { readonly topic: string; readonly payload: string; readonly client: string }[] = [];
   readonly faults: string[] = [];
-  readonly waiting: ((isTaken: boolean) => void)[] = [];
+  readonly waiting: ((outcome: TopicOutcome) => void)[] = [];
   holds = false;
+  onPublish: () => void = () => {};
   async admit(): Promise<string | ReturnCode> {
     return "admitted";
   }
@@ -48,11 +50,12 @@ class Policy implements MqttPolicy<string> {
     client: string,
     _clientId: string,
     message: ServerPublish,
-    done: (isTaken: boolean) => void,
+    done: (outcome: TopicOutcome) => void,
   ): void {
+    this.onPublish();
     this.published.push({ topic: message.topic, payload: message.payload.toString(), client });
     if (this.holds) this.waiting.push(done);
-    else done(true);
+    else done(TopicOutcome.Done);
   }
   maySubscribe(_client: string, filter: string): boolean {
     return filter !== "forbidden";
@@ -65,6 +68,19 @@ class Policy implements MqttPolicy<string> {
   }
 }
 
+/** Opens and ends at a word. */
+class HandDemand implements Demand {
+  isOpen = true;
+  #listener: () => void = () => {};
+  onOpen(listener: () => void): void {
+    this.#listener = listener;
+  }
+  open(): void {
+    this.isOpen = true;
+    this.#listener();
+  }
+}
+
 describe("the server side of MQTT", () => {
   const ends: (() => void)[] = [];
   afterEach(() => {
@@ -74,8 +90,9 @@ describe("the server side of MQTT", () => {
   async function started(inFlightBytesMax = 1024 * 1024) {
     const time = new VirtualTime();
     const policy = new Policy();
+    const demand = new HandDemand();
     const mqtt = new MqttServer(
-      { clock: time, timers: time, counters: new CounterTable(), policy },
+      { clock: time, timers: time, counters: new CounterTable(), policy, demand },
       {
         packetBytesMax: 1000,
         connectTimeoutMs: 10_000,
@@ -112,7 +129,7 @@ describe("the server side of MQTT", () => {
       for (const bytes of first) socket.write(bytes);
       return { socket, heard, isClosed: () => isClosed };
     };
-    return { time, policy, mqtt, open, handled: () => handledCount };
+    return { time, policy, demand, mqtt, open, handled: () => handledCount };
   }
 
   test("packets cut at every byte are the same packets", () => {
@@ -157,10 +174,10 @@ describe("the server side of MQTT", () => {
     policy.holds = true;
     const { heard } = await open(connectPacket("c"), publish(1, 1, "a"), publish(1, 2, "b"));
     await until("both taken", () => policy.waiting.length === 2);
-    policy.waiting[1]?.(true);
+    policy.waiting[1]?.(TopicOutcome.Done);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(heard).toEqual(CONNACK);
-    policy.waiting[0]?.(true);
+    policy.waiting[0]?.(TopicOutcome.Done);
     await until("both acks", () => heard.length === 12);
     expect(heard.slice(4)).toEqual([0x40, 2, 0, 1, 0x40, 2, 0, 2]);
   });
@@ -191,7 +208,7 @@ describe("the server side of MQTT", () => {
     expect(policy.waiting.length).toBe(256);
     for (let index = 0; index < 1000; index++) {
       await until(`publish ${index}`, () => policy.waiting.length > index);
-      policy.waiting[index]?.(true);
+      policy.waiting[index]?.(TopicOutcome.Done);
     }
     await until("all acks", () => heard.length === 4 + 4 * 1000);
     expect(policy.published.map(({ payload }) => Number(payload))).toEqual(many.map((_, index) => index));
@@ -214,9 +231,80 @@ describe("the server side of MQTT", () => {
     expect(policy.waiting.length).toBe(greedyCount + 3 * 4);
     for (let index = 0; index < 400; index++) {
       await until(`publish ${index}`, () => policy.waiting.length > index);
-      policy.waiting[index]?.(true);
+      policy.waiting[index]?.(TopicOutcome.Done);
     }
     for (const { heard } of [greedy, ...modest]) await until("its acks", () => heard.length === 4 + 4 * 100);
+  });
+
+  const abc = (from: string): Buffer => Buffer.concat([1, 2, 3].map((id) => publish(1, id, `${from}${id}`)));
+  const payloads = (policy: Policy): string[] => policy.published.map(({ payload }) => payload);
+
+  test("what nobody wants yet waits as it came, and one sender after the other has its turn with all it sent meanwhile", async () => {
+    const { policy, demand, open } = await started();
+    const senders = [await open(connectPacket("a")), await open(connectPacket("b"))];
+    for (const { heard } of senders) await until("it is in", () => heard.length === 4);
+    demand.isOpen = false;
+    for (const [index, { socket }] of senders.entries()) {
+      const bytes = abc("ab".charAt(index));
+      // In pieces, as networks have it, and with a ping among them.
+      socket.write(bytes.subarray(0, 5));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      socket.write(bytes.subarray(5));
+      socket.write(packet(0xc0));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(policy.published).toEqual([]);
+    demand.open();
+    for (const { heard } of senders) await until("acks and pong", () => heard.length === 4 + 3 * 4 + 2);
+    expect(payloads(policy)).toEqual(["a1", "a2", "a3", "b1", "b2", "b3"]);
+  });
+
+  test("whose turn ends with the demand goes on first, and nothing comes twice or is left", async () => {
+    const { policy, demand, open } = await started();
+    const senders = [await open(connectPacket("a")), await open(connectPacket("b"))];
+    for (const { heard } of senders) await until("it is in", () => heard.length === 4);
+    demand.isOpen = false;
+    senders[0]?.socket.write(abc("a"));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    senders[1]?.socket.write(abc("b"));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    policy.onPublish = () => {
+      demand.isOpen = false;
+    };
+    for (let count = 1; count <= 6; count++) {
+      demand.open();
+      await until(`${count} publishes`, () => policy.published.length === count);
+    }
+    for (const { heard } of senders) await until("its acks", () => heard.length === 4 + 3 * 4);
+    expect(payloads(policy)).toEqual(["a1", "a2", "a3", "b1", "b2", "b3"]);
+  });
+
+  test("far more than is kept in line is all taken in the end, in order", async () => {
+    const { policy, demand, open } = await started();
+    const { socket, heard } = await open(connectPacket("c"));
+    await until("it is in", () => heard.length === 4);
+    demand.isOpen = false;
+    const many = Array.from({ length: 1000 }, (_, index) => publish(1, index + 1, `${index}`.padEnd(900)));
+    socket.write(Buffer.concat(many));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(policy.published).toEqual([]);
+    demand.open();
+    await until("all acks", () => heard.length === 4 + 4 * 1000);
+    expect(payloads(policy).map(Number)).toEqual(many.map((_, index) => index));
+  });
+
+  test("what a client said before it went is taken, though its turn had not come", async () => {
+    const { policy, demand, open } = await started();
+    const { socket, heard, isClosed } = await open(connectPacket("c"));
+    await until("it is in", () => heard.length === 4);
+    demand.isOpen = false;
+    socket.end(Buffer.concat([publish(0, 0, "last"), publish(0, 0, "words"), packet(0xe0)]));
+    await until("closed", isClosed);
+    await until("both", () => policy.published.length === 2);
+    expect(payloads(policy)).toEqual(["last", "words"]);
+    demand.open();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(policy.published.length).toBe(2);
   });
 
   test("what comes right behind CONNECT waits until it is known who that is", async () => {
