@@ -13,7 +13,7 @@ import { ChunkedStore } from "../service/store/chunked-store.ts";
 import type { Compressor } from "../service/store/compressor.ts";
 import { type LogStore, StoreUnavailable } from "../service/store/log-store.ts";
 import { MemoryKvSpace } from "../service/store/memory-kv.ts";
-import type { OrderedKv } from "../service/store/ordered-kv.ts";
+import type { KvForm, OrderedKv } from "../service/store/ordered-kv.ts";
 import { checkStore } from "../service/store/store-checker.ts";
 import type { ChunkedStoreOptions } from "../service/store/store-core.ts";
 import { viewStore } from "../service/store/store-view.ts";
@@ -57,9 +57,9 @@ export interface ServiceEvents {
 class WatchedKvSpace extends MemoryKvSpace {
   onOpen: () => void = () => {};
 
-  override open(name: string): Promise<OrderedKv> {
+  override open(name: string, form?: KvForm): Promise<OrderedKv> {
     this.onOpen();
-    return super.open(name);
+    return super.open(name, form);
   }
 }
 

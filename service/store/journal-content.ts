@@ -14,7 +14,7 @@ import type { KvPair, KvRange } from "./ordered-kv.ts";
 const PART_BYTES = 64 << 10;
 const ZEROS = Buffer.alloc(PART_BYTES);
 
-interface ValuePlace {
+export interface ValuePlace {
   readonly at: number;
   readonly size: number;
 }
@@ -64,15 +64,26 @@ export class JournalContent {
   }
 
   *range({ start, end, reverse, limit }: KvRange): Generator<KvPair> {
-    this.#keys ??= [...this.#places.keys()].sort();
-    const first = lowerBound(this.#keys, textOf(start));
-    const some = this.#keys.slice(first, Math.max(first, lowerBound(this.#keys, textOf(end))));
+    const keys = this.keys();
+    const first = lowerBound(keys, textOf(start));
+    const some = keys.slice(first, Math.max(first, lowerBound(keys, textOf(end))));
     if (reverse) some.reverse();
     for (const key of some.slice(0, limit)) {
       const place = this.#places.get(key);
       if (place !== undefined)
         yield { key: Buffer.from(key, "latin1"), value: this.#file.read(place.at, place.size) };
     }
+  }
+
+  /** Ascending, as binary strings. */
+  keys(): readonly string[] {
+    this.#keys ??= [...this.#places.keys()].sort();
+    return this.#keys;
+  }
+
+  /** Where in the file the value of a key stands, given as a binary string. */
+  placeOf(key: string): ValuePlace | undefined {
+    return this.#places.get(key);
   }
 
   #take(at: number, { headBytes, changes }: JournalRecord): void {

@@ -1,6 +1,17 @@
 import type { Random } from "../../host/random.ts";
+import { JournalKv, JournalView } from "./journal-kv.ts";
 import { StoreUnavailable } from "./log-store.ts";
-import type { KvChange, KvPair, KvRange, KvSpace, KvView, KvViews, OrderedKv } from "./ordered-kv.ts";
+import { MemoryJournal, MemoryJournalFile, type MemoryKvHooks } from "./memory-journal.ts";
+import {
+  type KvChange,
+  KvForm,
+  type KvPair,
+  type KvRange,
+  type KvSpace,
+  type KvView,
+  type KvViews,
+  type OrderedKv,
+} from "./ordered-kv.ts";
 
 /** What a simulated disk may do, as chances from 0 to 1 drawn at each commit. */
 export interface MemoryKvFaults {
@@ -15,12 +26,18 @@ interface Transaction {
   readonly settle: (error?: Error) => void;
 }
 
-/** The content of one engine, which outlives its handles. */
-class MemoryDisk {
+/** The content of one tree, which outlives its handles. */
+class MemoryTree {
   /** Keys as binary strings, which order as their bytes do. */
   readonly values = new Map<string, Uint8Array>();
   sortedKeys: string[] | undefined = [];
   readonly unsynced: Transaction[] = [];
+
+  get bytes(): number {
+    let bytes = 0;
+    for (const [key, value] of this.values) bytes += key.length + value.length;
+    return bytes;
+  }
 
   apply(changes: readonly KvChange[]): void {
     for (const change of changes) {
@@ -33,16 +50,35 @@ class MemoryDisk {
   }
 
   /** What is durable now. */
-  copy(): MemoryDisk {
-    const copy = new MemoryDisk();
+  copy(): MemoryTree {
+    const copy = new MemoryTree();
     copy.sortedKeys = undefined;
     for (const [key, value] of this.values) copy.values.set(key, copyOf(value));
     return copy;
   }
 
+  /** Of the commits under way some first ones may have reached the disk. */
+  crash(random: Random): void {
+    const kept = Math.floor(random.fraction() * (this.unsynced.length + 1));
+    for (const transaction of this.unsynced.slice(0, kept)) this.apply(transaction.changes);
+    for (const transaction of this.unsynced.splice(0))
+      transaction.settle(new StoreUnavailable("the power is gone"));
+  }
+
   keys(): readonly string[] {
     this.sortedKeys ??= [...this.values.keys()].sort();
     return this.sortedKeys;
+  }
+
+  sizeOf(key: string): number {
+    return this.values.get(key)?.length ?? 0;
+  }
+
+  flipBit(key: string, bit: number): void {
+    const value = this.values.get(key);
+    const byte = value?.[bit >> 3];
+    if (value === undefined || byte === undefined) throw new RangeError("there is no such bit");
+    value[bit >> 3] = byte ^ (1 << (bit & 7));
   }
 }
 
@@ -50,12 +86,13 @@ class MemoryDisk {
 const TURNS_MAX = 30;
 
 /**
- * Engines in memory for tests and the simulator. A commit becomes durable some turns after it was asked for; `crash` loses
- * what was not durable, whole transactions from some point on, for each engine by itself, as separate files would.
+ * Engines in memory for tests and the simulator, journals as they are on a real disk. A commit becomes durable some turns after it
+ * was asked for; `crash` loses what was not durable: of a tree whole transactions from some point on, of a journal any sectors of
+ * the write under way; each engine by itself, as separate files would.
  */
 export class MemoryKvSpace implements KvSpace, KvViews {
   readonly #random: Random;
-  readonly #disks = new Map<string, MemoryDisk>();
+  readonly #disks = new Map<string, MemoryTree | MemoryJournal>();
   readonly #syncDelay: () => Promise<void>;
   /** Handles of an earlier life are dead. */
   #life = 0;
@@ -69,19 +106,21 @@ export class MemoryKvSpace implements KvSpace, KvViews {
     this.#syncDelay = syncDelay ?? (() => someTurns(1 + Math.floor(random.fraction() * TURNS_MAX)));
   }
 
-  async open(name: string): Promise<OrderedKv> {
+  async open(name: string, form: KvForm = KvForm.Tree): Promise<OrderedKv> {
     let disk = this.#disks.get(name);
     if (disk === undefined) {
-      disk = new MemoryDisk();
+      disk = form === KvForm.Journal ? new MemoryJournal() : new MemoryTree();
       this.#disks.set(name, disk);
     }
     const life = this.#life;
-    return new MemoryKv(disk, {
+    const hooks: MemoryKvHooks = {
       syncDelay: this.#syncDelay,
       alive: () => life === this.#life,
       fails: () => this.#random.fraction() < this.faults.commitFails,
       survives: () => this.#random.fraction() < 0.5,
-    });
+    };
+    if (disk instanceof MemoryTree) return new MemoryKv(disk, hooks);
+    return await JournalKv.open(new MemoryJournalFile(disk, hooks));
   }
 
   async names(): Promise<string[]> {
@@ -89,9 +128,7 @@ export class MemoryKvSpace implements KvSpace, KvViews {
   }
 
   async bytes(name: string): Promise<number> {
-    let bytes = 0;
-    for (const [key, value] of this.#disks.get(name)?.values ?? []) bytes += key.length + value.length;
-    return bytes;
+    return this.#disks.get(name)?.bytes ?? 0;
   }
 
   freeBytes(): number {
@@ -107,7 +144,9 @@ export class MemoryKvSpace implements KvSpace, KvViews {
   async view(name: string): Promise<KvView | undefined> {
     const disk = this.#disks.get(name)?.copy();
     const hooks = { syncDelay: this.#syncDelay, alive: () => true, fails: () => false, survives: () => true };
-    return disk && new MemoryKv(disk, hooks);
+    if (disk === undefined) return undefined;
+    if (disk instanceof MemoryTree) return new MemoryKv(disk, hooks);
+    return new JournalView(new MemoryJournalFile(disk, hooks));
   }
 
   /** What is durable now, as a space of its own. */
@@ -124,49 +163,35 @@ export class MemoryKvSpace implements KvSpace, KvViews {
     for (const [name, disk] of from.copy().#disks) this.#disks.set(name, disk);
   }
 
-  /** The power goes: handles die, and of the commits under way some first ones may have reached the disk. */
+  /** The power goes: handles die. */
   crash(): void {
     this.#life++;
-    for (const disk of this.#disks.values()) {
-      const kept = Math.floor(this.#random.fraction() * (disk.unsynced.length + 1));
-      for (const transaction of disk.unsynced.slice(0, kept)) disk.apply(transaction.changes);
-      for (const transaction of disk.unsynced.splice(0))
-        transaction.settle(new StoreUnavailable("the power is gone"));
-    }
+    for (const disk of this.#disks.values()) disk.crash(this.#random);
     this.faults = FAULTS_NONE;
   }
 
   /** Every value there is: the engine's name and the key, as `flipBit` takes them. */
   values(): { readonly name: string; readonly key: string; readonly bytes: number }[] {
     return [...this.#disks].flatMap(([name, disk]) =>
-      disk.keys().map((key) => ({ name, key, bytes: disk.values.get(key)?.length ?? 0 })),
+      disk.keys().map((key) => ({ name, key, bytes: disk.sizeOf(key) })),
     );
   }
 
   /** Turns one bit of a value over, as a worn-out disk would. */
   flipBit(name: string, key: string, bit: number): void {
-    const value = this.#disks.get(name)?.values.get(key);
-    const at = bit >> 3;
-    const byte = value?.[at];
-    if (value === undefined || byte === undefined) throw new RangeError("there is no such bit");
-    value[at] = byte ^ (1 << (bit & 7));
+    const disk = this.#disks.get(name);
+    if (disk === undefined) throw new RangeError("there is no such bit");
+    disk.flipBit(key, bit);
   }
 }
 
-interface MemoryKvHooks {
-  readonly syncDelay: () => Promise<void>;
-  readonly alive: () => boolean;
-  readonly fails: () => boolean;
-  readonly survives: () => boolean;
-}
-
 class MemoryKv implements OrderedKv {
-  readonly #disk: MemoryDisk;
+  readonly #disk: MemoryTree;
   readonly #hooks: MemoryKvHooks;
   #failure: StoreUnavailable | undefined;
   #closed = false;
 
-  constructor(disk: MemoryDisk, hooks: MemoryKvHooks) {
+  constructor(disk: MemoryTree, hooks: MemoryKvHooks) {
     this.#disk = disk;
     this.#hooks = hooks;
   }
