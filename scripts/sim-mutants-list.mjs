@@ -2,6 +2,7 @@
 // faults without which the changed place is not come to, or does no harm: seeds without them need not be run.
 const mutant = (file, name, find, replace, needs = []) => ({ file, name, find, replace, needs });
 const committer = (...rest) => mutant("service/store/committer.ts", ...rest);
+const journal = (...rest) => mutant("service/store/journal-content.ts", ...rest);
 const recovery = (...rest) => mutant("service/store/recovery.ts", ...rest);
 const sealer = (...rest) => mutant("service/store/sealer.ts", ...rest);
 const session = (...rest) => mutant("gateway/source-session.ts", ...rest);
@@ -16,6 +17,11 @@ const ingest = (...rest) => mutant("service/ingest/ingest-handlers.ts", ...rest)
 const agent = (file, ...rest) => mutant(`firmware-js/agent/${file}.ts`, ...rest);
 
 export const MUTANTS = [
+  journal(
+    "journal: a transaction that was cut short is taken",
+    "if (!isBodyGood(file, at, record) && nextRecord(file, end) === undefined) break;",
+    "",
+  ),
   committer(
     "store: a duplicate takes those behind it with it",
     "accepted ??= entries.slice(0, index);\n        continue;",

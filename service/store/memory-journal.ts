@@ -14,8 +14,8 @@ export interface MemoryKvHooks {
   readonly survives: () => boolean;
 }
 
-/** What a disk writes as a whole or not at all. */
-const SECTOR_BYTES = 512;
+/** What this disk writes as a whole or not at all: less than a real one, so that small transactions are torn too. */
+const SECTOR_BYTES = 64;
 
 /** The file under one journal, which outlives its handles. */
 export class MemoryJournal {
