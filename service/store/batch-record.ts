@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { NewEntry, SeqRange } from "../../protocol/entry.ts";
 import { ByteReader } from "./byte-reader.ts";
-import { ByteWriter } from "./byte-writer.ts";
+import { ByteWriter, wordsOf } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, ValueKind } from "./checked-value.ts";
 import { RowView, skipRow, writeRow } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
@@ -20,6 +20,8 @@ const MessageForm = { Ascii: 0, Utf16: 1 } as const;
 /** The bytes of one transaction, and where its messages are in them. */
 export interface BatchValue {
   readonly value: Buffer;
+  /** The same bytes. */
+  readonly words: DataView;
   readonly messagesStart: number;
   /** Bytes a UTF-16 unit of a message takes: 1 or 2. */
   readonly unitBytes: number;
@@ -52,8 +54,28 @@ export type BatchRead<S> =
 
 /** The checksum of the head, the kind of value, and the size of the head. */
 const VALUE_HEAD_BYTES = CHECKED_HEAD_BYTES + 4;
+/** Of memory that values share, and of a value that does: a sixteenth is left empty at most. */
+const BLOCK_BYTES = 128 << 10;
+const SHARED_BYTES_MAX = 8 << 10;
 /** Batches before there were checksums of the parts; they are not read any more. */
 const OLD_BATCH_KIND = 5;
+
+/** Small values share blocks of memory: they go together once they are sealed, and a block each would be work for the collector. */
+class ValueMemory {
+  #block = Buffer.alloc(0);
+  #used = 0;
+
+  take(size: number): Buffer {
+    if (size > SHARED_BYTES_MAX) return Buffer.allocUnsafeSlow(size);
+    if (this.#used + size > this.#block.length) {
+      this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      this.#used = 0;
+    }
+    const value = this.#block.subarray(this.#used, this.#used + size);
+    this.#used += size;
+    return value;
+  }
+}
 
 /**
  * Builds the value of one transaction: `[checksum of the head][kind][size of the head][head][messages][rows]`. The head is
@@ -66,6 +88,7 @@ export class BatchBuilder<S extends BatchSource> {
   readonly #rows = new ByteWriter(1 << 16);
   readonly #indexes = new Map<S, number>();
   readonly #messages: string[] = [];
+  readonly #memory = new ValueMemory();
   #messageUnits = 0;
   #sources: S[] = [];
   /** Entries, by index of the source. */
@@ -108,7 +131,7 @@ export class BatchBuilder<S extends BatchSource> {
     const { head, messagesSumAt, rowsSumAt } = this.#writeHead(isAscii, messagesBytes, rows.length);
     const messagesStart = VALUE_HEAD_BYTES + head.length;
     const rowsStart = messagesStart + messagesBytes;
-    const value = Buffer.allocUnsafeSlow(rowsStart + rows.length);
+    const value = this.#memory.take(rowsStart + rows.length);
     value[CHECKED_HEAD_BYTES - 1] = ValueKind.Batch;
     value.writeUInt32BE(head.length, CHECKED_HEAD_BYTES);
     value.set(head, VALUE_HEAD_BYTES);
@@ -125,6 +148,7 @@ export class BatchBuilder<S extends BatchSource> {
       firstPosition,
       entryCount: this.#entryCount,
       value,
+      words: wordsOf(value),
       messagesStart,
       unitBytes: isAscii ? 1 : 2,
       sources: this.#sources,
@@ -220,6 +244,7 @@ export function readBatch<S>(
     firstPosition,
     entryCount,
     value,
+    words: wordsOf(value),
     messagesStart,
     unitBytes,
     sources,

@@ -9,14 +9,21 @@ export class MalformedRecord extends Error {
 
 /** Reads what `ByteWriter` writes. Throws MalformedRecord past the end. */
 export class ByteReader {
-  readonly bytes: Buffer;
-  readonly end: number;
+  bytes: Buffer;
+  end: number;
   position: number;
 
   constructor(bytes: Buffer, start = 0, end = bytes.length) {
     this.bytes = bytes;
     this.position = start;
     this.end = end;
+  }
+
+  /** Reads other bytes from now on, up to their end. */
+  moveTo(bytes: Buffer, start: number): void {
+    this.bytes = bytes;
+    this.position = start;
+    this.end = bytes.length;
   }
 
   get done(): boolean {

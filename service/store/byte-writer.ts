@@ -4,10 +4,12 @@ const LOOP_MAX = 128;
 /** A growing byte buffer with the number forms of the store's records. Unsigned forms take integers from 0 to 2^53-1. */
 export class ByteWriter {
   #bytes: Buffer;
+  #words: DataView;
   #length = 0;
 
   constructor(capacityBytes = 256) {
     this.#bytes = Buffer.allocUnsafeSlow(capacityBytes);
+    this.#words = wordsOf(this.#bytes);
   }
 
   get length(): number {
@@ -30,6 +32,7 @@ export class ByteWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
     this.#bytes.copy(grown, 0, 0, this.#length);
     this.#bytes = grown;
+    this.#words = wordsOf(grown);
   }
 
   /** The buffer itself, with room for `size` bytes after `length`: for writers that count for themselves, then `advance`. */
@@ -84,6 +87,20 @@ export class ByteWriter {
     this.#length += this.#bytes.write(value, this.#length);
   }
 
+  /** The bytes from `start` to below `end` of what is a message long: four bytes a step take half the time of a byte a step, or of a call into the engine. */
+  copyWords(from: DataView, start: number, end: number): void {
+    this.reserve(end - start);
+    const words = this.#words;
+    let at = this.#length;
+    let index = start;
+    for (; index + 4 <= end; index += 4) {
+      words.setInt32(at, from.getInt32(index));
+      at += 4;
+    }
+    for (; index < end; index++) words.setUint8(at++, from.getUint8(index));
+    this.#length = at;
+  }
+
   /** The bytes from `start` to below `end` of another buffer. */
   copy(from: Buffer, start: number, end: number): void {
     const size = end - start;
@@ -97,6 +114,11 @@ export class ByteWriter {
     }
     this.#length += size;
   }
+}
+
+/** The same bytes, to be copied by `copyWords`. */
+export function wordsOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Writes a varint of at most 8 bytes at `at`; returns where it ends. */

@@ -89,7 +89,7 @@ export class ChunkBuilder {
     const messages = this.#messages;
     if (batch.unitBytes === 1) {
       const start = batch.messagesStart + row.messageStart;
-      messages.copy(batch.value, start, start + row.messageUnits);
+      messages.copyWords(batch.words, start, start + row.messageUnits);
       this.#sizes.varint(row.messageUnits);
     } else {
       const before = messages.length;

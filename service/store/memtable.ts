@@ -71,6 +71,7 @@ export class Memtable {
   lastPosition = 0;
   #oldestMs: number | undefined;
   readonly #row = new RowView();
+  readonly #reader = new ByteReader(Buffer.alloc(0));
 
   get entryCount(): number {
     return this.#rowCount;
@@ -97,10 +98,10 @@ export class Memtable {
 
   /** Takes a batch that is durable. */
   add(batch: Batch<SourceState>): void {
-    const { firstPosition, entryCount, value, messagesStart, unitBytes, sources, rowSources, rowStarts } =
-      batch;
+    const { firstPosition, entryCount, value, words, messagesStart, unitBytes } = batch;
+    const { sources, rowSources, rowStarts } = batch;
     const batchIndex = this.#batches.length;
-    this.#batches.push({ firstPosition, firstRow: this.#rowCount, value, messagesStart, unitBytes });
+    this.#batches.push({ firstPosition, firstRow: this.#rowCount, value, words, messagesStart, unitBytes });
     while (this.#rowCount + entryCount > this.#rowStarts.length) this.#grow();
     for (let index = 0; index < entryCount; index++) {
       const source = sources[rowSources[index] ?? 0];
@@ -245,7 +246,8 @@ export class Memtable {
   /** Takes a row apart; returns the batch that holds its message. */
   readRow(row: number, into: RowView): BatchValue {
     const batch = this.#batchOf(row);
-    into.read(new ByteReader(batch.value, this.#rowStarts[row]));
+    this.#reader.moveTo(batch.value, this.#rowStarts[row] ?? 0);
+    into.read(this.#reader);
     return batch;
   }
 
