@@ -12,7 +12,8 @@ import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
 
 /*
  * Durable append, sealing counted: entries/s, CPU and bytes an entry. Making the entries is not counted.
- * node append [--corpus FILE] [--entries N] [--sources N] [--batch N] [--dir DIR]
+ * node append [--corpus FILE] [--entries N] [--sources N] [--batch N] [--callers N] [--dir DIR]
+ * With several callers, each appends a batch of so many entries at the same moment as the others, and waits for all of them.
  */
 const { values } = parseArgs({
   options: {
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     entries: { type: "string", default: "1000000" },
     sources: { type: "string", default: "1000" },
     batch: { type: "string", default: "1000" },
+    callers: { type: "string", default: "1" },
     dir: { type: "string", default: join(tmpdir(), "boardlog-bench-store") },
   },
 });
@@ -32,6 +34,7 @@ const WARM_BATCHES = 2_000;
 
 const entryCount = Number(values.entries);
 const batchEntries = Number(values.batch);
+const callers = Number(values.callers);
 const lines = readLines(values.corpus);
 const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 const counters = new CounterTable();
@@ -65,6 +68,7 @@ console.log(
   JSON.stringify({
     entries: entryCount,
     batch: batchEntries,
+    callers,
     perSecond: Math.round((entryCount / appended.ms) * 1000),
     perSecondSealed: Math.round((entryCount / (appended.ms + sealMs)) * 1000),
     cpuMicroseconds: round(appended.cpu / entryCount),
@@ -90,14 +94,19 @@ async function appendAll(
   count: number,
   batchSize: number,
 ): Promise<{ ms: number; cpu: number; latencies: number[] }> {
-  const pool = new EntryPool(lines, Number(values.sources), batchSize);
+  const roundSize = batchSize * callers;
+  const pool = new EntryPool(lines, Number(values.sources), roundSize);
   const latencies: number[] = [];
   let cpu = 0;
-  for (let from = 0; from < count; from += batchSize) {
+  for (let from = 0; from < count; from += roundSize) {
     const entries = pool.batch();
+    const batches = Array.from({ length: callers }, (_, caller) => ({
+      project: "default",
+      entries: entries.slice(caller * batchSize, (caller + 1) * batchSize),
+    }));
     const usage = process.cpuUsage();
     const start = performance.now();
-    await to.append([{ project: "default", entries }]);
+    await Promise.all(batches.map((batch) => to.append([batch])));
     latencies.push(performance.now() - start);
     cpu += cpuMicroseconds(usage);
   }

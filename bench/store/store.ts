@@ -48,9 +48,10 @@ export const store: Bench = {
       compact: [],
       page: [],
     };
-    const own: Record<"cpu" | "smallCpu" | "bytes" | "compact" | "compactCpu", number[]> = {
+    const own: Record<"cpu" | "smallCpu" | "joinedCpu" | "bytes" | "compact" | "compactCpu", number[]> = {
       cpu: [],
       smallCpu: [],
+      joinedCpu: [],
       bytes: [],
       compact: [],
       compactCpu: [],
@@ -63,9 +64,18 @@ export const store: Bench = {
       progress(`pair ${pair + 1} of ${pairCount}`);
       const large = await ask<Appended>("append", ["--entries", `${entries}`]);
       const little = await ask<Appended>("append", ["--entries", `${small}`, "--batch", "20"]);
+      const joined = await ask<Appended>("append", [
+        "--entries",
+        `${small}`,
+        "--batch",
+        "20",
+        "--callers",
+        "10",
+      ]);
       const compacted = await ask<Compacted>("compact", ["--entries", `${entries}`]);
       own.cpu.push(large.cpuMicrosecondsSealed);
       own.smallCpu.push(little.cpuMicrosecondsSealed);
+      own.joinedCpu.push(joined.cpuMicrosecondsSealed);
       own.bytes.push(large.bytesSealed);
       own.compact.push(compacted.bytesCompact);
       own.compactCpu.push(compacted.cpuMicrosecondsCompacted);
@@ -141,6 +151,7 @@ export const store: Bench = {
       figures: [
         { what: "CPU of an entry, batches of 1,000, seal counted", unit: "us", values: own.cpu },
         { what: "CPU of an entry, batches of 20, one caller", unit: "us", values: own.smallCpu },
+        { what: "CPU of an entry, batches of 20, ten callers at a time", unit: "us", values: own.joinedCpu },
         { what: "disk of an entry, sealed", unit: "bytes", values: own.bytes },
         { what: "disk of an entry, compacted", unit: "bytes", values: own.compact, atMost: 10.5 },
         { what: "CPU of the compaction of an entry", unit: "us", values: own.compactCpu },
