@@ -1,4 +1,4 @@
-import { readSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { finished } from "node:stream/promises";
@@ -91,6 +91,12 @@ export class SerialportLink implements ByteLink {
   write(bytes: Uint8Array): Promise<boolean> {
     const port = this.#port;
     if (!port?.isOpen) return Promise.resolve(false);
+    const takenBytes = this.#writes.size === 0 ? writeNow(port, bytes) : 0;
+    if (takenBytes === bytes.length) return Promise.resolve(true);
+    return this.#writeByDriver(port, bytes.subarray(takenBytes));
+  }
+
+  #writeByDriver(port: SerialPort, bytes: Uint8Array): Promise<boolean> {
     return new Promise((resolve) => {
       const nudge = this.#timers.every(NUDGE_MS, () => nudgeDriver(port));
       const settle = (isTaken: boolean): void => {
@@ -258,6 +264,20 @@ function readOurWay(
   };
   const reader = new PortReader(polled, timers, options);
   driver.read = (buffer: Buffer, offset: number, length: number) => reader.read(buffer, offset, length);
+}
+
+/**
+ * Writes what the wire takes at once, nearly always all: an ack by the driver costs a turn of the thread pool.
+ * @returns the bytes taken; 0 also where it fails, for the driver meets that again and says so.
+ */
+function writeNow({ port }: SerialPort, bytes: Uint8Array): number {
+  const { fd, poller } = (port ?? {}) as Partial<DriverPort>;
+  if (poller === undefined || fd === undefined || fd === null) return 0;
+  try {
+    return writeSync(fd, bytes);
+  } catch {
+    return 0;
+  }
 }
 
 /** What bindings-cpp has and does not declare. */

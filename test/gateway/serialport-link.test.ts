@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { SerialportLink } from "../../gateway/serialport-link.ts";
+import { openPty } from "../../host/pty.ts";
 import { logFrame, logLine } from "../support/frames.ts";
-import { until } from "../support/gateway-world.ts";
+import { realWorld, until } from "../support/gateway-world.ts";
 import { portAt, SerialBench } from "../support/serial-bench.ts";
 
 describe("a serial port, over a real pty", () => {
@@ -229,6 +230,36 @@ describe("a serial port, over a real pty", () => {
     await port.write(String.fromCharCode(0x11));
     await until("the ack", () => port.heard.includes('"ack":1,'));
     expect(port.uplink.texts("kitchen", "uart")).toEqual(["text"]);
+  });
+
+  test("what the wire does not take at once follows in its order, once the board reads again", async () => {
+    const pty = openPty();
+    const link = new SerialportLink(realWorld(), portAt(pty.path));
+    await new Promise<void>((resolve) =>
+      link.start({ onUp: () => resolve(), onBytes: () => {}, onDown: () => {} }),
+    );
+    let heard = "";
+    pty.onData((bytes) => {
+      heard += Buffer.from(bytes).toString("latin1");
+    });
+    pty.pause();
+    const lines = Array.from({ length: 300 }, (_, index) => `line ${index} `.padEnd(200, "x"));
+    let takenCount = 0;
+    const writes = lines.map(async (line) => {
+      const isTaken = await link.write(Buffer.from(line));
+      takenCount += 1;
+      return isTaken;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(takenCount).toBeGreaterThan(0);
+    expect(takenCount).toBeLessThan(lines.length);
+    pty.resume();
+    expect(new Set(await Promise.all(writes))).toEqual(new Set([true]));
+    await until("all of it", () => heard.length >= lines.join("").length);
+    expect(heard).toBe(lines.join(""));
+    await link.stop();
+    expect(await link.write(Buffer.from("late"))).toBe(false);
+    await pty.close();
   });
 
   test("with RTS and CTS the port opens too", async () => {
