@@ -1,5 +1,6 @@
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
+import { ChunkCache } from "./chunk-cache.ts";
 import { readSealedChunk } from "./chunk-head.ts";
 import { type ChunkPlace, readPlace } from "./chunk-place.ts";
 import type { Compressor } from "./compressor.ts";
@@ -34,6 +35,8 @@ export interface Found<T> {
 export interface FoundChunk extends Found<ChunkPlace> {
   readonly sourceNumber: number;
   readonly segment: Segment;
+  /** No chunk of the source ends after this position and before this one does. */
+  readonly floor: number;
 }
 
 /** Where a walk back through sealed values stands. */
@@ -66,10 +69,8 @@ const KNOWN_DAMAGES_MAX = 10_000;
 export class SegmentReader {
   readonly #segments: readonly Segment[];
   readonly #deps: SegmentReaderDeps;
-  readonly #openChunks = new Map<string, OpenChunk>();
-  readonly #openBytesMax: number;
+  readonly #openChunks: ChunkCache;
   readonly #known = new Set<string>();
-  #openBytes = 0;
 
   constructor(
     deps: SegmentReaderDeps & { readonly segments: readonly Segment[] },
@@ -77,14 +78,17 @@ export class SegmentReader {
   ) {
     this.#segments = deps.segments;
     this.#deps = deps;
-    this.#openBytesMax = options.openChunkBytesMax;
+    this.#openChunks = new ChunkCache(options.openChunkBytesMax);
   }
 
   /** The first chunk of the source that ends after the position. */
   chunkAfter(sourceNumber: number, after: number, through: number): FoundChunk | undefined {
+    const known = this.#openChunks.after(sourceNumber, after);
+    if (known !== undefined && known.lastPosition <= through && this.#segments.includes(known.segment))
+      return known;
     const keysOf = (last: number): KeyRange => chunkKeys(sourceNumber, after + 1, last);
     for (const { segment, key, value } of this.#firstAfter(keysOf, after, through)) {
-      return this.#place(sourceNumber, segment, key, value);
+      return this.#place(sourceNumber, segment, key, value, after);
     }
     return undefined;
   }
@@ -162,7 +166,6 @@ export class SegmentReader {
   /** Forgets expanded chunks: the segments have changed. */
   forget(): void {
     this.#openChunks.clear();
-    this.#openBytes = 0;
   }
 
   /** The first row of a project's index that ends after the position. */
@@ -193,24 +196,11 @@ export class SegmentReader {
   }
 
   /** The chunk expanded; those used last are kept. Undefined where it is damaged. */
-  open({ sourceNumber, segment, lastPosition, content: place }: FoundChunk): OpenChunk | undefined {
-    if (place === undefined) return undefined;
-    const name = `${segment.state.number}:${sourceNumber}:${lastPosition}`;
-    const known = this.#openChunks.get(name);
-    if (known !== undefined) {
-      this.#openChunks.delete(name);
-      this.#openChunks.set(name, known);
-      return known;
-    }
-    const chunk = this.read({ sourceNumber, segment, lastPosition, content: place });
-    if (chunk === undefined) return undefined;
-    this.#openChunks.set(name, chunk);
-    this.#openBytes += chunk.bytes;
-    for (const [oldName, old] of this.#openChunks) {
-      if (this.#openBytes <= this.#openBytesMax || old === chunk) break;
-      this.#openChunks.delete(oldName);
-      this.#openBytes -= old.bytes;
-    }
+  open(found: FoundChunk): OpenChunk | undefined {
+    const known = this.#openChunks.get(found);
+    if (known !== undefined) return known;
+    const chunk = this.read(found);
+    if (chunk !== undefined) this.#openChunks.add(found, chunk);
     return chunk;
   }
 
@@ -260,11 +250,18 @@ export class SegmentReader {
     }
   }
 
-  #place(sourceNumber: number, segment: Segment, key: Uint8Array, value: Uint8Array): FoundChunk {
+  #place(
+    sourceNumber: number,
+    segment: Segment,
+    key: Uint8Array,
+    value: Uint8Array,
+    after = Number.POSITIVE_INFINITY,
+  ): FoundChunk {
     const lastPosition = lastPositionOfKey(key);
     const content = readPlace(value, lastPosition);
     if (content === undefined) this.#chunkDamaged(sourceNumber, segment, lastPosition, undefined);
-    return { sourceNumber, segment, lastPosition, content };
+    const floor = Math.min(after, (content?.firstPosition ?? lastPosition) - 1);
+    return { sourceNumber, segment, lastPosition, content, floor };
   }
 
   #indexRow(projectNumber: number, key: Uint8Array, value: Uint8Array): Found<IndexRow> {
