@@ -1,8 +1,10 @@
 import type { Clock, Timers } from "../host/clock.ts";
 import type { StoredEntry } from "../protocol/entry.ts";
-import { LIMIT_MAX } from "../protocol/methods.ts";
+import { type ExtraField, LIMIT_MAX } from "../protocol/methods.ts";
 import { type EntryFilter, passes } from "./live/entry-filter.ts";
-import type { IdSpan, LogStore, TimePlace } from "./store/log-store.ts";
+import type { ByteWriter } from "./store/byte-writer.ts";
+import type { IdSpan, LogStore, PageQuery, TimePlace } from "./store/log-store.ts";
+import { writeEntries } from "./store/written-page.ts";
 
 /** What a filtered reading looks for, and where. */
 export interface WalkQuery {
@@ -49,6 +51,31 @@ export function isWanted(entry: StoredEntry, { sinceMs, untilMs, sources, filter
   if (entry.timestamp < sinceMs || entry.timestamp >= untilMs) return false;
   if (sources !== undefined && !sources.has(entry.src)) return false;
   return passes(entry, filter);
+}
+
+/** What a walk that was written as text says of itself. */
+export type WrittenWalk = Pick<Walk, "lowest" | "highest" | "isEnd">;
+
+/**
+ * As `walkBack` or `walkOn`, with what was found as a JSON array behind what `to` holds. Where everything passes, no entry is
+ * made an object on the way.
+ * @throws UnknownToken, StoreUnavailable
+ */
+export async function writeWalk(
+  dependencies: WalkDependencies,
+  query: WalkQuery,
+  { isNewest, fields }: { readonly isNewest: boolean; readonly fields: readonly ExtraField[] },
+  to: ByteWriter,
+): Promise<WrittenWalk> {
+  if (!isUnfiltered(query)) {
+    const walk = await (isNewest ? walkBack(dependencies, query) : walkOn(dependencies, query));
+    writeEntries(walk.entries, fields, to);
+    return walk;
+  }
+  const { limit, after, before } = query;
+  const page = pageQuery(query, { limit, newest: isNewest, after, before });
+  const { entryCount, firstId, lastId } = await dependencies.store.writePage(page, fields, to);
+  return { ...endsOf(query, isNewest, firstId, lastId), isEnd: entryCount < limit };
 }
 
 /** The newest that pass, below `before` (and above `after`). @throws UnknownToken, StoreUnavailable */
@@ -142,10 +169,22 @@ async function onePage({ store }: WalkDependencies, query: WalkQuery, newest: bo
   const [first, last] = [entries[0], entries.at(-1)];
   return {
     entries,
-    lowest: first?.id ?? (newest ? before : undefined),
-    highest: last?.id ?? (newest ? undefined : after),
+    ...endsOf(query, newest, first?.id, last?.id),
     reachedMs: (newest ? first : last)?.timestamp,
     isEnd: entries.length < limit,
+  };
+}
+
+/** Where to go on from after a page; where it is empty, from where it was asked for. */
+function endsOf(
+  { after, before }: WalkQuery,
+  isNewest: boolean,
+  firstId: string | undefined,
+  lastId: string | undefined,
+): Pick<Walk, "lowest" | "highest"> {
+  return {
+    lowest: firstId ?? (isNewest ? before : undefined),
+    highest: lastId ?? (isNewest ? undefined : after),
   };
 }
 
@@ -305,19 +344,23 @@ interface PageRange {
   readonly newest?: boolean;
 }
 
-function pageOf(
-  store: LogStore,
+function pageOf(store: LogStore, query: WalkQuery, range: PageRange): Promise<readonly StoredEntry[]> {
+  const { src, ...page } = pageQuery(query, range);
+  return src === undefined ? store.listProject(page) : store.list({ ...page, src });
+}
+
+function pageQuery(
   { project, filter, after: floor }: WalkQuery,
   { limit, after = floor, before, newest }: PageRange,
-): Promise<readonly StoredEntry[]> {
+): PageQuery {
   const { src, stream } = filter;
-  const query = {
+  return {
     project,
     limit,
+    ...(src !== undefined && { src }),
     ...(after !== undefined && { after }),
     ...(before !== undefined && { before }),
     ...(newest === true && { newest }),
     ...(stream !== undefined && { stream }),
   };
-  return src === undefined ? store.listProject(query) : store.list({ ...query, src });
 }

@@ -1,8 +1,9 @@
 import type { Clock, Timers } from "../../host/clock.ts";
-import { entriesText } from "../../protocol/answer.ts";
 import { EXTRA_FIELDS } from "../../protocol/methods.ts";
-import { follow, type Walk, walkBack, walkOn } from "../entry-walk.ts";
+import { follow, type WrittenWalk, writeWalk } from "../entry-walk.ts";
+import { ByteWriter } from "../store/byte-writer.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
+import { writeEntries } from "../store/written-page.ts";
 import {
   GoliothError,
   goliothErrorAnswer,
@@ -14,6 +15,9 @@ import {
 import { admitReader, type Gate, refusedAnswer } from "./live-request.ts";
 import { QueryNames } from "./query-names.ts";
 import { readQueryOf } from "./read-query.ts";
+
+/** Room for a page of 100 entries of the usual size; it grows. */
+const ANSWER_BYTES = 32 << 10;
 
 export interface ReadDependencies extends Gate {
   readonly store: LogStore;
@@ -33,9 +37,15 @@ export async function getEntries(request: HttpRequest, dependencies: ReadDepende
   const query = readQueryOf(request, admitted.caller.project);
   if (typeof query === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, query);
   return orStoreError(async () => {
-    if (!query.isAscending) return walkAnswer(await walkBack(dependencies, query));
-    if (!query.follow) return walkAnswer(await walkOn(dependencies, query));
-    return walkAnswer(await follow(dependencies, query, request.ended()));
+    const body = new ByteWriter(ANSWER_BYTES);
+    body.characters('{"entries":');
+    if (query.follow) {
+      const walk = await follow(dependencies, query, request.ended());
+      writeEntries(walk.entries, EXTRA_FIELDS, body);
+      return walkAnswer(walk, body);
+    }
+    const form = { isNewest: !query.isAscending, fields: EXTRA_FIELDS };
+    return walkAnswer(await writeWalk(dependencies, query, form, body), body);
   });
 }
 
@@ -59,11 +69,9 @@ export async function orStoreError(answer: () => Promise<HttpAnswer>): Promise<H
   }
 }
 
-function walkAnswer({ entries, lowest, highest, isEnd }: Walk): HttpAnswer {
+/** @param body holds the entries */
+function walkAnswer({ lowest, highest, isEnd }: WrittenWalk, body: ByteWriter): HttpAnswer {
   const rest = JSON.stringify({ before: lowest ?? null, after: highest ?? null, end: isEnd });
-  return {
-    httpStatus: 200,
-    type: TYPE_JSON,
-    body: `{"entries":${entriesText(entries, EXTRA_FIELDS)},${rest.slice(1)}`,
-  };
+  body.characters(`,${rest.slice(1)}`);
+  return { httpStatus: 200, type: TYPE_JSON, body: body.view() };
 }

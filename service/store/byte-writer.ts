@@ -84,7 +84,9 @@ export class ByteWriter {
   /** UTF-8 without its length. */
   characters(value: string): void {
     this.reserve(value.length * 3);
-    this.#length += this.#bytes.write(value, this.#length);
+    this.#length += putShort(this.#bytes, this.#length, value)
+      ? value.length
+      : this.#bytes.write(value, this.#length);
   }
 
   /** The bytes from `start` to below `end` of what is a message long: four bytes a step take half the time of a byte a step, or of a call into the engine. */

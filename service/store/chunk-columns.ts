@@ -1,4 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import { type ChunkHead, Column, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
 import { readNumbers } from "./number-column.ts";
 import { TemplateReader } from "./template-column.ts";
@@ -21,6 +22,8 @@ export interface ChunkColumns {
   readonly clockErrors: ArrayLike<number>;
   readonly losts: ReadonlyMap<number, LostRange>;
   readonly messageAt: (index: number) => string;
+  /** The same as UTF-8 bytes. */
+  readonly writeMessage: (index: number, to: ByteWriter) => void;
 }
 
 /** A column that no entry of the chunk has anything in. */
@@ -84,6 +87,7 @@ function readPlainColumns(head: ChunkHead, body: Buffer): ChunkColumns {
     clockErrors: readSparse(reader(Column.ClockErrors), kinds, HAS_CLOCK_ERROR, false),
     losts: readLosts(reader(Column.Losts), head),
     messageAt: (index) => body.toString("utf8", msgStarts[index], msgStarts[index + 1]),
+    writeMessage: (index, to) => to.copy(body, msgStarts[index] ?? 0, msgStarts[index + 1] ?? 0),
   };
 }
 
@@ -111,7 +115,11 @@ function readCompactColumns(head: ChunkHead, body: Buffer): ChunkColumns {
     for (let index = 0; index < count; index++)
       received[index] = (received[index] ?? 0) + (timestamps[index] ?? 0);
   }
-  let messages: TemplateReader | undefined;
+  let opened: TemplateReader | undefined;
+  const messages = (): TemplateReader => {
+    opened ??= new TemplateReader(reader(Column.Sizes), reader(Column.Messages), count);
+    return opened;
+  };
   return {
     kinds,
     contexts: readNumbers(reader(Column.Contexts), count),
@@ -121,10 +129,8 @@ function readCompactColumns(head: ChunkHead, body: Buffer): ChunkColumns {
     uptimes: spread(Column.Uptimes, HAS_UPTIME),
     clockErrors: spread(Column.ClockErrors, HAS_CLOCK_ERROR),
     losts: readLosts(reader(Column.Losts), head),
-    messageAt: (index) => {
-      messages ??= new TemplateReader(reader(Column.Sizes), reader(Column.Messages), count);
-      return messages.messageAt(index);
-    },
+    messageAt: (index) => messages().messageAt(index),
+    writeMessage: (index, to) => messages().writeMessage(index, to),
   };
 }
 

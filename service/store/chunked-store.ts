@@ -1,8 +1,11 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
+import type { ExtraField } from "../../protocol/methods.ts";
 import type { SourceSummary } from "../../protocol/source-summary.ts";
 import type { BootMark } from "./boot-mark.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import { type BatchResult, Committer } from "./committer.ts";
 import { deleteEntries } from "./deleter.ts";
+import { AS_OBJECTS, type EntryForm } from "./entry-form.ts";
 import { Lister, type Page } from "./lister.ts";
 import {
   type AppendResult,
@@ -10,6 +13,7 @@ import {
   type ListQuery,
   type LogStore,
   type OpenGap,
+  type PageQuery,
   type RatesQuery,
   type SourceRates,
   type SpanQuery,
@@ -19,10 +23,12 @@ import {
   StoreUnavailable,
   type TimeQuery,
   UnknownToken,
+  type WrittenPage,
 } from "./log-store.ts";
 import { Maintenance } from "./maintenance.ts";
 import { Memtable } from "./memtable.ts";
 import { KvForm } from "./ordered-kv.ts";
+import { PageText } from "./page-text.ts";
 import { sourcesOf } from "./place-walk.ts";
 import { openCore } from "./recovery.ts";
 import { SealAborted, Sealer } from "./sealer.ts";
@@ -86,17 +92,16 @@ export class ChunkedStore implements LogStore {
   }
 
   async list(query: ListQuery): Promise<readonly StoredEntry[]> {
-    this.#assertOpen();
-    const page = this.#page(query);
-    const source = this.#core.sources.find(query.project, query.src);
-    return source === undefined ? [] : this.#lister.list(source, page, query.newest);
+    return this.#list(query, AS_OBJECTS);
   }
 
   async listProject(query: Omit<ListQuery, "src">): Promise<readonly StoredEntry[]> {
-    this.#assertOpen();
-    const page = this.#page(query);
-    const project = this.#core.sources.findProject(query.project);
-    return project === undefined ? [] : this.#lister.listProject(project, page, query.newest);
+    return this.#list(query, AS_OBJECTS);
+  }
+
+  async writePage(query: PageQuery, fields: readonly ExtraField[], to: ByteWriter): Promise<WrittenPage> {
+    const text = new PageText(to, fields);
+    return text.finish(await this.#list(query, text));
   }
 
   subscribe(project: string, listener: Listener): () => void {
@@ -233,13 +238,26 @@ export class ChunkedStore implements LogStore {
     if (this.#closing !== undefined) throw new StoreUnavailable("it is closed");
   }
 
-  #page(query: Omit<ListQuery, "src">): Page {
+  async #list<T>(query: PageQuery, form: EntryForm<T>): Promise<T[]> {
+    this.#assertOpen();
+    const page = this.#page(query, form);
+    const { sources } = this.#core;
+    if (query.src === undefined) {
+      const project = sources.findProject(query.project);
+      return project === undefined ? [] : this.#lister.listProject(project, page, query.newest);
+    }
+    const source = sources.find(query.project, query.src);
+    return source === undefined ? [] : this.#lister.list(source, page, query.newest);
+  }
+
+  #page<T>(query: PageQuery, form: EntryForm<T>): Page<T> {
     const { project, after, before, limit, stream } = query;
     return {
       after: after === undefined ? 0 : this.#positionOf(project, after),
       before: before === undefined ? Number.MAX_SAFE_INTEGER : this.#positionOf(project, before),
       limit,
       stream,
+      form,
     };
   }
 

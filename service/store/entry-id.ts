@@ -12,6 +12,8 @@ const PAIRS: readonly string[] = Array.from(
   { length: 1024 },
   (_, value) => DIGITS.charAt(value >> 5) + DIGITS.charAt(value & 31),
 );
+/** The same digits as the bytes that they are in a text. */
+const DIGIT_CODES = Buffer.from(DIGITS);
 const DIGIT_VALUES = new Map([...DIGITS].map((digit, value) => [digit, value]));
 
 /**
@@ -38,6 +40,19 @@ export class IdMaker {
     }
     const tag = this.#tag(position);
     return `${this.#prefix}${PAIRS[position % 1024]}${PAIRS[tag >>> 22]}${PAIRS[(tag >>> 12) & 1023]}${PAIRS[(tag >>> 2) & 1023]}`;
+  }
+
+  /** What `make` makes, as ID_CHARACTERS bytes at `at`. */
+  put(position: number, bytes: Buffer, at: number): void {
+    const high = Math.floor(position / 1024);
+    if (high !== this.#prefixHigh) {
+      this.#prefixHigh = high;
+      this.#prefix = positionDigits(high);
+    }
+    const prefix = this.#prefix;
+    for (let index = 0; index < POSITION_DIGITS - 2; index++) bytes[at + index] = prefix.charCodeAt(index);
+    putDigits(bytes, at + POSITION_DIGITS - 2, position % 1024, 2);
+    putDigits(bytes, at + POSITION_DIGITS, this.#tag(position) >>> 2, TAG_DIGITS);
   }
 
   /** The position of an id that this maker made (or would make), else undefined. */
@@ -87,6 +102,14 @@ export class IdMaker {
 /** The position in an id that some store made; whether this one did, only its maker can say. */
 export function positionOfId(id: string): number {
   return Number.parseInt(id.slice(0, POSITION_DIGITS), DIGITS.length);
+}
+
+function putDigits(bytes: Buffer, at: number, value: number, count: number): void {
+  let rest = value;
+  for (let place = at + count - 1; place >= at; place--) {
+    bytes[place] = DIGIT_CODES[rest & 31] ?? 0;
+    rest >>>= 5;
+  }
 }
 
 /** The first nine digits of an id: all but the last ten bits of its position. */

@@ -1,4 +1,4 @@
-import type { StoredEntry } from "../../protocol/entry.ts";
+import type { EntryForm } from "./entry-form.ts";
 import type { ListQuery } from "./log-store.ts";
 import { firstAfter, type Memtable, type TableRow } from "./memtable.ts";
 import type { Segment } from "./segment-reader.ts";
@@ -20,12 +20,21 @@ export interface Snapshot {
 }
 
 /** Exclusive ends of a page, and what it filters. */
-export interface Page {
+export interface Page<T> {
+  readonly form: EntryForm<T>;
   readonly after: number;
   /** Exclusive upper end. */
   readonly before: number;
   readonly limit: number;
   readonly stream: string | undefined;
+}
+
+/** What of a project is wanted, and as what. */
+interface Wanted<T> {
+  readonly project: Project;
+  readonly stream: string | undefined;
+  readonly sealed: number;
+  readonly form: EntryForm<T>;
 }
 
 /** Pages over chunks and tables. */
@@ -36,21 +45,21 @@ export class Lister {
     this.#core = core;
   }
 
-  async list(source: SourceState, page: Page, newest: ListQuery["newest"]): Promise<StoredEntry[]> {
+  async list<T>(source: SourceState, page: Page<T>, newest: ListQuery["newest"]): Promise<T[]> {
     return newest ? this.#newestOfSource(source, page) : this.#nextOfSource(source, page);
   }
 
-  async listProject(project: Project, page: Page, newest: ListQuery["newest"]): Promise<StoredEntry[]> {
+  async listProject<T>(project: Project, page: Page<T>, newest: ListQuery["newest"]): Promise<T[]> {
     return newest ? this.#newestOfProject(project, page) : this.#nextOfProject(project, page);
   }
 
-  async #nextOfSource(source: SourceState, page: Page): Promise<StoredEntry[]> {
+  async #nextOfSource<T>(source: SourceState, page: Page<T>): Promise<T[]> {
     const { sealed, last, tables } = snapshotOf(this.#core, page.before);
-    const { limit, stream } = page;
+    const { limit, stream, form } = page;
     const { reader } = this.#core;
     const { ids } = source.project;
     const turns = turnsOf(this.#core);
-    const into: StoredEntry[] = [];
+    const into: T[] = [];
     const gone = this.#core.deletions.of(source.number);
     let cursor = Math.max(page.after, gone?.through ?? 0);
     while (cursor < Math.min(sealed, last)) {
@@ -61,9 +70,7 @@ export class Lister {
         const chunk = reader.open(found);
         const count = chunk?.indexAfter(last) ?? 0;
         for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
-          const entry = chunk?.entryAt(index, stream, ids);
-          if (entry === undefined || gone?.hides(entry.stream, chunk?.positions[index] ?? 0)) continue;
-          into.push(entry);
+          if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
         }
       }
       if (into.length >= limit) return into;
@@ -73,27 +80,39 @@ export class Lister {
     for (const table of tables) {
       const through = Math.min(table.lastPosition, last);
       while (cursor < through && into.length < limit) {
-        cursor = table.listAfter(source, cursor, through, { stream, limit, rowsMax: ROWS_MAX, gone }, into);
+        cursor = table.listAfter(
+          source,
+          cursor,
+          through,
+          { stream, limit, rowsMax: ROWS_MAX, gone, form },
+          into,
+        );
         if (turns.due) await turns.keep();
       }
     }
     return into;
   }
 
-  async #newestOfSource(source: SourceState, page: Page): Promise<StoredEntry[]> {
+  async #newestOfSource<T>(source: SourceState, page: Page<T>): Promise<T[]> {
     const { sealed, last, tables } = snapshotOf(this.#core, page.before);
-    const { limit, stream } = page;
+    const { limit, stream, form } = page;
     const { reader } = this.#core;
     const gone = this.#core.deletions.of(source.number);
     const after = Math.max(page.after, gone?.through ?? 0);
     const { ids } = source.project;
     const turns = turnsOf(this.#core);
-    const into: StoredEntry[] = [];
+    const into: T[] = [];
     let before = last + 1;
     for (const table of tables.toReversed()) {
       const floor = Math.max(after, table.floor);
       while (before > floor + 1 && into.length < limit) {
-        before = table.listBefore(source, before, floor, { stream, limit, rowsMax: ROWS_MAX, gone }, into);
+        before = table.listBefore(
+          source,
+          before,
+          floor,
+          { stream, limit, rowsMax: ROWS_MAX, gone, form },
+          into,
+        );
         if (turns.due) await turns.keep();
       }
     }
@@ -107,9 +126,7 @@ export class Lister {
         const floor = chunk?.indexAfter(after) ?? 0;
         const count = chunk?.indexAfter(last) ?? 0;
         for (let index = count - 1; index >= floor && into.length < limit; index--) {
-          const entry = chunk?.entryAt(index, stream, ids);
-          if (entry === undefined || gone?.hides(entry.stream, chunk?.positions[index] ?? 0)) continue;
-          into.push(entry);
+          if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
         }
       }
       through = found.lastPosition - 1;
@@ -118,11 +135,11 @@ export class Lister {
     return into.reverse();
   }
 
-  async #nextOfProject(project: Project, page: Page): Promise<StoredEntry[]> {
+  async #nextOfProject<T>(project: Project, page: Page<T>): Promise<T[]> {
     const { sealed, last, tables } = snapshotOf(this.#core, page.before);
-    const { limit, stream } = page;
+    const { limit, stream, form } = page;
     const turns = turnsOf(this.#core);
-    const into: StoredEntry[] = [];
+    const into: T[] = [];
     let cursor = page.after;
     while (cursor < Math.min(sealed, last)) {
       const found = this.#core.reader.indexAfter(project.number, cursor, sealed);
@@ -137,7 +154,7 @@ export class Lister {
             positions: positions.subarray(index, end),
             sourceNumbers: sourceNumbers.subarray(index, end),
           };
-          for (const entry of await this.#fetch(project, window, stream, sealed, turns)) {
+          for (const entry of await this.#fetch(window, { project, stream, sealed, form }, turns)) {
             if (into.length < limit) into.push(entry);
           }
           if (into.length >= limit) return into;
@@ -150,22 +167,22 @@ export class Lister {
     for (const table of tables) {
       for (const row of table.rowsAfter(cursor, Math.min(table.lastPosition, last))) {
         if (into.length >= limit) return into;
-        this.#pushRow(table, row, { project, stream }, into);
+        this.#pushRow(table, row, { project, stream, form }, into);
         if (turns.due) await turns.keep();
       }
     }
     return into;
   }
 
-  async #newestOfProject(project: Project, page: Page): Promise<StoredEntry[]> {
+  async #newestOfProject<T>(project: Project, page: Page<T>): Promise<T[]> {
     const { sealed, last, tables } = snapshotOf(this.#core, page.before);
-    const { after, limit, stream } = page;
+    const { after, limit, stream, form } = page;
     const turns = turnsOf(this.#core);
-    const into: StoredEntry[] = [];
+    const into: T[] = [];
     for (const table of tables.toReversed()) {
       for (const row of table.rowsBefore(last + 1, after)) {
         if (into.length >= limit) return into.reverse();
-        this.#pushRow(table, row, { project, stream }, into);
+        this.#pushRow(table, row, { project, stream, form }, into);
         if (turns.due) await turns.keep();
       }
     }
@@ -182,7 +199,7 @@ export class Lister {
             positions: positions.subarray(start, end),
             sourceNumbers: sourceNumbers.subarray(start, end),
           };
-          const entries = await this.#fetch(project, window, stream, sealed, turns, after);
+          const entries = await this.#fetch(window, { project, stream, sealed, form }, turns, after);
           for (const entry of entries.reverse()) if (into.length < limit) into.push(entry);
           end = start;
         }
@@ -194,14 +211,12 @@ export class Lister {
   }
 
   /** The entries at these positions, ascending; each chunk is expanded once. */
-  async #fetch(
-    project: Project,
+  async #fetch<T>(
     window: { readonly positions: Float64Array; readonly sourceNumbers: Uint32Array },
-    stream: string | undefined,
-    sealed: number,
+    wanted: Wanted<T>,
     turns: TurnKeeper,
     after = 0,
-  ): Promise<StoredEntry[]> {
+  ): Promise<T[]> {
     const bySource = new Map<number, number[]>();
     for (let index = 0; index < window.positions.length; index++) {
       if ((window.positions[index] ?? 0) <= after) continue;
@@ -210,23 +225,22 @@ export class Lister {
       if (indexes === undefined) bySource.set(sourceNumber, [index]);
       else indexes.push(index);
     }
-    const entries: (StoredEntry | undefined)[] = new Array(window.positions.length).fill(undefined);
+    const entries: (T | undefined)[] = new Array(window.positions.length).fill(undefined);
     for (const [sourceNumber, indexes] of bySource) {
-      this.#fetchSource(sourceNumber, indexes, window.positions, entries, { project, stream, sealed });
+      this.#fetchSource(sourceNumber, indexes, window.positions, entries, wanted);
       if (turns.due) await turns.keep();
     }
     return entries.filter((entry) => entry !== undefined);
   }
 
-  #fetchSource(
+  #fetchSource<T>(
     sourceNumber: number,
     indexes: readonly number[],
     positions: Float64Array,
-    into: (StoredEntry | undefined)[],
-    wanted: { readonly project: Project; readonly stream: string | undefined; readonly sealed: number },
+    into: (T | undefined)[],
+    { stream, project, sealed, form }: Wanted<T>,
   ): void {
     const { reader } = this.#core;
-    const { stream, project, sealed } = wanted;
     const gone = this.#core.deletions.of(sourceNumber);
     let found = undefined as ReturnType<typeof reader.chunkAfter>;
     for (const index of indexes) {
@@ -240,19 +254,18 @@ export class Lister {
       const chunk = reader.open(found);
       const at = chunk?.indexAfter(position - 1) ?? 0;
       if (chunk?.positions[at] !== position) continue;
-      const entry = chunk.entryAt(at, stream, project.ids);
-      if (entry !== undefined && !gone?.hides(entry.stream, position)) into[index] = entry;
+      if (chunk.isSeen(at, stream, gone)) into[index] = form.ofChunk(chunk, at, project.ids);
     }
   }
 
-  #pushRow(
+  #pushRow<T>(
     table: Memtable,
     row: TableRow,
-    wanted: { readonly project: Project; readonly stream: string | undefined },
-    into: StoredEntry[],
+    { project, stream, form }: Omit<Wanted<T>, "sealed">,
+    into: T[],
   ): void {
-    if (row.source.project !== wanted.project) return;
-    const entry = table.entryOfRow(row, wanted.stream, this.#core.deletions.of(row.source.number));
+    if (row.source.project !== project) return;
+    const entry = table.formOfRow(row, stream, this.#core.deletions.of(row.source.number), form);
     if (entry !== undefined) into.push(entry);
   }
 }

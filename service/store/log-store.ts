@@ -1,5 +1,7 @@
 import type { NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
+import type { ExtraField } from "../../protocol/methods.ts";
 import type { SourceSummary } from "../../protocol/source-summary.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 
 /** Entries of one project, in the order they get their ids. */
 export interface StoreBatch {
@@ -43,6 +45,16 @@ export interface ListQuery {
   /** Only the newest `limit` entries (after `after`), in ascending order all the same. */
   readonly newest?: boolean;
   readonly stream?: string;
+}
+
+/** A page of one source, or of all of a project where none is named. */
+export type PageQuery = Omit<ListQuery, "src"> & Partial<Pick<ListQuery, "src">>;
+
+/** A page that was written as text. */
+export interface WrittenPage {
+  readonly entryCount: number;
+  readonly firstId: string | undefined;
+  readonly lastId: string | undefined;
 }
 
 /** What places an entry among others by time (`compareTime`). */
@@ -144,6 +156,13 @@ export interface LogStore {
 
   /** The same over all sources of a project: what the live socket replays and REST pages through. */
   listProject(query: Omit<ListQuery, "src">): Promise<readonly StoredEntry[]>;
+
+  /**
+   * The page that `list` gives, or `listProject` where no `src` is named, as the JSON array of `Log.List` with these fields
+   * (docs/protocol.md 4.2), written behind what `to` holds. Where it throws, what `to` holds is of no use any more.
+   * @throws as `list`
+   */
+  writePage(query: PageQuery, fields: readonly ExtraField[], to: ByteWriter): Promise<WrittenPage>;
 
   /**
    * Calls `listener` with entries once they are durable and listable, in id order, each exactly once, from now on.

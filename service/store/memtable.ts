@@ -1,8 +1,9 @@
-import type { StoredEntry } from "../../protocol/entry.ts";
 import { type Batch, type BatchValue, grown } from "./batch-record.ts";
 import { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import type { SourceDeletions } from "./deletions.ts";
-import { clockOfCode, entryOf, levelOfCode, RowView } from "./entry-record.ts";
+import type { EntryForm } from "./entry-form.ts";
+import { RowView } from "./entry-record.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
 import type { SourceState } from "./source-state.ts";
 
@@ -37,7 +38,8 @@ export interface TableRow {
   readonly source: SourceState;
 }
 
-export interface TableQuery {
+export interface TableQuery<T> {
+  readonly form: EntryForm<T>;
   readonly stream: string | undefined;
   readonly limit: number;
   /** Rows to look at before giving the event loop its turn. */
@@ -141,19 +143,13 @@ export class Memtable {
    * Appends to `into` the source's entries after `after` and up to `through`, ascending, until it holds `limit` or
    * `rowsMax` rows were looked at. Returns the position up to which it looked.
    */
-  listAfter(
-    source: SourceState,
-    after: number,
-    through: number,
-    query: TableQuery,
-    into: StoredEntry[],
-  ): number {
+  listAfter<T>(source: SourceState, after: number, through: number, query: TableQuery<T>, into: T[]): number {
     let cursor = after;
     let rowsLeft = query.rowsMax;
     for (const row of this.rowsOfSource(source, after)) {
       if (row.position > through) break;
       if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
-      const entry = this.entryOfRow(row, query.stream, query.gone);
+      const entry = this.formOfRow(row, query.stream, query.gone, query.form);
       if (entry !== undefined) into.push(entry);
       cursor = row.position;
     }
@@ -161,13 +157,7 @@ export class Memtable {
   }
 
   /** The same backwards: entries before `before` and after `after`, descending. Returns the position it looked down to. */
-  listBefore(
-    source: SourceState,
-    before: number,
-    after: number,
-    query: TableQuery,
-    into: StoredEntry[],
-  ): number {
+  listBefore<T>(source: SourceState, before: number, after: number, query: TableQuery<T>, into: T[]): number {
     const tail = this.tails.get(source);
     let cursor = before;
     let rowsLeft = query.rowsMax;
@@ -175,7 +165,7 @@ export class Memtable {
       const position = this.positionOf(row);
       if (position <= after) break;
       if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
-      const entry = this.entryOfRow({ row, position, source }, query.stream, query.gone);
+      const entry = this.formOfRow({ row, position, source }, query.stream, query.gone, query.form);
       if (entry !== undefined) into.push(entry);
       cursor = position;
     }
@@ -201,36 +191,20 @@ export class Memtable {
   }
 
   /** The entry of a row, or undefined where it is of another stream or was deleted. */
-  entryOfRow(
+  formOfRow<T>(
     { row, position, source }: TableRow,
     stream: string | undefined,
     gone: SourceDeletions | undefined,
-  ): StoredEntry | undefined {
+    form: EntryForm<T>,
+  ): T | undefined {
     const view = this.#row;
     const batch = this.readRow(row, view);
     if (stream !== undefined && view.stream !== stream) return undefined;
     if (gone?.hides(view.stream, position)) return undefined;
-    return entryOf(
-      {
-        src: source.src,
-        stream: view.stream,
-        msg: messageOf(batch, view),
-        timestamp: view.timestamp,
-        received: view.received,
-        clock: clockOfCode(view.clockCode),
-        level: levelOfCode(view.levelCode),
-        module: view.module,
-        boot: view.boot,
-        seq: view.seq,
-        uptime: view.uptime,
-        clockError: view.clockError,
-        lost: view.lost,
-      },
-      source.project.ids.make(position),
-    );
+    return form.ofRow(view, batch, source, position);
   }
 
-  /** When a row's entry was, and its level; undefined as in `entryOfRow`. */
+  /** When a row's entry was, and its level; undefined as in `formOfRow`. */
   briefOfRow(
     { row, position }: TableRow,
     stream: string | undefined,
@@ -342,6 +316,13 @@ export function messageOf(batch: BatchValue, row: RowView): string {
   const start = batch.messagesStart + row.messageStart * batch.unitBytes;
   const end = start + row.messageUnits * batch.unitBytes;
   return batch.value.toString(batch.unitBytes === 1 ? "latin1" : "utf16le", start, end);
+}
+
+/** The same as UTF-8 bytes. */
+export function writeMessage(batch: BatchValue, row: RowView, to: ByteWriter): void {
+  const start = batch.messagesStart + row.messageStart;
+  if (batch.unitBytes === 1) to.copy(batch.value, start, start + row.messageUnits);
+  else to.characters(messageOf(batch, row));
 }
 
 /** Index of the first of ascending `positions` that is above `after`. */

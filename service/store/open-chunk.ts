@@ -11,6 +11,7 @@ import {
   type SealedChunk,
 } from "./chunk-head.ts";
 import type { Compressor } from "./compressor.ts";
+import type { SourceDeletions } from "./deletions.ts";
 import type { IdMaker } from "./entry-id.ts";
 import { clockOfCode, entryOf, levelOfCode } from "./entry-record.ts";
 import { firstAfter } from "./memtable.ts";
@@ -27,6 +28,20 @@ export interface ChunkFacts extends ContextNames {
   readonly lost: LostRange | undefined;
   readonly timestamp: number;
   readonly levelRank: number;
+}
+
+/** An entry of a chunk taken apart, but for its message; one object is used for one entry after the other. */
+export class ChunkRow {
+  stream = "";
+  module: string | undefined;
+  boot: string | undefined;
+  levelCode = 0;
+  clockCode = 0;
+  timestamp = 0;
+  received = 0;
+  seq: number | undefined;
+  uptime: number | undefined;
+  clockError: number | undefined;
 }
 
 /** An expanded chunk. Columns are read when first needed, and entries made one at a time. */
@@ -100,11 +115,32 @@ export class OpenChunk {
     };
   }
 
-  /** The entry at `index`, or undefined where it is of another stream. */
-  entryAt(index: number, stream: string | undefined, ids: IdMaker): StoredEntry | undefined {
+  /** Whether readers see the entry: it is of the stream, where one is named, and was not deleted. */
+  isSeen(index: number, stream: string | undefined, gone: SourceDeletions | undefined): boolean {
+    if (stream === undefined && gone === undefined) return true;
+    const own = this.streamAt(index);
+    return (stream === undefined || stream === own) && !gone?.hides(own, this.positions[index] ?? 0);
+  }
+
+  readRow(index: number, into: ChunkRow): void {
+    const { columns } = this;
+    const { stream, module, boot } = this.namesAt(index);
+    const kind = columns.kinds[index] ?? 0;
+    into.stream = stream;
+    into.module = module;
+    into.boot = boot;
+    into.levelCode = kind & 7;
+    into.clockCode = (kind >> 3) & 3;
+    into.timestamp = columns.timestamps[index] ?? 0;
+    into.received = columns.received[index] ?? 0;
+    into.seq = kind & HAS_SEQ ? columns.seqs[index] : undefined;
+    into.uptime = kind & HAS_UPTIME ? columns.uptimes[index] : undefined;
+    into.clockError = kind & HAS_CLOCK_ERROR ? columns.clockErrors[index] : undefined;
+  }
+
+  entryAt(index: number, ids: IdMaker): StoredEntry {
     const { columns } = this;
     const names = this.namesAt(index);
-    if (stream !== undefined && stream !== names.stream) return undefined;
     const kind = columns.kinds[index] ?? 0;
     return entryOf(
       {

@@ -1,5 +1,6 @@
 import type { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
+import { writeInteger } from "./json-digits.ts";
 import { readNumbers, writeNumbers } from "./number-column.ts";
 
 /*
@@ -85,8 +86,12 @@ function isPlainNumber(word: string): boolean {
   return word.length > 0;
 }
 
-/** Words of one place, taken out of the bytes when first asked for. */
-type Words = (occurrence: number) => string;
+/** Words of one place, taken out of the bytes when asked for. */
+interface Words {
+  readonly at: (occurrence: number) => string;
+  /** The same as UTF-8 bytes. */
+  readonly write: (occurrence: number, to: ByteWriter) => void;
+}
 
 /** Puts messages together again, one at a time. */
 export class TemplateReader {
@@ -125,16 +130,32 @@ export class TemplateReader {
     const places = this.#places[template] ?? [];
     let message = parts[0] ?? "";
     for (let place = 0; place < places.length; place++) {
-      message += (places[place]?.(occurrence) ?? "") + (parts[place + 1] ?? "");
+      message += (places[place]?.at(occurrence) ?? "") + (parts[place + 1] ?? "");
     }
     return message;
+  }
+
+  /** The same as UTF-8 bytes. */
+  writeMessage(index: number, to: ByteWriter): void {
+    const template = this.#numbers[index] ?? 0;
+    const occurrence = this.#occurrences[index] ?? 0;
+    const parts = this.#parts[template] ?? [];
+    const places = this.#places[template] ?? [];
+    to.characters(parts[0] ?? "");
+    for (let place = 0; place < places.length; place++) {
+      places[place]?.write(occurrence, to);
+      to.characters(parts[place + 1] ?? "");
+    }
   }
 }
 
 function readWords(from: ByteReader, count: number): Words {
   if (from.u8() === WordForm.Numbers) {
     const numbers = readNumbers(from, count);
-    return (occurrence) => String(numbers[occurrence]);
+    return {
+      at: (occurrence) => String(numbers[occurrence]),
+      write: (occurrence, to) => writeInteger(to, numbers[occurrence] ?? 0),
+    };
   }
   const lengths = readNumbers(from, count);
   const { bytes } = from;
@@ -146,5 +167,8 @@ function readWords(from: ByteReader, count: number): Words {
   }
   starts[count] = start;
   from.skip(start - from.position);
-  return (occurrence) => bytes.toString("utf8", starts[occurrence], starts[occurrence + 1]);
+  return {
+    at: (occurrence) => bytes.toString("utf8", starts[occurrence], starts[occurrence + 1]),
+    write: (occurrence, to) => to.copy(bytes, starts[occurrence] ?? 0, starts[occurrence + 1] ?? 0),
+  };
 }

@@ -1,4 +1,5 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
+import { AS_OBJECTS } from "./entry-form.ts";
 import { type Snapshot, snapshotOf, turnsOf } from "./lister.ts";
 import {
   compareTime,
@@ -35,7 +36,7 @@ export class TimeReader {
       const snapshot = snapshotOf(core);
       const turns = turnsOf(core);
       for (const { table, row } of rowsOf(snapshot, project, sources, query.src)) {
-        const entry = table.entryOfRow(row, query.stream, core.deletions.of(row.source.number));
+        const entry = table.formOfRow(row, query.stream, core.deletions.of(row.source.number), AS_OBJECTS);
         if (entry !== undefined) page.add(entry);
         if (turns.due) await turns.keep();
       }
@@ -115,8 +116,7 @@ export class TimeReader {
       const timestamp = chunk?.timestampAt(index) ?? 0;
       const position = chunk?.positions[index] ?? 0;
       if (timestamp < sinceMs || timestamp >= untilMs || position > snapshot.last) continue;
-      const entry = chunk?.entryAt(index, stream, source.project.ids);
-      if (entry !== undefined && !gone?.hides(entry.stream, position)) page.add(entry);
+      if (chunk?.isSeen(index, stream, gone)) page.add(chunk.entryAt(index, source.project.ids));
     }
   }
 

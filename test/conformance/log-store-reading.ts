@@ -1,12 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
+import { entriesText } from "../../protocol/answer.ts";
+import type { MsgJson, NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import { LEVEL_RANK } from "../../protocol/level.ts";
+import { EXTRA_FIELDS, type ExtraField } from "../../protocol/methods.ts";
+import { ByteWriter } from "../../service/store/byte-writer.ts";
 import {
   compareTime,
   type LogStore,
+  type PageQuery,
   type SourceRates,
   StoreUnavailable,
   type TimeQuery,
+  UnknownToken,
 } from "../../service/store/log-store.ts";
 import { type AppendUnit, entry, listAll, lossOf, P, range, type StoreDriver, seqs } from "./store-driver.ts";
 
@@ -131,6 +136,82 @@ export function describeReading(
       }
       return stored;
     }
+
+    describe("pages as text", () => {
+      const more: readonly Partial<NewEntry>[] = [
+        { level: "warn", module: "net" },
+        { stream: "uart", msg: '{"b" : 1.0,"a":12345678901234567890}' as MsgJson },
+        {
+          msg: '"\\u00fc \u00fc \u{1f600} \\"quoted\\""' as MsgJson,
+          uptime: 7,
+          clock: "estimated",
+          clockError: 0,
+        },
+        {
+          boot: 'b "2" \u00fc',
+          timestamp: 0,
+          received: 2 ** 53 - 1,
+          uptime: 999_999_999_999,
+          level: "error",
+        },
+      ];
+
+      async function textOf(query: PageQuery, fields: readonly ExtraField[]): Promise<string> {
+        const to = new ByteWriter(16);
+        to.characters("before it ");
+        const page = await store.writePage(query, fields, to);
+        const { src, ...rest } = query;
+        const entries =
+          src === undefined ? await store.listProject(rest) : await store.list({ ...rest, src });
+        const [first, last] = [entries[0]?.id, entries.at(-1)?.id];
+        expect(page).toStrictEqual({ entryCount: entries.length, firstId: first, lastId: last });
+        const text = to.view().toString();
+        expect(text).toBe(`before it ${entriesText(entries, fields)}`);
+        return text;
+      }
+
+      it("hold what the entries hold, byte for byte, whatever is asked for and wherever it lies", async () => {
+        for (let seq = 1; seq <= 30; seq++)
+          await append([
+            entry("a", seq, more[seq % 5]),
+            entry("b\u00fc", seq),
+            lossOf("a", "b9", seq * 3, seq * 3),
+          ]);
+        await store.delete(P, "b\u00fc");
+        await store.delete(P, "a", "uart");
+        for (let seq = 31; seq <= 40; seq++)
+          await append([entry("a", seq, more[seq % 5]), entry("b\u00fc", seq)]);
+        const ids = (await listAll(store, { project: P })).map(({ id }) => id);
+        const fieldLists = [[], EXTRA_FIELDS, ["seq", "level", "seq", "boot"]] as const;
+        await twice(async () => {
+          for (const fields of fieldLists) {
+            for (const src of [{}, { src: "a" }, { src: "b\u00fc" }]) {
+              for (const limit of [1, 9, 1000]) {
+                const query = { project: P, limit, ...src };
+                await textOf(query, fields);
+                await textOf({ ...query, newest: true }, fields);
+                await textOf({ ...query, stream: "uart" }, fields);
+                for (const id of [ids[3] ?? "", ids[40] ?? "", ids.at(-1) ?? ""]) {
+                  await textOf({ ...query, after: id }, fields);
+                  await textOf({ ...query, before: id, newest: true, stream: "console" }, fields);
+                }
+              }
+            }
+          }
+        });
+      });
+
+      it("are empty arrays where there is nothing", async () => {
+        expect(await textOf({ project: P, src: "nobody", limit: 5 }, EXTRA_FIELDS)).toBe("before it []");
+        expect(await textOf({ project: "none", limit: 5 }, [])).toBe("before it []");
+      });
+
+      it("refuse a token that was never given", async () => {
+        await append([entry("a", 1)]);
+        const page = store.writePage({ project: P, after: "made up", limit: 5 }, [], new ByteWriter(16));
+        await expect(page).rejects.toThrow(UnknownToken);
+      });
+    });
 
     describe("by time", () => {
       const pages = async (query: Omit<TimeQuery, "project" | "beyond">): Promise<StoredEntry[]> => {

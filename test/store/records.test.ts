@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { entriesText } from "../../protocol/answer.ts";
 import type { MsgJson, NewEntry } from "../../protocol/entry.ts";
+import { EXTRA_FIELDS } from "../../protocol/methods.ts";
 import { BatchBuilder, readBatch } from "../../service/store/batch-record.ts";
 import { BootMark, GAPS_MAX } from "../../service/store/boot-mark.ts";
 import { ByteReader, MalformedRecord } from "../../service/store/byte-reader.ts";
@@ -15,6 +17,8 @@ import { RowView } from "../../service/store/entry-record.ts";
 import { messageOf } from "../../service/store/memtable.ts";
 import { readNumbers, writeNumbers } from "../../service/store/number-column.ts";
 import { OpenChunk } from "../../service/store/open-chunk.ts";
+import { PageText } from "../../service/store/page-text.ts";
+import type { SourceState } from "../../service/store/source-state.ts";
 import { TemplateBuilder, TemplateReader } from "../../service/store/template-column.ts";
 
 const SECRET = Buffer.alloc(32, 7);
@@ -188,7 +192,7 @@ describe("batches and chunks", () => {
         if (plain === undefined) throw new Error("the chunk is damaged");
         const ids = new IdMaker(SECRET, "p");
         const chunk = new OpenChunk(plain, brotliCompressor);
-        const back = entries.map((_, index) => chunk.entryAt(index, undefined, ids));
+        const back = entries.map((_, index) => chunk.entryAt(index, ids));
         expect(back).toStrictEqual(
           entries.map((entry, index) => ({ ...entry, id: ids.make(100 + 2 * index) })),
         );
@@ -196,7 +200,25 @@ describe("batches and chunks", () => {
         const compact = readSealedChunk(sealChunk(compacts.finish("p", "s"), brotliCompressor));
         if (compact === undefined) throw new Error("the compact chunk is damaged");
         const again = new OpenChunk(compact, brotliCompressor);
-        expect(entries.map((_, index) => again.entryAt(index, undefined, ids))).toStrictEqual(back);
+        expect(entries.map((_, index) => again.entryAt(index, ids))).toStrictEqual(back);
+
+        const text = entriesText(back, EXTRA_FIELDS);
+        const named = { src: "s", project: { ids } } as SourceState;
+        const pageOf = (write: (page: PageText, index: number) => number): string => {
+          const to = new ByteWriter(16);
+          const page = new PageText(to, EXTRA_FIELDS);
+          // Written backwards, and read forwards all the same.
+          const numbers = entries.map((_, index) => write(page, entries.length - 1 - index));
+          page.finish(numbers.reverse());
+          return to.view().toString();
+        };
+        expect(pageOf((page, index) => page.ofChunk(chunk, index, ids))).toBe(text);
+        expect(pageOf((page, index) => page.ofChunk(again, index, ids))).toBe(text);
+        const rowPage = pageOf((page, index) => {
+          row.read(new ByteReader(value, batch.rowStarts[index]));
+          return page.ofRow(row, batch, named, 100 + 2 * index);
+        });
+        expect(rowPage).toBe(text);
       }),
     );
   });
@@ -227,6 +249,9 @@ describe("batches and chunks", () => {
           if (first === undefined || second === undefined) return;
           const reader = new TemplateReader(first, second, messages.length);
           expect(messages.map((_, index) => reader.messageAt(index))).toEqual(messages);
+          const to = new ByteWriter(16);
+          for (const index of messages.keys()) reader.writeMessage(index, to);
+          expect(to.view().toString()).toBe(messages.join(""));
         },
       ),
     );

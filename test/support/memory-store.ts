@@ -1,12 +1,15 @@
 import type { StoredEntry } from "../../protocol/entry.ts";
 import { LEVEL_RANK } from "../../protocol/level.ts";
+import type { ExtraField } from "../../protocol/methods.ts";
 import type { SourceSummary } from "../../protocol/source-summary.ts";
+import type { ByteWriter } from "../../service/store/byte-writer.ts";
 import {
   type AppendResult,
   compareTime,
   type IdSpan,
   type ListQuery,
   type LogStore,
+  type PageQuery,
   RATE_COLUMNS,
   type RatesQuery,
   type SourceRates,
@@ -19,9 +22,10 @@ import {
   StoreUnavailable,
   type TimeQuery,
   UnknownToken,
+  type WrittenPage,
 } from "../../service/store/log-store.ts";
-
 import { addLoss, noLosses } from "../../service/store/loss-count.ts";
+import { writeEntries } from "../../service/store/written-page.ts";
 
 /** A store in memory, for tests of what is above it. Ids are project and position, so that a foreign token is known. */
 export class MemoryStore implements LogStore {
@@ -77,6 +81,12 @@ export class MemoryStore implements LogStore {
 
   async listProject(query: Omit<ListQuery, "src">): Promise<readonly StoredEntry[]> {
     return this.#select(query).slice(...sliceOf(query));
+  }
+
+  async writePage(query: PageQuery, fields: readonly ExtraField[], to: ByteWriter): Promise<WrittenPage> {
+    const { src, ...rest } = query;
+    const entries = src === undefined ? this.listProject(rest) : this.list({ ...rest, src });
+    return writeEntries(await entries, fields, to);
   }
 
   subscribe(project: string, listener: (entries: readonly StoredEntry[]) => void): () => void {

@@ -3,8 +3,10 @@ import type { Counters } from "../../../host/counters.ts";
 import type { ProcessLog } from "../../../host/log.ts";
 import type { Random } from "../../../host/random.ts";
 import type { StoredEntry } from "../../../protocol/entry.ts";
+import type { ExtraField } from "../../../protocol/methods.ts";
 import type { SourceSummary } from "../../../protocol/source-summary.ts";
 import type { BootMark } from "../boot-mark.ts";
+import type { ByteWriter } from "../byte-writer.ts";
 import type { Compressor } from "../compressor.ts";
 import {
   type AppendResult,
@@ -12,6 +14,7 @@ import {
   type ListQuery,
   type LogStore,
   type OpenGap,
+  type PageQuery,
   type RatesQuery,
   type SourceRates,
   type SpanQuery,
@@ -20,7 +23,9 @@ import {
   type StoreStatus,
   StoreUnavailable,
   type TimeQuery,
+  type WrittenPage,
 } from "../log-store.ts";
+import { writeEntries } from "../written-page.ts";
 import { BootPages } from "./boot-pages.ts";
 import { ClusterAppender } from "./cluster-appender.ts";
 import { ClusterRetention, type RetentionOptions } from "./cluster-retention.ts";
@@ -158,6 +163,12 @@ export class JetStreamStore implements LogStore {
     const { tail, pages } = this.#open(query.project);
     await tail.settled();
     return await pages.listProject(query);
+  }
+
+  async writePage(query: PageQuery, fields: readonly ExtraField[], to: ByteWriter): Promise<WrittenPage> {
+    const { src, ...rest } = query;
+    const entries = src === undefined ? this.listProject(rest) : this.list({ ...rest, src });
+    return writeEntries(await entries, fields, to);
   }
 
   subscribe(project: string, listener: (entries: readonly StoredEntry[]) => void): () => void {

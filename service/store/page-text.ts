@@ -1,0 +1,138 @@
+import type { ExtraField } from "../../protocol/methods.ts";
+import type { BatchValue } from "./batch-record.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+import type { EntryForm } from "./entry-form.ts";
+import type { IdMaker } from "./entry-id.ts";
+import type { RowView } from "./entry-record.ts";
+import { EntryNames, EntryStencil, type StencilRow } from "./entry-stencil.ts";
+import type { WrittenPage } from "./log-store.ts";
+import { writeMessage } from "./memtable.ts";
+import { ChunkRow, type OpenChunk } from "./open-chunk.ts";
+import type { SourceState } from "./source-state.ts";
+
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Writes entries as JSON (docs/protocol.md 4.2, 10.7) from where they lie into the answer, without an object, an id and a text for
+ * each.
+ *
+ * What stands for an entry is its number in the order of writing, since a page may be read backwards or source by source.
+ */
+export class PageText implements EntryForm<number> {
+  readonly #to: ByteWriter;
+  readonly #fields: readonly ExtraField[];
+  readonly #start: number;
+  /** By number: where the entry begins, and its position in the store. */
+  readonly #starts: number[] = [];
+  readonly #positions: number[] = [];
+  #ids: IdMaker | undefined;
+  readonly #chunkRow = new ChunkRow();
+  #names: EntryNames | undefined;
+  #head: Buffer = NOTHING;
+  /** With these names, by level, clock and which numbers an entry has. */
+  #stencils: (EntryStencil | undefined)[] = [];
+
+  /** @param to holds what stands before the entries; nothing else is written to it until `finish`. */
+  constructor(to: ByteWriter, fields: readonly ExtraField[]) {
+    to.u8(OPEN);
+    this.#to = to;
+    this.#fields = fields;
+    this.#start = to.length;
+  }
+
+  ofChunk(chunk: OpenChunk, index: number, ids: IdMaker): number {
+    const row = this.#chunkRow;
+    chunk.readRow(index, row);
+    const stencil = this.#stencilOf(row, chunk.head.src);
+    const number = this.#begin();
+    chunk.columns.writeMessage(index, this.#to);
+    this.#end(stencil, row, chunk.positions[index] ?? 0, ids);
+    return number;
+  }
+
+  ofRow(row: RowView, batch: BatchValue, source: SourceState, position: number): number {
+    const stencil = this.#stencilOf(row, source.src);
+    const number = this.#begin();
+    writeMessage(batch, row, this.#to);
+    this.#end(stencil, row, position, source.project.ids);
+    return number;
+  }
+
+  /** Ends the array. @param numbers of the entries that the page holds, in its order */
+  finish(numbers: readonly number[]): WrittenPage {
+    const to = this.#to;
+    if (!this.#isInOrder(numbers)) this.#order(numbers);
+    // Over the comma behind the last one.
+    if (numbers.length > 0) to.advance(to.length - 1);
+    to.u8(CLOSE);
+    return {
+      entryCount: numbers.length,
+      firstId: this.#idOf(numbers[0]),
+      lastId: this.#idOf(numbers.at(-1)),
+    };
+  }
+
+  #stencilOf(row: StencilRow, src: string): EntryStencil {
+    let names = this.#names;
+    if (names === undefined || !names.areOf(row, src)) {
+      names = new EntryNames(row, src);
+      this.#names = names;
+      this.#head = names.head;
+      this.#stencils.length = 0;
+    }
+    const kind =
+      row.levelCode |
+      (row.clockCode << 3) |
+      (row.seq === undefined ? 0 : 0x20) |
+      (row.uptime === undefined ? 0 : 0x40) |
+      (row.clockError === undefined ? 0 : 0x80);
+    const known = this.#stencils[kind];
+    if (known?.fits(row)) return known;
+    const stencil = new EntryStencil(row, names, this.#fields);
+    this.#stencils[kind] = stencil;
+    return stencil;
+  }
+
+  #begin(): number {
+    const to = this.#to;
+    const head = this.#head;
+    const start = to.length;
+    head.copy(to.open(head.length), start);
+    to.advance(start + head.length);
+    return this.#starts.push(start) - 1;
+  }
+
+  #end(stencil: EntryStencil, row: StencilRow, position: number, ids: IdMaker): void {
+    const to = this.#to;
+    const { tail, idAt } = stencil;
+    const at = to.length;
+    const bytes = to.open(tail.length);
+    tail.copy(bytes, at);
+    stencil.putNumbers(row, bytes, at);
+    ids.put(position, bytes, at + idAt);
+    to.advance(at + tail.length);
+    this.#positions.push(position);
+    this.#ids = ids;
+  }
+
+  #isInOrder(numbers: readonly number[]): boolean {
+    return numbers.length === this.#starts.length && numbers.every((number, index) => number === index);
+  }
+
+  #order(numbers: readonly number[]): void {
+    const to = this.#to;
+    const written = Buffer.from(to.view().subarray(this.#start));
+    to.advance(this.#start);
+    for (const number of numbers) {
+      const start = (this.#starts[number] ?? 0) - this.#start;
+      const next = this.#starts[number + 1];
+      to.copy(written, start, next === undefined ? written.length : next - this.#start);
+    }
+  }
+
+  #idOf(number: number | undefined): string | undefined {
+    return number === undefined ? undefined : this.#ids?.make(this.#positions[number] ?? 0);
+  }
+}
