@@ -23,30 +23,10 @@ const CLOCK_MEMBERS = Array.from({ length: 4 }, (_, code) => memberOf("clock", c
 const ID_BLANK = `,"id":"${" ".repeat(ID_CHARACTERS)}"`;
 const ID_START = ',"id":"'.length;
 
-/** The names of an entry as JSON, which its neighbours mostly share. */
-export class EntryNames {
-  readonly #of: Pick<StencilRow, "stream" | "module" | "boot"> & { readonly src: string };
-  /** An entry up to its message. */
-  readonly head: Buffer;
-  /** Members with the comma before them; empty where there is none. */
-  readonly src: string;
-  readonly module: string;
-  readonly boot: string;
+const QUOTE = 34;
+const BACKSLASH = 92;
 
-  constructor({ stream, module, boot }: StencilRow, src: string) {
-    this.#of = { stream, module, boot, src };
-    this.head = Buffer.from(`{"stream":${JSON.stringify(stream)},"msg":`);
-    this.src = memberOf("src", src);
-    this.module = memberOf("module", module);
-    this.boot = memberOf("boot", boot);
-  }
-
-  areOf(row: StencilRow, src: string): boolean {
-    const own = this.#of;
-    return src === own.src && row.boot === own.boot && row.stream === own.stream && row.module === own.module;
-  }
-}
-
+type NameField = "src" | "module" | "boot";
 type NumberField = "timestamp" | "received" | "seq" | "uptime" | "clockError";
 
 /** A number in the text. Where one has another count of digits, the text does not fit. */
@@ -59,9 +39,16 @@ interface Slot {
   readonly max: number;
 }
 
+/** A name in the text. */
+interface NameSlot {
+  readonly field: NameField;
+  readonly at: number;
+  readonly name: string;
+}
+
 /**
- * The text of an entry around its message and its numbers (docs/protocol.md 4.2), as `entriesText` writes it (protocol/answer.ts).
- * Neighbours in a log mostly share one: it is copied, and their numbers put over its own.
+ * The text of an entry from its message on (docs/protocol.md 4.2), as `entriesText` writes it (protocol/answer.ts). Neighbours in a
+ * log are mostly as long, number by number and name by name: it is copied, and what is another put over its own.
  */
 export class EntryStencil {
   /** From the message to the comma behind the entry. */
@@ -69,9 +56,11 @@ export class EntryStencil {
   /** Where in the tail the id is. */
   readonly idAt: number;
   readonly #slots: readonly Slot[];
+  readonly #names: readonly NameSlot[];
 
-  constructor(row: StencilRow, names: EntryNames, fields: readonly ExtraField[]) {
+  constructor(row: StencilRow, src: string, fields: readonly ExtraField[]) {
     const slots: Slot[] = [];
+    const names: NameSlot[] = [];
     let text = "";
     const number = (field: NumberField, value: number): void => {
       text += `,"${field}":`;
@@ -84,8 +73,13 @@ export class EntryStencil {
     this.idAt = text.length + ID_START;
     text += ID_BLANK;
     for (const field of fields) {
-      if (field === "src" || field === "module" || field === "boot") text += names[field];
-      else if (field === "level") text += LEVEL_MEMBERS[row.levelCode] ?? "";
+      if (field === "src" || field === "module" || field === "boot") {
+        const name = nameOf(row, src, field);
+        if (name === undefined) continue;
+        text += `,"${field}":`;
+        names.push({ field, at: Buffer.byteLength(text) + 1, name });
+        text += JSON.stringify(name);
+      } else if (field === "level") text += LEVEL_MEMBERS[row.levelCode] ?? "";
       else if (field === "clock") text += CLOCK_MEMBERS[row.clockCode] ?? "";
       else {
         const value = numberOf(row, field);
@@ -94,9 +88,15 @@ export class EntryStencil {
     }
     this.tail = Buffer.from(`${text}},`);
     this.#slots = slots;
+    this.#names = names;
   }
 
-  fits(row: StencilRow): boolean {
+  /** @param row has the numbers, names, level and clock that the stencil was made of, though other ones. */
+  fits(row: StencilRow, src: string): boolean {
+    for (const { field, name } of this.#names) {
+      const other = nameOf(row, src, field) ?? "";
+      if (other !== name && !(other.length === name.length && isPlain(other) && isPlain(name))) return false;
+    }
     for (const { field, min, max } of this.#slots) {
       const value = numberOf(row, field) ?? 0;
       if (value < min || value >= max) return false;
@@ -104,8 +104,13 @@ export class EntryStencil {
     return true;
   }
 
-  /** Over those in a copy of the tail. */
-  putNumbers(row: StencilRow, bytes: Buffer, tailAt: number): void {
+  /** Makes a copy of the tail that of another entry, which it fits; but for its id. */
+  put(row: StencilRow, src: string, bytes: Buffer, tailAt: number): void {
+    for (const { field, at, name } of this.#names) {
+      const other = nameOf(row, src, field) ?? "";
+      if (other === name) continue;
+      for (let index = 0; index < other.length; index++) bytes[tailAt + at + index] = other.charCodeAt(index);
+    }
     for (const { field, at, digits } of this.#slots)
       putDigits(bytes, tailAt + at, numberOf(row, field) ?? 0, digits);
   }
@@ -113,6 +118,19 @@ export class EntryStencil {
 
 function memberOf(name: string, value: string | undefined): string {
   return value === undefined ? "" : `,"${name}":${JSON.stringify(value)}`;
+}
+
+/** ASCII that stands in JSON as it is. */
+function isPlain(name: string): boolean {
+  for (let index = 0; index < name.length; index++) {
+    const code = name.charCodeAt(index);
+    if (code < 32 || code > 126 || code === QUOTE || code === BACKSLASH) return false;
+  }
+  return true;
+}
+
+function nameOf(row: StencilRow, src: string, field: NameField): string | undefined {
+  return field === "src" ? src : field === "boot" ? row.boot : row.module;
 }
 
 /** Each field by its own name: the engine finds one that is named by a variable anew each time. */

@@ -4,7 +4,7 @@ import type { ByteWriter } from "./byte-writer.ts";
 import type { EntryForm } from "./entry-form.ts";
 import type { IdMaker } from "./entry-id.ts";
 import type { RowView } from "./entry-record.ts";
-import { EntryNames, EntryStencil, type StencilRow } from "./entry-stencil.ts";
+import { EntryStencil, type StencilRow } from "./entry-stencil.ts";
 import type { WrittenPage } from "./log-store.ts";
 import { writeMessage } from "./memtable.ts";
 import { ChunkRow, type OpenChunk } from "./open-chunk.ts";
@@ -29,10 +29,11 @@ export class PageText implements EntryForm<number> {
   readonly #positions: number[] = [];
   #ids: IdMaker | undefined;
   readonly #chunkRow = new ChunkRow();
-  #names: EntryNames | undefined;
+  #stream: string | undefined;
+  /** An entry of the stream up to its message. */
   #head: Buffer = NOTHING;
-  /** With these names, by level, clock and which numbers an entry has. */
-  #stencils: (EntryStencil | undefined)[] = [];
+  /** The last one of entries with this level, this clock, and a value in these fields. */
+  readonly #stencils: (EntryStencil | undefined)[] = [];
 
   /** @param to holds what stands before the entries; nothing else is written to it until `finish`. */
   constructor(to: ByteWriter, fields: readonly ExtraField[]) {
@@ -46,17 +47,17 @@ export class PageText implements EntryForm<number> {
     const row = this.#chunkRow;
     chunk.readRow(index, row);
     const stencil = this.#stencilOf(row, chunk.head.src);
-    const number = this.#begin();
+    const number = this.#begin(row.stream);
     chunk.columns.writeMessage(index, this.#to);
-    this.#end(stencil, row, chunk.positions[index] ?? 0, ids);
+    this.#end(stencil, row, chunk.head.src, chunk.positions[index] ?? 0, ids);
     return number;
   }
 
   ofRow(row: RowView, batch: BatchValue, source: SourceState, position: number): number {
     const stencil = this.#stencilOf(row, source.src);
-    const number = this.#begin();
+    const number = this.#begin(row.stream);
     writeMessage(batch, row, this.#to);
-    this.#end(stencil, row, position, source.project.ids);
+    this.#end(stencil, row, source.src, position, source.project.ids);
     return number;
   }
 
@@ -75,27 +76,26 @@ export class PageText implements EntryForm<number> {
   }
 
   #stencilOf(row: StencilRow, src: string): EntryStencil {
-    let names = this.#names;
-    if (names === undefined || !names.areOf(row, src)) {
-      names = new EntryNames(row, src);
-      this.#names = names;
-      this.#head = names.head;
-      this.#stencils.length = 0;
-    }
     const kind =
       row.levelCode |
       (row.clockCode << 3) |
       (row.seq === undefined ? 0 : 0x20) |
       (row.uptime === undefined ? 0 : 0x40) |
-      (row.clockError === undefined ? 0 : 0x80);
+      (row.clockError === undefined ? 0 : 0x80) |
+      (row.boot === undefined ? 0 : 0x100) |
+      (row.module === undefined ? 0 : 0x200);
     const known = this.#stencils[kind];
-    if (known?.fits(row)) return known;
-    const stencil = new EntryStencil(row, names, this.#fields);
+    if (known?.fits(row, src)) return known;
+    const stencil = new EntryStencil(row, src, this.#fields);
     this.#stencils[kind] = stencil;
     return stencil;
   }
 
-  #begin(): number {
+  #begin(stream: string): number {
+    if (stream !== this.#stream) {
+      this.#stream = stream;
+      this.#head = Buffer.from(`{"stream":${JSON.stringify(stream)},"msg":`);
+    }
     const to = this.#to;
     const head = this.#head;
     const start = to.length;
@@ -104,13 +104,13 @@ export class PageText implements EntryForm<number> {
     return this.#starts.push(start) - 1;
   }
 
-  #end(stencil: EntryStencil, row: StencilRow, position: number, ids: IdMaker): void {
+  #end(stencil: EntryStencil, row: StencilRow, src: string, position: number, ids: IdMaker): void {
     const to = this.#to;
     const { tail, idAt } = stencil;
     const at = to.length;
     const bytes = to.open(tail.length);
     tail.copy(bytes, at);
-    stencil.putNumbers(row, bytes, at);
+    stencil.put(row, src, bytes, at);
     ids.put(position, bytes, at + idAt);
     to.advance(at + tail.length);
     this.#positions.push(position);
