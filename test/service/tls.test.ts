@@ -3,23 +3,28 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { afterAll, afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { runBoardlog } from "../support/boardlog-process.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { type RunningService, runServiceOver } from "../support/running-service.ts";
 
 let running: RunningService | undefined;
 const folder = mkdtempSync(join(tmpdir(), "boardlog-tls-"));
-afterEach(async () => {
-  await running?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => running?.stop());
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("with a certificate, HTTP and live sockets are served over TLS alone", async () => {
+/** PEM files of a certificate that signed itself. */
+function selfSigned(): { readonly certPath: string; readonly keyPath: string } {
   const [certPath, keyPath] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   const subject = "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1";
   const args = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 ${subject}`;
   execFileSync("openssl", [...args.split(" "), "-keyout", keyPath, "-out", certPath], { stdio: "ignore" });
+  return { certPath, keyPath };
+}
+
+test("with a certificate, HTTP and live sockets are served over TLS alone", async () => {
+  const { certPath, keyPath } = selfSigned();
   const cert = readFileSync(certPath, "utf8");
   running = await runServiceOver(new MemoryStore(), { tls: { cert, key: readFileSync(keyPath, "utf8") } });
   const { url, key, service } = running;
@@ -53,4 +58,17 @@ test("with a certificate, HTTP and live sockets are served over TLS alone", asyn
   expect(JSON.parse(await heard)).toMatchObject({ result: { data: { message: "m" } } });
   socket.terminate();
   await expect(fetch(url.replace("https", "http"))).rejects.toThrow();
+});
+
+test("a certificate that is not trusted, and a port without TLS, are said as what they are", async () => {
+  const { certPath, keyPath } = selfSigned();
+  const tls = { cert: readFileSync(certPath, "utf8"), key: readFileSync(keyPath, "utf8") };
+  const listing = async (url: string) => (await runBoardlog(["list", "--url", url, "--key", "k"])).stderr;
+  running = await runServiceOver(new MemoryStore(), { tls });
+  expect(await listing(running.url)).toMatch(/is not trusted here .*set NODE_EXTRA_CA_CERTS/);
+  await running.stop();
+  running = await runServiceOver(new MemoryStore());
+  expect(await listing(running.url.replace("http:", "https:"))).toMatch(
+    /does not speak TLS: try http:\/\/ in place of https/,
+  );
 });
