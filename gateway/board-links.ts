@@ -3,6 +3,7 @@ import type { Counters } from "../host/counters.ts";
 import { encodeLevelLease, type LevelLease } from "../protocol/level-lease.ts";
 import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { RecentTable } from "./recent-table.ts";
+import { sourceKey } from "./source-key.ts";
 
 /** Modules of one board with a lease of their own; a further one takes the place of the oldest. */
 const LEASES_MAX = 32;
@@ -50,8 +51,8 @@ export class BoardLinks {
       readonly wire: object;
       readonly send: (json: string) => boolean;
     },
+    key = sourceKey(project, src),
   ): void {
-    const key = `${project} ${src}`;
     const known = this.#boards.get(key);
     if (known === undefined) {
       this.#boards.set(key, { ...from, leases: new Map() });
@@ -68,13 +69,13 @@ export class BoardLinks {
 
   /** The board said goodbye, or its broker did in its place. */
   gone(project: string, src: string): void {
-    const board = this.#boards.get(`${project} ${src}`);
+    const board = this.#boards.get(sourceKey(project, src));
     if (board !== undefined) board.wire = undefined;
   }
 
   /** Sends the lease and keeps it until it ends. @returns undefined where the board was never heard here. */
   setLevel(project: string, src: string, lease: LevelLease): { readonly isReached: boolean } | undefined {
-    const board = this.#boards.get(`${project} ${src}`);
+    const board = this.#boards.get(sourceKey(project, src));
     if (board === undefined) return undefined;
     const name = lease.module ?? "";
     board.leases.delete(name);

@@ -7,6 +7,7 @@ import { Backoff } from "./backoff.ts";
 import { Fifo } from "./fifo.ts";
 import type { Demand } from "./link.ts";
 import { GatewayStopping, Pauses } from "./pauses.ts";
+import { sourceKey } from "./source-key.ts";
 import { type Uplink, type UplinkBatch, UplinkUnavailable } from "./uplink.ts";
 
 export interface CommitterOptions {
@@ -171,11 +172,12 @@ export class Committer implements Demand {
    * @throws GatewayStopping
    */
   offer(project: string, src: string, entries: readonly NewEntry[], onDurable: () => void): boolean {
-    return this.#offer(project, src, entries, onDurable) === undefined;
+    return this.#offer(project, sourceKey(project, src), entries, onDurable) === undefined;
   }
 
   /**
    * The same, waiting for room where there is none: then it resolves once taken.
+   * @param key where the caller has made it already.
    * @throws GatewayStopping, or rejects with it.
    */
   accept(
@@ -183,8 +185,9 @@ export class Committer implements Demand {
     src: string,
     entries: readonly NewEntry[],
     onDurable: () => void,
+    key = sourceKey(project, src),
   ): Promise<void> | undefined {
-    const refused = this.#offer(project, src, entries, onDurable);
+    const refused = this.#offer(project, key, entries, onDurable);
     if (refused === undefined) return undefined;
     return this.#waiting(refused);
   }
@@ -201,12 +204,11 @@ export class Committer implements Demand {
   /** @returns what there is no room for; undefined where it was taken. */
   #offer(
     project: string,
-    src: string,
+    key: string,
     entries: readonly NewEntry[],
     onDurable: () => void,
   ): Offer | undefined {
     if (this.#stopping) throw new GatewayStopping();
-    const key = `${project} ${src}`;
     const known = this.#lanes.get(key);
     if (known === undefined && entries.length === 0) {
       onDurable();

@@ -21,6 +21,8 @@ import type { Receipt, WallClock } from "./wall-clock.ts";
 export interface Origin {
   readonly project: string;
   readonly src: string;
+  /** `sourceKey` of both, where it was made already. */
+  readonly key?: string;
 }
 
 /** How something came. */
@@ -67,7 +69,7 @@ export class Intake {
     onReply: OnReply,
   ): Promise<void> | undefined {
     this.#counters.add("gateway_frames_total");
-    const lane = this.#throttle?.lane(origin.project, origin.src);
+    const lane = this.#throttle?.lane(origin);
     // What was never sent here is no loss (8.10): such a frame says where to begin.
     if (lane === undefined || frame.joinsAt !== undefined)
       return this.#takeFrame(origin, frame, receipt, onReply);
@@ -114,7 +116,7 @@ export class Intake {
    */
   text(origin: Origin, lines: readonly TextLine[]): Promise<void> | undefined {
     this.#counters.add("gateway_text_lines_total", lines.length);
-    const lane = this.#throttle?.lane(origin.project, origin.src);
+    const lane = this.#throttle?.lane(origin);
     if (lane?.takeOrLose(lines.length) === false) {
       this.#lose(lane, lines.length);
       return undefined;
@@ -137,7 +139,7 @@ export class Intake {
     onDurable: () => void,
   ): Promise<void> | undefined {
     const take = (): Promise<void> | undefined => this.#takeNote(origin, stream, text, onDurable);
-    const lane = this.#throttle?.lane(origin.project, origin.src);
+    const lane = this.#throttle?.lane(origin);
     if (lane === undefined) return take();
     if (arrival.isHeldBack && !lane.take(1))
       return this.#hold(lane, { count: 1, isContinued: false }, arrival, take, onDurable);

@@ -14,6 +14,7 @@ import { ignoreStopping } from "./pauses.ts";
 import { type Presence, parsePresence } from "./presence.ts";
 import { encodeReply, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
+import { sourceKey } from "./source-key.ts";
 import { BOARD_ROUTES, TopicKind, type TopicRoute } from "./topic-route.ts";
 import type { WallClock } from "./wall-clock.ts";
 
@@ -182,7 +183,8 @@ export class MqttInput {
 
   #board(route: TopicRoute, origin: Origin): Board {
     const send = (json: string): boolean => this.#sendDown(route, origin, encodeUtf8(json));
-    return { origin, route, link: { bootText: undefined, wire: this.#link, send } };
+    const key = sourceKey(origin.project, origin.src);
+    return { origin: { ...origin, key }, route, link: { bootText: undefined, wire: this.#link, send } };
   }
 
   /** What a frame is of: its topic says it, or else it does. */
@@ -218,7 +220,7 @@ export class MqttInput {
       return undefined;
     }
     link.bootText = frame.boot?.text;
-    this.#boards.heard(origin.project, origin.src, link);
+    this.#boards.heard(origin.project, origin.src, link, origin.key);
     const receipt = this.#wallClock.receipt();
     const waits = this.#intake.frame(origin, frame, receipt, this.#arrival(message), onReply);
     if (!isAckedEarly) return waits;

@@ -1,6 +1,8 @@
 import type { Clock, Timers } from "../host/clock.ts";
 import type { TokenRate } from "../host/token-bucket.ts";
+import type { Origin } from "./intake.ts";
 import { RecentTable } from "./recent-table.ts";
+import { sourceKey } from "./source-key.ts";
 import { type OverRate, ThrottleLane } from "./throttle-lane.ts";
 
 /** How much one source may bring. */
@@ -44,8 +46,7 @@ export class Throttle {
     this.#rate = { perSecond: entriesPerSecond, burst: burstEntries };
   }
 
-  lane(project: string, src: string): ThrottleLane {
-    const key = `${project} ${src}`;
+  lane({ project, src, key = sourceKey(project, src) }: Origin): ThrottleLane {
     const known = this.#lanes.get(key);
     if (known !== undefined) return known;
     const lane = new ThrottleLane(
