@@ -118,8 +118,10 @@ export class MqttServer<Client> implements ConnectionHost {
     return this.#inFlightBytes > this.#options.inFlightBytesMax ? IN_FLIGHT_MIN : IN_FLIGHT_MAX;
   }
 
+  /** Of the one whose turn it is, or of anyone where nobody waits: who has just sent something does not go before those in line. */
   get isMoreWanted(): boolean {
-    return this.#demand.isOpen;
+    const isLineEmpty = this.#line.count === 0 && this.#next === undefined;
+    return this.#demand.isOpen && (isLineEmpty || this.#turnOf !== undefined);
   }
 
   waitForTurn(connection: MqttServerConnection): void {

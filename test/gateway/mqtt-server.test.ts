@@ -279,6 +279,23 @@ describe("the server side of MQTT", () => {
     expect(payloads(policy)).toEqual(["a1", "a2", "a3", "b1", "b2", "b3"]);
   });
 
+  test("who sends when more is wanted again does not go before those in line", async () => {
+    const { policy, demand, open } = await started();
+    const senders = [await open(connectPacket("a")), await open(connectPacket("b"))];
+    for (const { heard } of senders) await until("it is in", () => heard.length === 4);
+    demand.isOpen = false;
+    senders[0]?.socket.write(abc("a"));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    // Nobody has been called yet.
+    demand.isOpen = true;
+    senders[1]?.socket.write(abc("b"));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(policy.published).toEqual([]);
+    demand.open();
+    for (const { heard } of senders) await until("its acks", () => heard.length === 4 + 3 * 4);
+    expect(payloads(policy)).toEqual(["a1", "a2", "a3", "b1", "b2", "b3"]);
+  });
+
   test("far more than is kept in line is all taken in the end, in order", async () => {
     const { policy, demand, open } = await started();
     const { socket, heard } = await open(connectPacket("c"));
