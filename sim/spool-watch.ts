@@ -11,7 +11,7 @@ import {
   wholeWrites,
 } from "../gateway/spool/spool-record.ts";
 import { decodeRanges, without } from "../gateway/spool/spool-recovery.ts";
-import { identityOfOwnEntry } from "../protocol/ingest-entry.ts";
+import { type EntryIdentity, identityOfOwnEntry } from "../protocol/ingest-entry.ts";
 import type { FaultyDisk } from "./faulty-disk.ts";
 
 /** A segment that was removed before all of it was durable elsewhere. */
@@ -38,6 +38,8 @@ export interface SpoolRecording {
   readonly gateway: string;
   readonly bytesMax: number;
   readonly bytesMost: number;
+  /** Lines that were given up for want of room, while one process had the spool. */
+  readonly evicted: readonly EntryIdentity[];
   readonly earlyRemovals: readonly EarlyRemoval[];
   readonly fullDisks: readonly FullDisk[];
   /** Seqs at most that were damaged at the end of the newest segment: a write that was never synced looks the same. */
@@ -52,6 +54,7 @@ export class SpoolWatch {
   readonly #bytesMax: number;
   readonly #earlyRemovals: EarlyRemoval[] = [];
   readonly #fullDisks: FullDisk[] = [];
+  readonly #evicted: EntryIdentity[] = [];
   #bytesMost = 0;
   #tornLikeCount = 0;
   /** By segment, what was damaged of it so far. */
@@ -73,6 +76,7 @@ export class SpoolWatch {
       gateway: this.#gateway,
       bytesMax: this.#bytesMax,
       bytesMost: this.#bytesMost,
+      evicted: this.#evicted,
       earlyRemovals: this.#earlyRemovals,
       fullDisks: this.#fullDisks,
       tornLikeCount: this.#tornLikeCount,
@@ -89,18 +93,22 @@ export class SpoolWatch {
     const content = decodeSegment(this.#synced(path), this.#cursor());
     if (content === undefined) return;
     const forwarded = this.#cursor()?.forwarded ?? 0;
-    const covered: PositionRange[] = [{ first: 1, last: forwarded }];
+    const kept: PositionRange[] = [{ first: 1, last: forwarded }];
+    const givenUp: PositionRange[] = [];
     for (const other of this.#disk.files.keys()) {
       const rest = this.isSegment(other) && other !== path ? decodeSegment(this.#synced(other)) : undefined;
       if (rest === undefined) continue;
       // What it writes anew counts there and no longer here.
-      if (other > path) covered.push({ first: rest.header.firstPosition, last: Number.POSITIVE_INFINITY });
+      if (other > path) kept.push({ first: rest.header.firstPosition, last: Number.POSITIVE_INFINITY });
       for (const { kind, payload } of rest.records) {
-        if (kind === RecordKind.Damage) covered.push(...decodeRanges(payload));
+        if (kind === RecordKind.Damage) givenUp.push(...decodeRanges(payload));
       }
     }
     const entries = wholeWrites(content).filter(({ kind }) => kind === RecordKind.Entry);
-    const missing = entries.flatMap(({ position }) => without({ first: position, last: position }, covered));
+    const gone = entries.filter(({ position }) => !isWithin(position, kept));
+    const missing = gone.flatMap(({ position }) => without({ first: position, last: position }, givenUp));
+    const evicted = gone.filter(({ position }) => isWithin(position, givenUp));
+    this.#evicted.push(...evicted.map(({ payload }) => identityOfOwnEntry(payload)));
     if (missing.length > 0) this.#earlyRemovals.push({ path, forwarded, missing });
   }
 
@@ -185,6 +193,10 @@ function entriesIn(file: Uint8Array, cursor: Cursor | undefined): readonly Place
       entries.push({ payload, writeFirst, start: end - encodedBytes(record), end });
   }
   return entries;
+}
+
+function isWithin(position: number, ranges: readonly PositionRange[]): boolean {
+  return ranges.some(({ first, last }) => position >= first && position <= last);
 }
 
 /** A loss record stands for several. */

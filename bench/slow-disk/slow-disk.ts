@@ -6,7 +6,7 @@ import { boardlog } from "../mqtt/targets.ts";
 
 /** Of an SD card, for one sync. */
 const SYNC_MS = 20;
-/** A commit syncs its pages, then its head page by a write that cannot be told from others: the first stands for both. */
+/** Of lmdb: a commit syncs its pages, then its head page by a write that cannot be told from others: the first stands for both. */
 const COMMIT_MS = 2 * SYNC_MS;
 const ENTRIES_PER_FRAME = 20;
 const BOARDS = { connections: 500, entries: ENTRIES_PER_FRAME };
@@ -24,8 +24,10 @@ interface Measured {
 
 /** `strace` lets the kernel go on with everything else at full speed, and is a child of what it traces, so that its CPU is its own. */
 const SLOW = [
-  ...["strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync"],
+  ...["strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync,pwritev"],
   ...["-e", `inject=fdatasync:delay_exit=${COMMIT_MS * 1000}`],
+  // The store's journal: each write is durable when it returns. Some of lmdb's pages are written so too, which makes it slower still.
+  ...["-e", `inject=pwritev:delay_exit=${SYNC_MS * 1000}`],
 ];
 
 /** Gateway, broker and store in one process on a disk whose syncs take as long as an SD card's: the price is time to the ack, not rate. */

@@ -1,5 +1,6 @@
 import { bootKey, type Checker, entriesOfBoot, isLine } from "../evidence.ts";
 import { missingText } from "./missing-text.ts";
+import { sentAfterAll } from "./sent-after-all.ts";
 
 type Account = "a line" | "dropped" | "lost on the way";
 
@@ -13,7 +14,7 @@ export const allAccounted: Checker = {
   check: (evidence) => {
     const { plan, evicts, isShared } = evidence;
     if (plan.damagesStore || plan.damagesSpool) return [];
-    const problems: string[] = [...missingText(evidence)];
+    const problems: string[] = [...missingText(evidence), ...sentAfterAll(evidence)];
     for (const truth of evidence.boots) {
       const seen: (Account | undefined)[] = [];
       let last = 0;
