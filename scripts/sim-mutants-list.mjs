@@ -146,7 +146,7 @@ export const MUTANTS = [
   ),
   session(
     "gateway: acks before the commit",
-    "const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding));",
+    "const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding), this.#key);",
     "this.#becameDurable(outstanding);\n    const waits = committer.accept(project, src, received, () => {});",
   ),
   session(
@@ -161,8 +161,8 @@ export const MUTANTS = [
   ),
   session(
     "gateway: the mark moves one too far",
-    "const settle = (): void => {\n      this.#acceptedMark = mark;",
-    "const settle = (): void => {\n      this.#acceptedMark = mark + (verdicts.length > 2 ? 1 : 0);",
+    "if (waits === undefined) this.#acceptedMark = mark;",
+    "if (waits === undefined) this.#acceptedMark = mark + (verdicts.length > 2 ? 1 : 0);",
   ),
   session(
     "gateway: a drop of the board is not recorded",
@@ -186,7 +186,7 @@ export const MUTANTS = [
   ),
   gatewayCommitter(
     "gateway: a full queue drops instead of waiting",
-    "if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) return { lane, offer };",
+    "if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) return offer;",
     "if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) {\n      onDurable();\n      return undefined;\n    }",
   ),
   gatewayCommitter(
@@ -222,8 +222,8 @@ export const MUTANTS = [
   ),
   sequencing(
     "protocol: what the board no longer holds is not recorded",
-    "if (frame.first !== undefined) lose(frame.first - 1, WHY_BELOW_FIRST);",
-    "if (frame.first !== undefined && frame.first - 1 > mark) mark = frame.first - 1;",
+    "verdicts.push(lostOnLink(boot, mark + 1, frame.first - 1, WHY_BELOW_FIRST));",
+    "",
     ["diskRestored"],
   ),
   sequencing(
@@ -234,8 +234,8 @@ export const MUTANTS = [
   mutant(
     "protocol/serial-line.ts",
     "serial: checksums are not looked at",
-    "if (digits === undefined || crc32OfLatin1(json) !== Number.parseInt(digits, 16)) {",
-    "if (digits === undefined) {",
+    "const isChecked = digits !== undefined && crc32OfLatin1(json) === Number.parseInt(digits, 16);",
+    "const isChecked = digits !== undefined;",
     ["serialNoise"],
   ),
   mutant(

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { openValue, ValueKind } from "./checked-value.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { KvView, KvViews } from "./ordered-kv.ts";
@@ -55,14 +56,58 @@ export function isUnfinished(key: Uint8Array, segment: SegmentState, sealedPosit
  * @throws StoreUnavailable where there is no store, or its state is damaged.
  */
 export async function viewStore(views: KvViews): Promise<StoreView> {
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const view = await tryView(views);
-    if (view !== undefined) return view;
+  const segments = new SegmentViews(views);
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const view = await tryView(views, segments);
+      if (view !== undefined) return view;
+    }
+  } catch (error) {
+    await segments.close();
+    throw error;
   }
+  await segments.close();
   throw new StoreUnavailable("it changes too fast to be looked at; try again when there is less to store");
 }
 
-async function tryView(views: KvViews): Promise<StoreView | undefined> {
+/** Views of segments, kept from one attempt to the next: there may be hundreds, and nearly all stay as they are. */
+class SegmentViews {
+  readonly #views: KvViews;
+  #kept: readonly SegmentView[] = [];
+
+  constructor(views: KvViews) {
+    this.#views = views;
+  }
+
+  /** Those of a state that are there, in its order; each seen when the state was durable, or later. */
+  async of(state: StoreState): Promise<readonly SegmentView[]> {
+    const before = new Map(this.#kept.map((segment) => [segment.state.number, segment]));
+    const found: SegmentView[] = [];
+    try {
+      for (const segment of state.segments) {
+        const kept = before.get(segment.number);
+        if (kept !== undefined && isDeepStrictEqual(kept.state, segment)) {
+          found.push(kept);
+          before.delete(segment.number);
+          continue;
+        }
+        const name = segmentName(segment.number);
+        const view = await this.#views.view(name);
+        if (view !== undefined) found.push({ name, view, state: segment });
+      }
+    } finally {
+      for (const { view } of before.values()) await view.close();
+      this.#kept = found;
+    }
+    return found;
+  }
+
+  async close(): Promise<void> {
+    for (const { view } of this.#kept) await view.close();
+  }
+}
+
+async function tryView(views: KvViews, kept: SegmentViews): Promise<StoreView | undefined> {
   const opened: KvView[] = [];
   const close = async (): Promise<void> => {
     for (const view of opened) await view.close();
@@ -83,12 +128,7 @@ async function tryView(views: KvViews): Promise<StoreView | undefined> {
       const log = await open(name);
       if (log !== undefined) logs.unshift(log);
     }
-    const segments: SegmentView[] = [];
-    for (const segment of state.segments) {
-      const name = segmentName(segment.number);
-      const found = await open(name);
-      if (found !== undefined) segments.push({ ...found, state: segment });
-    }
+    const segments = await kept.of(state);
     const now = await views.view(HEAD_NAME);
     const isSame = now !== undefined && stamp(now) === stamp(head.view);
     await now?.close();
@@ -98,7 +138,7 @@ async function tryView(views: KvViews): Promise<StoreView | undefined> {
       );
       if (missing !== undefined)
         throw new StoreUnavailable(`the segment ${segmentName(missing.number)} is missing`);
-      return { state, head, segments, logs, close };
+      return { state, head, segments, logs, close: () => closeAll([kept, { close }]) };
     }
   } catch (error) {
     await close();
@@ -106,6 +146,10 @@ async function tryView(views: KvViews): Promise<StoreView | undefined> {
   }
   await close();
   return undefined;
+}
+
+async function closeAll(all: readonly { close(): Promise<void> }[]): Promise<void> {
+  for (const each of all) await each.close();
 }
 
 /** @throws StoreUnavailable */
