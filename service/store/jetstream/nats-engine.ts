@@ -35,6 +35,7 @@ import { NatsFollower } from "./nats-follower.ts";
 import { NatsReaders } from "./nats-reader.ts";
 import { NatsReplicas } from "./nats-replicas.ts";
 import type { PeerLine } from "./peer-line.ts";
+import type { DoStep } from "./store-transfer.ts";
 
 /** How long the cluster may take for one answer, ms. */
 const ANSWER_MS_MAX = 5_000;
@@ -106,16 +107,26 @@ export class NatsEngine implements MessageEngine, PeerLine {
     void this.#watch();
   }
 
-  /** @throws StoreUnavailable */
-  static async connect(options: NatsEngineOptions, world: EngineWorld): Promise<NatsEngine> {
+  /**
+   * @param world.inStep what a cluster that is joined, but not ready, is asked; once, where absent.
+   * @throws StoreUnavailable
+   */
+  static async connect(
+    options: NatsEngineOptions,
+    world: EngineWorld & { readonly inStep?: DoStep },
+  ): Promise<NatsEngine> {
     let connection: NatsConnection | undefined;
     try {
       const joined = await connect(connectionOptions(options));
       connection = joined;
       // Nodes take connections before they have agreed on who leads.
-      const manager = await askAgain(patienceWith(joined, world), () =>
-        jetstreamManager(joined, { timeout: ANSWER_MS_MAX }),
-      );
+      const managed = (): Promise<JetStreamManager> =>
+        askAgain(patienceWith(joined, world), () =>
+          jetstreamManager(joined, { timeout: ANSWER_MS_MAX }),
+        ).catch((error: unknown) => {
+          throw unavailable(error);
+        });
+      const manager = await (world.inStep?.(managed) ?? managed());
       return new NatsEngine(joined, manager, options.replicas, world);
     } catch (error) {
       await connection?.close();
