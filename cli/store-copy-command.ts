@@ -5,15 +5,11 @@ import { systemClock, systemTimers } from "../host/system-clock.ts";
 import { SystemDisk } from "../host/system-disk.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { KEYS_FILE } from "../service/auth/key-store.ts";
+import type { DoStep } from "../service/store/jetstream/ask-again.ts";
 import type { NatsEngine } from "../service/store/jetstream/nats-engine.ts";
 import { openJetStreamStore } from "../service/store/jetstream/open-jetstream-store.ts";
 import { SharedFileDisk } from "../service/store/jetstream/shared-file-disk.ts";
-import {
-  type DoStep,
-  stepsOf,
-  type TransferSummary,
-  transferStore,
-} from "../service/store/jetstream/store-transfer.ts";
+import { stepsOf, type TransferSummary, transferStore } from "../service/store/jetstream/store-transfer.ts";
 import { StoreUnavailable } from "../service/store/log-store.ts";
 import { openStore } from "../service/store/open-store.ts";
 import type { ClusterSetting } from "./cluster-settings.ts";

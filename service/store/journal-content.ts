@@ -8,6 +8,7 @@ import {
   nextMark,
   readRecord,
 } from "./journal-record.ts";
+import { keysWithin, textOf } from "./key-text.ts";
 import type { KvPair, KvRange } from "./ordered-kv.ts";
 
 /** Read at a time. */
@@ -19,13 +20,15 @@ export interface ValuePlace {
   readonly size: number;
 }
 
+type ReadFile = Pick<JournalFile, "sizeBytes" | "read">;
+
 /**
  * What a journal holds. A last transaction that is not as it was written was cut short by a power cut: nobody was told that it is
  * durable, and it is left out. One that another follows was durable, since none is begun before: where its values are damaged it is
  * taken as it is, and their checksums tell; where its head is, it is left out, and `damage` says so.
  */
 export class JournalContent {
-  readonly #file: JournalFile;
+  readonly #file: ReadFile;
   /** By key, as binary strings, which order as their bytes do. */
   readonly #places = new Map<string, ValuePlace>();
   #keys: string[] | undefined;
@@ -35,7 +38,7 @@ export class JournalContent {
   readonly isClean: boolean;
   readonly damage: string | undefined;
 
-  constructor(file: JournalFile) {
+  constructor(file: ReadFile) {
     this.#file = file;
     let at = 0;
     for (;;) {
@@ -63,12 +66,8 @@ export class JournalContent {
     return place && this.#file.read(place.at, place.size);
   }
 
-  *range({ start, end, reverse, limit }: KvRange): Generator<KvPair> {
-    const keys = this.keys();
-    const first = lowerBound(keys, textOf(start));
-    const some = keys.slice(first, Math.max(first, lowerBound(keys, textOf(end))));
-    if (reverse) some.reverse();
-    for (const key of some.slice(0, limit)) {
+  *range(range: KvRange): Generator<KvPair> {
+    for (const key of keysWithin(this.keys(), range)) {
       const place = this.#places.get(key);
       if (place !== undefined)
         yield { key: Buffer.from(key, "latin1"), value: this.#file.read(place.at, place.size) };
@@ -100,7 +99,7 @@ export class JournalContent {
   }
 }
 
-function recordAt(file: JournalFile, at: number): JournalRecord | undefined {
+function recordAt(file: ReadFile, at: number): JournalRecord | undefined {
   const bytes = file.read(at, 4096);
   const headBytes = headBytesAt(bytes) ?? 0;
   if (headBytes > file.sizeBytes - at) return undefined;
@@ -108,7 +107,7 @@ function recordAt(file: JournalFile, at: number): JournalRecord | undefined {
 }
 
 /** Where the first transaction from `from` on stands, if any. */
-function nextRecord(file: JournalFile, from: number): number | undefined {
+function nextRecord(file: ReadFile, from: number): number | undefined {
   for (let start = from; ; start += PART_BYTES) {
     const part = file.read(start, PART_BYTES);
     for (let mark = nextMark(part, 0); mark !== -1; mark = nextMark(part, mark + 1))
@@ -117,16 +116,12 @@ function nextRecord(file: JournalFile, from: number): number | undefined {
   }
 }
 
-function isBodyGood(
-  file: JournalFile,
-  at: number,
-  { headBytes, bodyBytes, bodySum }: JournalRecord,
-): boolean {
+function isBodyGood(file: ReadFile, at: number, { headBytes, bodyBytes, bodySum }: JournalRecord): boolean {
   const body = file.read(at + headBytes, bodyBytes);
   return body.length === bodyBytes && crc32(body) === bodySum;
 }
 
-function isZero(file: JournalFile, from: number): boolean {
+function isZero(file: ReadFile, from: number): boolean {
   for (let start = from; ; start += PART_BYTES) {
     const part = file.read(start, PART_BYTES);
     if (!isAllZero(part)) return false;
@@ -136,19 +131,4 @@ function isZero(file: JournalFile, from: number): boolean {
 
 function isAllZero(bytes: Buffer): boolean {
   return bytes.equals(ZEROS.subarray(0, bytes.length));
-}
-
-function textOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
-}
-
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] ?? "") < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

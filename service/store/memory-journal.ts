@@ -87,7 +87,11 @@ export class MemoryJournal {
   }
 
   #read(): JournalContent {
-    this.#content ??= new JournalContent(new DurablePart(this.#bytes));
+    const bytes = this.#bytes;
+    this.#content ??= new JournalContent({
+      sizeBytes: bytes.length,
+      read: (at, bytesMax) => bytes.subarray(at, at + bytesMax),
+    });
     return this.#content;
   }
 
@@ -150,26 +154,4 @@ export class MemoryJournalFile implements JournalFile {
   #assertAlive(): void {
     if (!this.#hooks.alive()) throw new StoreUnavailable("the power is gone");
   }
-}
-
-class DurablePart implements JournalFile {
-  readonly #bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  get sizeBytes(): number {
-    return this.#bytes.length;
-  }
-
-  read(at: number, bytesMax: number): Buffer {
-    return this.#bytes.subarray(at, at + bytesMax);
-  }
-
-  async write(): Promise<void> {
-    throw new Error("it is only read");
-  }
-
-  async close(): Promise<void> {}
 }

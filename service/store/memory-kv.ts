@@ -1,5 +1,6 @@
 import type { Random } from "../../host/random.ts";
 import { JournalKv, JournalView } from "./journal-kv.ts";
+import { keysWithin, textOf } from "./key-text.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import { MemoryJournal, MemoryJournalFile, type MemoryKvHooks } from "./memory-journal.ts";
 import {
@@ -204,11 +205,7 @@ class MemoryKv implements OrderedKv {
 
   *range(range: KvRange): Generator<KvPair> {
     this.#assertUsable();
-    const keys = this.#disk.keys();
-    const start = lowerBound(keys, textOf(range.start));
-    const end = lowerBound(keys, textOf(range.end));
-    const some = range.reverse ? keys.slice(start, end).reverse() : keys.slice(start, end);
-    for (const key of some.slice(0, range.limit)) {
+    for (const key of keysWithin(this.#disk.keys(), range)) {
       const value = this.#disk.values.get(key);
       if (value !== undefined) yield { key: Buffer.from(key, "latin1"), value: copyOf(value) };
     }
@@ -267,19 +264,4 @@ async function someTurns(turns: number): Promise<void> {
 /** A disk shares no memory with those who write and read it; `slice` of a Buffer would. */
 function copyOf(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
-}
-
-function textOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
-}
-
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] ?? "") < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -112,6 +112,10 @@ async function tryView(views: KvViews, kept: SegmentViews): Promise<StoreView | 
   const close = async (): Promise<void> => {
     for (const view of opened) await view.close();
   };
+  const closeWithSegments = async (): Promise<void> => {
+    await kept.close();
+    await close();
+  };
   const open = async (name: string): Promise<NamedView | undefined> => {
     const view = await views.view(name);
     if (view === undefined) return undefined;
@@ -138,7 +142,7 @@ async function tryView(views: KvViews, kept: SegmentViews): Promise<StoreView | 
       );
       if (missing !== undefined)
         throw new StoreUnavailable(`the segment ${segmentName(missing.number)} is missing`);
-      return { state, head, segments, logs, close: () => closeAll([kept, { close }]) };
+      return { state, head, segments, logs, close: closeWithSegments };
     }
   } catch (error) {
     await close();
@@ -146,10 +150,6 @@ async function tryView(views: KvViews, kept: SegmentViews): Promise<StoreView | 
   }
   await close();
   return undefined;
-}
-
-async function closeAll(all: readonly { close(): Promise<void> }[]): Promise<void> {
-  for (const each of all) await each.close();
 }
 
 /** @throws StoreUnavailable */

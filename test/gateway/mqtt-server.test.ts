@@ -239,6 +239,17 @@ describe("the server side of MQTT", () => {
   const abc = (from: string): Buffer => Buffer.concat([1, 2, 3].map((id) => publish(1, id, `${from}${id}`)));
   const payloads = (policy: Policy): string[] => policy.published.map(({ payload }) => payload);
 
+  /** Two are in, nothing more is wanted, and the first has sent all the same. */
+  async function firstInLine() {
+    const { policy, demand, open } = await started();
+    const senders = [await open(connectPacket("a")), await open(connectPacket("b"))];
+    for (const { heard } of senders) await until("it is in", () => heard.length === 4);
+    demand.isOpen = false;
+    senders[0]?.socket.write(abc("a"));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    return { policy, demand, senders };
+  }
+
   test("what nobody wants yet waits as it came, and one sender after the other has its turn with all it sent meanwhile", async () => {
     const { policy, demand, open } = await started();
     const senders = [await open(connectPacket("a")), await open(connectPacket("b"))];
@@ -260,12 +271,7 @@ describe("the server side of MQTT", () => {
   });
 
   test("whose turn ends with the demand goes on first, and nothing comes twice or is left", async () => {
-    const { policy, demand, open } = await started();
-    const senders = [await open(connectPacket("a")), await open(connectPacket("b"))];
-    for (const { heard } of senders) await until("it is in", () => heard.length === 4);
-    demand.isOpen = false;
-    senders[0]?.socket.write(abc("a"));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    const { policy, demand, senders } = await firstInLine();
     senders[1]?.socket.write(abc("b"));
     await new Promise((resolve) => setTimeout(resolve, 30));
     policy.onPublish = () => {
@@ -280,12 +286,7 @@ describe("the server side of MQTT", () => {
   });
 
   test("who sends when more is wanted again does not go before those in line", async () => {
-    const { policy, demand, open } = await started();
-    const senders = [await open(connectPacket("a")), await open(connectPacket("b"))];
-    for (const { heard } of senders) await until("it is in", () => heard.length === 4);
-    demand.isOpen = false;
-    senders[0]?.socket.write(abc("a"));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    const { policy, demand, senders } = await firstInLine();
     // Nobody has been called yet.
     demand.isOpen = true;
     senders[1]?.socket.write(abc("b"));

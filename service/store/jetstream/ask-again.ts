@@ -1,6 +1,9 @@
 import type { Clock, Timers } from "../../../host/clock.ts";
 import { pause } from "../../../host/pause.ts";
 
+/** Does what may be done twice. */
+export type DoStep = <T>(step: () => Promise<T>) => Promise<T>;
+
 export interface AskingAgain {
   readonly clock: Clock;
   readonly timers: Timers;

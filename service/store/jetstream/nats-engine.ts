@@ -22,7 +22,7 @@ import {
 import type { Clock, Timers } from "../../../host/clock.ts";
 import { pause } from "../../../host/pause.ts";
 import { StoreUnavailable } from "../log-store.ts";
-import { type AskingAgain, askAgain } from "./ask-again.ts";
+import { type AskingAgain, askAgain, type DoStep } from "./ask-again.ts";
 import type {
   EngineFollower,
   EngineMessage,
@@ -35,7 +35,6 @@ import { NatsFollower } from "./nats-follower.ts";
 import { NatsReaders } from "./nats-reader.ts";
 import { NatsReplicas } from "./nats-replicas.ts";
 import type { PeerLine } from "./peer-line.ts";
-import type { DoStep } from "./store-transfer.ts";
 
 /** How long the cluster may take for one answer, ms. */
 const ANSWER_MS_MAX = 5_000;

@@ -3,9 +3,9 @@ import type { Counters } from "../../../host/counters.ts";
 import type { ProcessLog } from "../../../host/log.ts";
 import type { Random } from "../../../host/random.ts";
 import { brotliCompressor } from "../compressor.ts";
+import type { DoStep } from "./ask-again.ts";
 import { JetStreamStore, type JetStreamStoreOptions } from "./jetstream-store.ts";
 import { NatsEngine, type NatsEngineOptions } from "./nats-engine.ts";
-import type { DoStep } from "./store-transfer.ts";
 
 export interface OpenJetStreamDeps {
   readonly clock: Clock;

@@ -10,7 +10,7 @@ import { type LogStore, StoreUnavailable } from "../log-store.ts";
 import { nameOfKey, spoolKeys } from "../store-keys.ts";
 import { SECRET_KEY } from "../store-state.ts";
 import type { StoreView } from "../store-view.ts";
-import { askAgain } from "./ask-again.ts";
+import { askAgain, type DoStep } from "./ask-again.ts";
 import type { JetStreamStore } from "./jetstream-store.ts";
 
 /** Entries of one append. */
@@ -25,9 +25,6 @@ interface TransferWorld {
   readonly clock: Clock;
   readonly timers: Timers;
 }
-
-/** Does what may be done twice. */
-export type DoStep = <T>(step: () => Promise<T>) => Promise<T>;
 
 interface TransferOptions {
   /** Every call of the cluster goes through it: as `stepsOf` makes it, the transfer outlasts a cluster that is away for a while. */
