@@ -4,6 +4,7 @@ import { decodeFrame } from "../../protocol/frame-decoder.ts";
 import { type Caller, callerOf, type KeyRing } from "../auth/caller.ts";
 import { type Commands, READING_METHODS } from "../commands.ts";
 import { encodeFrameResult, encodeProblem } from "./frame-answer.ts";
+import type { FrameTurns } from "./frame-turns.ts";
 import { CloseCode, type MessageSocket } from "./message-socket.ts";
 
 /** Who has shown no good key by then is sent away. */
@@ -19,6 +20,8 @@ export interface FrameSocketDependencies {
   readonly keys: KeyRing;
   readonly counters: Counters;
   readonly timers: Timers;
+  /** Of all sockets together. */
+  readonly turns: FrameTurns;
 }
 
 export interface FrameSocketOptions {
@@ -47,6 +50,7 @@ export class FrameSocket {
   readonly #keys: KeyRing;
   readonly #counters: Counters;
   readonly #timers: Timers;
+  readonly #turns: FrameTurns;
   readonly #ownAddress: string;
   readonly #caller: Caller | undefined;
   readonly #gone = new AbortController();
@@ -66,6 +70,7 @@ export class FrameSocket {
     this.#keys = dependencies.keys;
     this.#counters = dependencies.counters;
     this.#timers = dependencies.timers;
+    this.#turns = dependencies.turns;
     this.#ownAddress = options.ownAddress;
     this.#caller = options.caller;
   }
@@ -106,7 +111,10 @@ export class FrameSocket {
 
   #run(message: Message): void {
     const answeredBefore = this.#answered;
-    const begun = this.#begun.then(() => this.#begin(message, answeredBefore));
+    const begun = this.#begun.then(async () => {
+      await this.#turns.take(message.bytes.length);
+      return await this.#begin(message, answeredBefore);
+    });
     this.#begun = begun;
     this.#answered = answeredBefore.then(async () => {
       const answer = await (await begun).answer;

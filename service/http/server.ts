@@ -34,6 +34,7 @@ import { getEntries, getSources } from "./entries-handler.ts";
 import { type HttpAnswer, type HttpRequest, jsonAnswer, refusalAnswer } from "./exchange.ts";
 import { postArgs, postFrame } from "./frame-handlers.ts";
 import { FrameSocket } from "./frame-socket.ts";
+import { FrameTurns } from "./frame-turns.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { postLevel } from "./level-handler.ts";
 import { admitLive, type LiveRequest, refusedAnswer } from "./live-request.ts";
@@ -275,6 +276,7 @@ export class HttpServer {
   /** `GET /`: a page for browsers, frames for WebSockets. */
   #frameSocketRoute(handler: (request: FastifyRequest, reply: FastifyReply) => unknown): void {
     const { commands, keys, counters, timers } = this.#dependencies;
+    const turns = new FrameTurns(() => new Promise((resolve) => setImmediate(resolve)));
     this.#app.route({
       method: "GET",
       url: "/",
@@ -295,7 +297,7 @@ export class HttpServer {
         const caller = this.#frameCallers.get(request.raw);
         if (caller !== undefined) this.#endWith(caller, socket);
         const { ownAddress } = this.#options;
-        new FrameSocket({ socket, commands, keys, counters, timers }, { ownAddress, caller }).start();
+        new FrameSocket({ socket, commands, keys, counters, timers, turns }, { ownAddress, caller }).start();
       },
     });
   }

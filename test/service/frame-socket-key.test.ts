@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
 import { silentLog } from "../../host/process-log.ts";
@@ -5,6 +6,7 @@ import type { KeyRing } from "../../service/auth/caller.ts";
 import { Commands } from "../../service/commands.ts";
 import { EntryAppender } from "../../service/entry-appender.ts";
 import { FrameSocket, KEY_MS_MAX } from "../../service/http/frame-socket.ts";
+import { FrameTurns, TURN_BYTES } from "../../service/http/frame-turns.ts";
 import { Heartbeat, PING_MS } from "../../service/http/heartbeat.ts";
 import { NameQuota } from "../../service/name-quota.ts";
 import { RateLimiter } from "../../service/rate-limiter.ts";
@@ -22,7 +24,7 @@ const keys: KeyRing = {
 };
 const frame = (key: string) => Buffer.from(JSON.stringify({ v: 1, key, cmds: [] }));
 
-function open(caller: typeof CALLER | undefined) {
+function open(caller: typeof CALLER | undefined, yieldTurn = () => Promise.resolve()) {
   const time = new VirtualTime();
   const socket = new FakeSocket();
   const counters = new CounterTable();
@@ -37,7 +39,9 @@ function open(caller: typeof CALLER | undefined) {
     appender: new EntryAppender({ store, counters }),
     nameQuota: new NameQuota(time),
   });
-  new FrameSocket({ socket, commands, keys, counters, timers: time }, { ownAddress: "//x", caller }).start();
+  const turns = new FrameTurns(yieldTurn);
+  const dependencies = { socket, commands, keys, counters, timers: time, turns };
+  new FrameSocket(dependencies, { ownAddress: "//x", caller }).start();
   return { time, socket };
 }
 
@@ -72,4 +76,20 @@ test("a socket that answers no ping for a whole period is cut off; one that is h
   }
   expect([dead, ponging, talking].map((socket) => socket.isTerminated)).toEqual([true, false, false]);
   expect(heartbeat.socketCount).toBe(2);
+});
+
+test("of large frames that come in one read, one is stored and answered before the next is even looked at", async () => {
+  const ends: (() => void)[] = [];
+  const { socket } = open(CALLER, () => new Promise((resolve) => ends.push(resolve)));
+  const large = JSON.stringify({
+    v: 1,
+    src: "//h/d",
+    cmds: [{ cmd: "/v1/Log.Log", id: 1, args: { msg: "x".repeat(TURN_BYTES) } }],
+  });
+  for (let count = 0; count < 3; count++) socket.receive(Buffer.from(large));
+  for (const answered of [1, 2, 3]) {
+    await turn();
+    expect(socket.messages.length).toBe(answered);
+    ends.shift()?.();
+  }
 });
