@@ -103,6 +103,11 @@ export class ByteWriter {
     this.#length = at;
   }
 
+  /** All bytes of another writer. */
+  append(from: ByteWriter): void {
+    this.copy(from.#bytes, 0, from.#length);
+  }
+
   /** The bytes from `start` to below `end` of another buffer. */
   copy(from: Buffer, start: number, end: number): void {
     const size = end - start;

@@ -34,6 +34,7 @@ export class ChunkBuilder {
     this.#sizes,
     this.#messages,
   ];
+  readonly #joiner = new ChunkJoiner();
   #contexts = new ContextList();
   readonly #summary = new SummaryBuilder();
   #count = 0;
@@ -110,7 +111,12 @@ export class ChunkBuilder {
       },
       boots.texts,
     );
-    const chunk = joinChunk({ project, src, kind: ValueKind.Chunk }, summary, this.#contexts, this.#columns);
+    const chunk = this.#joiner.join(
+      { project, src, kind: ValueKind.Chunk },
+      summary,
+      this.#contexts,
+      this.#columns,
+    );
     for (const column of this.#columns) column.clear();
     this.#contexts = new ContextList();
     this.#count = this.#timestamp = this.#seq = this.#uptime = 0;
@@ -118,6 +124,7 @@ export class ChunkBuilder {
   }
 }
 
+/** A chunk before its body is compressed; its parts are views, good until its builder makes the next. */
 export interface UnsealedChunk {
   readonly kind: typeof ValueKind.Chunk | typeof ValueKind.CompactChunk;
   readonly head: Buffer;
@@ -125,28 +132,39 @@ export interface UnsealedChunk {
   readonly summary: ChunkSummary;
 }
 
-/** The head and the body of a chunk out of its columns, which are in the order of `Column`. */
-export function joinChunk(
-  {
-    project,
-    src,
-    kind,
-  }: { readonly project: string; readonly src: string; readonly kind: UnsealedChunk["kind"] },
-  summary: ChunkSummary,
-  contexts: ContextList,
-  columns: readonly ByteWriter[],
-): UnsealedChunk {
-  const head = new ByteWriter(256);
-  head.text(project);
-  head.text(src);
-  head.varint(summary.firstPosition);
-  head.varint(summary.lastPosition - summary.firstPosition);
-  head.varint(summary.entryCount);
-  contexts.encode(head);
-  for (const column of columns) head.varint(column.length);
-  const body = Buffer.concat(columns.map((column) => column.view()));
-  head.varint(body.length);
-  return { kind, head: head.view(), body, summary };
+/** Puts heads and bodies of chunks together, one after the other in the same memory: a chunk has no buffers of its own for the collector to free. */
+export class ChunkJoiner {
+  readonly #head = new ByteWriter(256);
+  readonly #body = new ByteWriter(1 << 15);
+
+  /** @param columns in the order of `Column`. */
+  join(
+    {
+      project,
+      src,
+      kind,
+    }: { readonly project: string; readonly src: string; readonly kind: UnsealedChunk["kind"] },
+    summary: ChunkSummary,
+    contexts: ContextList,
+    columns: readonly ByteWriter[],
+  ): UnsealedChunk {
+    const head = this.#head;
+    const body = this.#body;
+    head.clear();
+    body.clear();
+    head.text(project);
+    head.text(src);
+    head.varint(summary.firstPosition);
+    head.varint(summary.lastPosition - summary.firstPosition);
+    head.varint(summary.entryCount);
+    contexts.encode(head);
+    for (const column of columns) {
+      head.varint(column.length);
+      body.append(column);
+    }
+    head.varint(body.length);
+    return { kind, head: head.view(), body: body.view(), summary };
+  }
 }
 
 export function sealChunk(chunk: UnsealedChunk, compressor: Compressor): Buffer {

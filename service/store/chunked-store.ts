@@ -318,7 +318,8 @@ export class ChunkedStore implements LogStore {
     this.#sealWanted = false;
     const core = this.#core;
     const name = logName(core.nextLogNumber++);
-    const table = new Memtable();
+    // As large as the one before came to be, and a little more: tables that are sealed for their size hold about as much.
+    const table = new Memtable(Math.ceil(core.active.entryCount * 1.1));
     table.lastPosition = core.lastPosition;
     table.logs.push({ name, kv: await core.deps.space.open(name, KvForm.Journal) });
     core.frozen = core.active;

@@ -2,7 +2,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import { ValueKind } from "./checked-value.ts";
 import { ReceivedForm } from "./chunk-columns.ts";
 import { COLUMN_COUNT, Column, ContextList, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
-import { joinChunk, type UnsealedChunk } from "./chunk-record.ts";
+import { ChunkJoiner, type UnsealedChunk } from "./chunk-record.ts";
 import { SummaryBuilder } from "./chunk-summary.ts";
 import { writeNumbers } from "./number-column.ts";
 import type { OpenChunk } from "./open-chunk.ts";
@@ -22,6 +22,7 @@ export class CompactChunkBuilder {
   readonly #templates = new TemplateBuilder();
   readonly #writers = Array.from({ length: COLUMN_COUNT }, () => new ByteWriter(4096));
   readonly #summary = new SummaryBuilder();
+  readonly #joiner = new ChunkJoiner();
   #contexts = new ContextList();
   /** Characters of its messages. */
   messageUnits = 0;
@@ -85,7 +86,12 @@ export class CompactChunkBuilder {
       },
       this.#contexts.boots.texts,
     );
-    const chunk = joinChunk({ project, src, kind: ValueKind.CompactChunk }, summary, this.#contexts, columns);
+    const chunk = this.#joiner.join(
+      { project, src, kind: ValueKind.CompactChunk },
+      summary,
+      this.#contexts,
+      columns,
+    );
     this.#clear();
     return chunk;
   }

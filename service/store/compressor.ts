@@ -8,10 +8,10 @@ export interface Compressor {
 }
 
 /**
- * Brotli at quality 2 makes log lines a twelfth smaller than deflate at level 3 in the same time, and expands them a third
- * faster. The asynchronous calls cost a quarter more CPU a chunk than the chunk itself.
+ * Brotli at quality 1 takes three fifths of the time of quality 2 and of deflate at level 3, for a seventh more bytes than the
+ * former; what is kept for long is compacted anyway. The asynchronous calls cost a quarter more CPU a chunk than the chunk itself.
  */
-export const brotliCompressor: Compressor = brotli(2, 16);
+export const brotliCompressor: Compressor = brotli(1, 16);
 /** Smaller again, for three times the time. */
 export const compactBrotliCompressor: Compressor = brotli(5, 18);
 
@@ -22,7 +22,7 @@ function brotli(quality: number, windowBits: number): Compressor {
     [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_GENERIC,
   };
   return {
-    compress: (bytes) => brotliCompressSync(bytes, { params, chunkSize: Math.max(64, bytes.length) }),
+    compress: (bytes) => brotliCompressSync(bytes, { params, chunkSize: Math.max(64, bytes.length >> 1) }),
     expand,
   };
 }

@@ -64,16 +64,25 @@ export class Memtable {
   readonly #tailList: SourceTail[] = [];
   readonly #batches: TableBatch[] = [];
   /** By row: its batch, its start in it, its source's tail, and the row of the same source before it. */
-  #rowBatches = new Uint32Array(256);
-  #rowStarts = new Uint32Array(256);
-  #rowTails = new Uint32Array(256);
-  #rowsBefore = new Uint32Array(256);
+  #rowBatches: Uint32Array;
+  #rowStarts: Uint32Array;
+  #rowTails: Uint32Array;
+  #rowsBefore: Uint32Array;
   #rowCount = 0;
   #valueBytes = 0;
   lastPosition = 0;
   #oldestMs: number | undefined;
   readonly #row = new RowView();
   readonly #reader = new ByteReader(Buffer.alloc(0));
+
+  /** @param rowsHint how many entries the table is expected to take, so that its index need not be copied as it grows. */
+  constructor(rowsHint = 0) {
+    const room = Math.max(256, rowsHint);
+    this.#rowBatches = new Uint32Array(room);
+    this.#rowStarts = new Uint32Array(room);
+    this.#rowTails = new Uint32Array(room);
+    this.#rowsBefore = new Uint32Array(room);
+  }
 
   get entryCount(): number {
     return this.#rowCount;

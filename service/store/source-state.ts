@@ -1,5 +1,6 @@
 import { type ClockQuality, STREAM_LOSS } from "../../protocol/entry.ts";
 import type { SourceSummary } from "../../protocol/source-summary.ts";
+import { type BatchMember, NOT_IN_BATCH } from "./batch-record.ts";
 import { BootMark } from "./boot-mark.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
@@ -74,7 +75,7 @@ export function summaryOf(src: string, totals: SourceTotals): SourceSummary {
 }
 
 /** What the store holds in memory of a source: its totals and the marks of its boots that were met lately. */
-export class SourceState {
+export class SourceState implements BatchMember {
   readonly project: Project;
   readonly src: string;
   readonly number: number;
@@ -83,6 +84,7 @@ export class SourceState {
   throughPosition = 0;
   /** Unsealed tables that hold entries of it; not forgotten while there are any. */
   pinCount = 0;
+  batchIndex = NOT_IN_BATCH;
   /** Its entries in the table that takes new ones. */
   tail: SourceTail | undefined;
   /** Of the transaction under way: how many entries, and those that the totals need. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { entriesText } from "../../protocol/answer.ts";
 import type { MsgJson, NewEntry } from "../../protocol/entry.ts";
 import { EXTRA_FIELDS } from "../../protocol/methods.ts";
-import { BatchBuilder, readBatch } from "../../service/store/batch-record.ts";
+import { BatchBuilder, NOT_IN_BATCH, readBatch } from "../../service/store/batch-record.ts";
 import { BootMark, GAPS_MAX } from "../../service/store/boot-mark.ts";
 import { ByteReader, MalformedRecord } from "../../service/store/byte-reader.ts";
 import { ByteWriter } from "../../service/store/byte-writer.ts";
@@ -167,9 +167,10 @@ const anEntry: fc.Arbitrary<NewEntry> = fc.record(
 );
 
 describe("batches and chunks", () => {
-  const source = { number: 3, src: "s", project: { number: 1, name: "p" } };
+  const known = { number: 3, src: "s", project: { number: 1, name: "p" } };
 
   it("give back every field of every entry, in ASCII and beyond", () => {
+    const source = { ...known, batchIndex: NOT_IN_BATCH };
     const builder = new BatchBuilder<typeof source>();
     const chunks = new ChunkBuilder();
     const compacts = new CompactChunkBuilder();
@@ -179,7 +180,7 @@ describe("batches and chunks", () => {
         const { value } = builder.finish(100);
         const read = readBatch(100, value, (named) => named);
         const batch = read.type === "batch" ? read.batch : undefined;
-        expect(batch?.sources).toEqual([source]);
+        expect(batch?.sources).toEqual([known]);
         if (batch === undefined) return;
         const row = new RowView();
         for (const [index, entry] of entries.entries()) {
