@@ -1,9 +1,8 @@
-import { NEVER_ENDED } from "../host/abortable.ts";
 import type { Clock } from "../host/clock.ts";
 import { CounterTable } from "../host/counters.ts";
 import { silentLog } from "../host/process-log.ts";
 import { EntryAppender } from "../service/entry-appender.ts";
-import type { HttpAnswer, HttpRequest } from "../service/http/exchange.ts";
+import { AT_ONCE, type HttpAnswer, type HttpRequest } from "../service/http/exchange.ts";
 import type { MessageSocket } from "../service/http/message-socket.ts";
 import { CloseCode } from "../service/http/message-socket.ts";
 import { GatewaySocket } from "../service/ingest/gateway-socket.ts";
@@ -304,7 +303,7 @@ function requestOf({ project, gateway, key }: Knock): HttpRequest {
     params: { projectId: project, gatewayId: gateway },
     query: new URLSearchParams(),
     body: new Uint8Array(),
-    ended: () => NEVER_ENDED,
+    ...AT_ONCE,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Clock, Timers } from "../../host/clock.ts";
 import { EXTRA_FIELDS } from "../../protocol/methods.ts";
 import { follow, type WrittenWalk, writeWalk } from "../entry-walk.ts";
-import { ByteWriter } from "../store/byte-writer.ts";
+import type { ByteWriter } from "../store/byte-writer.ts";
 import { type LogStore, StoreUnavailable, UnknownToken } from "../store/log-store.ts";
 import { writeEntries } from "../store/written-page.ts";
 import {
@@ -15,9 +15,6 @@ import {
 import { admitReader, type Gate, refusedAnswer } from "./live-request.ts";
 import { QueryNames } from "./query-names.ts";
 import { readQueryOf } from "./read-query.ts";
-
-/** Room for a page of 100 entries of the usual size; it grows. */
-const ANSWER_BYTES = 32 << 10;
 
 export interface ReadDependencies extends Gate {
   readonly store: LogStore;
@@ -37,7 +34,7 @@ export async function getEntries(request: HttpRequest, dependencies: ReadDepende
   const query = readQueryOf(request, admitted.caller.project);
   if (typeof query === "string") return goliothErrorAnswer(GoliothError.InvalidArgument, query);
   return orStoreError(async () => {
-    const body = new ByteWriter(ANSWER_BYTES);
+    const body = request.answerBuffer();
     body.characters('{"entries":');
     if (query.follow) {
       const walk = await follow(dependencies, query, request.ended());

@@ -1,6 +1,8 @@
+import { NEVER_ENDED } from "../../host/abortable.ts";
 import { redactText } from "../../host/redaction.ts";
 import { Status } from "../../protocol/decoded.ts";
 import type { RequestHeaders } from "../auth/credentials.ts";
+import { ByteWriter } from "../store/byte-writer.ts";
 
 /** What a handler sees of a request. Handlers know nothing of the HTTP library (`server.ts`). */
 export interface HttpRequest {
@@ -11,7 +13,15 @@ export interface HttpRequest {
   readonly body: Uint8Array;
   /** Ends when the client has gone or the service stops. Made for who waits: most do not, and each costs a listener and a controller. */
   readonly ended: () => AbortSignal;
+  /** Empty memory for the body of the answer, the same at each call. It is another answer's once this one has been sent. */
+  readonly answerBuffer: () => ByteWriter;
 }
+
+/** Of a request that waits for nothing and gets no long answer. */
+export const AT_ONCE: Pick<HttpRequest, "ended" | "answerBuffer"> = {
+  ended: () => NEVER_ENDED,
+  answerBuffer: () => new ByteWriter(),
+};
 
 export interface HttpAnswer {
   readonly httpStatus: number;

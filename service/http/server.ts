@@ -2,7 +2,6 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import fastifyWebsocket from "@fastify/websocket";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { NEVER_ENDED } from "../../host/abortable.ts";
 import type { Clock, Timers } from "../../host/clock.ts";
 import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
@@ -26,12 +25,14 @@ import { LiveReader } from "../live/live-reader.ts";
 import { type LiveSink, socketSink } from "../live/live-sink.ts";
 import type { NameQuota } from "../name-quota.ts";
 import type { RateLimiter } from "../rate-limiter.ts";
+import type { ByteWriter } from "../store/byte-writer.ts";
 import type { LogStore } from "../store/log-store.ts";
+import { AnswerBuffers } from "./answer-buffers.ts";
 import { inflatedBody } from "./body-encoding.ts";
 import { consolePage } from "./console-page.ts";
 import { CredentialWatch } from "./credential-watch.ts";
 import { getEntries, getSources } from "./entries-handler.ts";
-import { type HttpAnswer, type HttpRequest, jsonAnswer, refusalAnswer } from "./exchange.ts";
+import { AT_ONCE, type HttpAnswer, type HttpRequest, jsonAnswer, refusalAnswer } from "./exchange.ts";
 import { postArgs, postFrame } from "./frame-handlers.ts";
 import { FrameSocket } from "./frame-socket.ts";
 import { FrameTurns } from "./frame-turns.ts";
@@ -132,6 +133,7 @@ export class HttpServer {
   readonly #gatewaySockets = new Set<MessageSocket>();
   readonly #gateways = new WeakMap<object, Extract<Admitted, { ok: true }>>();
   readonly #liveRequests = new WeakMap<object, LiveRequest>();
+  readonly #answerBuffers = new AnswerBuffers();
 
   constructor(dependencies: HttpServerDependencies, options: HttpServerOptions) {
     this.#dependencies = dependencies;
@@ -201,11 +203,13 @@ export class HttpServer {
     app.setErrorHandler((error: { readonly statusCode?: number }, request, reply) =>
       this.#send(reply, this.#answerOfError(error, request)),
     );
-    app.addHook("onRequest", (request, reply) => this.#crossOrigin(request, reply));
+    app.addHook("onRequest", (request, reply, done) => {
+      if (!this.#isAnsweredAcross(request, reply)) done();
+    });
     // Before the upgrade: the library opens a socket on any path, and closes it without a word.
-    app.addHook("preValidation", async (request, reply) => {
-      if (!request.ws || SOCKET_PATHS.includes(request.routeOptions.url ?? "")) return undefined;
-      return this.#send(reply, refusalAnswer(404, `no WebSocket here; there are ${SOCKET_PATHS.join(", ")}`));
+    app.addHook("preValidation", (request, reply, done) => {
+      if (!request.ws || SOCKET_PATHS.includes(request.routeOptions.url ?? "")) done();
+      else this.#send(reply, refusalAnswer(404, `no WebSocket here; there are ${SOCKET_PATHS.join(", ")}`));
     });
     app.setNotFoundHandler((_request, reply) => this.#send(reply, refusalAnswer(404, "no such resource")));
     await app.register(fastifyWebsocket, {
@@ -408,13 +412,22 @@ export class HttpServer {
       handler: async (request, reply) => {
         // Made once, however many commands of a frame wait.
         let ended: AbortSignal | undefined;
-        const asked = requestOf(request, () => (ended ??= this.#endOf(reply.raw)));
-        const inflated = await inflatedBody(asked.headers, asked.body, bodyLimit);
-        if (!inflated.ok) {
-          this.#dependencies.counters.add("service_bad_frames_total");
-          return this.#send(reply, this.#refusalOf(request, inflated.httpStatus, inflated.reason));
+        let buffer: ByteWriter | undefined;
+        const asked = requestOf(request, {
+          ended: () => (ended ??= this.#endOf(reply.raw)),
+          answerBuffer: () => (buffer ??= this.#answerBuffers.take()),
+        });
+        if (asked.headers["content-encoding"] !== undefined) {
+          const inflated = await inflatedBody(asked.headers, asked.body, bodyLimit);
+          if (!inflated.ok) {
+            this.#dependencies.counters.add("service_bad_frames_total");
+            return this.#send(reply, this.#refusalOf(request, inflated.httpStatus, inflated.reason));
+          }
+          asked.body = inflated.body;
         }
-        return this.#sendAtOnce(reply, await handler({ ...asked, body: inflated.body }));
+        const answer = await handler(asked);
+        // Called once all is with the kernel; the memory of what never gets there is not used again.
+        return this.#sendAtOnce(reply, answer, () => buffer && this.#answerBuffers.give(buffer));
       },
     });
     // The root answers GET as well (page, WebSocket).
@@ -443,13 +456,14 @@ export class HttpServer {
   }
 
   /** As `#send`, past what the library does to an answer: all that is left to do is to write it. */
-  #sendAtOnce(reply: FastifyReply, { httpStatus, type, body, headers }: HttpAnswer): FastifyReply {
-    const fields: Record<string, string | number> = {
-      ...definedOf(reply.getHeaders()),
-      ...HEADERS_ALWAYS,
-      ...HEADERS_API,
-      ...headers,
-    };
+  #sendAtOnce(
+    reply: FastifyReply,
+    { httpStatus, type, body, headers }: HttpAnswer,
+    onSent: () => void,
+  ): FastifyReply {
+    const fields: Record<string, string | number> = { ...HEADERS_ALWAYS, ...HEADERS_API, ...headers };
+    // Only to pages of other sites are there more (`#isAnsweredAcross`).
+    if (reply.request.headers.origin !== undefined) Object.assign(fields, definedOf(reply.getHeaders()));
     reply.hijack();
     if (type !== undefined) fields["content-type"] = type;
     if (httpStatus === 204) {
@@ -461,7 +475,7 @@ export class HttpServer {
     const response = reply.raw.writeHead(httpStatus, fields);
     // ASCII goes out in one piece with its head, and needs no memory beside the text's; most answers are ASCII.
     if (typeof body === "string") response.end(body, sizeBytes === body.length ? "latin1" : "utf8");
-    else response.end(body);
+    else response.end(body, onSent);
     return reply;
   }
 
@@ -511,17 +525,18 @@ export class HttpServer {
   }
 
   /** Pages of the sites in the settings may ask and read answers; to any other page a browser shows none (docs/protocol.md 10.6). */
-  async #crossOrigin(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  #isAnsweredAcross(request: FastifyRequest, reply: FastifyReply): boolean {
     const { origin } = request.headers;
-    if (!this.#isAllowedSite(origin)) return undefined;
+    if (!this.#isAllowedSite(origin)) return false;
     reply.headers({
       "access-control-allow-origin": origin,
       "access-control-expose-headers": "retry-after",
       vary: "origin",
     });
     if (request.method !== "OPTIONS" || request.headers["access-control-request-method"] === undefined)
-      return undefined;
-    return this.#send(reply, { httpStatus: 204, body: "", headers: PREFLIGHT_HEADERS });
+      return false;
+    this.#send(reply, { httpStatus: 204, body: "", headers: PREFLIGHT_HEADERS });
+    return true;
   }
 
   /** What the library refused, in our words; anything else is our fault and goes to the process's log alone. */
@@ -569,7 +584,10 @@ export class HttpServer {
 
 const NO_BODY = new Uint8Array(0);
 
-function requestOf(request: FastifyRequest, ended = (): AbortSignal => NEVER_ENDED): HttpRequest {
+function requestOf(
+  request: FastifyRequest,
+  { ended, answerBuffer } = AT_ONCE,
+): HttpRequest & { body: Uint8Array } {
   const queryStart = request.url.indexOf("?");
   return {
     headers: request.headers,
@@ -577,6 +595,7 @@ function requestOf(request: FastifyRequest, ended = (): AbortSignal => NEVER_END
     query: new URLSearchParams(queryStart < 0 ? "" : request.url.slice(queryStart + 1)),
     body: request.body instanceof Uint8Array ? request.body : NO_BODY,
     ended,
+    answerBuffer,
   };
 }
 

@@ -16,6 +16,11 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** What it holds without growing. */
+  get capacityBytes(): number {
+    return this.#bytes.length;
+  }
+
   /** A view; good until the next write. */
   view(): Buffer {
     return this.#bytes.subarray(0, this.#length);

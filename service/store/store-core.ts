@@ -68,7 +68,7 @@ export interface ChunkedStoreOptions {
   readonly cachedSourcesMax: number;
   /** Boots of one source whose marks stay in memory once they are written. */
   readonly cachedBootsMax: number;
-  /** Inflated chunks kept for readers. */
+  /** Inflated chunks kept for readers; one that is not among them is a third of what a page costs. */
   readonly openChunkBytesMax: number;
 }
 
@@ -90,7 +90,7 @@ export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
   reserveBytes: undefined,
   cachedSourcesMax: 20_000,
   cachedBootsMax: 4,
-  openChunkBytesMax: 16 << 20,
+  openChunkBytesMax: 32 << 20,
 };
 
 /** Shares of what is kept that go at a time: retention removes whole segments. */
