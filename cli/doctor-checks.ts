@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { PROJECT_DEFAULT } from "../protocol/names.ts";
 import { ApiClient, ServiceAway } from "./api-client.ts";
 import { type ApiOptions, DATA_FOLDERS, findApi, KEY_FILE } from "./api-options.ts";
 import { BrokerAnswer, tryBroker } from "./broker-probe.ts";
@@ -8,7 +9,6 @@ import { checkGateway, isGatewayFile, readForDoctor } from "./doctor-gateway.ts"
 import { checkOutputs } from "./doctor-outputs.ts";
 import { checkServiceStore } from "./doctor-service.ts";
 import { gatewaySettings, UplinkKind } from "./gateway-settings.ts";
-import { PROJECT_DEFAULT } from "./read-options.ts";
 import { serviceSettings } from "./service-settings.ts";
 import { agoText } from "./sources-command.ts";
 import { UserError } from "./user-error.ts";

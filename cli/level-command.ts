@@ -1,9 +1,9 @@
 import { LEASE_MS_MAX, type LeaseLevel } from "../protocol/level-lease.ts";
+import { PROJECT_DEFAULT } from "../protocol/names.ts";
 import { nearestNames } from "../protocol/nearest-names.ts";
 import { ApiClient } from "./api-client.ts";
 import { type ApiOptions, findApi } from "./api-options.ts";
 import { writeOut } from "./output.ts";
-import { PROJECT_DEFAULT } from "./read-options.ts";
 import { parseDuration } from "./time-argument.ts";
 import { UserError } from "./user-error.ts";
 import { visibleText } from "./visible-text.ts";

@@ -1,4 +1,5 @@
 import { parseLevel } from "../protocol/level.ts";
+import { PROJECT_DEFAULT } from "../protocol/names.ts";
 import { nearestNames } from "../protocol/nearest-names.ts";
 import { ApiClient, type ReadEntry, type ReadRequest } from "./api-client.ts";
 import { type ApiOptions, findApi } from "./api-options.ts";
@@ -21,8 +22,6 @@ export interface ReadOptions extends ApiOptions, FormatOptions {
   readonly after?: string;
   readonly color?: ColourChoice;
 }
-
-export const PROJECT_DEFAULT = "default";
 
 /** What was asked for, checked: what the service filters, and the rest. */
 export interface Reading {

@@ -1,6 +1,5 @@
 import Type, { type Static } from "typebox";
-import { isProject } from "../protocol/names.ts";
-import { PROJECT_DEFAULT } from "../service/auth/key-store.ts";
+import { isProject, PROJECT_DEFAULT } from "../protocol/names.ts";
 import { NAME_QUOTA_DEFAULTS, type NameQuotaOptions } from "../service/name-quota.ts";
 import { ClusterSchema, type ClusterSetting, clusterOf } from "./cluster-settings.ts";
 import { type KeepOptions, KeepSchema, keepOptions } from "./keep-setting.ts";

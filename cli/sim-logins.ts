@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { redactText } from "../host/redaction.ts";
 import { commandTopic, logTopic } from "../protocol/mqtt-topics.ts";
-import { PROJECT_DEFAULT } from "../service/auth/key-store.ts";
+import { PROJECT_DEFAULT } from "../protocol/names.ts";
 import type { DeviceLogin, LoadTargetProcess } from "../sim/load/load-options.ts";
 import { readKeys } from "./read-keys.ts";
 import { UserError } from "./user-error.ts";

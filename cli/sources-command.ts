@@ -1,8 +1,8 @@
+import { PROJECT_DEFAULT } from "../protocol/names.ts";
 import { ApiClient } from "./api-client.ts";
 import { type ApiOptions, findApi } from "./api-options.ts";
 import { localTime } from "./entry-line.ts";
 import { writeOut } from "./output.ts";
-import { PROJECT_DEFAULT } from "./read-options.ts";
 import { type ColourChoice, styleOf } from "./style.ts";
 import { visibleJson, visibleText } from "./visible-text.ts";
 

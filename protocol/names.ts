@@ -13,6 +13,9 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
 const PROJECT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
+/** The project of who names none. */
+export const PROJECT_DEFAULT = "default";
+
 export function checkSrc(src: string, argument = "src"): Decoded<string> {
   return checkName(src, argument, SRC_BYTES_MAX);
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../../host/clock.ts";
 import type { Disk } from "../../host/disk.ts";
 import { OneByOne } from "../../host/one-by-one.ts";
 import type { Random } from "../../host/random.ts";
-import { isProject } from "../../protocol/names.ts";
+import { isProject, PROJECT_DEFAULT } from "../../protocol/names.ts";
 import { schemaDecoder } from "../../protocol/schema-check.ts";
 import { apiKeyId, hashApiKey, isHashOf, makeApiKey } from "./api-key.ts";
 import { type Caller, type KeyRing, mayDo, RIGHTS, type Right } from "./caller.ts";
@@ -13,8 +13,6 @@ import { checkToken, issuerOf } from "./token.ts";
 export const API_KEY_FILE = "api-key";
 /** Hashed keys; another process may write it. */
 export const KEYS_FILE = "keys.json";
-/** Project of the key made at first start. */
-export const PROJECT_DEFAULT = "default";
 /** 100,000 boards and those who read them, in a file of some 25 MB that is read whole; more wants a directory service. */
 export const KEYS_MAX = 120_000;
 

@@ -1,5 +1,6 @@
 import { LossPlace, type NewEntry, type SeqRange } from "../../protocol/entry.ts";
 import { countLossEntry, lossEntry } from "../../protocol/entry-builder.ts";
+import { PROJECT_DEFAULT } from "../../protocol/names.ts";
 import type { DamagedRows } from "./batch-record.ts";
 import type { ChunkPlace } from "./chunk-place.ts";
 import type { Committer } from "./committer.ts";
@@ -23,7 +24,18 @@ export interface DamagedBatch {
   readonly sources: readonly DamagedRows[];
 }
 
-type Damage = DamagedChunk | DamagedBatch;
+/** Positions of the log of which nobody can tell any more whose entries had them. */
+export interface DamagedStretch {
+  readonly type: "stretch";
+  readonly firstPosition: number;
+  /** Undefined where that is not known either. */
+  readonly entryCount: number | undefined;
+}
+
+type Damage = DamagedChunk | DamagedBatch | DamagedStretch;
+
+/** Under whose name a loss is filed of which nobody knows whose entries they were. */
+export const SERVICE_SRC = "boardlog-service";
 
 /** Damages waiting to be reported; past it they are counted only, and reported when met again after a restart. */
 const WAITING_MAX = 1000;
@@ -65,7 +77,8 @@ export class DamageReporter {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
         if (!this.#core?.health.usable) return;
         if (next.type === "chunk") await this.#reportChunk(this.#core, next);
-        else await this.#reportBatch(this.#core, next);
+        else if (next.type === "batch") await this.#reportBatch(this.#core, next);
+        else await this.#reportStretch(this.#core, next);
       }
     } catch (error) {
       this.#waiting.length = 0;
@@ -110,6 +123,20 @@ export class DamageReporter {
       });
       if (otherCount > 0) entries.push(countLoss(named.src, otherCount, WHY, core.deps.clock.wallMs()));
       return { project, entries };
+    });
+    await this.#append(core, batches, `log-${firstPosition}`);
+  }
+
+  /** In every project there is: each may have lost these, and none may be told of another. */
+  async #reportStretch(core: StoreCore, { firstPosition, entryCount }: DamagedStretch): Promise<void> {
+    const known = core.sources.projectNames();
+    const projects = known.length === 0 ? [PROJECT_DEFAULT] : known;
+    const many = entryCount === undefined ? "; at least one entry is missing" : "";
+    const whose = projects.length === 1 ? "source" : "source and project";
+    const why = `a part of the log is damaged${many}; of which ${whose} is not known`;
+    const receivedMs = core.deps.clock.wallMs();
+    const batches = projects.map((project): StoreBatch => {
+      return { project, entries: [countLoss(SERVICE_SRC, entryCount ?? 1, why, receivedMs)] };
     });
     await this.#append(core, batches, `log-${firstPosition}`);
   }

@@ -9,7 +9,7 @@ import {
   readRecord,
 } from "./journal-record.ts";
 import { keysWithin, textOf } from "./key-text.ts";
-import type { KvPair, KvRange } from "./ordered-kv.ts";
+import type { KvDamage, KvPair, KvRange } from "./ordered-kv.ts";
 
 /** Read at a time. */
 const PART_BYTES = 64 << 10;
@@ -36,11 +36,12 @@ export class JournalContent {
   readonly end: number;
   /** There is nothing but zeros behind `end`. */
   readonly isClean: boolean;
-  readonly damage: string | undefined;
+  readonly damage: KvDamage | undefined;
 
   constructor(file: ReadFile) {
     this.#file = file;
     let at = 0;
+    let damage: { text: string; bytes: number; keysAfter: Buffer[] } | undefined;
     for (;;) {
       const record = recordAt(file, at);
       if (record === undefined) {
@@ -48,15 +49,19 @@ export class JournalContent {
         if (next === undefined) break;
         // Another process may have written both meanwhile.
         if (recordAt(file, at) !== undefined) continue;
-        this.damage ??= `what stands from byte ${at} to ${next} is damaged`;
+        const text = damage?.text ?? `what stands from byte ${at} to ${next} is damaged`;
+        damage = { text, bytes: (damage?.bytes ?? 0) + next - at, keysAfter: [] };
         at = next;
         continue;
       }
       const end = endOfRecord(at, record);
       if (!isBodyGood(file, at, record) && nextRecord(file, end) === undefined) break;
       this.#take(at, record);
+      for (const { key, size } of damage === undefined ? [] : record.changes)
+        if (size !== undefined) damage?.keysAfter.push(key);
       at = end;
     }
+    this.damage = damage;
     this.end = at;
     this.isClean = isZero(file, at);
   }

@@ -3,7 +3,7 @@ import { JournalContent } from "./journal-content.ts";
 import type { JournalFile } from "./journal-file.ts";
 import { JournalEncoder } from "./journal-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
-import type { KvChange, KvPair, KvRange, KvView, OrderedKv } from "./ordered-kv.ts";
+import type { KvChange, KvDamage, KvPair, KvRange, KvView, OrderedKv } from "./ordered-kv.ts";
 
 /**
  * Zeros written behind a transaction that makes the file longer, as many as it has bytes, within these bounds. To write over them
@@ -31,7 +31,7 @@ export class JournalKv implements OrderedKv {
   #failure: StoreUnavailable | undefined;
   #hasWritten = false;
   #isClosed = false;
-  readonly damage: string | undefined;
+  readonly damage: KvDamage | undefined;
 
   private constructor(file: JournalFile, content: JournalContent) {
     this.#file = file;
@@ -133,7 +133,7 @@ export class JournalView implements KvView {
     this.#content = new JournalContent(file);
   }
 
-  get damage(): string | undefined {
+  get damage(): KvDamage | undefined {
     return this.#content.damage;
   }
 

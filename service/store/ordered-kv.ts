@@ -8,6 +8,16 @@ export interface KvPair {
   readonly value: Uint8Array;
 }
 
+/** Parts of an engine that are not what was written. */
+export interface KvDamage {
+  /** The first of them, in words. */
+  readonly text: string;
+  /** Of all of them. */
+  readonly bytes: number;
+  /** What was put after the last of them. */
+  readonly keysAfter: readonly Uint8Array[];
+}
+
 export interface KvRange {
   /** Inclusive. */
   readonly start: Uint8Array;
@@ -33,8 +43,8 @@ export interface OrderedKv {
   commit(changes: readonly KvChange[]): Promise<void>;
   /** Frees the room that views of processes that died still hold (`KvView`). To be called now and then. */
   releaseDeadViews(): void;
-  /** What of it was damaged when it was opened and is left out, in words. */
-  readonly damage?: string | undefined;
+  /** What of it was damaged when it was opened and is left out. */
+  readonly damage?: KvDamage | undefined;
   /** Waits for commits under way. */
   close(): Promise<void>;
 }

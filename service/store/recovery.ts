@@ -15,7 +15,7 @@ import { addToTotals, type SourceState } from "./source-state.ts";
 import { SourceTable } from "./source-table.ts";
 import { SpoolPositions } from "./spool-positions.ts";
 import { type ChunkedStoreOptions, type StoreCore, type StoreDeps, StoreHealth } from "./store-core.ts";
-import { batchKeys, batchOfKey, chunkKeys, packKeys, projectIndexKeys } from "./store-keys.ts";
+import { batchKeys, batchOfKey, chunkKeys, isBatchKey, packKeys, projectIndexKeys } from "./store-keys.ts";
 import {
   decodeState,
   encodeState,
@@ -24,6 +24,7 @@ import {
   isOldState,
   logName,
   numberOfName,
+  positionsMissing,
   SECRET_KEY,
   STATE_EMPTY,
   STATE_KEY,
@@ -142,18 +143,27 @@ async function removeUnnamedSegments(
 
 async function replayLogs(core: StoreCore, names: readonly string[]): Promise<void> {
   const { space } = core.deps;
+  /** Damaged, and behind the last batch so far: no position tells how many entries they held. */
+  let tailBytes = 0;
   const numbers = names.map((name) => numberOfName("log", name)).filter((number) => number !== undefined);
   for (const number of numbers) {
     const name = logName(number);
     const kv = await space.open(name, KvForm.Journal);
     core.nextLogNumber = number + 1;
-    if (kv.damage !== undefined) {
+    const damage = isSealed(core, kv) ? undefined : kv.damage;
+    if (damage !== undefined) {
       core.deps.counters.add("store_corrupt_batches_total");
-      core.deps.log.error({ name, damage: kv.damage }, "a part of the log is damaged; its entries are lost");
+      core.deps.log.error(
+        { name, damage: damage.text },
+        "a part of the log is damaged; its entries are lost",
+      );
     }
     core.spools.read(kv);
     const count = replayLog(core, kv);
-    if (count > 0) {
+    if (count > 0) tailBytes = 0;
+    if (damage !== undefined && !damage.keysAfter.some(isBatchKey)) tailBytes += damage.bytes;
+    // One that is damaged stays until what it held is on record.
+    if (count > 0 || damage !== undefined) {
       core.active.logs.push({ name, kv });
     } else {
       // Sealed already, or never written to; positions may stand in it alone.
@@ -163,10 +173,22 @@ async function replayLogs(core: StoreCore, names: readonly string[]): Promise<vo
       await space.remove(name);
     }
   }
+  if (tailBytes > 0) {
+    core.damages.add({ type: "stretch", firstPosition: core.lastPosition + 1, entryCount: undefined });
+    // An entry takes a byte at least: none of the ids that these may have had is given again.
+    core.lastPosition += tailBytes;
+    core.active.lastPosition = core.lastPosition;
+  }
   if (core.active.logs.length === 0) {
     const name = logName(core.nextLogNumber++);
     core.active.logs.push({ name, kv: await space.open(name, KvForm.Journal) });
   }
+}
+
+/** A log is sealed whole; a crash may come before it goes. */
+function isSealed(core: StoreCore, kv: OrderedKv): boolean {
+  const [first] = [...kv.range({ ...batchKeys(), limit: 1 })];
+  return first !== undefined && batchOfKey(first.key).firstPosition <= core.sealedPosition;
 }
 
 /** Returns how many batches past the sealed position it met. */
@@ -176,6 +198,12 @@ function replayLog(core: StoreCore, kv: OrderedKv): number {
     const { firstPosition, entryCount } = batchOfKey(key);
     if (firstPosition <= core.sealedPosition) continue;
     count++;
+    const missing = positionsMissing(core.lastPosition, firstPosition);
+    if (missing > 0) {
+      const stretch = { firstPosition: core.lastPosition + 1, entryCount: missing };
+      core.deps.log.error(stretch, "entries of the log are missing");
+      core.damages.add({ type: "stretch", ...stretch });
+    }
     core.lastPosition = firstPosition + entryCount - 1;
     core.active.lastPosition = core.lastPosition;
     const read = readBatch(firstPosition, value, (named: BatchSource) => {
@@ -191,7 +219,11 @@ function replayLog(core: StoreCore, kv: OrderedKv): number {
         { firstPosition, entryCount },
         "a batch of the log is damaged; its entries are lost",
       );
-      core.damages.add({ type: "batch", firstPosition, sources: read.sources });
+      core.damages.add(
+        read.sources.length === 0
+          ? { type: "stretch", firstPosition, entryCount }
+          : { type: "batch", firstPosition, sources: read.sources },
+      );
       continue;
     }
     const { batch } = read;

@@ -75,6 +75,17 @@ export class SourceTable {
     return this.#findProject(name)?.project;
   }
 
+  /** Names of the projects that have ever stored something, the oldest first. */
+  projectNames(): string[] {
+    const numbers = new Map<string, number>();
+    for (const { key, value } of this.#head.range(projectKeysAll())) {
+      const number = decodeProject(value);
+      if (number !== undefined) numbers.set(nameOfKey(key), number);
+    }
+    for (const [name, { project }] of this.#projects) numbers.set(name, project.number);
+    return [...numbers].sort(([, left], [, right]) => left - right).map(([name]) => name);
+  }
+
   /** The source where it has ever stored something. */
   find(projectName: string, src: string): SourceState | undefined {
     const entry = this.#findProject(projectName);

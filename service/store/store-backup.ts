@@ -1,18 +1,18 @@
 import { type KvChange, KvForm, type KvSpace } from "./ordered-kv.ts";
 import { batchKeys, batchOfKey, everyKey } from "./store-keys.ts";
-import { encodeFloor, encodeState, FLOOR_KEY, floorOf, STATE_KEY } from "./store-state.ts";
+import {
+  encodeFloor,
+  encodeState,
+  FLOOR_KEY,
+  floorOf,
+  POSITIONS_LEFT_OUT,
+  STATE_KEY,
+} from "./store-state.ts";
 import { isUnfinished, type NamedView, type SegmentView, type StoreView } from "./store-view.ts";
 
 /** Bytes, and values, of one transaction of a copy. */
 const WRITE_BYTES_MAX = 4 << 20;
 const WRITE_VALUES_MAX = 2000;
-
-/**
- * Positions that a copy leaves out: a store that is started from it gives ids above all that the original has given since, at
- * 100,000 entries a second for a hundred days. A reader's token from after the copy then passes nothing over. There is room for
- * 8,000 copies of copies.
- */
-const POSITIONS_LEFT_OUT = 2 ** 40;
 
 export interface BackupSummary {
   readonly entryCount: number;
@@ -38,7 +38,7 @@ export async function copyStore(
     for (const { key } of log.range(batchKeys())) {
       const { firstPosition, entryCount } = batchOfKey(key);
       if (firstPosition <= state.sealedPosition) continue;
-      last = firstPosition + entryCount - 1;
+      last = Math.max(last, firstPosition + entryCount - 1);
       unsealedCount += entryCount;
     }
   }

@@ -7,6 +7,7 @@ import { type CheckedHead, checkHead, checkSpools } from "./head-check.ts";
 import { SegmentCheck } from "./segment-check.ts";
 import { SourceLedger } from "./source-ledger.ts";
 import { batchKeys, batchOfKey, everyKey, isLogKey } from "./store-keys.ts";
+import { positionsMissing } from "./store-state.ts";
 import type { NamedView, StoreView } from "./store-view.ts";
 
 export interface CheckProgress {
@@ -81,7 +82,7 @@ interface LogCheck {
 /** Returns the position after its last entry. */
 function checkLog(log: NamedView, { head, findings, ledgerOf, sealedPosition, next }: LogCheck): number {
   let expected = next;
-  if (log.view.damage !== undefined) findings.problem(log.name, log.view.damage);
+  if (log.view.damage !== undefined) findings.problem(log.name, log.view.damage.text);
   for (const { key, value } of log.view.range(everyKey())) {
     findings.value(value);
     if (!isLogKey(key)) findings.problem(log.name, "it holds a value of an unknown kind");
@@ -94,6 +95,8 @@ function checkLog(log: NamedView, { head, findings, ledgerOf, sealedPosition, ne
     // A store that was restored leaves places out; none comes twice.
     if (firstPosition < expected)
       findings.problem(log.name, `two batches stand at one place (${firstPosition})`);
+    if (positionsMissing(expected - 1, firstPosition) > 0)
+      findings.problem(log.name, `no batch holds the positions from ${expected} to ${firstPosition - 1}`);
     expected = firstPosition + entryCount;
     findings.counts.unsealedEntryCount += entryCount;
     const read = readSafely(firstPosition, value);

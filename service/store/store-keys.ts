@@ -164,6 +164,10 @@ export function isHeadKey(key: Uint8Array): boolean {
   return [Meta, Project, Source, Mark, Spool, Deletion].some((prefix) => prefix === key[0]);
 }
 
+export function isBatchKey(key: Uint8Array): boolean {
+  return key[0] === Prefix.Batch;
+}
+
 export function isLogKey(key: Uint8Array): boolean {
   return key[0] === Prefix.Batch || key[0] === Prefix.Spool;
 }

@@ -146,7 +146,7 @@ describe("a journal that was damaged", () => {
     const closed = new MemoryFile();
     const [, , third = 0] = await threeIn(closed, true);
     closed.put(Uint8Array.of(0), third);
-    expect((await JournalKv.open(closed)).damage).toContain(`from byte ${third} to`);
+    expect((await JournalKv.open(closed)).damage?.text).toContain(`from byte ${third} to`);
   });
 
   it("leaves out a transaction whose head is damaged where another follows, says where it was, and keeps the others", async () => {
@@ -157,7 +157,9 @@ describe("a journal that was damaged", () => {
       flipped.put(Uint8Array.of((file.bytes[at] ?? 0) ^ 0x10), at);
       const kv = await JournalKv.open(flipped);
       expect(contentOf(kv)).toEqual({ b: "two", c: THREE.c, g: "3" });
-      expect(kv.damage).toBe(`what stands from byte ${first} to ${second} is damaged`);
+      expect(kv.damage?.text).toBe(`what stands from byte ${first} to ${second} is damaged`);
+      expect(kv.damage?.bytes).toBe(second - first);
+      expect(kv.damage?.keysAfter.map(String)).toEqual(["b", "g", "c", "g"]);
     }
   });
 
