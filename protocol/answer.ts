@@ -12,6 +12,8 @@ export interface Answer {
   readonly status: Status;
   /** Words for any status but 0. */
   readonly text?: string;
+  /** When to come again, where it is known: ms from now. Told by the link, if it can (HTTP's `Retry-After`). */
+  readonly retryAfterMs?: number;
   readonly payload?: AnswerPayload;
   /** A payload that holds no entries. */
   readonly result?: readonly object[];

@@ -4,6 +4,8 @@ export interface Problem {
   readonly status: Status;
   /** Names the argument where there is one: `limit: must be an integer`. */
   readonly text: string;
+  /** When to come again, where it is known: ms from now. */
+  readonly retryAfterMs?: number;
 }
 
 export type Decoded<T> =

@@ -23,12 +23,7 @@ import { type LogStore, reasonOf, StoreBusy, StoreUnavailable } from "./store/lo
 /** What a frame gets. */
 export type FrameResult =
   /** An answer for each command, in order (docs/protocol.md 3.4). */
-  | {
-      readonly type: "answers";
-      readonly answers: readonly Answer[];
-      /** Present where the caller has to slow down (docs/protocol.md 4.4, 429). */
-      readonly retryAfterMs?: number;
-    }
+  | { readonly type: "answers"; readonly answers: readonly Answer[] }
   /** One cumulative ack (docs/protocol.md 5.1). */
   | { readonly type: "ack"; readonly ack: Ack; readonly nowMs: number }
   /** `"ack":false`: the sender does not listen (docs/protocol.md 3.6). */
@@ -92,12 +87,8 @@ export class Commands {
     const retryAfterMs = this.#limiter.take(caller, frame.commands.length);
     if (retryAfterMs > 0) {
       this.#counters.add("service_rate_limited_frames_total");
-      const problem: Problem = { status: Status.SlowDown, text: slowDownText(retryAfterMs) };
-      return {
-        type: "answers",
-        answers: frame.commands.map((command) => refusal(command, problem)),
-        retryAfterMs,
-      };
+      const problem: Problem = { status: Status.SlowDown, text: slowDownText(retryAfterMs), retryAfterMs };
+      return { type: "answers", answers: frame.commands.map((command) => refusal(command, problem)) };
     }
     const allowance = this.#reader.allowance(ended);
     if (frame.boot !== undefined) return await this.#runBootFrame(frame, frame.boot, caller, allowance);

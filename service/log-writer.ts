@@ -131,7 +131,13 @@ export class LogWriter {
 export function refusal(command: Command, problem: Problem): Answer {
   // Whoever puts a key where a name belongs does not get it back in words that are kept.
   const text = redactText(problem.text);
-  return { ...(command.id !== undefined && { id: command.id }), status: problem.status, text };
+  const { status, retryAfterMs } = problem;
+  return {
+    ...(command.id !== undefined && { id: command.id }),
+    status,
+    text,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  };
 }
 
 /** The answer to a command that is done, or that failed with its whole frame. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../host/clock.ts";
-import { bad, type Decoded, good, Status } from "../protocol/decoded.ts";
+import { type Decoded, good, Status } from "../protocol/decoded.ts";
 import type { Caller } from "./auth/caller.ts";
 
 export interface NameQuotaOptions {
@@ -12,6 +12,7 @@ export interface NameQuotaOptions {
 export const NAME_QUOTA_DEFAULTS: NameQuotaOptions = { sourcesPerKeyMax: 50_000, streamsPerKeyMax: 1_000 };
 
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 
 interface Names {
   readonly sources: Set<string>;
@@ -46,16 +47,18 @@ export class NameQuota {
     const isNewSource = !names.sources.has(src);
     const isNewStream = !names.streams.has(stream);
     if (isNewSource && names.sources.size >= sourcesPerKeyMax)
-      return tooMany("src", sourcesPerKeyMax, "sources");
+      return tooMany("src", sourcesPerKeyMax, "sources", names.sinceMs + DAY_MS - nowMs);
     if (isNewStream && names.streams.size >= streamsPerKeyMax)
-      return tooMany("stream", streamsPerKeyMax, "streams");
+      return tooMany("stream", streamsPerKeyMax, "streams", names.sinceMs + DAY_MS - nowMs);
     if (isNewSource) names.sources.add(src);
     if (isNewStream) names.streams.add(stream);
     return good(undefined);
   }
 }
 
-function tooMany(argument: string, max: number, what: string): Decoded<undefined> {
-  const text = `${argument}: this key has logged to ${max} ${what} within a day, no more are taken; ask for a larger quota, or reuse names`;
-  return bad(text, Status.SlowDown);
+/** All names of a key are forgotten at once, a day after its first. */
+function tooMany(argument: string, max: number, what: string, retryAfterMs: number): Decoded<undefined> {
+  const hours = Math.ceil(retryAfterMs / HOUR_MS);
+  const text = `${argument}: this key has logged to ${max} ${what} within a day; new names are taken again in ${hours} h; ask for a larger quota, or reuse names`;
+  return { ok: false, problem: { status: Status.SlowDown, text, retryAfterMs } };
 }

@@ -96,8 +96,10 @@ function frameHead(
   return isSlowedDown ? { httpStatus: 429, ...retryHead(Status.SlowDown, result) } : { httpStatus: 200 };
 }
 
+/** Where several were refused, by the one that may come again first. */
 function retryHead(status: Status, result: FrameResult): Pick<HttpAnswer, "headers"> {
-  const headers = retryHeaders(status, result.type === "answers" ? result.retryAfterMs : undefined);
+  const answers = result.type === "answers" ? result.answers : [];
+  const headers = retryHeaders(status, Math.min(...answers.map(({ retryAfterMs = 0 }) => retryAfterMs)));
   return headers === undefined ? {} : { headers };
 }
 

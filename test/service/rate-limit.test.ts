@@ -103,3 +103,20 @@ test("a store with too much waiting says 429, not that it is broken", async () =
   store.isBusy = false;
   expect((await running.post("/v1/Log.Log", '{"src":"s","msg":"m"}')).status).toBe(200);
 });
+
+test("Retry-After of a full quota of names is when they are forgotten, a day after the key's first", async () => {
+  const time = new VirtualTime();
+  const nameQuota = { sourcesPerKeyMax: 1 };
+  running = await runServiceOver(new MemoryStore(), { nameQuota }, undefined, time);
+  await running.post("/v1/Log.Log", '{"src":"a","msg":"m"}');
+  await time.advance(3_600_000);
+  const refused = await running.post("/v1/Log.Log", '{"src":"b","msg":"m"}');
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, String(23 * 3600)]);
+  expect(await refused.json()).toMatchObject({ status_msg: expect.stringMatching(/taken again in 23 h/) });
+  const frame = { v: 1, cmds: [{ cmd: "/v1/Log.Log", id: 1, args: { src: "b", msg: "m" } }] };
+  const whole = await running.post("/", JSON.stringify(frame));
+  expect([whole.status, whole.headers.get("retry-after")]).toEqual([429, String(23 * 3600)]);
+  expect(JSON.stringify(await whole.json())).not.toContain("retryAfterMs");
+  await time.advance(23 * 3_600_000);
+  expect((await running.post("/v1/Log.Log", '{"src":"b","msg":"m"}')).status).toBe(200);
+});
