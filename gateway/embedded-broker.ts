@@ -210,6 +210,12 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
     return isFine;
   }
 
+  mayStay({ broker }: Admitted): boolean {
+    const isStillGood = this.#auth.isStillGood(broker);
+    if (!isStillGood) this.#counters.add("mqtt_revoked_connections_total");
+    return isStillGood;
+  }
+
   onFault(
     fault: MqttFault,
     about: { readonly clientId: string | undefined; readonly remote: string | undefined },
@@ -232,10 +238,7 @@ export class EmbeddedBroker implements TopicLink, MqttPolicy<Admitted> {
 
   /** Whether a client may publish there; where not, that is counted and said. */
   #mayPublish(client: Admitted, topic: string, clientId: string): boolean {
-    if (!this.#auth.isStillGood(client.broker)) {
-      this.#counters.add("mqtt_revoked_connections_total");
-      return false;
-    }
+    if (!this.mayStay(client)) return false;
     if (client.topics.has(topic)) return true;
     const isAllowed = this.#isAllowed(client, topic, clientId);
     if (isAllowed && client.topics.size < TOPICS_MAX) client.topics.add(topic);

@@ -39,6 +39,8 @@ export interface MqttPolicy<Client> {
     done: (outcome: TopicOutcome) => void,
   ): void;
   maySubscribe(client: Client, filter: string, filterCount: number): boolean;
+  /** Whether what it came in with is still good; asked once a second, for who only listens sends next to nothing. */
+  mayStay(client: Client): boolean;
   /** Whether a will on this topic is published when its client goes without goodbye. */
   keepsWill(topic: string): boolean;
   /** A connection was closed for what its client did. */
@@ -261,6 +263,8 @@ export class MqttServer<Client> implements ConnectionHost {
     const nowMs = this.#clock.monotonicMs();
     this.#nowMs = nowMs;
     const { connectTimeoutMs, drainTimeoutMs } = this.#options;
+    for (const [connection, { client }] of this.#sessions)
+      if (!this.#policy.mayStay(client)) connection.destroy();
     for (const connection of this.#connections) {
       const silentMs = nowMs - connection.lastHeardMs;
       const { stuckSinceMs = nowMs } = connection;

@@ -241,6 +241,19 @@ describe("the embedded broker, with a real MQTT client", () => {
     expect(count("mqtt_revoked_connections_total")).toBe(1);
   });
 
+  test("a revoked secret ends a connection that only listens, too", async () => {
+    const { port, count } = await started();
+    ends.push(async () => revoked.clear());
+    const board = await client(port, { username: "kitchen", password: "secret-of-kitchen" });
+    await board.subscribeAsync(CMD);
+    const other = await client(port, { username: "cellar", password: "secret-of-cellar" });
+    const closed = closing(board);
+    revoked.add("kitchen");
+    await closed;
+    expect(count("mqtt_revoked_connections_total")).toBe(1);
+    expect(other.connected).toBe(true);
+  });
+
   test("names without end on one connection are stopped, and a board that was there goes on", async () => {
     const { port, uplink, count } = await started();
     const bridge = await client(port);

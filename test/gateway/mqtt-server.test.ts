@@ -60,6 +60,10 @@ class Policy implements MqttPolicy<string> {
   maySubscribe(_client: string, filter: string): boolean {
     return filter !== "forbidden";
   }
+  stays = true;
+  mayStay(): boolean {
+    return this.stays;
+  }
   keepsWill(topic: string): boolean {
     return topic === "will";
   }
