@@ -25,7 +25,14 @@ export class Metrics {
       counter.reset();
       counter.inc(value);
     }
-    for (const [name, value] of Object.entries(await this.#gaugeValues())) {
+    const values = await this.#gaugeValues();
+    for (const name of this.#gauges.keys()) {
+      if (values[name] !== undefined) continue;
+      // What is not known any more must not go on as it was.
+      this.#registry.removeSingleMetric(PREFIX + name);
+      this.#gauges.delete(name);
+    }
+    for (const [name, value] of Object.entries(values)) {
       const help = name.replaceAll("_", " ");
       const gauge =
         this.#gauges.get(name) ?? new Gauge({ name: PREFIX + name, help, registers: [this.#registry] });

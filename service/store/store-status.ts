@@ -9,11 +9,13 @@ export async function statusOf(core: StoreCore): Promise<StoreStatus> {
   const tables = core.frozen === undefined ? [core.active] : [core.frozen, core.active];
   const unsealedEntries = tables.reduce((sum, table) => sum + table.entryCount, 0);
   const sealedEntries = core.segments.reduce((sum, { state }) => sum + state.entryCount, 0);
-  const oldest = core.segments[0]?.state;
+  const oldest = core.segments.find(({ state }) => state.entryCount > 0)?.state;
+  const unsealedMs = tables.find((table) => table.entryCount > 0)?.oldestMs;
+  const oldestMs = oldest?.created ?? unsealedMs;
   return {
     diskBytes,
     entryCount: sealedEntries + unsealedEntries,
-    ...(oldest !== undefined && { oldestMs: oldest.created }),
+    ...(oldestMs !== undefined && { oldestMs }),
     ...(core.options.keepMs !== undefined && { keepMs: core.options.keepMs }),
     ...(core.options.keepBytes !== undefined && { keepBytes: core.options.keepBytes }),
     details: {

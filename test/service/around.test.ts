@@ -86,6 +86,7 @@ test("/metrics shows what the store holds and who is connected, and goes on with
     const after = await (await fetch(`${running.url}/metrics`)).text();
     expect(after).toContain("boardlog_websocket_connections 0");
     expect(after).toMatch(/^boardlog_service_stored_entries_total 1$/m);
+    expect(after).not.toMatch(/^boardlog_store_(entries|disk_bytes)/m);
   } finally {
     await running.stop();
   }
