@@ -31,6 +31,7 @@ import { KvForm } from "./ordered-kv.ts";
 import { PageText } from "./page-text.ts";
 import { sourcesOf } from "./place-walk.ts";
 import { openCore } from "./recovery.ts";
+import { enforceRetention } from "./retention.ts";
 import { SealAborted, Sealer } from "./sealer.ts";
 import { type Project, summaryOf } from "./source-state.ts";
 import { type ChunkedStoreOptions, optionsOf, type StoreCore, type StoreDeps } from "./store-core.ts";
@@ -337,7 +338,11 @@ export class ChunkedStore implements LogStore {
 
   async #runSeal(sealer: Sealer, table: Memtable): Promise<void> {
     try {
-      await this.#core.changes.run("", () => sealer.seal(table));
+      await this.#core.changes.run("", async () => {
+        if (this.#core.options.keepBytes !== undefined)
+          await enforceRetention(this.#core, this.#committer, table);
+        await sealer.seal(table);
+      });
     } catch (error) {
       if (!(error instanceof SealAborted)) this.#core.health.failed(error);
     } finally {

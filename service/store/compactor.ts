@@ -1,7 +1,8 @@
 import { sealChunk } from "./chunk-record.ts";
+import type { Committer } from "./committer.ts";
 import { CompactChunkBuilder } from "./compact-chunk.ts";
 import { StoreFull } from "./log-store.ts";
-import { removeSegments } from "./retention.ts";
+import { enforceRetention, removeSegments } from "./retention.ts";
 import type { Segment } from "./segment-reader.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 import { stateChange } from "./state-change.ts";
@@ -35,16 +36,19 @@ export class CompactionFailed extends Error {
 /**
  * Writes a segment anew: larger chunks, by columns and templates, without what was deleted and what is damaged. The new one is a
  * file of its own that no state names; one record of the head puts it in the old one's place, and the old file goes. A crash
- * before that record leaves a file that opening removes, one after it an old file likewise.
+ * before that record leaves a file that opening removes, one after it an old file likewise. Retention does not wait for it: where
+ * the segment goes meanwhile, the compaction is given up at its next turn.
  */
 export class Compactor {
   readonly #core: StoreCore;
+  readonly #committer: Committer;
   /** Lets other work of the process have its turn; compaction is in no hurry. */
   readonly #rest: () => Promise<void>;
   #aborted = false;
 
-  constructor(core: StoreCore, rest: () => Promise<void>) {
+  constructor(core: StoreCore, committer: Committer, rest: () => Promise<void>) {
     this.#core = core;
+    this.#committer = committer;
     this.#rest = rest;
   }
 
@@ -68,16 +72,28 @@ export class Compactor {
   async compact(segment: Segment): Promise<void> {
     const core = this.#core;
     if (!core.room.takes(segment.state.bytes)) throw new CompactionFailed(new StoreFull());
+    const { space } = core.deps;
     const number = core.nextSegmentNumber++;
+    const name = segmentName(number);
+    core.compaction = { name, bytesMax: await space.bytes(segmentName(segment.state.number)) };
+    try {
+      await core.changes.run("", () => enforceRetention(core, this.#committer));
+      await this.#writeAnew(segment, number);
+    } finally {
+      core.compaction = undefined;
+    }
+  }
+
+  async #writeAnew(segment: Segment, number: number): Promise<void> {
+    const core = this.#core;
+    this.#assertWanted(segment);
     const kv = await core.deps.space.open(segmentName(number));
     let written: Segment;
     try {
       const writer = new SegmentWriter(kv, 1);
-      await core.gate.read(async () => {
-        await this.#writeChunks(segment, writer);
-        await this.#copyIndex(segment, writer);
-        await writer.finish();
-      });
+      await this.#writeChunks(segment, writer);
+      await this.#copyIndex(segment, writer);
+      await writer.finish();
       // What was damaged is not in the new segment: it must be on record before the old one goes.
       await core.damages.settled();
       written = { kv, state: stateOf(segment, number, writer) };
@@ -146,6 +162,7 @@ export class Compactor {
 
   /** Rows of the project index as they are: a position that is gone is passed over by readers. */
   async #copyIndex(segment: Segment, writer: SegmentWriter): Promise<void> {
+    this.#assertWanted(segment);
     const range = projectIndexKeysAll();
     for (let start = range.start; ; ) {
       const rows = [...segment.kv.range({ start, end: range.end, limit: ROWS_MAX })];

@@ -176,8 +176,8 @@ export class LmdbSpace implements KvSpace {
 
   async bytes(name: string): Promise<number> {
     let blocks = 0;
-    for (const path of [dataPath(this.#dir, name), journalPath(this.#dir, name)])
-      blocks += (await stat(path).catch(() => undefined))?.blocks ?? 0;
+    const paths = [dataPath(this.#dir, name), lockPath(this.#dir, name), journalPath(this.#dir, name)];
+    for (const path of paths) blocks += (await stat(path).catch(() => undefined))?.blocks ?? 0;
     return blocks * BLOCK_BYTES;
   }
 

@@ -26,7 +26,7 @@ export class Maintenance {
     this.#committer = committer;
     this.#hooks = hooks;
     const turns = new TurnKeeper(core.deps.clock, core.deps.rest);
-    this.#compactor = new Compactor(core, () => turns.keep());
+    this.#compactor = new Compactor(core, committer, () => turns.keep());
   }
 
   start(): void {
@@ -84,7 +84,6 @@ export class Maintenance {
         const segment = this.#compactor.next();
         if (segment === undefined) break;
         await this.#compactor.compact(segment);
-        await core.changes.run("", () => enforceRetention(core, this.#committer));
       }
     } catch (error) {
       if (error instanceof CompactionAborted) return;

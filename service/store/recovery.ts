@@ -78,6 +78,7 @@ export async function openCore(
     frozen: undefined,
     deletions: new Deletions(),
     changes: new KeyedQueue(),
+    compaction: undefined,
     gate: new ReaderGate(),
     damages,
     nextSegmentNumber: Math.max(0, ...state.segments.map(({ number }) => number)) + 1,

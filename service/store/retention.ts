@@ -1,5 +1,6 @@
 import type { Committer } from "./committer.ts";
 import { turnsOf } from "./lister.ts";
+import type { Memtable } from "./memtable.ts";
 import type { KvChange } from "./ordered-kv.ts";
 import type { Segment } from "./segment-reader.ts";
 import type { SourceState } from "./source-state.ts";
@@ -9,15 +10,22 @@ import { segmentName } from "./store-state.ts";
 
 /** A wall clock before this was never set: nothing has an age by it. */
 const WALL_MS_MIN = Date.UTC(2024, 0, 1);
+/** Appends wait for the seal when the table has twice its size; one more for the last group, and the zeros ahead of it in the log. */
+const UNSEALED_SEALS_MAX = 3;
 /** Places read in one go. */
 const PLACES_MAX = 1000;
 
 /**
  * Removes the oldest segments, whole, where there are more bytes than wanted or they are older: their files go, so the disk has
  * its room back. Marks and totals stay in the head. Runs when it is its turn among `core.changes`.
+ * @param sealing what is about to be sealed: there must be room for it beside its log.
  */
-export async function enforceRetention(core: StoreCore, committer: Committer): Promise<number> {
-  const victims = await victimsOf(core);
+export async function enforceRetention(
+  core: StoreCore,
+  committer: Committer,
+  sealing?: Memtable,
+): Promise<number> {
+  const victims = await victimsOf(core, sealing?.bytes ?? 0);
   if (victims.length === 0) return 0;
   const counts = await countsOf(core, victims);
   const pinned: SourceState[] = [];
@@ -64,7 +72,14 @@ export async function removeSegments(core: StoreCore, segments: readonly Segment
   }
 }
 
-async function victimsOf(core: StoreCore): Promise<Segment[]> {
+/** What may still be written until the next seal begins, which comes back here. */
+async function comingBytes({ active, options, compaction, deps }: StoreCore): Promise<number> {
+  const unsealed = Math.max(0, options.sealBytes * UNSEALED_SEALS_MAX - active.bytes);
+  if (compaction === undefined) return unsealed;
+  return unsealed + Math.max(0, compaction.bytesMax - (await deps.space.bytes(compaction.name)));
+}
+
+async function victimsOf(core: StoreCore, sealingBytes: number): Promise<Segment[]> {
   const { keepMs, keepBytes } = core.options;
   const { clock, space } = core.deps;
   let count = 0;
@@ -79,7 +94,7 @@ async function victimsOf(core: StoreCore): Promise<Segment[]> {
     }
   }
   if (keepBytes !== undefined) {
-    let total = 0;
+    let total = sealingBytes + (await comingBytes(core));
     for (const name of await space.names()) total += await space.bytes(name);
     for (const [index, { state }] of core.segments.entries()) {
       if (index >= count && total <= keepBytes) break;

@@ -95,16 +95,19 @@ export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
 
 /** Shares of what is kept that go at a time: retention removes whole segments. */
 const SEGMENTS_KEPT_MIN = 8;
+/** Shares of what is kept that are sealed at a time: room is left for a few of them, for what is unsealed and for the seal. */
+const SEALS_KEPT_MIN = 32;
 
 /** The defaults where nothing is said; segments no larger and no longer than retention needs them. */
 export function optionsOf(given: Partial<ChunkedStoreOptions>): ChunkedStoreOptions {
   const options = { ...OPTIONS_DEFAULT, ...given };
   const { keepMs = Number.POSITIVE_INFINITY, keepBytes = Number.POSITIVE_INFINITY } = options;
-  const sealBytes = Math.min(options.sealBytes, keepBytes / SEGMENTS_KEPT_MIN);
+  const sealBytes = Math.min(options.sealBytes, keepBytes / SEALS_KEPT_MIN);
   return {
     ...options,
     sealBytes,
-    reserveBytes: options.reserveBytes ?? sealBytes * 2,
+    groupCharactersMax: Math.min(options.groupCharactersMax, sealBytes),
+    reserveBytes: options.reserveBytes ?? Math.min(options.sealBytes, keepBytes / SEGMENTS_KEPT_MIN) * 2,
     segmentMsMax: Math.min(options.segmentMsMax, keepMs / SEGMENTS_KEPT_MIN),
     segmentBytesMax: Math.min(options.segmentBytesMax, keepBytes / SEGMENTS_KEPT_MIN),
   };
@@ -131,6 +134,8 @@ export interface StoreCore {
   readonly deletions: Deletions;
   /** What changes the state or the segments waits here for its turn. */
   readonly changes: KeyedQueue;
+  /** A segment that is being written anew, and how large it may become. */
+  compaction: { readonly name: string; readonly bytesMax: number } | undefined;
   readonly gate: ReaderGate;
   readonly damages: DamageReporter;
   nextSegmentNumber: number;

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -56,6 +57,39 @@ describe("retention", () => {
       await store.close();
       store = await openLmdbStore(dir, { options: { ...SIZES, keepBytes } });
     }
+    await store.close();
+    await remove();
+  });
+
+  it("by bytes holds at every moment while entries come without a pause, are sealed and compacted", async () => {
+    const { dir, remove } = await temporaryFolder();
+    const keepBytes = 4_000_000;
+    const counters = new CounterTable();
+    const store = await openLmdbStore(dir, { counters, options: { keepBytes } });
+    let most = 0;
+    const watch = setInterval(() => {
+      most = Math.max(most, diskBytes(dir));
+    }, 10);
+    let seq = 0;
+    for (let round = 0; round < 80; round++) {
+      const batches = Array.from({ length: 4 }, () => {
+        const entries = Array.from({ length: 50 }, () => {
+          const msg = JSON.stringify(randomBytes(500).toString("base64")) as MsgJson;
+          return entry(`s${seq % 7}`, Math.floor(seq++ / 7) + 1, { msg });
+        });
+        return store.append([{ project: "p", entries }]);
+      });
+      await Promise.all(batches);
+    }
+    clearInterval(watch);
+    await store.seal();
+    const { store_expired_entries_total: gone = 0, store_compacted_segments_total: compacted = 0 } =
+      counters.values();
+    expect(compacted).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(keepBytes);
+    // And not by keeping far less than there is room for.
+    expect(diskBytes(dir)).toBeGreaterThan(keepBytes / 2);
+    expect((await store.status()).entryCount).toBe(seq - gone);
     await store.close();
     await remove();
   });
