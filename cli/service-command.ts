@@ -50,6 +50,7 @@ async function start(
   const counters = new CounterTable();
   const log = createProcessLog(settings.log);
   const disk = new SystemDisk(settings.data);
+  let hasFailed = false;
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject;
@@ -59,7 +60,10 @@ async function start(
     disk,
     counters,
     log,
-    onFailure: (error) => fail(new UserError(error.message, 1)),
+    onFailure: (error) => {
+      hasFailed = true;
+      fail(new UserError(error.message, 1));
+    },
   });
   closers.push(() => opened.close());
   const { store, keys, levelPeers } = opened;
@@ -86,7 +90,7 @@ async function start(
     if (error instanceof PortTaken) throw new UserError(`http: ${error.message}; name another port`, 1);
     throw new UserError(`http: cannot listen on ${http.host}:${http.port}: ${(error as Error).message}`, 1);
   }
-  closers.push(() => service.stop());
+  closers.push(() => service.stop(hasFailed));
   opened.onDoubt(() => service.greetGatewaysAgain());
   await disk.replace(ADDRESS_FILE, Buffer.from(`${service.url}\n`));
   closers.push(() => disk.remove(ADDRESS_FILE));

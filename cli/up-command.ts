@@ -74,7 +74,11 @@ async function start(
     fail = reject;
   });
   failed.catch(() => {});
-  const onFailure = (error: StoreUnavailable): void => fail(new UserError(error.message, 1));
+  let hasFailed = false;
+  const onFailure = (error: StoreUnavailable): void => {
+    hasFailed = true;
+    fail(new UserError(error.message, 1));
+  };
 
   const deps = { ...world, dir: `${settings.data}/store`, counters, log, onFailure };
   const store = await openStore(deps, settings.keep);
@@ -96,7 +100,7 @@ async function start(
     };
     return new LogService({ ...world, store, keys, counters, log }, options);
   });
-  closers.push(() => service.stop());
+  closers.push(() => service.stop(hasFailed));
   await disk.replace(ADDRESS_FILE, Buffer.from(`${service.url}\n`));
   closers.push(() => disk.remove(ADDRESS_FILE));
 

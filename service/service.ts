@@ -4,6 +4,7 @@ import type { ProcessLog } from "../host/log.ts";
 import type { KeyRing } from "./auth/caller.ts";
 import { Commands } from "./commands.ts";
 import { EntryAppender } from "./entry-appender.ts";
+import { ServiceEnd } from "./http/message-socket.ts";
 import { HttpServer, type TlsOptions } from "./http/server.ts";
 import { LevelHub, type LevelPeers } from "./level-control.ts";
 import { NameQuota, type NameQuotaOptions } from "./name-quota.ts";
@@ -131,10 +132,13 @@ export class LogService {
     return this.#appender;
   }
 
-  /** Closes every connection; what was accepted is answered or durable. Within 2 s. */
-  async stop(): Promise<void> {
+  /**
+   * Closes every connection; what was accepted is answered or durable. Within 2 s.
+   * @param hasFailed the store failed for good: that is why, and connections are told.
+   */
+  async stop(hasFailed = false): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
-    await server?.close();
+    await server?.close(hasFailed ? ServiceEnd.Failed : ServiceEnd.Stopped);
   }
 }

@@ -1,5 +1,5 @@
 import type { Timer, Timers } from "../../host/clock.ts";
-import { CloseCode, type MessageSocket } from "./message-socket.ts";
+import type { MessageSocket, ServiceEnd } from "./message-socket.ts";
 
 /** Time between pings. A peer that answers none of them for a whole period is gone. Below the idle limits of common proxies (60 s). */
 export const PING_MS = 25_000;
@@ -34,9 +34,9 @@ export class Heartbeat {
   }
 
   /** Asks all to go; those still there after `graceMs` are cut off. */
-  stop(graceMs: number): void {
+  stop({ code, reason }: ServiceEnd, graceMs: number): void {
     this.#timer?.cancel();
-    for (const socket of this.#heard.keys()) socket.close(CloseCode.GoingAway, "the service stops");
+    for (const socket of this.#heard.keys()) socket.close(code, reason);
     this.#timers.after(graceMs, () => {
       for (const socket of this.#heard.keys()) socket.terminate();
     });

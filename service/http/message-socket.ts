@@ -23,6 +23,13 @@ export interface MessageSocket {
 
 /** Close codes that a client may see (RFC 6455 7.4.1). 1009 comes from the library, for a message too big. */
 export const CloseCode = { GoingAway: 1001, Policy: 1008, Failure: 1011, AskAgain: 1012 } as const;
+
+/** What all connections are told at the end of the service. */
+export const ServiceEnd = {
+  Stopped: { code: CloseCode.GoingAway, reason: "the service stops" },
+  Failed: { code: CloseCode.Failure, reason: "the service failed; see its own log" },
+} as const;
+export type ServiceEnd = (typeof ServiceEnd)[keyof typeof ServiceEnd];
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
 /** @param connection that the socket speaks over. Without compression the library writes each message at once, so order holds. */

@@ -40,7 +40,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { postLevel } from "./level-handler.ts";
 import { admitLive, type LiveRequest, refusedAnswer } from "./live-request.ts";
 import { getLogs } from "./logs-handler.ts";
-import { CloseCode, type MessageSocket, messageSocketOf } from "./message-socket.ts";
+import { CloseCode, type MessageSocket, messageSocketOf, ServiceEnd } from "./message-socket.ts";
 import { Metrics } from "./metrics.ts";
 import { openApi } from "./open-api.ts";
 import { isSameOrigin } from "./origin.ts";
@@ -182,11 +182,11 @@ export class HttpServer {
   }
 
   /** Ends waiting requests and closes every connection. */
-  async close(): Promise<void> {
+  async close(end: ServiceEnd = ServiceEnd.Stopped): Promise<void> {
     this.#isClosing = true;
     for (const waiting of this.#waiting) waiting.abort();
-    this.#heartbeat.stop(CLOSE_GRACE_MS);
-    for (const sink of this.#eventSinks) sink.close(CloseCode.GoingAway, "the service stops");
+    this.#heartbeat.stop(end, CLOSE_GRACE_MS);
+    for (const sink of this.#eventSinks) sink.close(end.code, end.reason);
     this.#credentials.stop();
     // Answers that the line above set free go out before connections are cut.
     await new Promise<void>((resolve) => setImmediate(resolve));

@@ -194,4 +194,14 @@ describe("frames over a WebSocket", () => {
     await expect(fetch(`${running.url}/healthz`)).rejects.toThrow();
     deaf.terminate();
   });
+
+  test("the end of a service whose store failed for good is told as a failure, and to event streams too", async () => {
+    const client = await connect(running.url, keyHeader());
+    const live = await connect(`${running.url}/v1/ws/projects/default/logs?x-api-key=${running.key}`);
+    const events = await fetch(`${running.url}/v1/projects/default/events`, keyHeader());
+    await running.service.stop(true);
+    expect(await client.closed()).toBe(1011);
+    expect(await live.closed()).toBe(1011);
+    expect(await events.text()).toMatch(/event: close\ndata: \{"code":1011,"reason":"the service failed/);
+  });
 });
