@@ -5,6 +5,7 @@ import type { DamagedRows } from "./batch-record.ts";
 import type { ChunkPlace } from "./chunk-place.ts";
 import type { Committer } from "./committer.ts";
 import type { StoreBatch } from "./log-store.ts";
+import type { SourceState } from "./source-state.ts";
 import type { StoreCore } from "./store-core.ts";
 
 /** A chunk that is not what was written. */
@@ -32,7 +33,13 @@ export interface DamagedStretch {
   readonly entryCount: number | undefined;
 }
 
-type Damage = DamagedChunk | DamagedBatch | DamagedStretch;
+/** A source whose row of the head was damaged, and is known again. */
+export interface RepairedSource {
+  readonly type: "source";
+  readonly source: SourceState;
+}
+
+type Damage = DamagedChunk | DamagedBatch | DamagedStretch | RepairedSource;
 
 /** Under whose name a loss is filed of which nobody knows whose entries they were. */
 export const SERVICE_SRC = "boardlog-service";
@@ -78,7 +85,8 @@ export class DamageReporter {
         if (!this.#core?.health.usable) return;
         if (next.type === "chunk") await this.#reportChunk(this.#core, next);
         else if (next.type === "batch") await this.#reportBatch(this.#core, next);
-        else await this.#reportStretch(this.#core, next);
+        else if (next.type === "stretch") await this.#reportStretch(this.#core, next);
+        else await this.#rewrite(this.#core, next.source);
       }
     } catch (error) {
       this.#waiting.length = 0;
@@ -139,6 +147,18 @@ export class DamageReporter {
       return { project, entries: [countLoss(SERVICE_SRC, entryCount ?? 1, why, receivedMs)] };
     });
     await this.#append(core, batches, `log-${firstPosition}`);
+  }
+
+  async #rewrite(core: StoreCore, source: SourceState): Promise<void> {
+    source.pinCount++;
+    try {
+      await this.#committer?.quiet(() =>
+        core.head.commit(core.sources.changesOf([source], core.lastPosition)),
+      );
+    } finally {
+      source.pinCount--;
+    }
+    core.deps.log.warn({ project: source.project.name, src: source.src }, "a source's row was made anew");
   }
 
   async #append(core: StoreCore, batches: readonly StoreBatch[], epoch: string): Promise<void> {

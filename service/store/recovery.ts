@@ -11,6 +11,7 @@ import { Memtable, messageOf } from "./memtable.ts";
 import { type KvChange, KvForm, type OrderedKv } from "./ordered-kv.ts";
 import { ReaderGate } from "./reader-gate.ts";
 import { type Segment, SegmentReader } from "./segment-reader.ts";
+import { SourceRepair } from "./source-repair.ts";
 import { addToTotals, type SourceState } from "./source-state.ts";
 import { SourceTable } from "./source-table.ts";
 import { SpoolPositions } from "./spool-positions.ts";
@@ -87,6 +88,7 @@ export async function openCore(
     room: new DiskRoom(deps, options.reserveBytes ?? 0),
   };
   core.active.lastPosition = state.sealedPosition;
+  core.sources.repairWith(new SourceRepair(core), (source) => damages.add({ type: "source", source }));
   core.spools.read(head);
   const damagedDeletions = core.deletions.read(head);
   if (damagedDeletions > 0) deps.counters.add("store_corrupt_deletions_total", damagedDeletions);

@@ -3,6 +3,7 @@ import type { BatchSource } from "./batch-record.ts";
 import { BootMark } from "./boot-mark.ts";
 import { IdMaker } from "./entry-id.ts";
 import type { KvChange, OrderedKv } from "./ordered-kv.ts";
+import type { SourceRepair } from "./source-repair.ts";
 import {
   decodeMark,
   decodeProject,
@@ -51,6 +52,10 @@ export class SourceTable {
   readonly #counters: Counters;
   readonly #secret: Uint8Array;
   readonly #options: SourceTableOptions;
+  #repair: SourceRepair | undefined;
+  /** Damaged rows of which nothing sealed tells any more: not to be looked for each time. Bounded by the damage. */
+  readonly #unknown = new Set<string>();
+  #onRepaired: (source: SourceState) => void = () => {};
   readonly #projects = new Map<string, ProjectEntry>();
   #recentCount = 0;
   #namesByNumber: Map<number, SourceName> | undefined;
@@ -68,6 +73,15 @@ export class SourceTable {
     this.#options = options;
     this.nextSourceNumber = next.nextSourceNumber;
     this.nextProjectNumber = next.nextProjectNumber;
+  }
+
+  /**
+   * Damaged rows are made anew from now on, as far as sealed entries tell.
+   * @param onRepaired called with each source whose row must be written again
+   */
+  repairWith(repair: SourceRepair, onRepaired: (source: SourceState) => void): void {
+    this.#repair = repair;
+    this.#onRepaired = onRepaired;
   }
 
   /** The project where it has ever stored something. */
@@ -166,12 +180,8 @@ export class SourceTable {
 
   /** The source of a number. The head's rows are walked, once for many. */
   findByNumber(number: number): SourceState | undefined {
-    let names = this.#namesByNumber;
-    if (names?.get(number) === undefined) {
-      names = this.#readNames();
-      this.#namesByNumber = names;
-    }
-    const name = names.get(number);
+    if (this.#namesByNumber?.get(number) === undefined) this.#namesByNumber = this.#readNames();
+    const name = this.#namesByNumber.get(number);
     return name && this.find(name.project, name.src);
   }
 
@@ -186,6 +196,8 @@ export class SourceTable {
       const number = decodeProject(value);
       if (number !== undefined) projects.set(number, nameOfKey(key));
     }
+    // One whose row was damaged.
+    for (const { project } of this.#projects.values()) projects.set(project.number, project.name);
     const names = new Map<number, SourceName>();
     for (const { key, value } of this.#head.range(sourceKeysAll())) {
       const { number: projectNumber, name: src } = namedOfKey(key);
@@ -205,9 +217,11 @@ export class SourceTable {
     for (const { key, value } of this.#head.range({ start, end: all.end, limit })) {
       const known = decodeSource(value);
       const src = namedOfKey(key).name;
-      if (known === undefined) this.#counters.add("store_corrupt_sources_total");
+      const repaired = known === undefined ? this.find(project.name, src) : undefined;
       // A damaged row has a place in the walk all the same.
-      sources.push(known === undefined ? new SourceState(project, src, 0) : sourceOf(project, src, known));
+      sources.push(
+        repaired ?? (known === undefined ? new SourceState(project, src, 0) : sourceOf(project, src, known)),
+      );
     }
     return sources;
   }
@@ -230,7 +244,8 @@ export class SourceTable {
     const number = decodeProject(stored);
     if (number !== undefined) return this.#keepProject(name, number, false);
     this.#counters.add("store_corrupt_projects_total");
-    return undefined;
+    const repaired = this.#repairedProject(name);
+    return repaired === undefined ? undefined : this.#keepProject(name, repaired, true);
   }
 
   #addProject(name: string, number: number): ProjectEntry {
@@ -258,13 +273,40 @@ export class SourceTable {
     const stored = this.#head.get(sourceKey(entry.project.number, src));
     if (stored === undefined) return undefined;
     const known = decodeSource(stored);
-    if (known === undefined) {
-      this.#counters.add("store_corrupt_sources_total");
-      return undefined;
-    }
-    const source = sourceOf(entry.project, src, known);
+    if (known === undefined) this.#counters.add("store_corrupt_sources_total");
+    const found = known ?? this.#repairedSource(entry.project.name, src);
+    if (found === undefined) return undefined;
+    const source = sourceOf(entry.project, src, found);
     this.#keepSource(entry, source);
+    if (known === undefined) {
+      this.#counters.add("store_repaired_sources_total");
+      this.#namesByNumber?.set(found.number, { project: entry.project.name, src });
+      this.#onRepaired(source);
+    }
     return source;
+  }
+
+  #repairedSource(project: string, src: string): StoredSource | undefined {
+    const name = `${project} ${src}`;
+    if (this.#unknown.has(name)) return undefined;
+    const names = this.#readNames();
+    const found = this.#repair?.source(project, src, (number) => names.has(number));
+    if (found === undefined) this.#unknown.add(name);
+    return found;
+  }
+
+  /** The number of a project is that of the rows of its sources, whose chunks name it. */
+  #repairedProject(name: string): number | undefined {
+    if (this.#unknown.has(name)) return undefined;
+    const known = new Set<number>();
+    for (const { value } of this.#head.range(projectKeysAll())) known.add(decodeProject(value) ?? 0);
+    for (const { key, value } of this.#head.range(sourceKeysAll())) {
+      const { number } = namedOfKey(key);
+      const source = known.has(number) ? undefined : decodeSource(value);
+      if (source !== undefined && this.#repair?.projectOf(source.number) === name) return number;
+    }
+    this.#unknown.add(name);
+    return undefined;
   }
 
   #addSource(entry: ProjectEntry, src: string, number: number): SourceState {

@@ -149,6 +149,11 @@ export function projectKeysAll(): KeyRange {
   return { start: Buffer.of(Prefix.Project), end: Buffer.of(Prefix.Project + 1) };
 }
 
+/** Marks of all boots of a source. */
+export function markKeys(sourceNumber: number): KeyRange {
+  return { start: markKey(sourceNumber, ""), end: markKey(sourceNumber + 1, "") };
+}
+
 export function markKeysAll(): KeyRange {
   return { start: Buffer.of(Prefix.Mark), end: Buffer.of(Prefix.Mark + 1) };
 }

@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { CounterTable } from "../../host/counters.ts";
+import type { LogStore } from "../../service/store/log-store.ts";
+import type { MemoryKvSpace } from "../../service/store/memory-kv.ts";
+import { entry, listAll, lossOf } from "../conformance/store-driver.ts";
+import { checkOf, memorySpace, openMemoryStore } from "./store-drivers.ts";
+
+const SIZES = { sealBytes: 1 << 20, chunkEntriesMax: 7, segmentBytesMax: 1500, maintenanceMs: 0 };
+
+/** Two projects with a source of the same name; sealed into several segments, one stream deleted, and an unsealed rest. */
+async function filled(): Promise<MemoryKvSpace> {
+  const space = memorySpace(1);
+  const store = await openMemoryStore(space, 1, { options: SIZES });
+  for (let seq = 1; seq <= 60; seq++) {
+    const stream = seq % 3 === 0 ? "noise" : "console";
+    const entries = [entry("a", seq, { stream }), entry("b", seq), lossOf("a", "b0", seq * 2, seq * 2)];
+    await store.append([
+      { project: "p", entries },
+      { project: "q", entries: [entry("a", seq)] },
+    ]);
+    if (seq % 20 === 0) await store.seal();
+    if (seq === 40) await store.delete("p", "a", "noise");
+  }
+  await store.append([{ project: "p", entries: [entry("b", 61)] }]);
+  await store.close();
+  return space;
+}
+
+async function toldBy(store: LogStore): Promise<unknown[]> {
+  const told: unknown[] = [];
+  for (const project of ["p", "q"]) {
+    told.push(await store.sources(project), await listAll(store, { project }, 1000));
+    for (const src of ["a", "b"]) {
+      told.push(await listAll(store, { project, src }, 1000), await store.mark(project, src, "b1"));
+    }
+  }
+  return told;
+}
+
+describe("a damaged row of the head", () => {
+  it("of a source or a project is made anew from the sealed entries, which name both: nothing is missing, and what comes again is a duplicate", async () => {
+    const space = await filled();
+    const whole = await openMemoryStore(space.copy(), 1, { options: SIZES });
+    const before = await toldBy(whole);
+    await whole.close();
+    const rows = space.values().filter(({ name, key }) => name === "head" && /^[sj]/.test(key));
+    expect(rows).toHaveLength(5);
+    for (const { name, key, bytes } of rows) {
+      for (let at = 0; at < bytes; at += 3) {
+        const where = `${JSON.stringify(key)} byte ${at}`;
+        const damaged = space.copy();
+        damaged.flipBit(name, key, at * 8);
+        const store = await openMemoryStore(damaged, 1, { options: SIZES });
+        expect(await toldBy(store), where).toEqual(before);
+        for (const project of ["p", "q"]) {
+          const [again] = await store.append([{ project, entries: [entry("a", 5)] }]);
+          expect(again?.duplicateCount, where).toBe(1);
+          // A project's row is written with the next seal of it.
+          await store.append([{ project, entries: [entry("a", 70)] }]);
+        }
+        await store.seal();
+        await store.close();
+        const counters = new CounterTable();
+        const next = await openMemoryStore(damaged, 1, { options: SIZES, counters });
+        await toldBy(next);
+        await next.close();
+        expect(
+          Object.keys(counters.values()).filter((one) => one.includes("corrupt")),
+          where,
+        ).toEqual([]);
+        expect((await checkOf(damaged)).problems, where).toEqual([]);
+      }
+    }
+  });
+
+  it("of which nothing sealed tells is a source that begins anew", async () => {
+    const space = memorySpace(1);
+    let store = await openMemoryStore(space, 1, { options: { ...SIZES, keepMs: 1000 } });
+    await store.append([{ project: "p", entries: [entry("a", 1)] }]);
+    await store.seal();
+    await store.close();
+    const later = { options: { ...SIZES, keepMs: 1000 }, wallMs: () => 1_795_320_000_000 };
+    store = await openMemoryStore(space, 1, later);
+    await store.maintain();
+    await store.close();
+    const row = space.values().find(({ name, key }) => name === "head" && key.startsWith("s"));
+    space.flipBit("head", row?.key ?? "", 60);
+    store = await openMemoryStore(space, 1, later);
+    expect(await listAll(store, { project: "p", src: "a" })).toEqual([]);
+    await store.append([{ project: "p", entries: [entry("a", 2)] }]);
+    expect(await listAll(store, { project: "p", src: "a" })).toHaveLength(1);
+    await store.close();
+  });
+});
