@@ -189,15 +189,15 @@ function embeddedBroker({ host, port, isDefault }: HostPort): EmbeddedBrokerOpti
 function printLive(store: LogStore): () => Promise<void> {
   const style = styleOf(process.stdout);
   let skippedCount = 0;
-  const unsubscribe = store.subscribe(PROJECT_DEFAULT, (entries) => {
+  const unsubscribe = store.subscribe(PROJECT_DEFAULT, ({ stored }) => {
     if (process.stdout.writableNeedDrain) {
-      skippedCount += entries.length;
+      skippedCount += stored.length;
       return;
     }
     const skipped =
       skippedCount === 0 ? "" : `(${skippedCount} entries not shown: this terminal is too slow)\n`;
     skippedCount = 0;
-    process.stdout.write(skipped + entries.map((entry) => `${entryLine(entry, style)}\n`).join(""));
+    process.stdout.write(skipped + stored.map((entry) => `${entryLine(entry, style)}\n`).join(""));
   });
   return async () => unsubscribe();
 }

@@ -269,7 +269,7 @@ export async function follow(
   let wake = (): void => {};
   const onEnded = (): void => wake();
   const { src } = query.filter;
-  const unsubscribe = store.subscribe(query.project, (entries) => {
+  const unsubscribe = store.subscribe(query.project, ({ entries }) => {
     if (src === undefined || entries.some((entry) => entry.src === src)) wake();
   });
   ended.addEventListener("abort", onEnded);

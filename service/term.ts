@@ -7,6 +7,8 @@ const TERM_MAX = 258;
 
 /** What a reader looks for in the text of entries. */
 export interface Term {
+  /** As it was asked for. */
+  readonly text: string;
   matches(entry: Pick<StoredEntry, "msg">): boolean;
 }
 
@@ -19,12 +21,15 @@ export function parseTerm(term: string): Decoded<Term> {
   const [, pattern, flags] = /^\/(.+)\/([a-z]*)$/s.exec(term) ?? [];
   if (pattern === undefined) {
     const lower = term.toLowerCase();
-    return good({ matches: (entry) => textOf(entry).slice(0, TEXT_MAX).toLowerCase().includes(lower) });
+    return good({
+      text: term,
+      matches: (entry) => textOf(entry).slice(0, TEXT_MAX).toLowerCase().includes(lower),
+    });
   }
   if (flags !== "" && flags !== "i") return bad("term: i is the only flag there is");
   const parsed = LinearPattern.parse(pattern, flags === "i");
   if (!parsed.ok) return bad(`term: ${parsed.problem.text}`);
-  return good({ matches: (entry) => parsed.value.test(textOf(entry)) });
+  return good({ text: term, matches: (entry) => parsed.value.test(textOf(entry)) });
 }
 
 function textOf({ msg }: Pick<StoredEntry, "msg">): string {

@@ -32,8 +32,8 @@ export class Readers {
       for (const before of this.tails) if (before.project === project) before.isLast = false;
       tail.isLast = true;
       this.tails.push(tail);
-      store.subscribe(project, (entries) => {
-        if (life.isAlive) tail.entries.push(...entries);
+      store.subscribe(project, ({ stored }) => {
+        if (life.isAlive) tail.entries.push(...stored);
       });
       store.listProject({ project, limit: 1, newest: true }).then(
         ([newest]) => {

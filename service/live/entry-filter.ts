@@ -1,4 +1,4 @@
-import type { StoredEntry } from "../../protocol/entry.ts";
+import type { NewEntry } from "../../protocol/entry.ts";
 import { LEVEL_RANK, type Level } from "../../protocol/level.ts";
 import type { Term } from "../term.ts";
 
@@ -13,7 +13,7 @@ export interface EntryFilter {
   readonly term?: Term;
 }
 
-export function passes(entry: StoredEntry, { src, stream, module, level, term }: EntryFilter): boolean {
+export function passes(entry: NewEntry, { src, stream, module, level, term }: EntryFilter): boolean {
   if (src !== undefined && entry.src !== src) return false;
   if (stream !== undefined && entry.stream !== stream) return false;
   if (module !== undefined && entry.module !== module) return false;
@@ -21,4 +21,9 @@ export function passes(entry: StoredEntry, { src, stream, module, level, term }:
     if (entry.level === undefined || LEVEL_RANK[entry.level] < LEVEL_RANK[level]) return false;
   }
   return term === undefined || term.matches(entry);
+}
+
+/** The same for filters that let the same pass. */
+export function keyOfFilter({ src, stream, module, level, term }: EntryFilter): string {
+  return JSON.stringify([src, stream, module, level, term?.text]);
 }

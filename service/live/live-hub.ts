@@ -1,7 +1,6 @@
-import type { StoredEntry } from "../../protocol/entry.ts";
-import type { LogStore } from "../store/log-store.ts";
-import { liveMessage } from "./live-message.ts";
-import { textFrames } from "./text-frame.ts";
+import type { LogStore, StoredBatch } from "../store/log-store.ts";
+import { type EntryFilter, keyOfFilter, passes } from "./entry-filter.ts";
+import { LiveBatch } from "./live-batch.ts";
 
 /**
  * What a reader is sent at once, bytes about. A reader holds what it has not read as writes that wait: they must be few. And where
@@ -11,141 +10,115 @@ const BATCH_BYTES = 64 * 1024;
 /** What an entry's text has around its message, about. */
 const ENTRY_BYTES = 300;
 
-/** An entry on its way to live readers, encoded at most once for all of them. */
-export class LiveEntry {
-  readonly entry: StoredEntry;
-  #text: string | undefined;
-  #frame: Uint8Array | undefined;
-
-  constructor(entry: StoredEntry) {
-    this.entry = entry;
-  }
-
-  get text(): string {
-    this.#text ??= liveMessage(this.entry);
-    return this.#text;
-  }
-
-  /** As a WebSocket's frame. */
-  get frame(): Uint8Array {
-    this.#frame ??= textFrames([this.text]);
-    return this.#frame;
-  }
-}
-
-/** Entries of one commit, or a part of them; at least one. Whatever is made of them is made once, when the first reader needs it. */
-export class LiveBatch {
-  readonly #stored: readonly StoredEntry[];
-  #entries: readonly LiveEntry[] | undefined;
-  #frames: Uint8Array | undefined;
-
-  constructor(stored: readonly StoredEntry[]) {
-    this.#stored = stored;
-  }
-
-  get entryCount(): number {
-    return this.#stored.length;
-  }
-
-  get lastId(): string {
-    return this.#stored.at(-1)?.id ?? "";
-  }
-
-  get entries(): readonly LiveEntry[] {
-    this.#entries ??= this.#stored.map((entry) => new LiveEntry(entry));
-    return this.#entries;
-  }
-
-  /** All of them as frames of a WebSocket, put together once for all readers that want everything. */
-  get frames(): Uint8Array {
-    this.#frames ??= textFrames(this.entries.map(({ text }) => text));
-    return this.#frames;
-  }
-}
-
 export type LiveListener = (batch: LiveBatch) => void;
 
-/** The listeners of a project. */
-interface Audience {
-  readonly ofAll: Set<LiveListener>;
-  /** By source; a source that nobody waits for is not in it. */
-  readonly ofSource: Map<string, Set<LiveListener>>;
-  readonly end: () => void;
+/** Listeners that want the same. */
+interface Group {
+  readonly filter: EntryFilter;
+  readonly listeners: Set<LiveListener>;
 }
 
 /** Fans out what the store commits to the live readers of a project. Costs nothing where nobody reads. */
 export class LiveHub {
   readonly #store: LogStore;
-  readonly #audiences = new Map<string, Audience>();
+  readonly #audiences = new Map<string, { readonly audience: Audience; readonly end: () => void }>();
 
   constructor(store: LogStore) {
     this.#store = store;
   }
 
   /**
-   * Calls `listener` with every entry stored from now on, in id order; the returned function ends it.
-   * @param src where only its entries are wanted: one that waits for another board costs nothing.
+   * Calls `listener` with every entry stored from now on that passes, in id order; the returned function ends it. Entries are looked at
+   * once for all that want the same, and one that waits for another board costs nothing.
    */
-  join(project: string, src: string | undefined, listener: LiveListener): () => void {
-    const audience = this.#audiences.get(project) ?? this.#open(project);
-    const { ofAll, ofSource } = audience;
-    const listeners = src === undefined ? ofAll : (ofSource.get(src) ?? new Set());
-    if (src !== undefined) ofSource.set(src, listeners);
-    listeners.add(listener);
+  join(project: string, filter: EntryFilter, listener: LiveListener): () => void {
+    const { audience, end } = this.#audiences.get(project) ?? this.#open(project);
+    const leave = audience.join(filter, listener);
     return () => {
-      if (!listeners.delete(listener) || listeners.size > 0) return;
-      if (src !== undefined) ofSource.delete(src);
-      if (ofAll.size > 0 || ofSource.size > 0) return;
-      audience.end();
+      leave();
+      if (audience.isThere || this.#audiences.get(project)?.audience !== audience) return;
+      end();
       this.#audiences.delete(project);
     };
   }
 
-  #open(project: string): Audience {
-    const ofAll = new Set<LiveListener>();
-    const ofSource = new Map<string, Set<LiveListener>>();
-    const end = this.#store.subscribe(project, (stored) => {
-      if (ofAll.size > 0) tell(ofAll, stored);
-      if (ofSource.size === 0) return;
-      for (const [src, entries] of bySource(stored, ofSource)) {
-        const listeners = ofSource.get(src);
-        if (listeners !== undefined) tell(listeners, entries);
-      }
-    });
-    const opened = { ofAll, ofSource, end };
+  #open(project: string) {
+    const audience = new Audience();
+    const opened = { audience, end: this.#store.subscribe(project, (batch) => audience.hear(batch)) };
     this.#audiences.set(project, opened);
     return opened;
   }
 }
 
-/** The entries of sources that are waited for. */
-function bySource(
-  stored: readonly StoredEntry[],
-  wanted: ReadonlyMap<string, unknown>,
-): Map<string, StoredEntry[]> {
-  const found = new Map<string, StoredEntry[]>();
-  for (const entry of stored) {
-    if (!wanted.has(entry.src)) continue;
-    const known = found.get(entry.src);
-    if (known === undefined) found.set(entry.src, [entry]);
-    else known.push(entry);
+/** The listeners of a project. */
+class Audience {
+  readonly #groups = new Map<string, Group>();
+  /** Those that wait for one source; a source that nobody waits for is not in it. */
+  readonly #ofSource = new Map<string, Set<Group>>();
+  readonly #ofAll = new Set<Group>();
+
+  get isThere(): boolean {
+    return this.#groups.size > 0;
   }
-  return found;
+
+  join(filter: EntryFilter, listener: LiveListener): () => void {
+    const key = keyOfFilter(filter);
+    const { src } = filter;
+    const group = this.#groups.get(key) ?? { filter, listeners: new Set() };
+    this.#groups.set(key, group);
+    const groups = src === undefined ? this.#ofAll : (this.#ofSource.get(src) ?? new Set());
+    if (src !== undefined) this.#ofSource.set(src, groups);
+    groups.add(group);
+    group.listeners.add(listener);
+    return () => {
+      if (!group.listeners.delete(listener) || group.listeners.size > 0) return;
+      this.#groups.delete(key);
+      groups.delete(group);
+      if (src !== undefined && groups.size === 0) this.#ofSource.delete(src);
+    };
+  }
+
+  hear(batch: StoredBatch): void {
+    const wanted = new Map<Group, number[]>();
+    for (const group of this.#ofAll) {
+      const indexes: number[] = [];
+      for (const [index, entry] of batch.entries.entries()) {
+        if (passes(entry, group.filter)) indexes.push(index);
+      }
+      wanted.set(group, indexes);
+    }
+    if (this.#ofSource.size > 0) this.#lookFor(batch, wanted);
+    for (const [{ listeners }, indexes] of wanted) tell(listeners, batch, indexes);
+  }
+
+  #lookFor(batch: StoredBatch, wanted: Map<Group, number[]>): void {
+    for (const [index, entry] of batch.entries.entries()) {
+      const groups = this.#ofSource.get(entry.src);
+      if (groups === undefined) continue;
+      for (const group of groups) {
+        if (!passes(entry, group.filter)) continue;
+        const indexes = wanted.get(group);
+        if (indexes === undefined) wanted.set(group, [index]);
+        else indexes.push(index);
+      }
+    }
+  }
 }
 
-function tell(listeners: ReadonlySet<LiveListener>, stored: readonly StoredEntry[]): void {
-  let start = 0;
+function tell(listeners: ReadonlySet<LiveListener>, batch: StoredBatch, indexes: readonly number[]): void {
+  let part: number[] = [];
   let bytes = 0;
-  const pass = (end: number): void => {
-    const batch = new LiveBatch(start === 0 && end === stored.length ? stored : stored.slice(start, end));
-    for (const listener of listeners) listener(batch);
-    start = end;
+  const pass = (): void => {
+    const live = new LiveBatch(batch, part);
+    for (const listener of listeners) listener(live);
+    part = [];
     bytes = 0;
   };
-  for (const [index, { msg }] of stored.entries()) {
-    const entryBytes = msg.length + ENTRY_BYTES;
-    if (index > start && bytes + entryBytes > BATCH_BYTES) pass(index);
+  for (const index of indexes) {
+    const entryBytes = (batch.entries[index]?.msg.length ?? 0) + ENTRY_BYTES;
+    if (part.length > 0 && bytes + entryBytes > BATCH_BYTES) pass();
+    part.push(index);
     bytes += entryBytes;
   }
-  if (start < stored.length) pass(stored.length);
+  if (part.length > 0) pass();
 }

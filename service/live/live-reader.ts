@@ -5,7 +5,8 @@ import { type Walk, type WalkDependencies, walkBack } from "../entry-walk.ts";
 import { CloseCode } from "../http/message-socket.ts";
 import type { LogStore } from "../store/log-store.ts";
 import { type EntryFilter, passes } from "./entry-filter.ts";
-import { type LiveBatch, LiveEntry, type LiveHub } from "./live-hub.ts";
+import { type LiveBatch, LiveEntry } from "./live-batch.ts";
+import type { LiveHub } from "./live-hub.ts";
 import { liveMarker, type Skipped, skippedMessage } from "./live-message.ts";
 import type { LiveSink } from "./live-sink.ts";
 
@@ -52,13 +53,12 @@ export class LiveReader {
   readonly #counters: Counters;
   readonly #project: string;
   readonly #filter: EntryFilter;
-  readonly #wantsAll: boolean;
   readonly #start: LiveStart;
   readonly #bytesMax: number;
   /** Live entries that came while history is replayed; bounded by `REPLAY_PENDING_MAX`. Undefined once live. */
   #pending: LiveEntry[] | undefined;
   #hasPendingOverflowed = false;
-  /** The last id that was sent, or that this reader does not want. */
+  /** The last id that was sent or told of. */
   #lastId: string | undefined;
   #skipped: { -readonly [Field in keyof Skipped]: Skipped[Field] } | undefined;
   #isClosed = false;
@@ -72,7 +72,6 @@ export class LiveReader {
     this.#counters = dependencies.counters;
     this.#project = options.project;
     this.#filter = options.filter;
-    this.#wantsAll = Object.keys(options.filter).length === 0;
     this.#start = options.start;
     this.#bytesMax = options.readerBytesMax ?? READER_BYTES_MAX;
   }
@@ -80,7 +79,7 @@ export class LiveReader {
   start(): void {
     const wantsHistory = this.#start.after !== undefined || this.#start.last !== undefined;
     if (wantsHistory) this.#pending = [];
-    const leave = this.#hub.join(this.#project, this.#filter.src, (batch) => this.#take(batch));
+    const leave = this.#hub.join(this.#project, this.#filter, (batch) => this.#take(batch));
     this.#sink.onClose(() => {
       this.#isClosed = true;
       leave();
@@ -102,7 +101,7 @@ export class LiveReader {
     if (this.#pending !== undefined) {
       if (this.#pending.length + batch.entryCount <= REPLAY_PENDING_MAX) this.#pending.push(...batch.entries);
       else this.#hasPendingOverflowed = true;
-    } else if (this.#skipped !== undefined && this.#wantsAll) {
+    } else if (this.#skipped !== undefined) {
       // A reader that is behind anyway must cost the others next to nothing: nothing is made for it.
       this.#skipped.until = batch.lastId;
       this.#skipped.count += batch.entryCount;
@@ -115,12 +114,10 @@ export class LiveReader {
     }
   }
 
-  /** Most readers want everything: they share one piece of memory for a whole batch. */
+  /** Readers that want the same share one piece of memory for a whole batch. */
   #canSendWhole(batch: LiveBatch): boolean {
     return (
-      this.#wantsAll &&
       batch.entryCount > 1 &&
-      this.#skipped === undefined &&
       this.#sink.bufferedBytes <= this.#bytesMax &&
       batch.frames.length <= this.#bytesMax / 4
     );
@@ -129,10 +126,6 @@ export class LiveReader {
   /** Sends a live entry, or counts it as skipped while the reader is too far behind. */
   #offer(live: LiveEntry): void {
     const { entry } = live;
-    if (!passes(entry, this.#filter)) {
-      if (this.#skipped === undefined) this.#lastId = entry.id;
-      return;
-    }
     if (this.#skipped !== undefined) {
       this.#skipped.until = entry.id;
       this.#skipped.count += 1;

@@ -1,5 +1,5 @@
 import type { CloseCode, MessageSocket } from "../http/message-socket.ts";
-import type { LiveBatch, LiveEntry } from "./live-hub.ts";
+import type { LiveBatch, LiveEntry } from "./live-batch.ts";
 
 /** Where a live reader's entries go. */
 export interface LiveSink {

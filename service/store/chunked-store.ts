@@ -19,6 +19,7 @@ import {
   type SpanQuery,
   type SpoolPosition,
   type StoreBatch,
+  type StoredBatch,
   type StoreStatus,
   StoreUnavailable,
   type TimeQuery,
@@ -42,7 +43,7 @@ import { TimeReader } from "./time-reader.ts";
 /** Below this much, sealing waits even where every source has a full chunk: fewer, larger transactions. */
 const SEAL_BYTES_MIN = 64 << 10;
 
-type Listener = (entries: readonly StoredEntry[]) => void;
+type Listener = (batch: StoredBatch) => void;
 
 /** The embedded driver: a log of batches, sealed into chunks by source (docs/decisions/0001-store.md). */
 export class ChunkedStore implements LogStore {
@@ -112,7 +113,7 @@ export class ChunkedStore implements LogStore {
       this.#listeners.set(project, listeners);
     }
     // The same function may subscribe twice.
-    const own: Listener = (entries) => listener(entries);
+    const own: Listener = (batch) => listener(batch);
     listeners.add(own);
     return () => {
       listeners.delete(own);
@@ -278,7 +279,7 @@ export class ChunkedStore implements LogStore {
         // One that ended its subscription while this was delivered to another must not hear of it.
         if (!listeners.has(listener)) continue;
         try {
-          listener(result.stored);
+          listener(result);
         } catch (error) {
           this.#core.deps.counters.add("store_listener_errors_total");
           this.#core.deps.log.error({ err: error }, "a listener of the store threw");

@@ -1,7 +1,14 @@
 import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
 import { acceptEntry } from "./boot-mark.ts";
-import { type AppendResult, type SpoolPosition, type StoreBatch, StoreBusy, StoreFull } from "./log-store.ts";
+import {
+  type AppendResult,
+  type SpoolPosition,
+  type StoreBatch,
+  StoreBusy,
+  type StoredBatch,
+  StoreFull,
+} from "./log-store.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import { assertProject, assertStorable } from "./storable.ts";
 import type { StoreCore } from "./store-core.ts";
@@ -10,10 +17,10 @@ import { batchKey } from "./store-keys.ts";
 const NO_LOSSES: readonly NewEntry[] = [];
 
 /** What became of one batch of a call. Its entries have consecutive positions. */
-export class BatchResult implements AppendResult {
+export class BatchResult implements AppendResult, StoredBatch {
   readonly project: string;
   readonly duplicateCount: number;
-  readonly #entries: readonly NewEntry[];
+  readonly entries: readonly NewEntry[];
   readonly #firstPosition: number;
   readonly #ids: Project["ids"] | undefined;
   #stored: readonly StoredEntry[] | undefined;
@@ -24,22 +31,22 @@ export class BatchResult implements AppendResult {
     duplicateCount: number,
   ) {
     this.project = project;
-    this.#entries = accepted.entries;
+    this.entries = accepted.entries;
     this.#firstPosition = accepted.firstPosition;
     this.#ids = accepted.ids;
     this.duplicateCount = duplicateCount;
   }
 
   get storedCount(): number {
-    return this.#entries.length;
+    return this.entries.length;
+  }
+
+  idAt(index: number): string {
+    return this.#ids?.make(this.#firstPosition + index) ?? "";
   }
 
   get stored(): readonly StoredEntry[] {
-    const ids = this.#ids;
-    this.#stored ??=
-      ids === undefined
-        ? []
-        : this.#entries.map((entry, index) => ({ ...entry, id: ids.make(this.#firstPosition + index) }));
+    this.#stored ??= this.entries.map((entry, index) => ({ ...entry, id: this.idAt(index) }));
     return this.#stored;
   }
 }

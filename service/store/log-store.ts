@@ -22,6 +22,19 @@ export interface SpoolPosition {
   readonly position: number;
 }
 
+/**
+ * What became listable of a project at once, in the order of its ids; at least one entry. Ids are made for those that are asked for:
+ * of many entries, most readers want few.
+ */
+export interface StoredBatch {
+  /** As they were appended. */
+  readonly entries: readonly NewEntry[];
+  /** The id of the entry at `index` of `entries`. */
+  idAt(index: number): string;
+  /** All of them with their ids. Made when first asked for. */
+  readonly stored: readonly StoredEntry[];
+}
+
 export interface AppendResult {
   /** Entries stored, in the order of their ids; duplicates are not among them. Made when first asked for. */
   readonly stored: readonly StoredEntry[];
@@ -168,7 +181,7 @@ export interface LogStore {
    * Calls `listener` with entries once they are durable and listable, in id order, each exactly once, from now on.
    * The listener must not block; what it throws is logged and counted. The returned function ends the subscription.
    */
-  subscribe(project: string, listener: (entries: readonly StoredEntry[]) => void): () => void;
+  subscribe(project: string, listener: (batch: StoredBatch) => void): () => void;
 
   /**
    * The highest seq of the boot that is stored or accounted for by a loss record (`lost`); 0 for a boot never seen.

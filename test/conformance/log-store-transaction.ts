@@ -43,7 +43,7 @@ export function describeOneTransaction(name: string, makeDriver: () => Promise<S
 
     it("lets listeners hear a call at once and in the order given", async () => {
       const heard: (number | undefined)[][] = [];
-      store.subscribe(P, (entries) => heard.push(seqs(entries)));
+      store.subscribe(P, ({ stored }) => heard.push(seqs(stored)));
       await store.append([{ project: P, entries: range(1, 9).map((seq) => entry(`s${seq % 2}`, seq)) }]);
       expect(heard).toEqual([range(1, 9)]);
     });

@@ -552,9 +552,11 @@ export function describeLogStore(
         const heard: StoredEntry[] = [];
         const unlisted: string[] = [];
         const checks: Promise<void>[] = [];
-        const end = store.subscribe(P, (entries) => {
-          heard.push(...entries);
-          const last = entries.at(-1);
+        const end = store.subscribe(P, (batch) => {
+          const { entries, stored } = batch;
+          heard.push(...stored);
+          const last = stored.at(-1);
+          expect(entries.map((one, index) => ({ ...one, id: batch.idAt(index) }))).toEqual(stored);
           const check = store.listProject({ project: P, limit: 1, newest: true }).then(([newest]) => {
             if (last === undefined || newest === undefined || newest.id < last.id)
               unlisted.push(last?.id ?? "none");
@@ -578,7 +580,7 @@ export function describeLogStore(
 
       it("hear nothing of other projects and of duplicates", async () => {
         const heard: StoredEntry[] = [];
-        store.subscribe(P, (entries) => heard.push(...entries));
+        store.subscribe(P, ({ stored }) => heard.push(...stored));
         await append([entry("a", 1)], "other");
         await append([entry("a", 1)]);
         await append([entry("a", 1), entry("b", 1)]);
@@ -591,7 +593,7 @@ export function describeLogStore(
         store.subscribe(P, () => {
           throw new Error("a broken listener");
         });
-        store.subscribe(P, (entries) => heard.push(...entries));
+        store.subscribe(P, ({ stored }) => heard.push(...stored));
         expect(seqs(await append([entry("a", 1)]))).toEqual([1]);
         expect(seqs(await append([entry("a", 2)]))).toEqual([2]);
         await untilHeard(unit, heard, 2);

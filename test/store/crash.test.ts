@@ -211,8 +211,8 @@ class Run {
 
   #listen(): void {
     for (const project of PROJECTS) {
-      this.store.subscribe(project, (entries) => {
-        for (const entry of entries) this.heard.push({ project, entry });
+      this.store.subscribe(project, ({ stored }) => {
+        for (const entry of stored) this.heard.push({ project, entry });
       });
     }
   }

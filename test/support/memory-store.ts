@@ -17,6 +17,7 @@ import {
   type SpoolPosition,
   type StoreBatch,
   StoreBusy,
+  type StoredBatch,
   StoreFull,
   type StoreStatus,
   StoreUnavailable,
@@ -25,6 +26,7 @@ import {
   type WrittenPage,
 } from "../../service/store/log-store.ts";
 import { addLoss, noLosses } from "../../service/store/loss-count.ts";
+import { storedBatchOf } from "../../service/store/stored-batch.ts";
 import { writeEntries } from "../../service/store/written-page.ts";
 
 /** A store in memory, for tests of what is above it. Ids are project and position, so that a foreign token is known. */
@@ -33,7 +35,7 @@ export class MemoryStore implements LogStore {
   readonly #seen = new Set<string>();
   readonly #marks = new Map<string, number>();
   readonly #spools = new Map<string, number>();
-  readonly #listeners = new Map<string, Set<(entries: readonly StoredEntry[]) => void>>();
+  readonly #listeners = new Map<string, Set<(batch: StoredBatch) => void>>();
   #isClosed = false;
   #nextId = 0;
   /** Set to make every call fail, as a full disk would. */
@@ -68,7 +70,8 @@ export class MemoryStore implements LogStore {
         stored.push(one);
       }
       this.#entries.set(project, all);
-      for (const listener of this.#listeners.get(project) ?? []) if (stored.length > 0) listener(stored);
+      const batch = storedBatchOf(stored);
+      for (const listener of this.#listeners.get(project) ?? []) if (stored.length > 0) listener(batch);
       return { stored, storedCount: stored.length, duplicateCount: entries.length - stored.length };
     });
   }
@@ -89,7 +92,7 @@ export class MemoryStore implements LogStore {
     return writeEntries(await entries, fields, to);
   }
 
-  subscribe(project: string, listener: (entries: readonly StoredEntry[]) => void): () => void {
+  subscribe(project: string, listener: (batch: StoredBatch) => void): () => void {
     const listeners = this.#listeners.get(project) ?? new Set();
     this.#listeners.set(project, listeners.add(listener));
     return () => listeners.delete(listener);

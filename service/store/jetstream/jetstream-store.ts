@@ -20,6 +20,7 @@ import {
   type SpanQuery,
   type SpoolPosition,
   type StoreBatch,
+  type StoredBatch,
   type StoreStatus,
   StoreUnavailable,
   type TimeQuery,
@@ -171,7 +172,7 @@ export class JetStreamStore implements LogStore {
     return writeEntries(await entries, fields, to);
   }
 
-  subscribe(project: string, listener: (entries: readonly StoredEntry[]) => void): () => void {
+  subscribe(project: string, listener: (batch: StoredBatch) => void): () => void {
     return this.#open(project).tail.subscribe(listener);
   }
 

@@ -1,7 +1,8 @@
 import type { Timer, Timers } from "../../../host/clock.ts";
 import type { Counters } from "../../../host/counters.ts";
 import type { ProcessLog } from "../../../host/log.ts";
-import type { StoredEntry } from "../../../protocol/entry.ts";
+import type { StoredBatch } from "../log-store.ts";
+import { storedBatchOf } from "../stored-batch.ts";
 import type { EngineFollower, EngineMessage } from "./message-engine.ts";
 import type { ProjectLog } from "./project-log.ts";
 import { SuccessionWatch } from "./succession.ts";
@@ -11,7 +12,7 @@ const LINGER_MS = 30_000;
 /** Before it is tried again to listen, ms. */
 const RETRY_MS = 1000;
 
-export type TailListener = (entries: readonly StoredEntry[]) => void;
+export type TailListener = (batch: StoredBatch) => void;
 
 export interface TailWorld {
   readonly timers: Timers;
@@ -121,12 +122,12 @@ export class ProjectTail {
     this.#heardSeq = message.seq;
     const read = this.#log.read(message);
     if (read === undefined || this.#watch.isVoid(read) || read.entryCount === 0) return;
-    const entries = read.entries(this.#log.ids, this.#log.compressor);
+    const batch = storedBatchOf(read.entries(this.#log.ids, this.#log.compressor));
     for (const listening of [...this.#listeners]) {
       // One that ended its subscription while this was delivered to another must not hear of it.
       if (message.seq <= listening.floorSeq || !this.#listeners.has(listening)) continue;
       try {
-        listening.listener(entries);
+        listening.listener(batch);
       } catch (error) {
         this.#world.counters.add("store_listener_errors_total");
         this.#world.log.error({ err: error }, "a listener of the store threw");

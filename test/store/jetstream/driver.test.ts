@@ -109,7 +109,7 @@ describe("two processes that write one source at the same time", () => {
       const cluster = new MemoryCluster();
       const { store } = await openMemoryClusterStore(cluster);
       const heard: StoredEntry[] = [];
-      store.subscribe(P, (entries) => heard.push(...entries));
+      store.subscribe(P, ({ stored }) => heard.push(...stored));
       for (const seq of [1, 2, 3]) await store.append([{ project: P, entries: [entry("a", seq)] }]);
       const stream = cluster.streams.get("m_log_default");
       const copied = stream?.messages[index];
