@@ -4,6 +4,7 @@ import { PROJECT_DEFAULT } from "../../protocol/names.ts";
 import type { DamagedRows } from "./batch-record.ts";
 import type { ChunkPlace } from "./chunk-place.ts";
 import type { Committer } from "./committer.ts";
+import type { RepairedRow } from "./index-repair.ts";
 import type { StoreBatch } from "./log-store.ts";
 import type { SourceState } from "./source-state.ts";
 import type { StoreCore } from "./store-core.ts";
@@ -39,7 +40,7 @@ export interface RepairedSource {
   readonly source: SourceState;
 }
 
-type Damage = DamagedChunk | DamagedBatch | DamagedStretch | RepairedSource;
+type Damage = DamagedChunk | DamagedBatch | DamagedStretch | RepairedSource | RepairedRow;
 
 /** Under whose name a loss is filed of which nobody knows whose entries they were. */
 export const SERVICE_SRC = "boardlog-service";
@@ -86,7 +87,8 @@ export class DamageReporter {
         if (next.type === "chunk") await this.#reportChunk(this.#core, next);
         else if (next.type === "batch") await this.#reportBatch(this.#core, next);
         else if (next.type === "stretch") await this.#reportStretch(this.#core, next);
-        else await this.#rewrite(this.#core, next.source);
+        else if (next.type === "source") await this.#rewriteSource(this.#core, next);
+        else await this.#rewriteRow(this.#core, next);
       }
     } catch (error) {
       this.#waiting.length = 0;
@@ -149,7 +151,7 @@ export class DamageReporter {
     await this.#append(core, batches, `log-${firstPosition}`);
   }
 
-  async #rewrite(core: StoreCore, source: SourceState): Promise<void> {
+  async #rewriteSource(core: StoreCore, { source }: RepairedSource): Promise<void> {
     source.pinCount++;
     try {
       await this.#committer?.quiet(() =>
@@ -159,6 +161,13 @@ export class DamageReporter {
       source.pinCount--;
     }
     core.deps.log.warn({ project: source.project.name, src: source.src }, "a source's row was made anew");
+  }
+
+  async #rewriteRow(core: StoreCore, { segment, changes }: RepairedRow): Promise<void> {
+    await core.changes.run("", async () => {
+      if (core.segments.includes(segment)) await segment.kv.commit(changes);
+    });
+    core.deps.log.warn({ segment: segment.state.number }, "a row of a project's index was made anew");
   }
 
   async #append(core: StoreCore, batches: readonly StoreBatch[], epoch: string): Promise<void> {

@@ -6,6 +6,7 @@ import { DamageReporter } from "./damage-reporter.ts";
 import { Deletions } from "./deletions.ts";
 import { DiskRoom } from "./disk-room.ts";
 import { clockOfCode, RowView } from "./entry-record.ts";
+import { IndexRepair } from "./index-repair.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import { Memtable, messageOf } from "./memtable.ts";
 import { type KvChange, KvForm, type OrderedKv } from "./ordered-kv.ts";
@@ -88,6 +89,7 @@ export async function openCore(
     room: new DiskRoom(deps, options.reserveBytes ?? 0),
   };
   core.active.lastPosition = state.sealedPosition;
+  core.reader.repairWith(new IndexRepair(core));
   core.sources.repairWith(new SourceRepair(core), (source) => damages.add({ type: "source", source }));
   core.spools.read(head);
   const damagedDeletions = core.deletions.read(head);

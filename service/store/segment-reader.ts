@@ -5,6 +5,7 @@ import { readSealedChunk } from "./chunk-head.ts";
 import { type ChunkPlace, readPlace } from "./chunk-place.ts";
 import type { Compressor } from "./compressor.ts";
 import type { DamageReporter } from "./damage-reporter.ts";
+import type { IndexRepair } from "./index-repair.ts";
 import { OpenChunk } from "./open-chunk.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
 import { type IndexRow, readIndexRow } from "./project-index.ts";
@@ -71,6 +72,7 @@ export class SegmentReader {
   readonly #deps: SegmentReaderDeps;
   readonly #openChunks: ChunkCache;
   readonly #known = new Set<string>();
+  #indexRepair: IndexRepair | undefined;
 
   constructor(
     deps: SegmentReaderDeps & { readonly segments: readonly Segment[] },
@@ -79,6 +81,11 @@ export class SegmentReader {
     this.#segments = deps.segments;
     this.#deps = deps;
     this.#openChunks = new ChunkCache(options.openChunkBytesMax);
+  }
+
+  /** Damaged rows of the project index are made anew from now on. */
+  repairWith(repair: IndexRepair): void {
+    this.#indexRepair = repair;
   }
 
   /** The first chunk of the source that ends after the position. */
@@ -171,8 +178,8 @@ export class SegmentReader {
   /** The first row of a project's index that ends after the position. */
   indexAfter(projectNumber: number, after: number, through: number): Found<IndexRow> | undefined {
     const keysOf = (last: number): KeyRange => projectIndexKeys(projectNumber, after + 1, last);
-    for (const { key, value } of this.#firstAfter(keysOf, after, through)) {
-      return this.#indexRow(projectNumber, key, value);
+    for (const { segment, key, value } of this.#firstAfter(keysOf, after, through)) {
+      return this.#indexRow(projectNumber, segment, key, value);
     }
     return undefined;
   }
@@ -180,8 +187,8 @@ export class SegmentReader {
   /** The last row of a project's index that ends at or before `through`, and after the position. */
   indexBefore(projectNumber: number, after: number, through: number): Found<IndexRow> | undefined {
     const keys = projectIndexKeys(projectNumber, after + 1, through);
-    for (const { key, value } of this.#lastBefore(keys, after, through)) {
-      return this.#indexRow(projectNumber, key, value);
+    for (const { segment, key, value } of this.#lastBefore(keys, after, through)) {
+      return this.#indexRow(projectNumber, segment, key, value);
     }
     return undefined;
   }
@@ -264,13 +271,12 @@ export class SegmentReader {
     return { sourceNumber, segment, lastPosition, content, floor };
   }
 
-  #indexRow(projectNumber: number, key: Uint8Array, value: Uint8Array): Found<IndexRow> {
+  #indexRow(projectNumber: number, segment: Segment, key: Uint8Array, value: Uint8Array): Found<IndexRow> {
     const lastPosition = lastPositionOfKey(key);
     const content = readIndexRow(value, this.#deps.compressor);
-    if (content === undefined) {
-      this.#damaged("store_corrupt_index_rows_total", { project: projectNumber, lastPosition });
-    }
-    return { lastPosition, content };
+    if (content !== undefined) return { lastPosition, content };
+    this.#damaged("store_corrupt_index_rows_total", { project: projectNumber, lastPosition });
+    return { lastPosition, content: this.#indexRepair?.row(projectNumber, segment, lastPosition) };
   }
 
   #chunkDamaged(

@@ -89,6 +89,12 @@ export class SourceTable {
     return this.#findProject(name)?.project;
   }
 
+  /** The project of a number where it is known. */
+  projectName(number: number): string | undefined {
+    for (const [name, { project }] of this.#projects) if (project.number === number) return name;
+    return this.projectNames().find((name) => this.#findProject(name)?.project.number === number);
+  }
+
   /** Names of the projects that have ever stored something, the oldest first. */
   projectNames(): string[] {
     const numbers = new Map<string, number>();

@@ -92,3 +92,60 @@ describe("a damaged row of the head", () => {
     await store.close();
   });
 });
+
+describe("a damaged row of a project's index", () => {
+  it("is made anew from the chunks of its segment: a list of the project misses nothing, in either direction", async () => {
+    const space = await filled();
+    const whole = await openMemoryStore(space.copy(), 1, { options: SIZES });
+    const before = await toldBy(whole);
+    const backwards = await whole.listProject({ project: "p", limit: 1000, newest: true });
+    await whole.close();
+    const rows = space.values().filter(({ name, key }) => name.startsWith("seg-") && key.startsWith("p"));
+    expect(rows.length).toBeGreaterThan(4);
+    for (const { name, key, bytes } of rows) {
+      for (let at = 0; at < bytes; at += 11) {
+        const where = `${name} ${JSON.stringify(key)} byte ${at}`;
+        const damaged = space.copy();
+        damaged.flipBit(name, key, at * 8);
+        let store = await openMemoryStore(damaged, 1, { options: SIZES });
+        expect(await store.listProject({ project: "p", limit: 1000, newest: true }), where).toEqual(
+          backwards,
+        );
+        expect(await toldBy(store), where).toEqual(before);
+        await store.close();
+        const counters = new CounterTable();
+        store = await openMemoryStore(damaged, 1, { options: SIZES, counters });
+        expect(await toldBy(store), where).toEqual(before);
+        await store.close();
+        expect(
+          Object.keys(counters.values()).filter((one) => one.includes("corrupt")),
+          where,
+        ).toEqual([]);
+        expect((await checkOf(damaged)).problems, where).toEqual([]);
+      }
+    }
+  });
+
+  it("leaves out what a damaged chunk held, and ends before it where that was the newest", async () => {
+    const space = memorySpace(1);
+    const options = { ...SIZES, segmentBytesMax: 1 << 20 };
+    let store = await openMemoryStore(space, 1, { options });
+    for (let seq = 1; seq <= 10; seq++)
+      await store.append([{ project: "p", entries: [entry("a", seq), entry("b", seq)] }]);
+    await store.seal();
+    await store.close();
+    const values = space.values().filter(({ name }) => name.startsWith("seg-"));
+    const index = values.find(({ key }) => key.startsWith("p"));
+    const place = values.filter(({ key }) => key.startsWith("c")).at(-1);
+    space.flipBit(index?.name ?? "", index?.key ?? "", 50);
+    space.flipBit(place?.name ?? "", place?.key ?? "", 50);
+    for (let opening = 0; opening < 2; opening++) {
+      store = await openMemoryStore(space, 1, { options });
+      const kept = await listAll(store, { project: "p", stream: "console" }, 1000);
+      const own = await listAll(store, { project: "p", src: "b", stream: "console" }, 1000);
+      expect(kept).toHaveLength(10 + own.length);
+      expect(own.length).toBeLessThan(10);
+      await store.close();
+    }
+  });
+});
