@@ -19,12 +19,14 @@ export interface Answer {
   readonly result?: readonly object[];
 }
 
-export interface AnswerPayload {
-  readonly entries: readonly StoredEntry[];
-  readonly fields: readonly ExtraField[];
+/** Entries, or the JSON array of them where the frame is JSON: what `entriesText` makes. */
+export type AnswerPayload = (
+  | { readonly entries: readonly StoredEntry[]; readonly fields: readonly ExtraField[] }
+  | { readonly text: string }
+) & {
   /** Where to go on after a filtered or sorted page (docs/protocol.md 4.6); stands beside the entries. */
   readonly after?: string;
-}
+};
 
 /**
  * Writes the frame that answers `request`, in its form and version (docs/protocol.md 3.4, 3.5). The text of each `msg` is pasted
@@ -69,17 +71,18 @@ function answerFrameText(head: Head, answers: readonly Answer[]): string {
 function answerText({ id, status, text, payload, result }: Answer): string {
   const head = JSON.stringify({ id, status, status_msg: text, resp: result });
   if (payload === undefined) return head;
-  return `${head.slice(0, -1)},"resp":${entriesText(payload.entries, payload.fields)}${afterText(payload)}}`;
+  return `${head.slice(0, -1)},"resp":${payloadText(payload)}}`;
 }
 
-function afterText({ after }: AnswerPayload): string {
-  return after === undefined ? "" : `,"after":${JSON.stringify(after)}`;
+function payloadText(payload: AnswerPayload): string {
+  const text = "text" in payload ? payload.text : entriesText(payload.entries, payload.fields);
+  return payload.after === undefined ? text : `${text},"after":${JSON.stringify(payload.after)}`;
 }
 
 function flatAnswerText({ id, status, text, payload, result }: Answer): string {
   const idText = id === undefined ? "" : `"id":${id},`;
   if (status !== Status.Ok) return `${idText}"error":${JSON.stringify({ code: status, message: text })}`;
-  return `${idText}"result":${payload === undefined ? JSON.stringify(result ?? null) : entriesText(payload.entries, payload.fields) + afterText(payload)}`;
+  return `${idText}"result":${payload === undefined ? JSON.stringify(result ?? null) : payloadText(payload)}`;
 }
 
 /** Entries as a JSON array. */
@@ -192,7 +195,9 @@ function answerValue({ id, status, text, payload, result }: Answer): object {
 }
 
 /** Clause 9.3. */
-function entriesValue({ entries, fields }: AnswerPayload): object[] {
+function entriesValue(payload: AnswerPayload): object[] {
+  if ("text" in payload) throw new TypeError("entries were written as JSON for a frame of CBOR");
+  const { entries, fields } = payload;
   return entries.map((entry) => {
     const value: Record<string, unknown> = { stream: entry.stream };
     if (entry.msg.startsWith('"')) value.msg = JSON.parse(entry.msg);

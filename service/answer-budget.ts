@@ -18,6 +18,13 @@ export class AnswerBudget {
     return this.#left <= 0;
   }
 
+  /** Takes what was written, if all of it fits. */
+  takeWhole(bytes: number): boolean {
+    if (bytes > this.#left) return false;
+    this.#left -= bytes;
+    return true;
+  }
+
   /**
    * The entries that fit, at least one, in the same order: a page may be shorter than its limit.
    * @param keepsNewest cuts off the oldest instead of the newest.

@@ -90,7 +90,7 @@ export class Commands {
       const problem: Problem = { status: Status.SlowDown, text: slowDownText(retryAfterMs), retryAfterMs };
       return { type: "answers", answers: frame.commands.map((command) => refusal(command, problem)) };
     }
-    const allowance = this.#reader.allowance(ended);
+    const allowance = this.#reader.allowance(ended, frame.form);
     if (frame.boot !== undefined) return await this.#runBootFrame(frame, frame.boot, caller, allowance);
     return { type: "answers", answers: await this.#runInOrder(frame, caller, allowance) };
   }

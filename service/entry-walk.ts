@@ -325,7 +325,7 @@ class WalkBudget {
 }
 
 /** Whether everything passes that the store gives for the source and the stream. */
-function isUnfiltered({ filter, sources, sinceMs, untilMs }: WalkQuery): boolean {
+export function isUnfiltered({ filter, sources, sinceMs, untilMs }: WalkQuery): boolean {
   const { level, module, term } = filter;
   return (
     level === undefined &&

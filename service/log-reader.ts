@@ -1,19 +1,22 @@
 import type { Clock, Timers } from "../host/clock.ts";
 import type { AnswerPayload } from "../protocol/answer.ts";
 import { bad, type Decoded, good, Status } from "../protocol/decoded.ts";
-import type { Command } from "../protocol/frame.ts";
+import type { Command, FrameForm } from "../protocol/frame.ts";
 import { decodeListArgs, decodeSourcesArgs, type ListArgs } from "../protocol/methods.ts";
 import type { SourceSummary } from "../protocol/source-summary.ts";
 import { AnswerBudget } from "./answer-budget.ts";
+import { AnswerBuffers } from "./answer-buffers.ts";
 import { type Caller, mayDo } from "./auth/caller.ts";
 import {
   FOLLOW_MS_MAX,
   follow,
+  isUnfiltered,
   type Walk,
   type WalkQuery,
   walkBack,
   walkInTime,
   walkOn,
+  writeWalk,
 } from "./entry-walk.ts";
 import { type LogStore, UnknownToken } from "./store/log-store.ts";
 import { parseTerm } from "./term.ts";
@@ -24,6 +27,8 @@ const TOO_LARGE = "limit: the answers of this frame are too large together; ask 
 /** How long a frame may wait (all its commands share it), and how large its answers may grow. */
 export interface Allowance {
   readonly budget: AnswerBudget;
+  /** Of the frame and of its answers. */
+  readonly form: FrameForm;
   /** Waiting has no sense any more: the caller has gone, or the service stops. */
   readonly ended: () => AbortSignal;
   /** On the monotonic clock. */
@@ -39,15 +44,17 @@ export interface LogReaderDependencies {
 /** `/v1/Log.List` (docs/protocol.md 4.2). */
 export class LogReader {
   readonly #dependencies: LogReaderDependencies;
+  readonly #buffers = new AnswerBuffers();
 
   constructor(dependencies: LogReaderDependencies) {
     this.#dependencies = dependencies;
   }
 
   /** For one frame, from now. */
-  allowance(ended: () => AbortSignal): Allowance {
+  allowance(ended: () => AbortSignal, form: FrameForm): Allowance {
     return {
       budget: new AnswerBudget(),
+      form,
       ended,
       untilMs: this.#dependencies.clock.monotonicMs() + FOLLOW_MS_MAX,
     };
@@ -61,7 +68,7 @@ export class LogReader {
     if (!mayDo(caller, "read")) return bad("this key has no right to read", Status.Forbidden);
     const args = decodeListArgs(command.args);
     if (!args.ok) return args;
-    const { budget, ended, untilMs } = allowance;
+    const { budget, form, ended, untilMs } = allowance;
     if (budget.isSpent) return bad(TOO_LARGE, Status.TooLarge);
     const query = queryOf(args.value, caller.project, command.args.limit !== undefined);
     if (!query.ok) return query;
@@ -69,6 +76,10 @@ export class LogReader {
     const isNewest = last !== undefined;
     if (order === "time") return await this.#listInTime(args.value, query.value, budget);
     try {
+      if (form === "json" && !args.value.follow && isUnfiltered(query.value)) {
+        const written = await this.#write(args.value, query.value, budget);
+        if (written !== undefined) return good(written);
+      }
       const walk = args.value.follow
         ? await this.#follow(query.value, isNewest, ended, untilMs)
         : await this.#walk(query.value, isNewest);
@@ -81,6 +92,20 @@ export class LogReader {
     } catch (error) {
       if (error instanceof UnknownToken) return bad(error.message);
       throw error;
+    }
+  }
+
+  /** A page in which everything passes, written from where its entries lie; undefined where it is too large to be given whole. */
+  async #write(args: ListArgs, query: WalkQuery, budget: AnswerBudget): Promise<AnswerPayload | undefined> {
+    const buffer = this.#buffers.take();
+    try {
+      const form = { isNewest: args.last !== undefined, fields: args.fields };
+      const { highest } = await writeWalk(this.#dependencies, query, form, buffer);
+      if (!budget.takeWhole(buffer.length)) return undefined;
+      const text = buffer.view().toString();
+      return { text, ...(isFiltered(args) && highest !== undefined && { after: highest }) };
+    } finally {
+      this.#buffers.give(buffer);
     }
   }
 

@@ -69,6 +69,8 @@ export class KeyStore implements KeyRing {
   readonly #listeners = new Set<() => void>();
   /** The hash that each caller was admitted by. */
   readonly #admitted = new WeakMap<Caller, string>();
+  /** Whoever shows the key itself. A key that is changed has another record. */
+  readonly #wholeCallers = new WeakMap<KeyRecord, Caller>();
   #records = new Map<string, KeyRecord>();
   /** The file as last read or written. */
   #content: Uint8Array | undefined;
@@ -134,7 +136,7 @@ export class KeyStore implements KeyRing {
   async verify(key: string): Promise<Caller | undefined> {
     const record = this.#records.get(apiKeyId(key) ?? "");
     if (record === undefined || !isHashOf(Buffer.from(record.hash, "hex"), key)) return undefined;
-    return this.#admit(record, {});
+    return this.#wholeCaller(record);
   }
 
   async verifyToken(token: string): Promise<Caller | undefined> {
@@ -143,7 +145,7 @@ export class KeyStore implements KeyRing {
     const claims = await checkToken(token, Buffer.from(record.hash, "hex"), this.#clock.wallMs());
     if (claims === undefined) return undefined;
     const { rights, expiresMs } = claims;
-    const whole = this.#admit(record, {});
+    const whole = this.#wholeCaller(record);
     if (rights === undefined && expiresMs === undefined) return whole;
     return this.#admit(record, {
       ...(expiresMs !== undefined && { expiresMs }),
@@ -214,6 +216,15 @@ export class KeyStore implements KeyRing {
       ...(src !== undefined && { src }),
       ...(rate !== undefined && { rate }),
     }));
+  }
+
+  #wholeCaller(record: KeyRecord): Caller {
+    let caller = this.#wholeCallers.get(record);
+    if (caller === undefined) {
+      caller = this.#admit(record, {});
+      this.#wholeCallers.set(record, caller);
+    }
+    return caller;
   }
 
   #admit(record: KeyRecord, { rights, expiresMs }: Pick<Partial<Caller>, "rights" | "expiresMs">): Caller {

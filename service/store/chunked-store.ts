@@ -35,6 +35,7 @@ import { openCore } from "./recovery.ts";
 import { enforceRetention } from "./retention.ts";
 import { SealAborted, Sealer } from "./sealer.ts";
 import { type Project, summaryOf } from "./source-state.ts";
+import { StencilBooks } from "./stencil-book.ts";
 import { type ChunkedStoreOptions, optionsOf, type StoreCore, type StoreDeps } from "./store-core.ts";
 import { logName } from "./store-state.ts";
 import { statusOf } from "./store-status.ts";
@@ -53,6 +54,7 @@ export class ChunkedStore implements LogStore {
   readonly #timeReader: TimeReader;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #maintenance: Maintenance;
+  readonly #stencils = new StencilBooks();
   #sealer: Sealer | undefined;
   #sealing: Promise<void> | undefined;
   #sealWanted = false;
@@ -102,7 +104,7 @@ export class ChunkedStore implements LogStore {
   }
 
   async writePage(query: PageQuery, fields: readonly ExtraField[], to: ByteWriter): Promise<WrittenPage> {
-    const text = new PageText(to, fields);
+    const text = new PageText(to, this.#stencils.of(fields));
     return text.finish(await this.#list(query, text));
   }
 

@@ -1,14 +1,14 @@
-import type { ExtraField } from "../../protocol/methods.ts";
 import type { BatchValue } from "./batch-record.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import type { EntryForm } from "./entry-form.ts";
 import type { IdMaker } from "./entry-id.ts";
 import type { RowView } from "./entry-record.ts";
-import { EntryStencil, type StencilRow } from "./entry-stencil.ts";
+import type { EntryStencil, StencilRow } from "./entry-stencil.ts";
 import type { WrittenPage } from "./log-store.ts";
 import { writeMessage } from "./memtable.ts";
 import { ChunkRow, type OpenChunk } from "./open-chunk.ts";
 import type { SourceState } from "./source-state.ts";
+import type { StencilBook } from "./stencil-book.ts";
 
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
@@ -22,7 +22,7 @@ const NOTHING = Buffer.alloc(0);
  */
 export class PageText implements EntryForm<number> {
   readonly #to: ByteWriter;
-  readonly #fields: readonly ExtraField[];
+  readonly #stencils: StencilBook;
   readonly #start: number;
   /** By number: where the entry begins, and its position in the store. */
   readonly #starts: number[] = [];
@@ -32,21 +32,19 @@ export class PageText implements EntryForm<number> {
   #stream: string | undefined;
   /** An entry of the stream up to its message. */
   #head: Buffer = NOTHING;
-  /** The last one of entries with this level, this clock, and a value in these fields. */
-  readonly #stencils: (EntryStencil | undefined)[] = [];
 
   /** @param to holds what stands before the entries; nothing else is written to it until `finish`. */
-  constructor(to: ByteWriter, fields: readonly ExtraField[]) {
+  constructor(to: ByteWriter, stencils: StencilBook) {
     to.u8(OPEN);
     this.#to = to;
-    this.#fields = fields;
+    this.#stencils = stencils;
     this.#start = to.length;
   }
 
   ofChunk(chunk: OpenChunk, index: number, ids: IdMaker): number {
     const row = this.#chunkRow;
     chunk.readRow(index, row);
-    const stencil = this.#stencilOf(row, chunk.head.src);
+    const stencil = this.#stencils.of(row, chunk.head.src);
     const number = this.#begin(row.stream);
     chunk.columns.writeMessage(index, this.#to);
     this.#end(stencil, row, chunk.head.src, chunk.positions[index] ?? 0, ids);
@@ -54,7 +52,7 @@ export class PageText implements EntryForm<number> {
   }
 
   ofRow(row: RowView, batch: BatchValue, source: SourceState, position: number): number {
-    const stencil = this.#stencilOf(row, source.src);
+    const stencil = this.#stencils.of(row, source.src);
     const number = this.#begin(row.stream);
     writeMessage(batch, row, this.#to);
     this.#end(stencil, row, source.src, position, source.project.ids);
@@ -73,22 +71,6 @@ export class PageText implements EntryForm<number> {
       firstId: this.#idOf(numbers[0]),
       lastId: this.#idOf(numbers.at(-1)),
     };
-  }
-
-  #stencilOf(row: StencilRow, src: string): EntryStencil {
-    const kind =
-      row.levelCode |
-      (row.clockCode << 3) |
-      (row.seq === undefined ? 0 : 0x20) |
-      (row.uptime === undefined ? 0 : 0x40) |
-      (row.clockError === undefined ? 0 : 0x80) |
-      (row.boot === undefined ? 0 : 0x100) |
-      (row.module === undefined ? 0 : 0x200);
-    const known = this.#stencils[kind];
-    if (known?.fits(row, src)) return known;
-    const stencil = new EntryStencil(row, src, this.#fields);
-    this.#stencils[kind] = stencil;
-    return stencil;
   }
 
   #begin(stream: string): number {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
-import { AnswerBuffers } from "../../service/http/answer-buffers.ts";
+import { AnswerBuffers } from "../../service/answer-buffers.ts";
 import { runService } from "../support/running-service.ts";
 
 it("memory of an answer is used again once it is given back, empty, and not while it is in use", () => {

@@ -19,6 +19,7 @@ import { readNumbers, writeNumbers } from "../../service/store/number-column.ts"
 import { OpenChunk } from "../../service/store/open-chunk.ts";
 import { PageText } from "../../service/store/page-text.ts";
 import type { SourceState } from "../../service/store/source-state.ts";
+import { StencilBook } from "../../service/store/stencil-book.ts";
 import { TemplateBuilder, TemplateReader } from "../../service/store/template-column.ts";
 
 const SECRET = Buffer.alloc(32, 7);
@@ -207,7 +208,7 @@ describe("batches and chunks", () => {
         const named = { src: "s", project: { ids } } as SourceState;
         const pageOf = (write: (page: PageText, index: number) => number): string => {
           const to = new ByteWriter(16);
-          const page = new PageText(to, EXTRA_FIELDS);
+          const page = new PageText(to, new StencilBook(EXTRA_FIELDS));
           // Written backwards, and read forwards all the same.
           const numbers = entries.map((_, index) => write(page, entries.length - 1 - index));
           page.finish(numbers.reverse());

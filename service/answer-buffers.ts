@@ -1,4 +1,4 @@
-import { ByteWriter } from "../store/byte-writer.ts";
+import { ByteWriter } from "./store/byte-writer.ts";
 
 /** Room for a page of 100 entries of the usual size; it grows. */
 const BUFFER_BYTES = 32 << 10;
