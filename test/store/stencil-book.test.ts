@@ -23,7 +23,7 @@ it("a stencil is made once for sources that take turns, though their names and n
   ];
   const stencils = turns.map(({ src, seq }) => books.of(["src", "seq"]).of({ ...row, seq }, src));
   expect(new Set(stencils).size).toBe(3);
-  for (let round = 1; round <= 3; round++) {
+  for (let round = 1; round <= 2; round++) {
     for (const [index, { src, seq }] of turns.entries()) {
       const other = { ...row, seq: seq + round, timestamp: row.timestamp + round };
       expect(books.of(["src", "seq"]).of(other, src.toUpperCase())).toBe(stencils[index]);
