@@ -3,9 +3,9 @@ import { access, readFile } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { SerialportLink } from "../gateway/serialport-link.ts";
+import { printedLines, SerialportLink } from "../gateway/serialport-link.ts";
 import { silentLog } from "../host/process-log.ts";
-import { systemTimers } from "../host/system-clock.ts";
+import { systemClock, systemTimers } from "../host/system-clock.ts";
 import { systemRandom } from "../host/system-random.ts";
 import { decodeConsoleLine } from "../protocol/console-line.ts";
 import { Verbatim } from "../protocol/json-parser.ts";
@@ -37,7 +37,7 @@ export async function runFlash(file: string, options: FlashOptions): Promise<voi
     prompt.fail();
   };
   const link = new SerialportLink(
-    { timers: systemTimers, random: systemRandom, log: { ...silentLog, warn: complain } },
+    { clock: systemClock, timers: systemTimers, random: systemRandom, log: { ...silentLog, warn: complain } },
     { name: path, locate: async () => path, baud: Number(options.baud ?? 115_200) },
   );
   const prompt = new EspruinoPrompt(link);
@@ -95,20 +95,17 @@ async function onlyPort(): Promise<string> {
 /** The app starts as at power-up; what it prints is the proof that it runs. */
 async function showFirstLines(prompt: EspruinoPrompt, path: string, seconds: number): Promise<void> {
   if (seconds <= 0) return;
-  let rest = "";
   let lineCount = 0;
   let isConsolePort = false;
-  prompt.onText = (text) => {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const item of lines.flatMap((line) => decodeConsoleLine(line.replace(/\r$/, "")))) {
+  prompt.onText = printedLines((printed) => {
+    for (const item of decodeConsoleLine(printed.replace(/\r$/, ""))) {
       isConsolePort ||= item.type === "frame" && item.frame.isCalled === true;
       for (const line of linesSaid(item)) {
         lineCount++;
         void writeOut(`| ${line}\n`);
       }
     }
-  };
+  });
   await prompt.tell("load()");
   await writeOut(`The board starts; its first ${seconds} s on this port:\n`);
   await sleep(seconds * 1000);

@@ -13,7 +13,7 @@ import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { Intake } from "./intake.ts";
 import { LineBoots } from "./line-boots.ts";
 import { LineSessions } from "./line-sessions.ts";
-import type { ByteLink, DatagramLink, LineParserFactory, TopicLink } from "./link.ts";
+import type { ByteLink, DatagramLink, TopicLink } from "./link.ts";
 import { MqttInput, type MqttInputOptions } from "./mqtt-input.ts";
 import { ignoreStopping, Pauses } from "./pauses.ts";
 import { Presence } from "./presence.ts";
@@ -126,12 +126,11 @@ export class GatewayCore {
   }
 
   /** Reads a serial wire from now on. */
-  addSerial(link: ByteLink, lines: LineParserFactory, options: SerialInputOptions): void {
+  addSerial(link: ByteLink, options: SerialInputOptions): void {
     const input = new SerialInput(
       {
         ...this.#world,
         link,
-        lines,
         intake: this.#intake,
         wallClock: this.#wallClock,
         boards: this.#boards,

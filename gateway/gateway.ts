@@ -8,7 +8,7 @@ import { MqttBrokerLink } from "./mqtt-broker-link.ts";
 import { PortFinder } from "./port-finder.ts";
 import { type PortToOpen, SerialPorts } from "./serial-ports.ts";
 import type { SerialSetting } from "./serial-setting.ts";
-import { readlineParser, SerialportLink } from "./serialport-link.ts";
+import { SerialportLink } from "./serialport-link.ts";
 import { isAgentless, type TopicRoute } from "./topic-route.ts";
 import { UdpLink, type UdpOptions } from "./udp-link.ts";
 
@@ -132,7 +132,7 @@ export class Gateway {
     const options = { name, locate, baud, mayRest, ...(flowControl !== undefined && { flowControl }) };
     const link = new SerialportLink(this.#world, options);
     this.#serial.push({ link, isNamed: setting.pattern.type === "path" });
-    this.#core.addSerial(link, readlineParser, {
+    this.#core.addSerial(link, {
       project: this.#options.project,
       isHalfDuplex,
       isConsole,

@@ -1,7 +1,7 @@
 import type { Counters } from "../host/counters.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Decoded, Status } from "../protocol/decoded.ts";
-import { LossPlace, type NewEntry, STREAM_UART } from "../protocol/entry.ts";
+import { LossPlace, type MsgJson, type NewEntry, STREAM_UART } from "../protocol/entry.ts";
 import { type EstimatedTime, entryFromLog } from "../protocol/entry-builder.ts";
 import type { Boot, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
@@ -14,7 +14,7 @@ import type { SessionTable } from "./session-table.ts";
 import { lossOfCount } from "./spool/spool-loss.ts";
 import type { LostOverRate, Throttle } from "./throttle.ts";
 import type { Held, ThrottleLane } from "./throttle-lane.ts";
-import { asReceived, oneAsReceived } from "./unset-clock.ts";
+import { asReceived } from "./unset-clock.ts";
 import type { Receipt, WallClock } from "./wall-clock.ts";
 
 /** Whose entries these are, as the link says it: never the payload alone. */
@@ -110,21 +110,19 @@ export class Intake {
   }
 
   /**
-   * Takes lines of console text, in their place among the frames of the source (docs/protocol.md 7.4). Where they cannot be queued at
-   * once, it resolves when they are.
+   * Takes lines of console text that came together, as the JSON texts that they are stored as, in their place among the frames of the
+   * source (docs/protocol.md 7.4). Where they cannot be queued at once, it resolves when they are.
    * @throws GatewayStopping, or rejects with it.
    */
-  text(origin: Origin, lines: readonly TextLine[]): Promise<void> | undefined {
+  text(origin: Origin, lines: readonly MsgJson[], receipt: Receipt): Promise<void> | undefined {
     this.#counters.add("gateway_text_lines_total", lines.length);
     const lane = this.#throttle?.lane(origin);
     if (lane?.takeOrLose(lines.length) === false) {
       this.#lose(lane, lines.length);
       return undefined;
     }
-    const entries = lines.map(({ text, receipt }) =>
-      oneAsReceived(textEntry(origin.src, STREAM_UART, text, receipt), receipt),
-    );
-    return this.#committer.accept(origin.project, origin.src, entries, () => {});
+    const entries = lines.map((msg) => textEntry(origin.src, STREAM_UART, msg, receipt));
+    return this.#committer.accept(origin.project, origin.src, asReceived(entries, receipt), () => {});
   }
 
   /**
@@ -151,7 +149,7 @@ export class Intake {
 
   #takeNote(origin: Origin, stream: string, text: string, onDurable: () => void): Promise<void> | undefined {
     const receipt = this.#wallClock.receipt();
-    const entries = asReceived([textEntry(origin.src, stream, text, receipt)], receipt);
+    const entries = asReceived([textEntry(origin.src, stream, JSON.stringify(text), receipt)], receipt);
     return this.#committer.accept(origin.project, origin.src, entries, onDurable);
   }
 
@@ -264,21 +262,8 @@ export class Intake {
   }
 }
 
-/** One line of console text and when it came. */
-export interface TextLine {
-  readonly text: string;
-  readonly receipt: Receipt;
-}
-
-function textEntry(src: string, stream: string, text: string, { wallMs }: Receipt): NewEntry {
-  return {
-    src,
-    stream,
-    msg: JSON.stringify(text),
-    timestamp: wallMs,
-    received: wallMs,
-    clock: "server",
-  };
+function textEntry(src: string, stream: string, msg: MsgJson, { wallMs }: Receipt): NewEntry {
+  return { src, stream, msg, timestamp: wallMs, received: wallMs, clock: "server" };
 }
 
 function answerOf(id: number | undefined, status: Status, text?: string): Answer {

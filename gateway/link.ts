@@ -20,23 +20,11 @@ export interface ByteLink {
 export interface ByteLinkEvents {
   /** The wire is open. @param portName source of its console text while nothing else names one (docs/protocol.md 7.8). */
   onUp(portName: string): void;
+  /** @param bytes only until it returns: the next read may go into the same memory. */
   onBytes(bytes: Uint8Array): void;
   /** The device went away or was closed; a cut line ends here. */
   onDown(): void;
 }
-
-/** Cuts bytes into lines without their LF, as Latin-1 text, one code unit a byte. */
-export interface LineParser {
-  write(bytes: Uint8Array): void;
-  /** Delivers what stands there without an LF; resolves when all lines were given. */
-  end(): Promise<void>;
-}
-
-/** @param onDiscarded told of bytes of endless lines that were thrown away. Empty lines need not be given. */
-export type LineParserFactory = (
-  onLine: (line: string) => void,
-  onDiscarded: (byteCount: number) => void,
-) => LineParser;
 
 /** What became of a message from a topic. */
 export const TopicOutcome = {

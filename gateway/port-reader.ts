@@ -1,130 +1,166 @@
-import type { Timers } from "../host/clock.ts";
+import type { Clock, Timer, Timers } from "../host/clock.ts";
 
 /** What Linux keeps of a terminal that nobody reads; beyond it the driver is told to stop, or loses what comes. */
 const KERNEL_BYTES = 4_096;
 /** Longest rest after a read, ms: about what a USB adapter keeps a byte for (16 ms on FTDI's), and nobody who looks on sees it. */
 const REST_MS_MAX = 20;
-/** A wire that brings this much in one rest is faster than it says (a pty, a USB console), and would be held up by rests. */
-const FAST_READ_BYTES = (KERNEL_BYTES * 3) / 4;
-/** So many reads such a wire is read without a rest. */
-const FAST_READS = 32;
+/**
+ * Shortest, of a wire faster than any UART (a pty, a USB console), which is full meanwhile, holds up its board and loses nothing. Not none: a
+ * read of a terminal that was just emptied waits for the kernel's worker, with the whole process.
+ */
+const REST_MS_MIN = 1;
+/** The kernel gives one byte less than it keeps: there may have been more. */
+const FULL_READ_BYTES = KERNEL_BYTES - 1;
 const BITS_PER_BYTE = 10;
-/** A flag of libuv's poll. */
+/** Flags of libuv's poll. */
+const READABLE = 1;
 const WRITABLE = 2;
+
+/** Of all ports, one after the other. */
+const buffer = new Uint8Array(65_536);
 
 /** An open port of the driver (bindings-cpp), as far as it is needed to read it. */
 export interface PolledPort {
   readonly isOpen: boolean;
   readonly poller: {
+    /** With an error the poller has ended, and of a port that is closed it is no more: to ask it for anything ends the process. */
     on(event: "readable", listener: (error: Error | null) => void): unknown;
-    /** Also begins to wait for it. */
-    once(event: "readable", listener: (error: Error | null) => void): unknown;
     /** Waits for these only; for nothing with 0. */
     poll(events: number): void;
     listenerCount(event: "writable"): number;
   };
   /** Reads what is there now. @throws EAGAIN where nothing is. */
-  readNow(buffer: Uint8Array, offset: number, length: number): number;
+  readNow(buffer: Uint8Array): number;
 }
 
-export interface Read<B extends Uint8Array> {
-  readonly buffer: B;
-  readonly bytesRead: number;
+export interface PortReaderEvents {
+  /** @param bytes only until it returns. */
+  onBytes(bytes: Uint8Array): void;
+  /** The device is gone. Not told of a port that was closed. */
+  onGone(): void;
+}
+
+export interface PortReaderOptions {
+  readonly baud: number;
+  /** Without it all is read as it comes. */
+  readonly mayRest: boolean;
 }
 
 /**
  * Reads a port as seldom as its wire allows: each read, and each commit of what one read brought, costs the same for a byte as for a
  * kilobyte. What comes after a silence is read at once; what follows within some ms is read together.
  *
- * In place of the driver's own reads, which each take two turns of the thread pool and an exception.
+ * In place of the driver's own reads and its stream, which each take turns of the thread pool, promises and memory of their own.
  */
 export class PortReader {
   readonly #port: PolledPort;
+  readonly #clock: Clock;
   readonly #timers: Timers;
+  readonly #events: PortReaderEvents;
+  readonly #mayRest: boolean;
   readonly #restMs: number;
-  #fastReads = 0;
-  /** Nothing is to be read for now. */
-  #resting: Promise<void> | undefined;
+  #isPaused = true;
+  #isOver = false;
+  /** Nothing is to be read before it ends. */
+  #rest: Timer | undefined;
+  #lastReadMs = Number.NEGATIVE_INFINITY;
+  /** The last rest brought something, so the next one will: to ask the poller first would cost as much as to read. */
+  #isFlowing = false;
 
-  /** @param options.mayRest without it all is read as it comes. */
   constructor(
-    port: PolledPort,
-    timers: Timers,
-    options: { readonly baud: number; readonly mayRest: boolean },
+    world: { readonly port: PolledPort; readonly clock: Clock; readonly timers: Timers },
+    { baud, mayRest }: PortReaderOptions,
+    events: PortReaderEvents,
   ) {
-    this.#port = port;
-    this.#timers = timers;
+    this.#port = world.port;
+    this.#clock = world.clock;
+    this.#timers = world.timers;
+    this.#events = events;
+    this.#mayRest = mayRest;
     // At its own speed a wire fills half of what the kernel keeps, at most: a stall of ours as long loses nothing.
-    const halfFullMs = (KERNEL_BYTES / 2 / (options.baud / BITS_PER_BYTE)) * 1000;
-    this.#restMs = options.mayRest ? Math.min(REST_MS_MAX, halfFullMs) : 0;
+    this.#restMs = Math.min(REST_MS_MAX, restAt(baud / BITS_PER_BYTE / 1000));
+    world.port.poller.on("readable", (error) => this.#readable(error));
+  }
+
+  /** Begins to read, or goes on. */
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (this.#rest === undefined) this.#wait();
+  }
+
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  #readable(error: Error | null): void {
+    if (this.#isOver) return;
+    if (error !== null) this.#end((error as { readonly canceled?: boolean }).canceled !== true);
     // The driver waits again for all that it was ever asked to wait for: unheard, it would say so without end.
-    port.poller.on("readable", (error) => {
-      // With an error the poller has ended, and of a port that is closed it is no more: to ask it for anything ends the process.
-      if (error === null && this.#resting !== undefined) this.#waitForWritesOnly();
-    });
+    else if (this.#isPaused || this.#rest !== undefined) this.#poll(0);
+    else this.#read();
   }
 
-  /**
-   * Resolves with a byte at least.
-   * @throws an error that is `canceled` once the port is closed, another where the device is gone.
-   */
-  async read<B extends Uint8Array>(buffer: B, offset: number, length: number): Promise<Read<B>> {
-    for (;;) {
-      await this.#resting;
-      this.#assertOpen();
-      await this.#readable();
-      this.#assertOpen();
-      const bytesRead = this.#readNow(buffer, offset, length);
-      if (bytesRead === undefined) continue;
-      if (bytesRead >= FAST_READ_BYTES) this.#fastReads = FAST_READS;
-      else if (this.#fastReads > 0) this.#fastReads -= 1;
-      // A device that went may read as empty for ever after; who watches over it closes the port then.
-      if (bytesRead === 0) this.#rest(REST_MS_MAX);
-      else if (this.#fastReads === 0 && this.#restMs > 0) this.#rest(this.#restMs);
-      if (bytesRead > 0) return { buffer, bytesRead };
+  #wait(): void {
+    if (!this.#isOver && this.#port.isOpen) this.#poll(READABLE);
+  }
+
+  #poll(events: number): void {
+    const { poller } = this.#port;
+    // Each new wait replaces the one before, also that of a write.
+    poller.poll(poller.listenerCount("writable") > 0 ? events | WRITABLE : events);
+  }
+
+  #read(): void {
+    const sinceMs = this.#lastReadMs;
+    const sizeBytes = this.#readNow() ?? 0;
+    if (sizeBytes > 0) this.#events.onBytes(buffer.subarray(0, sizeBytes));
+    if (this.#isOver) return;
+    if (sizeBytes === 0) {
+      const wasFlowing = this.#isFlowing;
+      this.#isFlowing = false;
+      // Readable and empty is a device that went, for ever after; who watches over it closes the port then.
+      if (wasFlowing) this.#wait();
+      else this.#restFor(REST_MS_MAX);
+      return;
     }
+    this.#lastReadMs = this.#clock.monotonicMs();
+    const tookMs = this.#lastReadMs - sinceMs;
+    this.#isFlowing = tookMs < 2 * REST_MS_MAX;
+    if (!this.#mayRest) this.#wait();
+    // Where the wire is faster than it says, what it was seen to bring counts.
+    else if (sizeBytes >= FULL_READ_BYTES) this.#restFor(REST_MS_MIN);
+    else this.#restFor(Math.max(REST_MS_MIN, Math.min(this.#restMs, restAt(sizeBytes / tookMs))));
   }
 
-  #readNow(buffer: Uint8Array, offset: number, length: number): number | undefined {
+  #readNow(): number | undefined {
     try {
-      return this.#port.readNow(buffer, offset, length);
+      return this.#port.readNow(buffer);
     } catch (error) {
       const { code = "" } = error as NodeJS.ErrnoException;
-      if (code === "EAGAIN" || code === "EINTR") return undefined;
-      throw error;
+      if (code !== "EAGAIN" && code !== "EINTR") this.#end(true);
+      return undefined;
     }
   }
 
-  #readable(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#port.poller.once("readable", (error) => (error === null ? resolve() : reject(error)));
+  #restFor(restMs: number): void {
+    this.#rest = this.#timers.after(restMs, () => {
+      this.#rest = undefined;
+      if (this.#isPaused) return;
+      if (this.#isFlowing && this.#port.isOpen) this.#read();
+      else this.#wait();
     });
   }
 
-  #rest(restMs: number): void {
-    this.#resting = new Promise((resolve) => {
-      this.#timers.after(restMs, () => {
-        this.#resting = undefined;
-        resolve();
-      });
-    });
-  }
-
-  #waitForWritesOnly(): void {
-    const { poller } = this.#port;
-    poller.poll(poller.listenerCount("writable") > 0 ? WRITABLE : 0);
-  }
-
-  #assertOpen(): void {
-    if (!this.#port.isOpen) throw new PortClosed();
+  #end(isGone: boolean): void {
+    this.#isOver = true;
+    this.#rest?.cancel();
+    if (isGone) this.#events.onGone();
   }
 }
 
-/** What the driver's stream takes as no failure. */
-class PortClosed extends Error {
-  readonly canceled = true;
-  constructor() {
-    super("the port is closed");
-    this.name = "PortClosed";
-  }
+/** How long a wire may be left unread that fills half of what the kernel keeps meanwhile. */
+function restAt(bytesPerMs: number): number {
+  return KERNEL_BYTES / 2 / bytesPerMs;
 }

@@ -3,14 +3,22 @@ import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import { encodeHello } from "../protocol/ack.ts";
 import { decodeConsoleLine, encodeCall, isCallEcho } from "../protocol/console-line.ts";
+import type { MsgJson } from "../protocol/entry.ts";
 import { type Envelope, envelopeOf } from "../protocol/frame.ts";
 import { isOwnSrc } from "../protocol/names.ts";
-import { decodeLine, encodeLine, LINE_BYTES_MAX, type LineItem } from "../protocol/serial-line.ts";
+import {
+  decodeLine,
+  encodeLine,
+  isPlainText,
+  LINE_BYTES_MAX,
+  type LineItem,
+} from "../protocol/serial-line.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
 import type { BoardLinks } from "./board-links.ts";
 import { Fifo } from "./fifo.ts";
-import type { Intake, TextLine } from "./intake.ts";
-import type { ByteLink, LineParser, LineParserFactory } from "./link.ts";
+import type { Intake } from "./intake.ts";
+import { LineSplitter } from "./line-splitter.ts";
+import type { ByteLink } from "./link.ts";
 import { ignoreStopping } from "./pauses.ts";
 import { PromptWatch } from "./prompt-watch.ts";
 import { encodeReply, type Reply } from "./reply.ts";
@@ -43,16 +51,19 @@ const CUT_MARK = " [cut]";
 
 type FrameItem = Extract<LineItem, { type: "frame" }>;
 
-interface ReadLine {
+/** Lines that came together. */
+interface Lines {
   /** One code unit a byte. */
-  readonly line: string;
+  readonly lines: readonly string[];
+  /** Of the next to be taken. */
+  index: number;
+  readonly sizeBytes: number;
   readonly receipt: Receipt;
 }
 
 /** One serial port: frames and console text on one wire, in their order (docs/protocol.md 7). */
 export class SerialInput {
   readonly #link: ByteLink;
-  readonly #lines: LineParserFactory;
   readonly #intake: Intake;
   readonly #boards: BoardLinks;
   readonly #wallClock: WallClock;
@@ -65,14 +76,13 @@ export class SerialInput {
   readonly #echo: WireEcho | undefined;
   readonly #prompt: PromptWatch;
 
-  readonly #backlog = new Fifo<ReadLine>();
+  readonly #backlog = new Fifo<Lines>();
   #backlogBytes = 0;
   #paused = false;
-  #working: Promise<void> | undefined;
+  /** Until what was handed in last is queued. */
+  #waiting: Promise<void> | undefined;
   #stopping = false;
-  #parser: LineParser | undefined;
-  /** Of the bytes at hand: lines that end in them came together. */
-  #receipt: Receipt | undefined;
+  #splitter: LineSplitter | undefined;
   #portName = "";
   #boundSrc: string | undefined;
   /** The device went away since it was bound: the next frame may come from another board. */
@@ -90,7 +100,6 @@ export class SerialInput {
   constructor(
     world: {
       readonly link: ByteLink;
-      readonly lines: LineParserFactory;
       readonly intake: Intake;
       readonly boards: BoardLinks;
       readonly clock: Clock;
@@ -103,7 +112,6 @@ export class SerialInput {
     options: SerialInputOptions,
   ) {
     this.#link = world.link;
-    this.#lines = world.lines;
     this.#intake = world.intake;
     this.#boards = world.boards;
     this.#wallClock = world.wallClock;
@@ -128,8 +136,7 @@ export class SerialInput {
       onBytes: (bytes) => {
         this.#echo?.heard();
         this.#prompt.heard(bytes);
-        this.#receipt = undefined;
-        this.#parser?.write(bytes);
+        this.#read(this.#splitter?.push(bytes) ?? [], bytes.length);
       },
       onDown: () => this.#down(),
     });
@@ -141,11 +148,8 @@ export class SerialInput {
     this.#helloTimer?.cancel();
     this.#quietTimer?.cancel();
     this.#link.pause();
-    const parser = this.#parser;
-    this.#parser = undefined;
-    this.#receipt = undefined;
-    await parser?.end();
-    await this.#working;
+    this.#endLine();
+    while (this.#waiting !== undefined) await this.#waiting;
   }
 
   close(): Promise<void> {
@@ -159,9 +163,8 @@ export class SerialInput {
     this.#wire = {};
     this.#hasFrame = false;
     this.#prompt.begin(this.#options.isConsole ?? false);
-    this.#parser = this.#lines(
-      (line) => this.#read(line),
-      (byteCount) => this.#counters.add("serial_endless_line_discarded_bytes_total", byteCount),
+    this.#splitter = new LineSplitter((byteCount) =>
+      this.#counters.add("serial_endless_line_discarded_bytes_total", byteCount),
     );
     this.#log.info({ port: this.#link.name, src: this.src }, "serial port open");
     this.#helloCount = 0;
@@ -175,9 +178,7 @@ export class SerialInput {
     this.#prompt.begin(false);
     this.#helloTimer?.cancel();
     this.#quietTimer?.cancel();
-    this.#receipt = undefined;
-    void this.#parser?.end();
-    this.#parser = undefined;
+    this.#endLine();
   }
 
   #hello(): void {
@@ -202,63 +203,85 @@ export class SerialInput {
     this.#downlink.send("hello", isCall ? encodeCall(json) : encodeLine(json, this.#hasChecksum));
   }
 
-  #read(line: string): void {
-    if (this.#echo?.isEcho(line)) {
-      this.#counters.add("serial_echo_lines_total");
-      return;
-    }
-    this.#receipt ??= this.#wallClock.receipt();
-    this.#backlog.push({ line, receipt: this.#receipt });
-    this.#backlogBytes += line.length;
+  #endLine(): void {
+    const lines = this.#splitter?.end() ?? [];
+    this.#splitter = undefined;
+    this.#read(lines, 0);
+  }
+
+  #read(lines: readonly string[], sizeBytes: number): void {
+    if (lines.length === 0) return;
+    this.#backlog.push({ lines, index: 0, sizeBytes, receipt: this.#wallClock.receipt() });
+    this.#backlogBytes += sizeBytes;
     if (this.#backlogBytes > BACKLOG_BYTES_MAX && !this.#paused) {
       this.#paused = true;
       this.#counters.add("serial_paused_total");
       this.#link.pause();
     }
-    this.#working ??= this.#work();
+    if (this.#waiting === undefined) this.#work();
   }
 
-  async #work(): Promise<void> {
+  /** Takes lines until there are no more, or something has to wait for room. What came in one read goes into one commit. */
+  #work(): void {
     try {
-      // Lets a whole chunk of lines arrive first: console lines that come together are stored together.
-      await Promise.resolve();
-      for (let read = this.#next(); read !== undefined; read = this.#next()) {
-        const texts: TextLine[] = [];
-        let frame: FrameItem | undefined;
-        let last = read;
-        for (let at: ReadLine | undefined = read; at !== undefined; at = this.#next()) {
-          last = at;
-          frame = this.#take(at, texts);
-          if (frame !== undefined || texts.length >= TEXT_LINES_MAX) break;
-        }
-        const { project } = this.#options;
-        // Only where there is no room is anything waited for: what came in one chunk goes into one commit.
-        const queued = texts.length > 0 ? this.#intake.text({ project, src: this.src }, texts) : undefined;
-        if (queued !== undefined) await queued;
-        const taken = frame === undefined ? undefined : this.#frame(frame, last);
-        if (taken !== undefined) await taken;
+      for (let read = this.#backlog.peek(); read !== undefined; read = this.#backlog.peek()) {
+        const taken = this.#takeSome(read);
+        if (taken === undefined) continue;
+        this.#waiting = taken.catch(ignoreStopping).then(() => {
+          this.#waiting = undefined;
+          this.#work();
+        });
+        return;
       }
     } catch (error) {
       ignoreStopping(error);
-    } finally {
-      this.#working = undefined;
     }
   }
 
-  #next(): ReadLine | undefined {
-    const read = this.#backlog.shift();
-    this.#backlogBytes -= read?.line.length ?? 0;
+  /** Hands in console text up to a frame, and the frame. */
+  #takeSome(read: Lines): Promise<void> | undefined {
+    const { lines, receipt } = read;
+    const texts: MsgJson[] = [];
+    let frame: FrameItem | undefined;
+    let line = "";
+    while (read.index < lines.length && frame === undefined && texts.length < TEXT_LINES_MAX) {
+      line = lines[read.index++] ?? "";
+      frame = this.#take(line, texts);
+    }
+    if (read.index >= lines.length) this.#forget(read);
+    const { project } = this.#options;
+    const queued =
+      texts.length > 0 ? this.#intake.text({ project, src: this.src }, texts, receipt) : undefined;
+    if (frame === undefined) return queued;
+    const frameBytes = line.length;
+    const ofFrame = frame;
+    return queued === undefined
+      ? this.#frame(frame, frameBytes, receipt)
+      : queued.then(() => this.#frame(ofFrame, frameBytes, receipt));
+  }
+
+  #forget({ sizeBytes }: Lines): void {
+    this.#backlog.shift();
+    this.#backlogBytes -= sizeBytes;
     if (this.#paused && !this.#stopping && this.#backlogBytes < BACKLOG_BYTES_MAX / 2) {
       this.#paused = false;
       this.#link.resume();
     }
-    return read;
   }
 
   /** Adds a line's console text to `texts` and gives its frame, which always ends the line. */
-  #take(read: ReadLine, texts: TextLine[]): FrameItem | undefined {
-    const line = read.line.endsWith("\r") ? read.line.slice(0, -1) : read.line;
+  #take(whole: string, texts: MsgJson[]): FrameItem | undefined {
+    if (this.#echo?.isEcho(whole)) {
+      this.#counters.add("serial_echo_lines_total");
+      return undefined;
+    }
+    const line = whole.endsWith("\r") ? whole.slice(0, -1) : whole;
     const isCut = line.length > LINE_BYTES_MAX;
+    // Nearly all console text.
+    if (!isCut && !this.#prompt.isOn && isPlainText(line)) {
+      if (line !== "") texts.push(`"${line}"`);
+      return undefined;
+    }
     if (isCut) {
       this.#counters.add("serial_cut_long_lines_total");
       this.#counters.add("serial_endless_line_discarded_bytes_total", line.length - LINE_BYTES_MAX);
@@ -267,7 +290,7 @@ export class SerialInput {
       if (item.type === "frame") return item;
       if (item.type === "discarded") this.#counters.add(item.reason);
       else if (this.#prompt.isOn && isCallEcho(item.text)) this.#counters.add("serial_echo_lines_total");
-      else texts.push({ text: isCut ? item.text + CUT_MARK : item.text, receipt: read.receipt });
+      else texts.push(JSON.stringify(isCut ? item.text + CUT_MARK : item.text));
     }
     return undefined;
   }
@@ -281,7 +304,7 @@ export class SerialInput {
     return decodeConsoleLine(line);
   }
 
-  #frame({ frame, hasChecksum }: FrameItem, { line, receipt }: ReadLine): Promise<void> | undefined {
+  #frame({ frame, hasChecksum }: FrameItem, sizeBytes: number, receipt: Receipt): Promise<void> | undefined {
     this.#hasFrame = true;
     this.#isTalking = true;
     this.#hasChecksum = hasChecksum;
@@ -309,7 +332,7 @@ export class SerialInput {
       },
     });
     // A wire that is not read loses what comes next, text too: the board feels that its acks do not come.
-    const arrival = { sizeBytes: line.length, isHeldBack: false };
+    const arrival = { sizeBytes, isHeldBack: false };
     return this.#intake.frame({ project, src: this.src }, frame, receipt, arrival, onReply);
   }
 

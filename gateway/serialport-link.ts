@@ -1,15 +1,13 @@
 import { readSync, writeSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { finished } from "node:stream/promises";
 import { ReadlineParser } from "@serialport/parser-readline";
 import { SerialPort } from "serialport";
-import type { Timer, Timers } from "../host/clock.ts";
+import type { Clock, Timer, Timers } from "../host/clock.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
 import { Backoff } from "./backoff.ts";
-import { LineBound } from "./line-bound.ts";
-import type { ByteLink, ByteLinkEvents, LineParserFactory } from "./link.ts";
+import type { ByteLink, ByteLinkEvents } from "./link.ts";
 import { type PolledPort, PortReader } from "./port-reader.ts";
 import { explainOpenError } from "./serial-port-error.ts";
 import type { FlowControl } from "./serial-setting.ts";
@@ -39,12 +37,15 @@ export interface SerialportOptions {
 
 /** A real serial port, opened again whenever its device comes back. */
 export class SerialportLink implements ByteLink {
+  readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #log: ProcessLog;
   readonly #options: SerialportOptions;
   readonly #backoff: Backoff;
   #events: ByteLinkEvents | undefined;
   #port: SerialPort | undefined;
+  /** Of the open port. */
+  #reading: Reading | undefined;
   #opening: Promise<void> | undefined;
   #reopenTimer: Timer | undefined;
   #stopped = false;
@@ -59,9 +60,15 @@ export class SerialportLink implements ByteLink {
   readonly #writes = new Set<(isTaken: boolean) => void>();
 
   constructor(
-    world: { readonly timers: Timers; readonly random: Random; readonly log: ProcessLog },
+    world: {
+      readonly clock: Clock;
+      readonly timers: Timers;
+      readonly random: Random;
+      readonly log: ProcessLog;
+    },
     options: SerialportOptions,
   ) {
+    this.#clock = world.clock;
     this.#timers = world.timers;
     this.#log = world.log;
     this.#options = options;
@@ -111,7 +118,7 @@ export class SerialportLink implements ByteLink {
 
   pause(): void {
     this.#paused = true;
-    this.#port?.pause();
+    this.#reading?.pause();
   }
 
   resume(): void {
@@ -121,7 +128,7 @@ export class SerialportLink implements ByteLink {
 
   async #resumeIfThere(port: SerialPort): Promise<void> {
     await this.#closeIfGone(port);
-    if (this.#port === port && !this.#paused) port.resume();
+    if (this.#port === port && !this.#paused) this.#reading?.resume();
   }
 
   /**
@@ -153,7 +160,7 @@ export class SerialportLink implements ByteLink {
   }
 
   async #tryOpen(): Promise<void> {
-    const { locate, baud, flowControl, mayRest = false } = this.#options;
+    const { locate, baud, flowControl } = this.#options;
     const path = await locate();
     this.#isAbsent = path === undefined;
     if (path === undefined) {
@@ -196,14 +203,37 @@ export class SerialportLink implements ByteLink {
     const portName = await nameOf(path);
     if (this.#port !== port) return; // Gone again meanwhile.
     this.#events?.onUp(portName);
-    readOurWay(port, this.#timers, { baud, mayRest });
-    port.on("data", (bytes: Buffer) => this.#events?.onBytes(bytes));
-    if (this.#paused) port.pause();
+    this.#reading = this.#readingOf(port);
+    if (!this.#paused) this.#reading.resume();
+  }
+
+  /** Where the driver polls (not on Windows), its own way of reading gives way to ours. */
+  #readingOf(port: SerialPort): Reading {
+    const driver = port.port as (DriverPort & SerialPort["port"]) | undefined;
+    const onBytes = (bytes: Uint8Array): void => this.#events?.onBytes(bytes);
+    if (driver?.poller === undefined) {
+      port.on("data", onBytes);
+      return port.pause();
+    }
+    const polled: PolledPort = {
+      get isOpen() {
+        return driver.isOpen;
+      },
+      poller: driver.poller,
+      readNow: (buffer) => readSync(driver.fd ?? -1, buffer),
+    };
+    const onGone = (): void => {
+      if (port.isOpen) port.close(() => {});
+    };
+    const { baud, mayRest = false } = this.#options;
+    const world = { port: polled, clock: this.#clock, timers: this.#timers };
+    return new PortReader(world, { baud, mayRest }, { onBytes, onGone });
   }
 
   #down(port: SerialPort): void {
     if (this.#port !== port) return;
     this.#port = undefined;
+    this.#reading = undefined;
     this.#presenceTimer?.cancel();
     port.destroy();
     this.#abandonWrites();
@@ -229,41 +259,11 @@ export class SerialportLink implements ByteLink {
   }
 }
 
-/** serialport's readline parser, behind the bound that it lacks. */
-export const readlineParser: LineParserFactory = (onLine, onDiscarded) => {
-  const bound = new LineBound(onDiscarded);
+/** Cuts what a board prints into lines, for somebody who looks on: gives what is told each piece, as Latin-1. */
+export function printedLines(onLine: (line: string) => void): (text: string) => void {
   const parser = new ReadlineParser({ delimiter: "\n", encoding: "latin1" });
   parser.on("data", onLine);
-  return {
-    write: (bytes) => {
-      for (const part of bound.push(bytes)) parser.write(part);
-    },
-    end: async () => {
-      const ended = finished(parser);
-      parser.end();
-      await ended;
-    },
-  };
-};
-
-/** Where the driver polls (not on Windows), its own way of reading gives way to ours. */
-function readOurWay(
-  port: SerialPort,
-  timers: Timers,
-  options: { readonly baud: number; readonly mayRest: boolean },
-): void {
-  const driver = port.port as (DriverPort & SerialPort["port"]) | undefined;
-  if (driver?.poller === undefined) return;
-  const { poller } = driver;
-  const polled: PolledPort = {
-    get isOpen() {
-      return driver.isOpen;
-    },
-    poller,
-    readNow: (buffer, offset, length) => readSync(driver.fd ?? -1, buffer, offset, length, null),
-  };
-  const reader = new PortReader(polled, timers, options);
-  driver.read = (buffer: Buffer, offset: number, length: number) => reader.read(buffer, offset, length);
+  return (text) => parser.write(text, "latin1");
 }
 
 /**
@@ -280,6 +280,12 @@ function writeNow({ port }: SerialPort, bytes: Uint8Array): number {
   }
 }
 
+/** How bytes come from an open port; it begins paused. */
+interface Reading {
+  pause(): void;
+  resume(): void;
+}
+
 /** What bindings-cpp has and does not declare. */
 interface DriverPort {
   readonly fd: number | null;
@@ -287,8 +293,8 @@ interface DriverPort {
 }
 
 /**
- * A write that waits for the wire (a full buffer, XOFF, CTS) is forgotten by the driver when a read begins to wait after it: each
- * new wait replaces the one before (bindings-cpp, `Poller::poll`). So it is told again to look for both.
+ * Each new wait replaces the one before (bindings-cpp, `Poller::poll`): while a write waits for the wire (a full buffer, XOFF, CTS) the
+ * driver would tell of nothing to read. So it is told again to look for both.
  */
 function nudgeDriver({ port }: SerialPort): void {
   const { poller } = (port ?? {}) as Partial<DriverPort>;

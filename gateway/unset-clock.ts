@@ -6,11 +6,6 @@ export function asReceived(entries: readonly NewEntry[], { isWallSet }: Receipt)
   return isWallSet ? entries : entries.map(asUnset);
 }
 
-/** The same of one. */
-export function oneAsReceived(entry: NewEntry, { isWallSet }: Receipt): NewEntry {
-  return isWallSet ? entry : asUnset(entry);
-}
-
 function asUnset(entry: NewEntry): NewEntry {
   return entry.clock === "device" ? entry : { ...entry, clock: "unset" };
 }

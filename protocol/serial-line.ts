@@ -22,6 +22,7 @@ export type LineItem =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "discarded"; readonly reason: LineDiscard; readonly line: string };
 
+const NOT_PLAIN = /[^ !#-[\]-~]/;
 const FRAME_START = '{"v":';
 const CHECKSUM_END = /^[}\]]([0-9a-fA-F]{8})$/;
 /** Places on one line where a frame is looked for; more are console text that mentions frames. */
@@ -48,6 +49,14 @@ export function decodeLine(line: string): readonly LineItem[] {
     return [{ type: "discarded", reason: discarded, line: bare }];
   }
   return textItems(bare);
+}
+
+/**
+ * Whether a line, as `decodeLine` takes it, is console text that stands in JSON as it is: printable ASCII without quote and backslash. No
+ * frame is without quotes.
+ */
+export function isPlainText(line: string): boolean {
+  return !NOT_PLAIN.test(line);
 }
 
 /** Writes one line to a board, with its LF. @param hasChecksum as the peer does it (docs/protocol.md 7.2). */

@@ -1,5 +1,4 @@
 import { GatewayCore, type GatewayCoreOptions } from "../gateway/gateway-core.ts";
-import { lineSplitter } from "../gateway/line-splitter.ts";
 import type { Clock } from "../host/clock.ts";
 import type { CounterTable } from "../host/counters.ts";
 import { silentLog } from "../host/process-log.ts";
@@ -123,7 +122,7 @@ export class GatewayProcess {
     const options = project === undefined ? {} : { project };
     for (const broker of brokers) void core.addTopics(broker.open(name, life), options);
     for (const { wire, project: of, source } of ports) {
-      core.addSerial(wire.open(name, life), lineSplitter, {
+      core.addSerial(wire.open(name, life), {
         project: of,
         ...(source !== undefined && { source }),
       });

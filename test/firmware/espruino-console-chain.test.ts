@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
-import { lineSplitter } from "../../gateway/line-splitter.ts";
 import { SeededRandom, virtualWorld } from "../support/gateway-world.ts";
 import { HandByteLink } from "../support/hand-byte-link.ts";
 import { consoleText, StandIn } from "./espruino-stand-in.ts";
@@ -67,7 +66,7 @@ function openChain(seed: number) {
       );
   });
   const core = new GatewayCore(world);
-  core.addSerial(link, lineSplitter, { project: "default", source: "esp", isConsole: true });
+  core.addSerial(link, { project: "default", source: "esp", isConsole: true });
   return {
     ...{ time, world, random, upTo, standIn, print },
     type: toBoard,

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFailed, onTestFinished, test, vi } from "vitest";
 import { runFlash } from "../../cli/flash-command.ts";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
-import { readlineParser, SerialportLink } from "../../gateway/serialport-link.ts";
+import { SerialportLink } from "../../gateway/serialport-link.ts";
 import { openPty, type Pty } from "../../host/pty.ts";
 import { shownLine } from "../../protocol/console-line.ts";
 import { bundleApp } from "../../scripts/build-firmware.mjs";
@@ -176,7 +176,7 @@ describe.skipIf(!interpreter)(title, () => {
     const world = realWorld();
     const core = new GatewayCore(world);
     onTestFinished(() => core.stop());
-    core.addSerial(new SerialportLink(world, portAt(wire.pty.path)), readlineParser, {
+    core.addSerial(new SerialportLink(world, portAt(wire.pty.path)), {
       project: "default",
       isConsole: true,
     });

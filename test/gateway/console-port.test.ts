@@ -1,7 +1,6 @@
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
-import { lineSplitter } from "../../gateway/line-splitter.ts";
 import type { SerialInputOptions } from "../../gateway/serial-input.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
 import { HandByteLink } from "../support/hand-byte-link.ts";
@@ -21,7 +20,7 @@ function openPort(options: Partial<SerialInputOptions> = {}) {
   const link = new HandByteLink();
   const { down } = link;
   const core = new GatewayCore(world);
-  core.addSerial(link, lineSplitter, { project: "default", source: "pump", isConsole: true, ...options });
+  core.addSerial(link, { project: "default", source: "pump", isConsole: true, ...options });
   return {
     core,
     down,

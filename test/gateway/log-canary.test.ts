@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
-import { lineSplitter } from "../../gateway/line-splitter.ts";
 import type { TopicListener } from "../../gateway/link.ts";
 import { BOARD_ROUTES, TopicKind } from "../../gateway/topic-route.ts";
 import { TopicTemplate } from "../../gateway/topic-template.ts";
@@ -14,7 +13,7 @@ test("what boards log never stands in the gateway's own log, good or bad, by ser
   const world = virtualWorld();
   const core = new GatewayCore(world);
   const serial = new HandByteLink();
-  core.addSerial(serial, lineSplitter, { project: "default" });
+  core.addSerial(serial, { project: "default" });
   let topics: TopicListener | undefined;
   const routes = [
     ...BOARD_ROUTES,

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { type PolledPort, PortReader } from "../../gateway/port-reader.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
 
+const READABLE = 1;
 const WRITABLE = 2;
 
 /** The kernel's end of a port: says that it is readable when somebody waits for that, as the driver's poller does. */
@@ -11,28 +12,24 @@ class HandPort extends EventEmitter implements PolledPort {
   isDestroyed = false;
   waiting = "";
   isReadableForNothing = false;
-  /** What was polled for, but for reads that wait. */
-  readonly polled: number[] = [];
+  /** What was polled for last. */
+  polled = 0;
+  /** Reads that found nothing too. */
+  readCount = 0;
 
   get poller(): PolledPort["poller"] {
     return this;
   }
 
-  override once(event: string, listener: (error: Error | null) => void): this {
-    if (this.isDestroyed) throw new Error("segmentation fault");
-    super.once(event, listener);
-    if (event === "readable") queueMicrotask(() => this.#tell());
-    return this;
-  }
-
   poll(events: number): void {
     if (this.isDestroyed) throw new Error("segmentation fault");
-    this.polled.push(events);
+    this.polled = events;
+    queueMicrotask(() => this.tell());
   }
 
   say(text: string): void {
     this.waiting += text;
-    this.#tell();
+    this.tell();
   }
 
   /** As the driver does it: its poller is gone when it says so, and the port counts as open until then. */
@@ -42,34 +39,42 @@ class HandPort extends EventEmitter implements PolledPort {
     this.isOpen = false;
   }
 
-  readNow(buffer: Uint8Array, offset: number, length: number): number {
+  readNow(buffer: Uint8Array): number {
+    this.readCount += 1;
     if (this.waiting === "" && !this.isReadableForNothing)
       throw Object.assign(new Error("nothing there"), { code: "EAGAIN" });
-    const taken = this.waiting.slice(0, length);
-    this.waiting = this.waiting.slice(length);
-    return Buffer.from(taken).copy(buffer, offset);
+    const taken = this.waiting.slice(0, 4_095);
+    this.waiting = this.waiting.slice(4_095);
+    return Buffer.from(taken).copy(buffer);
   }
 
-  #tell(): void {
-    if (this.waiting !== "" || this.isReadableForNothing) this.emit("readable", null);
+  /** What was waited for is no longer, once it came. */
+  tell(): void {
+    if ((this.polled & READABLE) === 0 || (this.waiting === "" && !this.isReadableForNothing)) return;
+    this.polled &= ~READABLE;
+    this.emit("readable", null);
   }
 }
 
-/** Reads as the driver's stream does: again as soon as it got something. */
 function openPort(options: { readonly baud?: number; readonly mayRest?: boolean } = {}) {
   const time = new VirtualTime();
   const port = new HandPort();
-  const reader = new PortReader(port, time, { baud: 115_200, mayRest: true, ...options });
   const reads: { readonly atMs: number; readonly text: string }[] = [];
-  const ended = (async () => {
-    const buffer = Buffer.alloc(65_536);
-    for (;;) {
-      const { bytesRead } = await reader.read(buffer, 0, 4_095);
-      reads.push({ atMs: time.monotonicMs(), text: buffer.toString("latin1", 0, bytesRead) });
-    }
-  })().catch((error: unknown) => error);
+  const gone = { count: 0 };
+  const reader = new PortReader(
+    { port, clock: time, timers: time },
+    { baud: 115_200, mayRest: true, ...options },
+    {
+      onBytes: (bytes) =>
+        reads.push({ atMs: time.monotonicMs(), text: Buffer.from(bytes).toString("latin1") }),
+      onGone: () => {
+        gone.count += 1;
+      },
+    },
+  );
+  reader.resume();
   const pass = (ms: number): Promise<void> => time.advanceAsync(ms);
-  return { port, reads, pass, ended };
+  return { port, reader, reads, pass, gone };
 }
 
 test("what comes after a silence is read at once, and what follows within 20 ms is read together", async () => {
@@ -100,24 +105,56 @@ test("a wire that fills half of what the kernel keeps in less than 20 ms is read
   expect(reads.map(({ atMs }) => atMs)).toEqual([0, 5, 10, 15, 20]);
 });
 
-test("a wire that brings more than its rate says is read without rests, until it does so no more", async () => {
+test("a wire that brings more than its rate says is read as often as it fills half of what the kernel keeps", async () => {
   const { port, reads, pass } = openPort();
-  port.say("x");
-  await pass(1);
-  port.say("x".repeat(4_000));
+  for (let ms = 0; ms < 100; ms++) {
+    port.say("x".repeat(400));
+    await pass(1);
+  }
+  const times = reads.map(({ atMs }) => atMs);
+  expect(times.slice(0, 2)).toEqual([0, 20]);
+  for (let at = 2; at < times.length; at++)
+    expect((times[at] ?? 0) - (times[at - 1] ?? 0)).toBeLessThanOrEqual(7);
+});
+
+test("a wire that is always full is read once a ms, and not without a rest: a read of what was just emptied waits", async () => {
+  const { port, reads, pass } = openPort();
+  port.say("x".repeat(400_000));
   await pass(20);
   reads.length = 0;
-  for (let ms = 0; ms < 32; ms++) {
-    port.say("y");
+  await pass(10);
+  expect(reads.length).toBeGreaterThanOrEqual(9);
+  expect(reads.length).toBeLessThanOrEqual(11);
+});
+
+test("where each rest brings something the poller is not asked, and where one brings nothing it is", async () => {
+  const { port, reads, pass } = openPort();
+  for (let ms = 0; ms < 100; ms++) {
+    port.say("x");
     await pass(1);
+    if (ms > 40) expect(port.polled).toBe(0);
   }
-  expect(reads.length).toBe(32);
-  reads.length = 0;
-  for (let ms = 0; ms < 20; ms++) {
-    port.say("z");
-    await pass(1);
-  }
-  expect(reads.length).toBe(1);
+  await pass(100);
+  expect(port.polled).toBe(READABLE);
+  const { readCount } = port;
+  await pass(1_000);
+  expect(port.readCount).toBe(readCount);
+  port.say("y");
+  expect(reads.at(-1)?.text).toBe("y");
+});
+
+test("a port that is paused is not read, also not by a rest that ends, and goes on where it stood", async () => {
+  const { port, reader, reads, pass } = openPort();
+  port.say("a");
+  await pass(1);
+  port.say("b");
+  reader.pause();
+  await pass(100);
+  expect(reads.map(({ text }) => text)).toEqual(["a"]);
+  port.say("c");
+  reader.resume();
+  await pass(1);
+  expect(reads.map(({ text }) => text)).toEqual(["a", "bc"]);
 });
 
 test("a wire whose silences are measured is read as it comes", async () => {
@@ -133,51 +170,65 @@ test("while it rests the driver is told to wait for no more reads, and for write
   const { port, reads, pass } = openPort();
   port.say("x");
   await pass(1);
-  expect(port.polled).toEqual([]);
+  // The driver waits again for all that it was ever asked to wait for.
+  port.polled = READABLE;
   port.say("y");
+  expect(port.polled).toBe(0);
   port.on("writable", () => {});
-  port.emit("readable", null);
-  expect(port.polled).toEqual([0, WRITABLE]);
+  port.polled = READABLE;
+  port.tell();
+  expect(port.polled).toBe(WRITABLE);
+  expect(reads.map(({ text }) => text)).toEqual(["x"]);
   await pass(20);
   expect(reads.map(({ text }) => text)).toEqual(["x", "y"]);
 });
 
+test("a wait for reads does not make the driver forget a write that waits", async () => {
+  const { port, pass } = openPort();
+  port.on("writable", () => {});
+  port.say("x");
+  await pass(100);
+  expect(port.polled).toBe(READABLE | WRITABLE);
+});
+
 test("a device that is gone and reads as empty is asked 50 times a second, not without end", async () => {
-  const { port, reads, pass, ended } = openPort();
+  const { port, reads, pass, gone } = openPort();
   port.isReadableForNothing = true;
-  let askedCount = 0;
-  const { readNow } = port;
-  port.readNow = (...args) => {
-    askedCount += 1;
-    return readNow.apply(port, args);
-  };
+  port.tell();
   await pass(1_000);
-  expect(askedCount).toBeLessThanOrEqual(51);
+  expect(port.readCount).toBeGreaterThan(1);
+  expect(port.readCount).toBeLessThanOrEqual(51);
   expect(reads).toEqual([]);
   port.close();
-  await pass(20);
-  expect(await ended).toMatchObject({ canceled: true });
+  await pass(100);
+  expect(gone.count).toBe(0);
 });
 
-test("a port that is closed while it waits or rests ends the read as one that was called off", async () => {
+test("a port that is closed while it waits, rests or is paused is asked for nothing more", async () => {
   const waiting = openPort();
-  await waiting.pass(1);
-  waiting.port.close();
-  expect(await waiting.ended).toMatchObject({ canceled: true });
   const resting = openPort();
   resting.port.say("x");
-  await resting.pass(1);
-  resting.port.close();
-  await resting.pass(20);
-  expect(await resting.ended).toMatchObject({ canceled: true });
+  const paused = openPort();
+  paused.reader.pause();
+  for (const { port, pass, reader, gone } of [waiting, resting, paused]) {
+    await pass(1);
+    const { readCount } = port;
+    port.close();
+    await pass(100);
+    reader.resume();
+    await pass(100);
+    expect(port.readCount).toBe(readCount);
+    expect(gone.count).toBe(0);
+  }
 });
 
-test("a driver's failure is told as it is", async () => {
-  const { port, pass, ended } = openPort();
-  await pass(1);
+test("a device that a read fails of is told to be gone, once, and read no more", async () => {
+  const { port, pass, gone } = openPort();
   port.readNow = () => {
     throw Object.assign(new Error("no such device"), { code: "ENXIO" });
   };
   port.say("x");
-  expect(await ended).toMatchObject({ code: "ENXIO" });
+  await pass(100);
+  expect(gone.count).toBe(1);
+  expect(port.polled).toBe(0);
 });

@@ -1,13 +1,12 @@
 import { expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
-import { lineSplitter } from "../../gateway/line-splitter.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
 import { HandByteLink } from "../support/hand-byte-link.ts";
 
 function openPort() {
   const world = virtualWorld();
   const link = new HandByteLink();
-  new GatewayCore(world).addSerial(link, lineSplitter, { project: "default", source: "pump" });
+  new GatewayCore(world).addSerial(link, { project: "default", source: "pump" });
   const pass = (ms: number): Promise<void> => world.time.advanceAsync(ms);
   const board = (line: string): void => link.say(Buffer.from(`${line}\n`));
   const hellos = (): number => link.down.splice(0).filter((line) => line.includes('"hello"')).length;

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { GatewayCore, type GatewayCoreOptions } from "../../gateway/gateway-core.ts";
-import { lineSplitter } from "../../gateway/line-splitter.ts";
 import { TopicOutcome } from "../../gateway/link.ts";
 import { BOARD_ROUTES, TopicKind } from "../../gateway/topic-route.ts";
 import { TopicTemplate } from "../../gateway/topic-template.ts";
@@ -293,7 +292,7 @@ describe("a source without acks that floods", () => {
   test("console text on a wire is read on and counted, so that frames behind it still come", async () => {
     const { core, time, uplink, lostCount } = await gateway({ sourceRate: RATE });
     const link = new HandByteLink();
-    core.addSerial(link, lineSplitter, { project: "default", source: "loud" });
+    core.addSerial(link, { project: "default", source: "loud" });
     for (let chunk = 0; chunk < 20; chunk++) {
       link.say("noise\n".repeat(100));
       await time.advanceAsync(10);

@@ -5,7 +5,7 @@ import { decodeCbor, encodeCbor } from "../../protocol/cbor.ts";
 import { crc32, crc32OfLatin1 } from "../../protocol/crc32.ts";
 import { decodeFrame, decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { InexactNumber, type JsonObject, parseJson, Verbatim } from "../../protocol/json-parser.ts";
-import { decodeLine, decodeLineChecksum, encodeLine } from "../../protocol/serial-line.ts";
+import { decodeLine, decodeLineChecksum, encodeLine, isPlainText } from "../../protocol/serial-line.ts";
 import { encodeUtf8, utf8SizeBytes } from "../../protocol/utf8.ts";
 
 /** Printed with every failure by fast-check; fixed, so that a run can be had again. */
@@ -203,4 +203,22 @@ test("the size of a text in UTF-8 is that of its bytes", () => {
     }),
     options,
   );
+});
+
+describe("a plain line", () => {
+  test("is the text that decoding gives, and its own JSON; anything else is not called plain", () => {
+    const unit = fc.integer({ min: 0, max: 255 }).filter((code) => code !== 10);
+    const printable = fc.integer({ min: 32, max: 126 });
+    const line = fc
+      .tuple(fc.constantFrom("", "{", "[", "{}", '["@', '{"v":1}'), fc.array(fc.oneof(printable, unit)))
+      .map(([start, codes]) => start + String.fromCharCode(...codes));
+    fc.assert(
+      fc.property(line, (text) => {
+        const isPlain = /^[\x20-\x7e]*$/.test(text) && JSON.stringify(text) === `"${text}"`;
+        expect(isPlainText(text)).toBe(isPlain);
+        if (isPlain) expect(decodeLine(text)).toEqual(text === "" ? [] : [{ type: "text", text }]);
+      }),
+      options,
+    );
+  });
 });

@@ -5,7 +5,7 @@ import { GatewayCore, type GatewayCoreOptions } from "../../gateway/gateway-core
 import type { ByteLinkEvents } from "../../gateway/link.ts";
 import type { SerialInputOptions } from "../../gateway/serial-input.ts";
 import type { FlowControl } from "../../gateway/serial-setting.ts";
-import { readlineParser, SerialportLink, type SerialportOptions } from "../../gateway/serialport-link.ts";
+import { SerialportLink, type SerialportOptions } from "../../gateway/serialport-link.ts";
 import { openPty, type Pty } from "../../host/pty.ts";
 import { realWorld, until } from "./gateway-world.ts";
 
@@ -72,7 +72,7 @@ export class SerialBench {
         this.read += Buffer.from(bytes).toString("latin1");
       },
     );
-    this.#core.addSerial(link, readlineParser, {
+    this.#core.addSerial(link, {
       project: "default",
       isHalfDuplex,
       ...(source !== undefined && { source }),
