@@ -150,8 +150,8 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    // Calls of the same turn go into the same transaction.
-    await undefined;
+    // Calls of the same turn go into the same transaction: those of all sockets that had something to read.
+    await this.#core.deps.yieldTurn();
     let group: readonly Request[] = [];
     try {
       while (this.#queue.length > 0) {

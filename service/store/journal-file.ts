@@ -1,5 +1,7 @@
-import { close, constants, fdatasync, fstatSync, openSync, readSync, writev } from "node:fs";
+import { close, constants, fdatasync, fstatSync, openSync, readSync, writev, writevSync } from "node:fs";
 import { promisify } from "node:util";
+import type { Clock } from "../../host/clock.ts";
+import { WritePace } from "./write-pace.ts";
 
 /** The file under a journal. */
 export interface JournalFile {
@@ -17,24 +19,41 @@ export interface JournalFile {
  */
 const SYNCS_ITSELF = process.platform === "linux";
 const OWNER_ONLY = 0o600;
+/** A larger write is one of many entries, beside which a change of threads is little, and which take time to collect. */
+const SMALL_BYTES_MAX = 16 << 10;
+
+/** What the files of a disk know of it together. */
+export interface Disk {
+  readonly clock: Clock;
+  readonly pace: WritePace;
+}
+
+export function diskOf(clock: Clock): Disk {
+  return { clock, pace: new WritePace() };
+}
 
 /** A file of the disk. */
 export class SystemJournalFile implements JournalFile {
   readonly #file: number;
+  readonly #disk: Disk | undefined;
 
-  private constructor(file: number) {
+  private constructor(file: number, disk: Disk | undefined) {
     this.#file = file;
+    this.#disk = disk;
   }
 
-  /** Makes an empty one where there is none. */
-  static open(path: string): SystemJournalFile {
+  /**
+   * Makes an empty one where there is none.
+   * @param disk where it is known, small writes are made on the caller's thread while it is fast.
+   */
+  static open(path: string, disk?: Disk): SystemJournalFile {
     const flags = constants.O_RDWR | constants.O_CREAT | (SYNCS_ITSELF ? constants.O_DSYNC : 0);
-    return new SystemJournalFile(openSync(path, flags, OWNER_ONLY));
+    return new SystemJournalFile(openSync(path, flags, OWNER_ONLY), disk);
   }
 
   /** To read only. @throws where there is none. */
   static view(path: string): SystemJournalFile {
-    return new SystemJournalFile(openSync(path, constants.O_RDONLY));
+    return new SystemJournalFile(openSync(path, constants.O_RDONLY), undefined);
   }
 
   get sizeBytes(): number {
@@ -52,11 +71,25 @@ export class SystemJournalFile implements JournalFile {
     return bytes.subarray(0, size);
   }
 
-  async write(parts: readonly Uint8Array[], at: number): Promise<void> {
+  write(parts: readonly Uint8Array[], at: number): Promise<void> {
+    const disk = this.#disk;
+    return disk !== undefined && SYNCS_ITSELF && sizeOf(parts) <= SMALL_BYTES_MAX
+      ? this.#writeSmall(parts, at, disk)
+      : this.#write(parts, at, writeParts);
+  }
+
+  async #writeSmall(parts: readonly Uint8Array[], at: number, { clock, pace }: Disk): Promise<void> {
+    const start = clock.monotonicMs();
+    await this.#write(parts, at, pace.isFast ? writevSync : writeParts);
+    pace.took(clock.monotonicMs() - start);
+  }
+
+  async #write(parts: readonly Uint8Array[], at: number, writeSome: WriteSome): Promise<void> {
     let left = parts;
     let position = at;
     while (left.length > 0) {
-      const written = await writeParts(this.#file, left, position);
+      const some = writeSome(this.#file, left, position);
+      const written = typeof some === "number" ? some : await some;
       position += written;
       left = without(left, written);
     }
@@ -68,6 +101,10 @@ export class SystemJournalFile implements JournalFile {
   }
 }
 
+/** Writes some of the parts, and says how many bytes. */
+type WriteSome = (file: number, parts: readonly Uint8Array[], at: number) => number | Promise<number>;
+
+/** On another thread. */
 function writeParts(file: number, parts: readonly Uint8Array[], at: number): Promise<number> {
   return new Promise((resolve, reject) => {
     writev(file, parts, at, (error, written) => {
@@ -75,6 +112,12 @@ function writeParts(file: number, parts: readonly Uint8Array[], at: number): Pro
       else resolve(written);
     });
   });
+}
+
+function sizeOf(parts: readonly Uint8Array[]): number {
+  let size = 0;
+  for (const part of parts) size += part.length;
+  return size;
 }
 
 /** The parts without their first `count` bytes. */

@@ -1,9 +1,10 @@
 import { constants, existsSync, statfsSync } from "node:fs";
 import { access, mkdir, realpath, rm, stat } from "node:fs/promises";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
+import type { Clock } from "../../host/clock.ts";
 import { syncFolder } from "../../host/system-disk.ts";
 import { commitFailure } from "./commit-failure.ts";
-import { SystemJournalFile } from "./journal-file.ts";
+import { type Disk, diskOf, SystemJournalFile } from "./journal-file.ts";
 import { JournalKv, JournalView } from "./journal-kv.ts";
 import {
   assertOpens,
@@ -123,16 +124,20 @@ export class LmdbSpace implements KvSpace {
   readonly #dir: string;
   readonly #owner: RootDatabase<Uint8Array, Uint8Array>;
 
-  private constructor(dir: string, owner: RootDatabase<Uint8Array, Uint8Array>) {
+  readonly #disk: Disk | undefined;
+
+  private constructor(dir: string, owner: RootDatabase<Uint8Array, Uint8Array>, disk: Disk | undefined) {
     this.#dir = dir;
     this.#owner = owner;
+    this.#disk = disk;
   }
 
   /**
    * Makes the folder where there is none.
+   * @param clock by which the disk is timed; without one, no write is made on the caller's thread.
    * @throws StoreUnavailable while another process has it open.
    */
-  static async open(dir: string): Promise<LmdbSpace> {
+  static async open(dir: string, clock?: Clock): Promise<LmdbSpace> {
     const folder = await folderAt(dir);
     if (ownedFolders.has(folder)) throw new StoreUnavailable(`${folder} is already open`);
     ownedFolders.add(folder);
@@ -140,7 +145,7 @@ export class LmdbSpace implements KvSpace {
       await assertOpens(dataPath(folder, OWNER_NAME), () => false);
       const owner = takeOwnership(folder);
       await dropLeftHolds(folder);
-      return new LmdbSpace(folder, owner);
+      return new LmdbSpace(folder, owner, clock && diskOf(clock));
     } catch (error) {
       ownedFolders.delete(folder);
       throw error;
@@ -164,7 +169,7 @@ export class LmdbSpace implements KvSpace {
 
   async #openJournal(path: string): Promise<OrderedKv> {
     try {
-      return await JournalKv.open(SystemJournalFile.open(path));
+      return await JournalKv.open(SystemJournalFile.open(path, this.#disk));
     } catch (error) {
       throw new StoreUnavailable(`${path} cannot be opened: ${String(error)}`, { cause: error });
     }

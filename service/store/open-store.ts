@@ -33,7 +33,7 @@ export async function openStore(
   options: Partial<ChunkedStoreOptions> = {},
 ): Promise<ChunkedStore> {
   const { dir, random, ...rest } = deps;
-  const space = await LmdbSpace.open(dir);
+  const space = await LmdbSpace.open(dir, rest.clock);
   try {
     return await ChunkedStore.open(
       {
