@@ -303,6 +303,7 @@ export class ChunkedStore implements LogStore {
 
   async #waitForRoom(): Promise<void> {
     this.#core.deps.counters.add("store_seal_waits_total");
+    this.#sealer?.hurry();
     await this.#sealing;
     this.#core.health.assertUsable();
     await this.#beginSeal();

@@ -34,6 +34,7 @@ export class Sealer {
   readonly #core: StoreCore;
   readonly #committer: Committer;
   #aborted = false;
+  #isAwaited = false;
 
   constructor(core: StoreCore, committer: Committer) {
     this.#core = core;
@@ -42,6 +43,11 @@ export class Sealer {
 
   abort(): void {
     this.#aborted = true;
+  }
+
+  /** Appends wait for it from now on. */
+  hurry(): void {
+    this.#isAwaited = true;
   }
 
   /** @throws StoreUnavailable, SealAborted */
@@ -98,12 +104,23 @@ export class Sealer {
   async #writeChunks(table: Memtable, writer: SegmentWriter): Promise<void> {
     const { compressor, yieldTurn, clock } = this.#core.deps;
     const turns = new TurnKeeper(clock, yieldTurn);
+    let sealedCount = 0;
+    const hasTime = (): boolean => this.#isAhead(sealedCount / table.entryCount, table);
     for (const { source, chunk } of this.#chunksOf(table)) {
       this.#assertWanted();
       writer.putChunk(source.number, chunk.summary, sealChunk(chunk, compressor));
+      sealedCount += chunk.summary.entryCount;
       await writer.flushIfFull();
-      if (turns.due) await turns.keep();
+      if (turns.due) await turns.keep(hasTime);
     }
+  }
+
+  /**
+   * The table that fills meanwhile must not be full long before this one is sealed, and until then there is time: a seal as fast as it
+   * can be took half of the main thread for a while and then nothing, and answers came late for that while.
+   */
+  #isAhead(share: number, table: Memtable): boolean {
+    return !this.#isAwaited && share >= this.#core.active.bytes / table.bytes;
   }
 
   *#chunksOf(table: Memtable): Generator<{ source: SourceState; chunk: UnsealedChunk }> {
