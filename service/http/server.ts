@@ -102,6 +102,8 @@ const SOCKET_PATHS: readonly string[] = ["/", LIVE_PATH, LIVE_DEVICE_PATH, GATEW
 /** On everything: a key in a query must not travel on in a referrer, and nothing is to be taken for a page. */
 const HEADERS_ALWAYS = { "referrer-policy": "no-referrer", "x-content-type-options": "nosniff" };
 const HEADERS_API = { "cache-control": "no-store" };
+/** Both, names and values in turn, as the answers of the API have them. */
+const FIELDS_API: readonly string[] = Object.entries({ ...HEADERS_ALWAYS, ...HEADERS_API }).flat();
 
 /** What a page of an allowed site may send. */
 const PREFLIGHT_HEADERS = {
@@ -461,17 +463,19 @@ export class HttpServer {
     { httpStatus, type, body, headers }: HttpAnswer,
     onSent: () => void,
   ): FastifyReply {
-    const fields: Record<string, string | number> = { ...HEADERS_ALWAYS, ...HEADERS_API, ...headers };
+    const fields = [...FIELDS_API];
+    if (headers !== undefined) fields.push(...Object.entries(headers).flat());
     // Only to pages of other sites are there more (`#isAnsweredAcross`).
-    if (reply.request.headers.origin !== undefined) Object.assign(fields, definedOf(reply.getHeaders()));
+    if (reply.request.headers.origin !== undefined)
+      fields.push(...Object.entries(definedOf(reply.getHeaders())).flat());
     reply.hijack();
-    if (type !== undefined) fields["content-type"] = type;
+    if (type !== undefined) fields.push("content-type", type);
     if (httpStatus === 204) {
       reply.raw.writeHead(httpStatus, fields).end();
       return reply;
     }
     const sizeBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
-    fields["content-length"] = sizeBytes;
+    fields.push("content-length", String(sizeBytes));
     const response = reply.raw.writeHead(httpStatus, fields);
     // ASCII goes out in one piece with its head, and needs no memory beside the text's; most answers are ASCII.
     if (typeof body === "string") response.end(body, sizeBytes === body.length ? "latin1" : "utf8");

@@ -1,7 +1,8 @@
 import type { EntryForm } from "./entry-form.ts";
 import type { ListQuery } from "./log-store.ts";
 import { firstAfter, type Memtable, type TableRow } from "./memtable.ts";
-import type { Segment } from "./segment-reader.ts";
+import type { OpenChunk } from "./open-chunk.ts";
+import type { FoundChunk, Segment } from "./segment-reader.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import type { StoreCore } from "./store-core.ts";
 import { TurnKeeper } from "./turn-keeper.ts";
@@ -242,18 +243,24 @@ export class Lister {
   ): void {
     const { reader } = this.#core;
     const gone = this.#core.deletions.of(sourceNumber);
-    let found = undefined as ReturnType<typeof reader.chunkAfter>;
+    let found: FoundChunk | undefined;
+    let chunk: OpenChunk | undefined;
+    let at = -1;
     for (const index of indexes) {
       const position = positions[index] ?? 0;
       if (found === undefined || found.lastPosition < position) {
         found = reader.chunkAfter(sourceNumber, position - 1, sealed);
+        chunk = undefined;
       }
       const place = found?.content;
       if (found === undefined || place === undefined || place.firstPosition > position) continue;
       if (stream !== undefined && !place.streams.includes(stream)) continue;
-      const chunk = reader.open(found);
-      const at = chunk?.indexAfter(position - 1) ?? 0;
-      if (chunk?.positions[at] !== position) continue;
+      chunk ??= reader.open(found);
+      if (chunk === undefined) continue;
+      at += 1;
+      // Mostly the next one of its source.
+      if (chunk.positions[at] !== position) at = chunk.indexAfter(position - 1);
+      if (chunk.positions[at] !== position) continue;
       if (chunk.isSeen(at, stream, gone)) into[index] = form.ofChunk(chunk, at, project.ids);
     }
   }
