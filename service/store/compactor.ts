@@ -12,6 +12,8 @@ import { type SegmentState, segmentName } from "./store-state.ts";
 
 /** Chunks looked up in one go. */
 const PLACES_MAX = 64;
+/** Larger than this many times what segments are made to be, it was made before there was a limit, or under a larger one. */
+const SIZE_SHARE_MAX = 2;
 /** Rows of the project index copied in one go. */
 const ROWS_MAX = 64;
 
@@ -58,13 +60,17 @@ export class Compactor {
 
   /** The segment most worth compacting: sealed for good and never compacted, or holding what was deleted. */
   next(): Segment | undefined {
-    const { segments, deletions } = this.#core;
+    const { segments, deletions, options } = this.#core;
+    // To make room for another of its size would take more from what is kept than it brings.
+    const bytesMax =
+      options.keepBytes === undefined ? Number.POSITIVE_INFINITY : options.segmentBytesMax * SIZE_SHARE_MAX;
     const isOpen = (segment: Segment): boolean => segment === segments.at(-1) && !segment.state.isCompact;
     return segments.find(
       (segment) =>
         !isOpen(segment) &&
         segment.state.entryCount > 0 &&
-        (!segment.state.isCompact || (deletions.reach(segment.state.first) && this.#holdsDeleted(segment))),
+        ((!segment.state.isCompact && segment.state.bytes <= bytesMax) ||
+          (deletions.reach(segment.state.first) && this.#holdsDeleted(segment))),
     );
   }
 
