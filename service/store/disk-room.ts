@@ -5,6 +5,9 @@ import type { KvSpace } from "./ordered-kv.ts";
 /** The disk is asked this often at most, ms: far less is written meanwhile than what is kept free. */
 const ASKED_MS = 20;
 
+/** So much more than the reserve, as a share of it, must be free before anything is taken again: a seal frees some and takes some. */
+const RESUME_SHARE = 1 / 8;
+
 /** Whether the disk has room for more than what the store keeps free for itself. */
 export class DiskRoom {
   readonly #space: KvSpace;
@@ -30,7 +33,7 @@ export class DiskRoom {
     if (now - this.#askedMs < ASKED_MS) return this.#isShort;
     this.#askedMs = now;
     const freeBytes = this.#space.freeBytes();
-    const isShort = freeBytes < this.#reserveBytes;
+    const isShort = freeBytes < this.#reserveBytes * (this.#isShort ? 1 + RESUME_SHARE : 1);
     if (isShort !== this.#isShort) {
       const fields = { freeBytes, reserveBytes: this.#reserveBytes };
       if (isShort) this.#log.error(fields, "the disk is full: nothing more is taken until there is room");
