@@ -34,7 +34,7 @@ export interface DamagedStretch {
   readonly entryCount: number | undefined;
 }
 
-/** A source whose row of the head was damaged, and is known again. */
+/** A source whose row of the head was damaged, or a mark of it, and is known again. */
 export interface RepairedSource {
   readonly type: "source";
   readonly source: SourceState;
@@ -69,6 +69,8 @@ export class DamageReporter {
 
   add(damage: Damage): void {
     if (this.#waiting.length >= WAITING_MAX) return;
+    // Not to be forgotten, and another made of the same row, before it is written.
+    if (damage.type === "source") damage.source.pinCount++;
     this.#waiting.push(damage);
     if (this.#core !== undefined) this.#running ??= this.#run();
   }
@@ -152,7 +154,6 @@ export class DamageReporter {
   }
 
   async #rewriteSource(core: StoreCore, { source }: RepairedSource): Promise<void> {
-    source.pinCount++;
     try {
       await this.#committer?.quiet(() =>
         core.head.commit(core.sources.changesOf([source], core.lastPosition)),
@@ -160,7 +161,10 @@ export class DamageReporter {
     } finally {
       source.pinCount--;
     }
-    core.deps.log.warn({ project: source.project.name, src: source.src }, "a source's row was made anew");
+    core.deps.log.warn(
+      { project: source.project.name, src: source.src },
+      "what was damaged of a source's totals or marks was made anew",
+    );
   }
 
   async #rewriteRow(core: StoreCore, { segment, changes }: RepairedRow): Promise<void> {

@@ -1,9 +1,11 @@
 import { STREAM_LOSS } from "../../protocol/entry.ts";
+import { BootMark } from "./boot-mark.ts";
 import type { SourceDeletions } from "./deletions.ts";
 import { clockOfCode } from "./entry-record.ts";
 import { addLoss } from "./loss-count.ts";
 import { ChunkRow, type OpenChunk } from "./open-chunk.ts";
 import type { FoundChunk } from "./segment-reader.ts";
+import { SeqRanges } from "./seq-ranges.ts";
 import { noTotals, type SourceTotals, type StoredSource } from "./source-state.ts";
 import type { StoreCore } from "./store-core.ts";
 import { chunkKey, chunkKeysAll, markKeys, numberOfKey } from "./store-keys.ts";
@@ -42,6 +44,32 @@ export class SourceRepair {
       return { number: named.number, throughPosition: sealedPosition, totals: this.#totals(named.number) };
     }
     return undefined;
+  }
+
+  /**
+   * The mark of a boot, undefined where nothing sealed has a seq of it. What is missing between those is open; what came before the
+   * oldest is not, where the oldest entries may have gone.
+   */
+  mark(sourceNumber: number, boot: string): BootMark | undefined {
+    const { reader, segments, deletions } = this.#core;
+    const seqs = new SeqRanges();
+    for (const found of this.#chunks(sourceNumber)) {
+      const { seqRanges = [], streams = [] } = found.content ?? {};
+      const isOfBoot = seqRanges.some((range) => range.boot === boot) || streams.includes(STREAM_LOSS);
+      const chunk = isOfBoot ? reader.read(found) : undefined;
+      for (let index = 0; index < (chunk?.positions.length ?? 0); index++) {
+        const facts = chunk?.factsAt(index);
+        if (facts?.seq !== undefined && facts.boot === boot) seqs.add(facts.seq);
+        if (facts?.lost?.boot === boot) seqs.addRange(facts.lost.first, facts.lost.last);
+      }
+    }
+    const oldest = seqs.list()[0]?.first;
+    if (oldest === undefined) return undefined;
+    const mark = new BootMark();
+    const mayHaveGone = (segments[0]?.state.first ?? 1) > 1 || deletions.of(sourceNumber) !== undefined;
+    if (oldest > 1 && mayHaveGone) mark.accept(1, oldest - 1);
+    for (const { first, last } of seqs.list()) mark.accept(first, last);
+    return mark;
   }
 
   /** The name of the project that a source of this number belongs to. */

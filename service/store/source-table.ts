@@ -137,8 +137,15 @@ export class SourceTable {
     const stored = this.#head.get(markKey(source.number, boot));
     if (stored === undefined) return undefined;
     const mark = decodeMark(stored);
-    if (mark === undefined) this.#counters.add("store_corrupt_marks_total");
-    return mark;
+    if (mark !== undefined) return mark;
+    this.#counters.add("store_corrupt_marks_total");
+    const repaired = this.#repair?.mark(source.number, boot);
+    if (repaired === undefined) return undefined;
+    this.#counters.add("store_repaired_marks_total");
+    source.keepMark(boot, repaired);
+    source.markChanged(boot, repaired);
+    this.#onRepaired(source);
+    return repaired;
   }
 
   obtainMark(source: SourceState, boot: string): BootMark {

@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
+import type { MsgJson } from "../../protocol/entry.ts";
 import type { LogStore } from "../../service/store/log-store.ts";
 import type { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import { entry, listAll, lossOf } from "../conformance/store-driver.ts";
@@ -13,7 +15,11 @@ async function filled(): Promise<MemoryKvSpace> {
   const store = await openMemoryStore(space, 1, { options: SIZES });
   for (let seq = 1; seq <= 60; seq++) {
     const stream = seq % 3 === 0 ? "noise" : "console";
-    const entries = [entry("a", seq, { stream }), entry("b", seq), lossOf("a", "b0", seq * 2, seq * 2)];
+    const entries = [
+      entry("a", seq, { stream }),
+      entry("b", seq),
+      lossOf("a", "b0", seq * 2 - 1, seq * 2 - 1),
+    ];
     await store.append([
       { project: "p", entries },
       { project: "q", entries: [entry("a", seq)] },
@@ -31,22 +37,24 @@ async function toldBy(store: LogStore): Promise<unknown[]> {
   for (const project of ["p", "q"]) {
     told.push(await store.sources(project), await listAll(store, { project }, 1000));
     for (const src of ["a", "b"]) {
-      told.push(await listAll(store, { project, src }, 1000), await store.mark(project, src, "b1"));
+      told.push(await listAll(store, { project, src }, 1000));
+      for (const boot of ["b0", "b1"])
+        told.push(await store.mark(project, src, boot), await store.gaps(project, src, boot));
     }
   }
   return told;
 }
 
 describe("a damaged row of the head", () => {
-  it("of a source or a project is made anew from the sealed entries, which name both: nothing is missing, and what comes again is a duplicate", async () => {
+  it("of a source, a project or a mark is made anew from the sealed entries: nothing is missing, and what comes again is a duplicate", async () => {
     const space = await filled();
     const whole = await openMemoryStore(space.copy(), 1, { options: SIZES });
     const before = await toldBy(whole);
     await whole.close();
-    const rows = space.values().filter(({ name, key }) => name === "head" && /^[sj]/.test(key));
-    expect(rows).toHaveLength(5);
+    const rows = space.values().filter(({ name, key }) => name === "head" && /^[sjk]/.test(key));
+    expect(rows).toHaveLength(9);
     for (const { name, key, bytes } of rows) {
-      for (let at = 0; at < bytes; at += 3) {
+      for (let at = 0; at < bytes; at += Math.ceil(bytes / 6)) {
         const where = `${JSON.stringify(key)} byte ${at}`;
         const damaged = space.copy();
         damaged.flipBit(name, key, at * 8);
@@ -71,6 +79,29 @@ describe("a damaged row of the head", () => {
         expect((await checkOf(damaged)).problems, where).toEqual([]);
       }
     }
+  });
+
+  it("of a mark does not take for missing what retention took", async () => {
+    const space = memorySpace(1);
+    let store = await openMemoryStore(space, 1, { options: SIZES });
+    for (let seq = 1; seq <= 40; seq++) {
+      const msg = JSON.stringify(randomBytes(1000).toString("hex")) as MsgJson;
+      if (seq !== 35) await store.append([{ project: "p", entries: [entry("a", seq, { msg })] }]);
+      if (seq % 10 === 0) await store.seal();
+    }
+    await store.close();
+    let bytes = 0;
+    for (const name of await space.names()) bytes += await space.bytes(name);
+    store = await openMemoryStore(space, 1, { options: { ...SIZES, keepBytes: bytes * 0.8 } });
+    await store.maintain();
+    const [oldest] = await store.list({ project: "p", src: "a", limit: 1 });
+    expect(oldest?.seq).toBeGreaterThan(1);
+    await store.close();
+    space.flipBit("head", space.values().find(({ key }) => key.startsWith("k"))?.key ?? "", 40);
+    store = await openMemoryStore(space, 1, { options: SIZES });
+    expect(await store.mark("p", "a", "b1")).toBe(40);
+    expect(await store.gaps("p", "a", "b1")).toEqual([{ first: 35, last: 35 }]);
+    await store.close();
   });
 
   it("of which nothing sealed tells is a source that begins anew", async () => {
@@ -103,7 +134,7 @@ describe("a damaged row of a project's index", () => {
     const rows = space.values().filter(({ name, key }) => name.startsWith("seg-") && key.startsWith("p"));
     expect(rows.length).toBeGreaterThan(4);
     for (const { name, key, bytes } of rows) {
-      for (let at = 0; at < bytes; at += 11) {
+      for (let at = 0; at < bytes; at += Math.ceil(bytes / 4)) {
         const where = `${name} ${JSON.stringify(key)} byte ${at}`;
         const damaged = space.copy();
         damaged.flipBit(name, key, at * 8);
