@@ -78,8 +78,8 @@ export const MUTANTS = [
   ),
   recovery(
     "recovery: the log is thrown away",
-    "if (count > 0) {\n      core.active.logs.push({ name, kv });",
-    "if (count > 1e9) {\n      core.active.logs.push({ name, kv });",
+    "if (count > 0 || damage !== undefined) {\n      core.active.logs.push({ name, kv });",
+    "if (damage !== undefined) {\n      core.active.logs.push({ name, kv });",
   ),
   recovery(
     "recovery: the position is not taken from the log",
