@@ -241,13 +241,13 @@ export const MUTANTS = [
   mutant(
     "gateway/line-splitter.ts",
     "serial: the end of a chunk is lost",
-    "pending += latin1(part.subarray(start));",
-    "pending = latin1(part.subarray(start));",
+    'this.#pending = lines.pop() ?? "";',
+    'lines.pop();\n    this.#pending = "";',
   ),
   serial(
     "serial: console text is thrown away behind a frame",
-    "const queued = texts.length > 0 ? this.#intake.text(",
-    "const queued = texts.length > 0 && frame === undefined ? this.#intake.text(",
+    "texts.length > 0 ? this.#intake.text(",
+    "texts.length > 0 && frame === undefined ? this.#intake.text(",
   ),
   mqtt(
     "mqtt: a PUBACK before the commit is taken for one, and the frame forgotten",
