@@ -154,10 +154,10 @@ export class Intake {
   }
 
   #takeFrame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
-    const { project, src } = origin;
+    const { project, src, key } = origin;
     const { boot } = frame;
     if (boot === undefined) return this.#plainFrame(origin, frame, receipt, onReply);
-    const session = this.#sessions.get({ project, src, boot });
+    const session = this.#sessions.get({ project, src, boot }, key);
     if (session !== undefined) return session.receive(frame, receipt, onReply);
     onReply(NO_REPLY);
     return undefined;

@@ -1,6 +1,7 @@
 import type { Counters } from "../host/counters.ts";
 import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { RecentTable } from "./recent-table.ts";
+import { sourceKey } from "./source-key.ts";
 import { type SessionIdentity, type SessionWorld, SourceSession } from "./source-session.ts";
 
 export interface SessionTableOptions {
@@ -16,6 +17,9 @@ export class SessionTable {
   readonly #counters: Counters;
   readonly #sessions: RecentTable<SourceSession>;
   readonly #onFull: () => void;
+  readonly #sessionsMax: number;
+  /** Of each source the boot heard last and its key: to put a key together for each frame and hash it costs more than the table. */
+  readonly #keys = new Map<string, { readonly boot: string; readonly key: string }>();
 
   constructor(
     world: SessionWorld,
@@ -24,6 +28,7 @@ export class SessionTable {
     this.#world = world;
     this.#counters = world.counters;
     this.#sessions = new RecentTable(sessionsMax);
+    this.#sessionsMax = sessionsMax;
     this.#onFull = onFull;
   }
 
@@ -31,11 +36,15 @@ export class SessionTable {
     return this.#sessions.count;
   }
 
-  /** The session, new where there is none; undefined while the table is full of busy ones (the frame will come again). */
-  get(identity: SessionIdentity): SourceSession | undefined {
-    const { project, src, boot } = identity;
-    // A project has no space in it, a boot and a src may: their lengths keep the key unambiguous.
-    const key = `${project} ${src.length} ${src} ${boot.text}`;
+  /**
+   * The session, new where there is none; undefined while the table is full of busy ones (the frame will come again).
+   * @param source `sourceKey` of the identity, where the caller has made it already.
+   */
+  get(
+    identity: SessionIdentity,
+    source = sourceKey(identity.project, identity.src),
+  ): SourceSession | undefined {
+    const key = this.#keyOf(identity, source);
     const known = this.#sessions.get(key);
     if (known !== undefined) return known;
     if (this.#sessions.isFull && !this.#evict()) {
@@ -46,6 +55,16 @@ export class SessionTable {
     const session = new SourceSession(this.#world, identity);
     this.#sessions.set(key, session);
     return session;
+  }
+
+  #keyOf({ project, src, boot }: SessionIdentity, source: string): string {
+    const last = this.#keys.get(source);
+    if (last?.boot === boot.text) return last.key;
+    // A project has no space in it, a boot and a src may: their lengths keep the key unambiguous.
+    const key = `${project} ${src.length} ${src} ${boot.text}`;
+    if (last === undefined && this.#keys.size >= this.#sessionsMax) this.#keys.clear();
+    this.#keys.set(source, { boot: boot.text, key });
+    return key;
   }
 
   #evict(): boolean {

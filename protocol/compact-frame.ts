@@ -98,7 +98,7 @@ function readCommands(
   seqFirst: number,
   timeFirst: number,
 ): Decoded<readonly Command[]> {
-  const commands: Command[] = [];
+  let commands: Command[] = [];
   let seq = seqFirst;
   let time = timeFirst;
   let level = 0;
@@ -141,7 +141,10 @@ function readCommands(
     } else {
       const text = isJsonNext ? element.value : element.json;
       const msg = isJsonNext || !element.isString ? msgOfText(text) : text;
-      commands.push(entryCommand(seq, msg, time, LEVEL_NAMES[level], module));
+      const command = entryCommand(seq, msg, time, LEVEL_NAMES[level], module);
+      // Most frames of most boards have one entry: the first push would make room for 17.
+      if (commands.length === 0) commands = [command];
+      else commands.push(command);
       seq += 1;
       module = undefined;
       isJsonNext = false;

@@ -48,7 +48,7 @@ export function sequence(
   markBefore: number,
   problemOf?: (args: LogArgs) => Problem | undefined,
 ): Sequenced {
-  const verdicts: Verdict[] = [];
+  let verdicts: Verdict[] = [];
   let mark = markBefore;
   let resend = false;
   let idHighest = 0;
@@ -89,8 +89,12 @@ export function sequence(
     if (drop !== undefined) {
       const lost = { boot: boot.text, first: mark + 1, last: id };
       verdicts.push({ type: "drop", id, lost, why: drop.why });
-    } else if (args.ok) verdicts.push({ type: "entry", id, args: args.value });
-    else verdicts.push({ type: "refused", id, problem: args.problem });
+    } else if (args.ok) {
+      const verdict: Verdict = { type: "entry", id, args: args.value };
+      // Most frames of most boards have one entry: the first push would make room for 17.
+      if (verdicts.length === 0) verdicts = [verdict];
+      else verdicts.push(verdict);
+    } else verdicts.push({ type: "refused", id, problem: args.problem });
     mark = id;
   }
   return { verdicts, mark, resend };

@@ -10,6 +10,7 @@ import type { ByteWriter } from "./byte-writer.ts";
 export const GAPS_MAX = 64;
 
 const NO_GAPS: readonly Readonly<Gap>[] = [];
+const NO_LOSSES: readonly NewEntry[] = [];
 
 interface Gap {
   first: number;
@@ -93,7 +94,7 @@ export function acceptEntry(
   const name = lost?.boot ?? boot;
   const closed = lost === undefined ? NO_GAPS : mark.accept(lost.first, lost.last);
   const more = seq === undefined ? NO_GAPS : mark.accept(seq, seq);
-  if (name === undefined || closed.length + more.length === 0) return [];
+  if (name === undefined || closed.length + more.length === 0) return NO_LOSSES;
   const why = `more than ${GAPS_MAX} gaps of this boot are open, and this was the oldest`;
   return [...closed, ...more].map((gap) =>
     lossEntry(src, { boot: name, ...gap }, { where: LossPlace.Service, why }, received),

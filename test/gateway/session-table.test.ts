@@ -29,6 +29,13 @@ describe("the table of sessions", () => {
     expect(session("a b", "c")).not.toBe(session("a", "b c"));
   });
 
+  test("boots of one source that are heard in turn keep their sessions", () => {
+    const { session } = setUp(10);
+    const [first, second] = [session("a", "1"), session("a", "2")];
+    expect(session("a", "1")).toBe(first);
+    expect(session("a", "2")).toBe(second);
+  });
+
   test("endless boots do not grow it: the one not used for longest goes", () => {
     const { session, table, counters } = setUp(3);
     const [first, second] = [session("1"), session("2")];
