@@ -7,6 +7,8 @@ export class MalformedRecord extends Error {
   }
 }
 
+const VARINT_BYTES_MAX = 8;
+
 /** Reads what `ByteWriter` writes. Throws MalformedRecord past the end. */
 export class ByteReader {
   bytes: Buffer;
@@ -43,6 +45,34 @@ export class ByteReader {
   }
 
   varint(): number {
+    const { bytes, position } = this;
+    // Where the longest fits in, nothing need be asked of the end.
+    if (position + VARINT_BYTES_MAX > this.end) return this.#lastVarint();
+    const first = bytes[position] ?? 0;
+    if (first < 128) {
+      this.position = position + 1;
+      return first;
+    }
+    const second = bytes[position + 1] ?? 0;
+    const two = (first & 127) | ((second & 127) << 7);
+    if (second < 128) {
+      this.position = position + 2;
+      return two;
+    }
+    const third = bytes[position + 2] ?? 0;
+    const three = two | ((third & 127) << 14);
+    if (third < 128) {
+      this.position = position + 3;
+      return three;
+    }
+    const fourth = bytes[position + 3] ?? 0;
+    this.position = position + 4;
+    const four = three | ((fourth & 127) << 21);
+    return fourth < 128 ? four : four + this.#high() * 2 ** 28;
+  }
+
+  /** One near the end, which may be cut short. */
+  #lastVarint(): number {
     const first = this.u8();
     if (first < 128) return first;
     // Up to 28 bits as an integer, and what is above them as another: a product of doubles for each byte took twice as long.

@@ -1,5 +1,8 @@
 /** Up to this many bytes a loop is faster than a call that copies them. */
 const LOOP_MAX = 128;
+const INT_MAX = 0x7fffffff;
+/** What four bytes of a varint hold. */
+const HIGH = 2 ** 28;
 
 /** A growing byte buffer with the number forms of the store's records. Unsigned forms take integers from 0 to 2^53-1. */
 export class ByteWriter {
@@ -76,8 +79,11 @@ export class ByteWriter {
       bytes[this.#length++] = (size << 1) | sign;
       return;
     }
-    bytes[this.#length++] = 128 | ((size % 64) << 1) | sign;
-    this.#length = putVarint(bytes, this.#length, Math.floor(size / 64));
+    // What fits into an integer is not divided as a double, which takes several times as long.
+    const isInt = size <= INT_MAX;
+    const low = isInt ? size & 63 : size % 64;
+    bytes[this.#length++] = 128 | (low << 1) | sign;
+    this.#length = putVarint(bytes, this.#length, isInt ? size >>> 6 : Math.floor(size / 64));
   }
 
   /** UTF-8 with its length before it, in one pass: the length takes as many bytes as the longest UTF-8 could need. */
@@ -136,11 +142,18 @@ export function wordsOf(bytes: Buffer): DataView {
 /** Writes a varint of at most 8 bytes at `at`; returns where it ends. */
 export function putVarint(bytes: Buffer, at: number, value: number): number {
   let position = at;
-  let rest = value;
-  while (rest > 0x7fffffff) {
-    bytes[position++] = 128 | (rest % 128);
-    rest = Math.floor(rest / 128);
-  }
+  let rest: number;
+  if (value > INT_MAX) {
+    // As two integers: each remainder of a double takes as long as all the rest.
+    const high = Math.floor(value / HIGH);
+    const low = value - high * HIGH;
+    bytes[position] = 128 | (low & 127);
+    bytes[position + 1] = 128 | ((low >>> 7) & 127);
+    bytes[position + 2] = 128 | ((low >>> 14) & 127);
+    bytes[position + 3] = 128 | (low >>> 21);
+    position += 4;
+    rest = high;
+  } else rest = value;
   while (rest > 127) {
     bytes[position++] = 128 | (rest & 127);
     rest >>>= 7;
