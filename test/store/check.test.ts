@@ -39,6 +39,8 @@ async function filledSpace(): Promise<MemoryKvSpace> {
     });
     if (seq === 20) await store.delete("p", "a");
     if (seq === 50) await store.maintain();
+    // A seal that the close cuts short would leave values that no state names.
+    if (seq === 58) await store.seal();
   }
   await store.close();
   return space;
