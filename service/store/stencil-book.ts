@@ -4,7 +4,7 @@ import { EntryStencil, type StencilRow } from "./entry-stencil.ts";
 /** Of one kind: sources whose names or seqs are of other lengths take turns in a page of all. */
 const STENCILS_MAX = 6;
 /** Lists of fields that stencils are kept for; readers of one program ask for the same ones. */
-const BOOKS_MAX = 16;
+const BOOKS_MAX = 4;
 
 /** Stencils for entries with the same fields, those used last, from page to page: to make one costs as much as ten entries. */
 export class StencilBook {
