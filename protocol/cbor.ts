@@ -1,6 +1,7 @@
 import { Decoder, Encoder } from "cbor-x";
 import { bad, type Decoded, good } from "./decoded.ts";
 import {
+  BareObject,
   InexactNumber,
   JSON_DEPTH_MAX,
   type JsonObject,
@@ -120,7 +121,7 @@ class CborReader {
   }
 
   #map(pairCount: number, depth: number): JsonObject {
-    const object = Object.create(null) as { [name: string]: JsonValue };
+    const object = new BareObject();
     for (let left = pairCount; left > 0; left--) {
       const head = this.#bytes[this.#take(1)] ?? 0;
       const major = head >> 5;

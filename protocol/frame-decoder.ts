@@ -11,7 +11,7 @@ import {
   type FrameForm,
   NO_ARGS,
 } from "./frame.ts";
-import { type JsonObject, type JsonValue, parseJson } from "./json-parser.ts";
+import { BareObject, type JsonObject, type JsonValue, parseJson } from "./json-parser.ts";
 import { checkSrc, isBoot } from "./names.ts";
 import { schemaDecoder } from "./schema-check.ts";
 import { decodeUtf8 } from "./utf8.ts";
@@ -90,7 +90,7 @@ function isVerbatimInFrame(name: string, parent: string | undefined): boolean {
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === null;
+  return value instanceof BareObject;
 }
 
 function frameFromValue(value: JsonValue, form: FrameForm): Decoded<Frame> {
@@ -168,7 +168,7 @@ function decodeFlat(value: JsonObject, form: FrameForm): Decoded<Body> {
       ...(args !== undefined && { args }),
     };
     if (typeof value.method !== "string" || value.method === "") return bad("method: must be a name");
-    const item = Object.assign(Object.create(null), command) as JsonObject;
+    const item = Object.assign(new BareObject(), command);
     return good({ commands: [decodeCommand(item, form)], answerCount: 0 });
   }
   if (value.result !== undefined || value.error !== undefined) return good({ commands: [], answerCount: 1 });

@@ -1,5 +1,5 @@
 import type { Problem } from "./decoded.ts";
-import type { JsonObject } from "./json-parser.ts";
+import { BareObject, type JsonObject } from "./json-parser.ts";
 import type { LogArgs } from "./methods.ts";
 
 /** Most commands in one frame (docs/protocol.md 2.4). */
@@ -60,7 +60,7 @@ export function envelopeOf({ v, form, src, dst, isCalled }: Frame): Envelope {
   };
 }
 
-export const NO_ARGS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
+export const NO_ARGS: JsonObject = Object.freeze(new BareObject());
 
 /** One command. A wrong one carries its problem and does not spoil its neighbours (docs/protocol.md 3.4). */
 export interface Command {

@@ -30,8 +30,18 @@ export class InexactNumber {
 
 export type JsonValue = string | number | boolean | null | Verbatim | InexactNumber | JsonArray | JsonObject;
 export type JsonArray = readonly JsonValue[];
-/** Has no prototype: `__proto__` and `constructor` are names like any other (docs/protocol.md 2.3). */
+/** Inherits nothing (`BareObject`): `__proto__` and `constructor` are names like any other (docs/protocol.md 2.3). */
 export type JsonObject = { readonly [name: string]: JsonValue };
+
+/** A `JsonObject` whose members are being set. */
+export type JsonObjectBuilding = { [name: string]: JsonValue };
+
+/**
+ * Makes a `JsonObject`: its prototype has nothing, and no prototype itself. Of an object without any the engine makes a hash table from
+ * the start, which took a kilobyte for each entry of a frame.
+ */
+export const BareObject = function BareObject() {} as unknown as new () => JsonObjectBuilding;
+BareObject.prototype = Object.freeze(Object.create(null));
 
 export interface JsonParserOptions {
   /** Says whether the value of `name`, in the object that is the value of `parent` (undefined at the top), is kept as text. */
@@ -142,7 +152,7 @@ class Parser {
 
   #object(depth: number, parent: string | undefined): JsonObject {
     this.#descend(depth);
-    const object = Object.create(null) as { [name: string]: JsonValue };
+    const object = new BareObject();
     if (this.#closes(BRACE_CLOSE)) return object;
     for (;;) {
       const name = this.#name();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { encodeAnswerFrame } from "../../protocol/answer.ts";
+import { encodeCbor } from "../../protocol/cbor.ts";
 import { decodeFrame, decodeFrameText } from "../../protocol/frame-decoder.ts";
 import { decodeListArgs, decodeLogArgs } from "../../protocol/methods.ts";
 
@@ -33,6 +34,19 @@ describe("the plain frame", () => {
     const frame = frameOf(`{"cmds":[{"cmd":"/v1/Log.Log","id":1,"args":{"msg":${msg}}}]}`);
     const args = decodeLogArgs(frame.commands[0]?.args ?? {});
     expect(args).toEqual({ ok: true, value: { msg } });
+  });
+
+  test.each<[string, Uint8Array]>([
+    ["JSON", Buffer.from('{"cmds":[{"cmd":"x","id":1,"args":{"__proto__":{"msg":"evil"},"toString":1}}]}')],
+    [
+      "CBOR",
+      encodeCbor({ cmds: [{ cmd: "x", id: 1, args: { ["__proto__"]: { msg: "evil" }, toString: 1 } }] }),
+    ],
+  ])("args in %s have what was sent as their own, and inherit nothing", (_, bytes) => {
+    const decoded = decodeFrame(bytes);
+    const args = decoded.ok ? decoded.value.commands[0]?.args : undefined;
+    expect(Object.keys(args ?? {})).toEqual(["__proto__", "toString"]);
+    expect([args?.msg, args?.constructor, args?.hasOwnProperty]).toEqual([undefined, undefined, undefined]);
   });
 
   test("a wrong command does not spoil its neighbours", () => {
