@@ -38,7 +38,7 @@ export type JsonObjectBuilding = { [name: string]: JsonValue };
 
 /**
  * Makes a `JsonObject`: its prototype has nothing, and no prototype itself. Of an object without any the engine makes a hash table from
- * the start, which took a kilobyte for each entry of a frame.
+ * the start, which took 450 bytes more for each entry of a frame.
  */
 export const BareObject = function BareObject() {} as unknown as new () => JsonObjectBuilding;
 BareObject.prototype = Object.freeze(Object.create(null));

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { CounterTable } from "../../host/counters.ts";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { systemRandom } from "../../host/system-random.ts";
+import { keepObjectsYoung } from "../../host/young-objects.ts";
 import type { ChunkedStore } from "../../service/store/chunked-store.ts";
 import { openStore } from "../../service/store/open-store.ts";
 import { EntryPool, readLines } from "./corpus.ts";
@@ -15,6 +16,8 @@ import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
  * node append [--corpus FILE] [--entries N] [--sources N] [--batch N] [--callers N] [--dir DIR]
  * With several callers, each appends a batch of so many entries at the same moment as the others, and waits for all of them.
  */
+// As the program does that this store is part of.
+keepObjectsYoung();
 const { values } = parseArgs({
   options: {
     corpus: { type: "string" },

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { CounterTable } from "../../host/counters.ts";
 import { systemClock, systemTimers } from "../../host/system-clock.ts";
 import { systemRandom } from "../../host/system-random.ts";
+import { keepObjectsYoung } from "../../host/young-objects.ts";
 import { openStore } from "../../service/store/open-store.ts";
 import { EntryPool, readLines } from "./corpus.ts";
 import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
@@ -14,6 +15,8 @@ import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
  * node page [--corpus FILE] [--sizes N,N] [--sources N] [--pages N] [--dir DIR] [--disk-gb N]
  * For all sizes: --sizes 100000,1000000,10000000,100000000 takes an hour or so, and 2 GB of disk.
  */
+// As the program does that this store is part of.
+keepObjectsYoung();
 const { values } = parseArgs({
   options: {
     corpus: { type: "string" },
