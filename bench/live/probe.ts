@@ -18,6 +18,8 @@ const { values } = parseArgs({
   },
 });
 const TICK_MS = 1;
+/** One alone would be over the rate that a gateway takes of a board which hears no acks (docs/protocol.md 5.7). */
+const BOARDS = 8;
 const entriesPerFrame = Number(values.entries);
 /** Sent, and not heard for so long: lost. */
 const LOST_MS = 20_000;
@@ -38,7 +40,8 @@ const client = connectMqtt(`mqtt://127.0.0.1:${values.mqtt}`, {
 await new Promise<void>((resolve, reject) => client.once("connect", () => resolve()).once("error", reject));
 console.log(JSON.stringify({ readers: readers.length }));
 
-let seq = 0;
+let published = 0;
+const seqs: number[] = new Array(BOARDS).fill(0);
 for await (const line of createInterface({ input: process.stdin })) {
   const { lines, rate } = JSON.parse(line) as { readonly lines: number; readonly rate: number };
   console.log(JSON.stringify(await run(lines, rate)));
@@ -87,7 +90,9 @@ async function run(lines: number, rate: number): Promise<object> {
 function publish(): void {
   const text = `pump: state=run target=33.1 rpm=4597 current=1021 mA duty=56% sent=${performance.now().toFixed(3)}`;
   const body = Array.from({ length: entriesPerFrame }, () => JSON.stringify(text));
-  const frame = `["~live-${process.pid.toString(16)}",${seq + 1},0,${Date.now()},0,2,${body.join(",")}]`;
-  seq += entriesPerFrame;
-  client.publish("boardlog/default/live-0/log", frame, { qos: 1 });
+  const board = published++ % BOARDS;
+  const first = (seqs[board] ?? 0) + 1;
+  const frame = `["~live-${process.pid.toString(16)}",${first},0,${Date.now()},0,2,${body.join(",")}]`;
+  seqs[board] = first - 1 + entriesPerFrame;
+  client.publish(`boardlog/default/live-${board}/log`, frame, { qos: 1 });
 }
