@@ -10,7 +10,8 @@ import type { ByteWriter } from "./byte-writer.ts";
 export const GAPS_MAX = 64;
 
 const NO_GAPS: readonly Readonly<Gap>[] = [];
-const NO_LOSSES: readonly NewEntry[] = [];
+/** What an entry of which nothing is missing leads to: one list for all. */
+export const NO_LOSSES: readonly NewEntry[] = [];
 
 interface Gap {
   first: number;

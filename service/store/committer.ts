@@ -1,6 +1,6 @@
 import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
-import { acceptEntry } from "./boot-mark.ts";
+import { acceptEntry, NO_LOSSES } from "./boot-mark.ts";
 import {
   type AppendResult,
   type SpoolPosition,
@@ -13,8 +13,6 @@ import type { Project, SourceState } from "./source-state.ts";
 import { assertProject, assertStorable } from "./storable.ts";
 import type { StoreCore } from "./store-core.ts";
 import { batchKey } from "./store-keys.ts";
-
-const NO_LOSSES: readonly NewEntry[] = [];
 
 /** What became of one batch of a call. Its entries have consecutive positions. */
 export class BatchResult implements AppendResult, StoredBatch {

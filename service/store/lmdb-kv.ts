@@ -123,7 +123,6 @@ async function commitError(error: unknown): Promise<unknown> {
 export class LmdbSpace implements KvSpace {
   readonly #dir: string;
   readonly #owner: RootDatabase<Uint8Array, Uint8Array>;
-
   readonly #disk: Disk | undefined;
 
   private constructor(dir: string, owner: RootDatabase<Uint8Array, Uint8Array>, disk: Disk | undefined) {
