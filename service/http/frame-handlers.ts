@@ -78,7 +78,7 @@ export async function postArgs(
   const answer = result.type === "answers" ? result.answers[0] : undefined;
   if (answer === undefined) return problemAnswer({ status: Status.OurFault, text: "no answer" }, body.form);
   return {
-    ...retryHead(answer.status, result),
+    ...retryHead(answer.status, [answer]),
     httpStatus: httpStatusOf(answer.status),
     type: typeOf(body.form),
     body: encodeAnswer(answer, body.form),
@@ -93,12 +93,14 @@ function frameHead(
   if (caller === undefined) return { httpStatus: 401 };
   const answers = result.type === "answers" ? result.answers : [];
   const isSlowedDown = answers.length > 0 && answers.every(({ status }) => status === Status.SlowDown);
-  return isSlowedDown ? { httpStatus: 429, ...retryHead(Status.SlowDown, result) } : { httpStatus: 200 };
+  return isSlowedDown ? { httpStatus: 429, ...retryHead(Status.SlowDown, answers) } : { httpStatus: 200 };
 }
 
 /** Where several were refused, by the one that may come again first. */
-function retryHead(status: Status, result: FrameResult): Pick<HttpAnswer, "headers"> {
-  const answers = result.type === "answers" ? result.answers : [];
+function retryHead(
+  status: Status,
+  answers: readonly { readonly retryAfterMs?: number }[],
+): Pick<HttpAnswer, "headers"> {
   const headers = retryHeaders(status, Math.min(...answers.map(({ retryAfterMs = 0 }) => retryAfterMs)));
   return headers === undefined ? {} : { headers };
 }
