@@ -1,14 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { CHROMIUM, launchChromium, openPage } from "../support/chromium.ts";
-import { type RunningService, runService } from "../support/running-service.ts";
+import { CHROMIUM } from "../support/chromium.ts";
+import { ConsoleBench, lines, shown } from "../support/console-bench.ts";
 
-const CONSOLE_FOLDER = fileURLToPath(new URL("../../dist/console", import.meta.url));
 const AXE_FILE = fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url));
-/** What a person notices as a stall, with room for a machine that has other things to do. */
-const LONG_TASK_MS_MAX = 500;
 const FIRST_PAGE_BYTES_MAX = 60 * 1024;
 /** Text that would do harm if a page took it for anything but text. */
 const HOSTILE = [
@@ -19,54 +16,13 @@ const HOSTILE = [
   "javascript:globalThis.harmed=4 {{constructor.constructor('globalThis.harmed=5')()}}",
 ];
 
-let browser: Browser;
-let running: RunningService;
+const bench = new ConsoleBench();
+const { start, open, signIn, log } = bench;
 
 describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () => {
-  const cleanups: (() => Promise<unknown>)[] = [];
-
-  beforeAll(async () => {
-    browser = await launchChromium();
-  });
-  afterAll(() => browser?.close());
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-  });
-
-  async function start(options: { readonly port?: number } = {}): Promise<void> {
-    running = await runService({ consoleFolder: CONSOLE_FOLDER, ...options });
-    cleanups.push(() => running.stop());
-  }
-
-  async function open(
-    path = "/",
-    options: BrowserContextOptions = {},
-  ): Promise<{ page: Page; complaints: string[] }> {
-    const { page, complaints } = await openPage(browser, options);
-    cleanups.push(() => page.context().close());
-    await page.goto(running.url + path);
-    return { page, complaints };
-  }
-
-  async function signIn(page: Page): Promise<void> {
-    await page.getByLabel("API key").fill(running.key);
-    await page.getByRole("button", { name: "Show the log" }).click();
-    await page.getByRole("status").getByText("live", { exact: true }).waitFor();
-  }
-
-  async function log(texts: readonly unknown[], more: object = {}): Promise<void> {
-    for (let at = 0; at < texts.length; at += 1000) {
-      const cmds = texts
-        .slice(at, at + 1000)
-        .map((msg, id) => ({ cmd: "/v1/Log.Log", id, args: { src: "board", msg, ...more } }));
-      const answer = await running.ask({ v: 1, cmds });
-      expect(answer.resp).toHaveLength(cmds.length);
-    }
-  }
-
-  const lines = (first: number, last: number): string[] =>
-    Array.from({ length: last - first + 1 }, (_, index) => `line ${first + index}`);
-  const shown = (page: Page): Promise<string[]> => page.locator(".line .text").allTextContents();
+  beforeAll(bench.launch);
+  afterEach(bench.endTest);
+  afterAll(bench.close);
 
   it("asks for the key, says when it is wrong, and keeps it out of the address, the disk and the history", async () => {
     await start();
@@ -79,15 +35,15 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await page.getByText("The service does not know this key.").waitFor();
     await signIn(page);
     await page.getByText("hello").waitFor();
-    expect(urls.join("\n") + page.url()).not.toContain(running.key);
+    expect(urls.join("\n") + page.url()).not.toContain(bench.running.key);
     const kept = await page.evaluate("JSON.stringify([localStorage, document.cookie])");
-    expect(kept).not.toContain(running.key);
+    expect(kept).not.toContain(bench.running.key);
     await page.reload();
     await page.getByText("hello").waitFor();
     await page.getByText("More").click();
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("API key").waitFor();
-    expect(await page.evaluate("JSON.stringify(sessionStorage)")).not.toContain(running.key);
+    expect(await page.evaluate("JSON.stringify(sessionStorage)")).not.toContain(bench.running.key);
     expect(complaints).toEqual([]);
   });
 
@@ -95,7 +51,7 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await start();
     let bytes = 0;
     for (const path of ["/", "/main.js", "/main.css"]) {
-      const response = await fetch(running.url + path, { headers: { "accept-encoding": "br" } });
+      const response = await fetch(bench.running.url + path, { headers: { "accept-encoding": "br" } });
       expect(response.headers.get("content-encoding"), path).toBe("br");
       bytes += Number(response.headers.get("content-length"));
     }
@@ -105,36 +61,11 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
 
   it("runs under a policy that allows no inline script or style and no other site", async () => {
     await start();
-    const response = await fetch(running.url);
+    const response = await fetch(bench.running.url);
     const policy = response.headers.get("content-security-policy") ?? "";
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toMatch(/unsafe|\*|http:/);
     expect(await response.text()).not.toMatch(/<script>|<style|style=|onload=/);
-  });
-
-  it("shows a line within a second of its being stored, and marks where live begins", async () => {
-    await start();
-    await log(["before"]);
-    const { page, complaints } = await open();
-    await signIn(page);
-    await page.getByText("before").waitFor();
-    await log(["after"]);
-    await page.locator(".line").getByText("after").waitFor();
-    expect(await page.locator(".row").allTextContents()).toEqual([
-      expect.stringContaining("before"),
-      "live from here",
-      expect.stringContaining("after"),
-    ]);
-    // The machine may be busy with other things now and then, but not always.
-    const tookMs: number[] = [];
-    for (let turn = 1; turn <= 10 && !tookMs.some((one) => one < 1000); turn++) {
-      const startMs = performance.now();
-      await log([`turn ${turn}`]);
-      await page.locator(".line").getByText(`turn ${turn}`, { exact: true }).waitFor();
-      tookMs.push(performance.now() - startMs);
-    }
-    expect(Math.min(...tookMs)).toBeLessThan(1000);
-    expect(complaints).toEqual([]);
   });
 
   it("scrolls back through all of history and forward over the live boundary, every line once, in order", async () => {
@@ -213,7 +144,7 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
   it("draws boots as dividers with the reason, and losses in place and in plain words", async () => {
     await start();
     const frame = (boot: string, first: number, msgs: readonly string[]): Promise<unknown> =>
-      running.ask({
+      bench.running.ask({
         v: 1,
         src: "board",
         boot,
@@ -265,7 +196,7 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await details.getByRole("button", { name: "Copy link" }).click();
     await details.getByText("Link copied").waitFor();
     const link = new URL(await clipboardOf(page));
-    expect(link.href).not.toContain(running.key);
+    expect(link.href).not.toContain(bench.running.key);
     const elsewhere = new URL(link);
     elsewhere.searchParams.set("line", "nowhere");
     await page.goto(elsewhere.href);
@@ -321,48 +252,6 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await expect.poll(() => shown(page)).toEqual(lines(1, 12));
   }, 60_000);
 
-  it("stays smooth with more than 100,000 lines, however far one scrolls: no task of the page holds it up for half a second", async () => {
-    await start();
-    await log(lines(1, 1000));
-    const { page, complaints } = await open();
-    await signIn(page);
-    await page.evaluate(`globalThis.tasks = []; new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) tasks.push(duration);
-    }).observe({ entryTypes: ["longtask"] })`);
-    await log(lines(1001, 125_000));
-    await page.locator(".line").getByText("line 125000", { exact: true }).waitFor({ timeout: 60_000 });
-    await page.getByRole("listbox", { name: "Log" }).hover();
-    for (let turn = 0; turn < 60; turn++) {
-      await page.mouse.wheel(0, turn % 20 === 19 ? 60_000 : -6_000);
-      await page.waitForTimeout(16);
-    }
-    // More than the page holds: the newest are let go on the way to the oldest, and fetched again on the way back.
-    await page.getByRole("listbox", { name: "Log" }).focus();
-    await expect
-      .poll(
-        async () => {
-          await page.keyboard.press("Home");
-          return (await shown(page))[0];
-        },
-        { timeout: 90_000, interval: 20 },
-      )
-      .toBe("line 1");
-    expect((await shown(page)).slice(0, 20)).toEqual(lines(1, 20));
-    await log(["the newest"]);
-    await page.getByRole("button", { name: "Resume (1 new line)" }).click();
-    await page.locator(".line").getByText("the newest", { exact: true }).waitFor();
-    expect((await shown(page)).slice(-5)).toEqual([...lines(124_997, 125_000), "the newest"]);
-    const tasks = ((await page.evaluate("tasks")) as number[]).sort((left, right) => right - left);
-    process.stdout.write(
-      `long tasks with 125,000 lines: ${tasks.length}, the longest ${Math.round(Math.max(0, ...tasks))} ms\n`,
-    );
-    const drawn = await page.locator(".row").count();
-    expect(drawn).toBeLessThan(120);
-    // A machine with other things to do may stop the page once or twice; a page that stalls does so at each of 100 loads.
-    expect(tasks[2] ?? 0, `long tasks: ${tasks.map(Math.round).join(" ")} ms`).toBeLessThan(LONG_TASK_MS_MAX);
-    expect(complaints).toEqual([]);
-  }, 240_000);
-
   it("zooms into the time that is dragged over on the plot, and out again", async () => {
     await start();
     const now = Date.now();
@@ -401,7 +290,7 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await plot("0 no level, 0 debug, 0 info, 240 warn, 1 error").waitFor();
     await page.locator(".u-over").hover({ position: { x: 5, y: 20 } });
     await page.getByText(/^\d\d:\d\d: nothing$/).waitFor();
-    await page.goto(`${running.url}/?regex=1&text=${encodeURIComponent("^line (?=1)")}`);
+    await page.goto(`${bench.running.url}/?regex=1&text=${encodeURIComponent("^line (?=1)")}`);
     await page.getByText("Bars count every line: this expression is looked for by the page alone.").waitFor();
     expect(complaints).toEqual([]);
   });
@@ -430,7 +319,7 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
   it("tells a board its level for a time, and says where it could not", async () => {
     await start();
     const leases: object[] = [];
-    running.service.levels.add({
+    bench.running.service.levels.add({
       gatewayId: "pi",
       setLevel: async (_project, src, lease) => {
         leases.push({ src, ...lease });
@@ -457,7 +346,7 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
       { src: "board", level: "all", forMs: 0 },
     ]);
     if (process.env.SCREENSHOT !== undefined) await page.screenshot({ path: process.env.SCREENSHOT });
-    await page.goto(`${running.url}/?src=other`);
+    await page.goto(`${bench.running.url}/?src=other`);
     await form.getByRole("button", { name: "Set level" }).click();
     await form.getByText(/no gateway that is connected knows the board other/).waitFor();
     expect(complaints).toEqual([]);
@@ -468,7 +357,7 @@ describe.skipIf(CHROMIUM.isMissing)(`the page in Chromium${CHROMIUM.note}`, () =
     await log(lines(1, 100));
     const { page } = await open();
     await page.keyboard.press("Tab");
-    await page.keyboard.type(running.key);
+    await page.keyboard.type(bench.running.key);
     await page.keyboard.press("Enter");
     await page.getByRole("status").getByText("live", { exact: true }).waitFor();
     await page.keyboard.press("/");
