@@ -18,6 +18,7 @@ import { serial } from "./serial/serial.ts";
 import { service } from "./service/service.ts";
 import { simulator } from "./sim/sim.ts";
 import { slowDisk } from "./slow-disk/slow-disk.ts";
+import { storeGrowth } from "./store/growth.ts";
 import { store } from "./store/store.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -27,6 +28,7 @@ const BENCHES: readonly Bench[] = [
   memory,
   service,
   store,
+  storeGrowth,
   slowDisk,
   cluster,
   simulator,
@@ -46,7 +48,7 @@ const { values } = parseArgs({
   },
 });
 if (values.list) {
-  for (const { name, title } of BENCHES) console.log(`${name.padEnd(10)} ${title}`);
+  for (const { name, title } of BENCHES) console.log(`${name.padEnd(12)} ${title}`);
 } else {
   await runAll();
 }

@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -43,4 +44,12 @@ export async function installPeer(name: string, version: string): Promise<string
 function headers(): NodeJS.ProcessEnv {
   const root = dirname(dirname(process.execPath));
   return existsSync(join(root, "include/node/node.h")) ? { npm_config_nodedir: root } : {};
+}
+
+/** Ends a peer, which has nothing to save. */
+export async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
 }

@@ -5,15 +5,19 @@ import { publishPacket, topicBytes } from "../../sim/load/mqtt-wire.ts";
 import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
 import { cpuUs, memoryBytes, untilAtRest } from "../harness/process-cost.ts";
 import { readLines } from "../store/corpus.ts";
+import { fluentBit } from "./fluent-bit.ts";
 import { type Phase, startLoad } from "./load-process.ts";
 import { NODE_RED, nodeRed } from "./node-red.ts";
-import { aedes, type BoardlogTarget, boardlog, type Target } from "./targets.ts";
+import { aedes, type BoardlogTarget, boardlog, type Target, type WritingTarget } from "./targets.ts";
 
 const CONNECTIONS = 500;
 const ENTRIES_PER_FRAME = 20;
 const PUBLISHES = 200_000;
 /** Node-RED takes some thousand a second. */
 const NODE_RED_PUBLISHES = 40_000;
+const FLUENT_BIT = {
+  against: "Fluent Bit, MQTT input buffered in files to file output, one JSON object a publish, no fsync",
+} as const;
 
 interface Measured {
   readonly cpuUs: number;
@@ -42,6 +46,8 @@ export const ingest: Bench = {
     const ackMs: number[] = [];
     const framedToNodeRed: Pair[] = [];
     const framedToNodeRedCpu: Pair[] = [];
+    const loneToFluentBit: Pair[] = [];
+    const framedToFluentBit: Pair[] = [];
     const wire: Pair[] = [];
     for (let pair = 0; pair < options.pairCount; pair++) {
       options.progress(`pair ${pair + 1} of ${options.pairCount}`);
@@ -49,10 +55,15 @@ export const ingest: Bench = {
       const aedesLone = await measure(aedes, { publishes, entries: 1 });
       const ourFrames = await measure(boardlog, { publishes: publishes / 4, entries: ENTRIES_PER_FRAME });
       const aedesFile = await measure(aedesToFile, { publishes, entries: 1 });
-      const red = await measureNodeRed(Math.round(NODE_RED_PUBLISHES * options.scale));
+      const red = await measureWriting(nodeRed, Math.round(NODE_RED_PUBLISHES * options.scale));
       if (red !== undefined) {
         framedToNodeRed.push({ ours: ourFrames.perSecond, other: red.perSecond });
         framedToNodeRedCpu.push({ ours: ourFrames.cpuUs, other: red.cpuUs });
+      }
+      const bit = await measureWriting(fluentBit, publishes, { objects: true });
+      if (bit !== undefined) {
+        loneToFluentBit.push({ ours: ourLone.cpuUs, other: bit.cpuUs });
+        framedToFluentBit.push({ ours: ourFrames.cpuUs, other: bit.cpuUs });
       }
       wire.push({ ours: ourFrames.bytesPerEntry, other: jsonPublishBytes() });
       lone.push({ ours: ourLone.cpuUs, other: aedesLone.cpuUs });
@@ -112,6 +123,18 @@ export const ingest: Bench = {
                 pairs: framedToNodeRedCpu,
               },
             ]),
+        ...(loneToFluentBit.length === 0
+          ? []
+          : [
+              { what: "one entry a publish", ...FLUENT_BIT, unit: us, pairs: loneToFluentBit, atMost: 0.8 },
+              {
+                what: `frames of ${ENTRIES_PER_FRAME}`,
+                ...FLUENT_BIT,
+                unit: us,
+                pairs: framedToFluentBit,
+                atMost: 1 / 6,
+              },
+            ]),
         {
           what: `on the wire, frames of ${ENTRIES_PER_FRAME}`,
           against: "a JSON object with time, level and text in a publish of its own",
@@ -140,10 +163,12 @@ export const ingest: Bench = {
         { what: "one entry a publish, 20 in flight a connection: PUBACK p99", unit: "ms", values: ackMs },
       ],
       growths: [await growth(options)],
-      notes:
-        framedToNodeRed.length > 0
+      notes: [
+        ...(framedToNodeRed.length > 0
           ? []
-          : [`${NODE_RED.name} ${NODE_RED.version} could not be installed here.`],
+          : [`left out: ${NODE_RED.name} ${NODE_RED.version} could not be installed here`]),
+        ...(loneToFluentBit.length > 0 ? [] : ["left out: Fluent Bit, no `fluent-bit` is on the PATH"]),
+      ],
     };
   },
 };
@@ -202,13 +227,15 @@ async function aedesToFile(): Promise<Target> {
   };
 }
 
-/** The time counts until the last line is in its file: its broker acks long before. */
-async function measureNodeRed(
+/** The time counts until the last line is in its file: acks come long before. Undefined where the peer cannot be had. */
+async function measureWriting(
+  start: () => Promise<WritingTarget | undefined>,
   publishes: number,
+  form: { readonly objects?: true } = {},
 ): Promise<{ readonly perSecond: number; readonly cpuUs: number } | undefined> {
-  const target = await nodeRed();
+  const target = await start();
   if (target === undefined) return undefined;
-  const load = await startLoad(target, { connections: CONNECTIONS, entries: 1 });
+  const load = await startLoad(target, { connections: CONNECTIONS, entries: 1, ...form });
   try {
     const warm = Math.round(publishes / 3);
     await load.ask<Phase>({ publishes: warm });

@@ -17,9 +17,11 @@ export interface Phase {
  */
 export async function startLoad(
   { port, login }: Pick<Target, "port" | "login">,
-  options: Readonly<Record<string, string | number>>,
+  options: Readonly<Record<string, string | number | true>>,
 ): Promise<LineProcess> {
-  const args = Object.entries({ port, ...options }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const args = Object.entries<string | number | true>({ port, ...options }).flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : [`--${name}`, String(value)],
+  );
   const load = await LineProcess.start("bench/mqtt/load.ts", [...args, ...login]);
   await load.next();
   return load;

@@ -1,7 +1,8 @@
 /*
  * Publishes of many boards over MQTT, QoS 1, and how long each PUBACK takes. A process of its own, so that its CPU is not its
  * server's. Phases come as lines of JSON on standard input, `{"publishes":N}`; each is answered by a line on standard output.
- * node load --port N [--username U --password P] [--connections N] [--entries N a publish] [--window N] [--rate N a second]
+ * node load --port N [--username U --password P] [--connections N] [--entries N a publish] [--window N] [--rate N a second] [--objects]
+ * With --objects a publish is a JSON object of one entry, as boards send it to anything else.
  */
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     rate: { type: "string", default: "0" },
     corpus: { type: "string" },
     subscribe: { type: "boolean", default: false },
+    objects: { type: "boolean", default: false },
     prefix: { type: "string", default: "dev" },
   },
 });
@@ -38,6 +40,7 @@ const LEVELS = ["", "debug", "info", "warn", "error"];
 /** As the agent writes them: level and JSON of a line. */
 const bodies = lines.map(({ level, msg }) => ({
   level: Math.max(0, LEVELS.indexOf(level ?? "")),
+  levelName: level,
   json: JSON.stringify(msg),
 }));
 /** Connections under way at once: a listener's backlog is short. */
@@ -98,8 +101,23 @@ class Device {
     });
   }
 
-  /** One publish: a compact frame on a link without acks of its own (docs/protocol.md 12.2), so that the PUBACK is the ack. */
   publish(): void {
+    const payload = values.objects ? this.#object() : this.#frame();
+    this.#packetId = (this.#packetId % PACKET_IDS) + 1;
+    this.inFlight += 1;
+    this.#sentAt.push(performance.now());
+    const packet = publishPacket(this.#topic, this.#packetId, payload);
+    sentBytes += packet.length;
+    this.#socket?.write(packet);
+  }
+
+  #object(): string {
+    const line = bodies[this.#line++ % bodies.length];
+    return `{"ts":${Date.now()},"src":"${this.#name}","lvl":"${line?.levelName}","msg":${line?.json}}`;
+  }
+
+  /** A compact frame on a link without acks of its own (docs/protocol.md 12.2), so that the PUBACK is the ack. */
+  #frame(): string {
     const now = Date.now();
     const body: string[] = [];
     let level = 0;
@@ -110,14 +128,9 @@ class Device {
       level = line.level;
       body.push(line.json);
     }
-    const frame = `["~${this.#boot}",${this.#seq + 1},0,${now},0,${body.join(",")}]`;
+    const first = this.#seq + 1;
     this.#seq += entriesPerPublish;
-    this.#packetId = (this.#packetId % PACKET_IDS) + 1;
-    this.inFlight += 1;
-    this.#sentAt.push(performance.now());
-    const packet = publishPacket(this.#topic, this.#packetId, frame);
-    sentBytes += packet.length;
-    this.#socket?.write(packet);
+    return `["~${this.#boot}",${first},0,${now},0,${body.join(",")}]`;
   }
 
   #acked(): void {

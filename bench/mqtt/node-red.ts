@@ -1,31 +1,23 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "../../test/support/mosquitto.ts";
-import { installPeer } from "../harness/peers.ts";
-import { aedes, type Target } from "./targets.ts";
+import { endProcess, installPeer } from "../harness/peers.ts";
+import { LineCount } from "./line-count.ts";
+import { aedes, type WritingTarget } from "./targets.ts";
 
 /** The newest that runs on Node 20. */
 export const NODE_RED = { name: "node-red", version: "4.1.8" } as const;
 const START_MS_MAX = 60_000;
-const LOOK_MS = 20;
-/** It stands still when nothing comes for so long. */
-const STALL_MS_MAX = 30_000;
-
-export interface NodeRed extends Target {
-  /** Resolves when so many more lines than before are in its file. @throws when it stands still. */
-  written(lineCount: number): Promise<void>;
-}
 
 /**
  * What many have instead: Node-RED with "mqtt in" to "file", a publish a line, beside a broker (aedes) that keeps nothing. Nothing is
  * fsynced, and a publish is acked before it is in the file.
  * @returns undefined where it cannot be installed.
  */
-export async function nodeRed(): Promise<NodeRed | undefined> {
+export async function nodeRed(): Promise<WritingTarget | undefined> {
   const folder = await installPeer(NODE_RED.name, NODE_RED.version);
   if (folder === undefined) return undefined;
   const broker = await aedes();
@@ -44,7 +36,7 @@ export async function nodeRed(): Promise<NodeRed | undefined> {
   const args = [join(folder, "red.js"), "--userDir", data, "--settings", join(data, "settings.js")];
   const child = spawn(process.execPath, [...args, "flows.json"], { stdio: ["ignore", "pipe", "inherit"] });
   const stop = async (): Promise<void> => {
-    await end(child);
+    await endProcess(child);
     await broker.stop();
     await rm(data, { recursive: true });
   };
@@ -54,7 +46,7 @@ export async function nodeRed(): Promise<NodeRed | undefined> {
     await stop();
     throw error;
   }
-  const lines = new LineCount(file);
+  const lines = new LineCount("Node-RED", file);
   return { port: broker.port, pid: child.pid ?? 0, login: [], stop, written: (count) => lines.more(count) };
 }
 
@@ -90,53 +82,4 @@ async function connected(child: ChildProcess): Promise<void> {
   }
   clearTimeout(timer);
   throw new Error(`Node-RED did not connect to its broker:\n${said}`);
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, "exit");
-  child.kill("SIGKILL");
-  await exited;
-}
-
-/** Lines of a file that grows. */
-class LineCount {
-  readonly #file: string;
-  #at = 0;
-  #count = 0;
-  #wanted = 0;
-
-  constructor(file: string) {
-    this.#file = file;
-  }
-
-  async more(count: number): Promise<void> {
-    this.#wanted += count;
-    let movedMs = performance.now();
-    while (this.#count < this.#wanted) {
-      if (await this.#read()) movedMs = performance.now();
-      else if (performance.now() - movedMs > STALL_MS_MAX) {
-        throw new Error(`Node-RED wrote ${this.#count} of ${this.#wanted} lines`);
-      }
-      await pause(LOOK_MS);
-    }
-  }
-
-  /** Says whether there was more. */
-  async #read(): Promise<boolean> {
-    const before = this.#at;
-    const file = await open(this.#file).catch(() => undefined);
-    if (file === undefined) return false;
-    try {
-      const bytes = Buffer.alloc(1024 * 1024);
-      for (;;) {
-        const { bytesRead } = await file.read(bytes, 0, bytes.length, this.#at);
-        if (bytesRead === 0) return this.#at > before;
-        for (const byte of bytes.subarray(0, bytesRead)) if (byte === 10) this.#count += 1;
-        this.#at += bytesRead;
-      }
-    } finally {
-      await file.close();
-    }
-  }
 }

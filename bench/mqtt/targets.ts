@@ -11,6 +11,12 @@ export interface Target {
   stop(): Promise<void>;
 }
 
+/** One that writes each publish into a file, as a line, some time after the ack. */
+export interface WritingTarget extends Target {
+  /** Resolves when so many more lines than before are in its file. @throws when it stands still. */
+  written(lineCount: number): Promise<void>;
+}
+
 export interface BoardlogTarget extends Target {
   readonly url: string;
   readonly key: string;

@@ -9,11 +9,9 @@ import { PostgresPeer } from "./postgres.ts";
 
 const PEER = "better-sqlite3";
 const PEER_VERSION = "12.11.1";
+/** In batches of any size: what a row costs grows with its index, and what a seal costs falls with the entries of a source. */
 const ENTRIES = 1_000_000;
-/** In small batches there are a fsync for each: fewer say as much. */
-const SMALL_ENTRIES = 100_000;
 const PAGES = 2_000;
-const GROWTH = [100_000, 1_000_000];
 
 interface Appended {
   readonly cpuMicrosecondsSealed: number;
@@ -27,10 +25,8 @@ interface Compacted {
 
 /** What `page.ts` says, one line after the other. */
 interface PageLine {
-  readonly entries: number;
   readonly page?: string;
   readonly cpuUs: number;
-  readonly openMs?: number;
 }
 
 /** The embedded store in process, beside a row an entry in SQLite, each in a process of its own. */
@@ -57,16 +53,14 @@ export const store: Bench = {
       compactCpu: [],
     };
     const entries = Math.max(50_000, Math.round(ENTRIES * scale));
-    const small = Math.max(5_000, Math.round(SMALL_ENTRIES * scale));
-    const growth = await grow(Math.max(100, Math.round(PAGES * scale)), scale);
-    const pageUs = growth.at(-1)?.cpuUs ?? Number.NaN;
     for (let pair = 0; pair < pairCount; pair++) {
       progress(`pair ${pair + 1} of ${pairCount}`);
+      const pageUs = await pageCost(entries);
       const large = await ask<Appended>("append", ["--entries", `${entries}`]);
-      const little = await ask<Appended>("append", ["--entries", `${small}`, "--batch", "20"]);
+      const little = await ask<Appended>("append", ["--entries", `${entries}`, "--batch", "20"]);
       const joined = await ask<Appended>("append", [
         "--entries",
-        `${small}`,
+        `${entries}`,
         "--batch",
         "20",
         "--callers",
@@ -98,7 +92,7 @@ export const store: Bench = {
           `${pages}`,
         ]);
       const largeRows = await rows(entries, 1000, PAGES);
-      const smallRows = await rows(small, 20, 0);
+      const smallRows = await rows(entries, 20, 0);
       pairs.large.push({ ours: large.cpuMicrosecondsSealed, other: largeRows.cpuMicrosecondsSealed });
       pairs.small.push({ ours: little.cpuMicrosecondsSealed, other: smallRows.cpuMicrosecondsSealed });
       pairs.sealed.push({ ours: large.bytesSealed, other: largeRows.bytesSealed });
@@ -156,14 +150,6 @@ export const store: Bench = {
         { what: "disk of an entry, compacted", unit: "bytes", values: own.compact, atMost: 10.5 },
         { what: "CPU of the compaction of an entry", unit: "us", values: own.compactCpu },
       ],
-      growths: [
-        {
-          what: "CPU of a page of 100 after a random place",
-          unit: "us",
-          per: "page, by entries in the store",
-          points: growth.map(({ entries: size, cpuUs }) => ({ size, value: cpuUs })),
-        },
-      ],
       notes: [
         ...(module === undefined ? [`left out: ${PEER} cannot be installed here`] : []),
         ...(pairs.copied.length === 0 ? ["left out: PostgreSQL, of Debian's package postgresql"] : []),
@@ -177,16 +163,16 @@ function copyCost(entryCount: number): Promise<number | undefined> {
   return PostgresPeer.during((postgres) => postgres.copy(corpusBatches(entryCount, 1_000)));
 }
 
-async function grow(pages: number, scale: number): Promise<PageLine[]> {
-  const sizes = GROWTH.map((size) => Math.round((size * scale) / 1000) * 1000);
-  const points: PageLine[] = [];
-  await withProgram("page", ["--sizes", sizes.join(","), "--pages", `${pages}`], async (program) => {
-    while (points.length < sizes.length) {
-      const line = await program.next<PageLine>();
-      if (line.page === "source, random place") points.push(line);
+/** CPU of a page of 100 of one source after a random place, us. */
+async function pageCost(entryCount: number): Promise<number> {
+  let cpuUs = Number.NaN;
+  await withProgram("page", ["--sizes", `${entryCount}`, "--pages", `${PAGES}`], async (program) => {
+    for (let line: PageLine | undefined; line?.page !== "source, random place"; ) {
+      line = await program.next<PageLine>();
+      cpuUs = line.cpuUs;
     }
   });
-  return points;
+  return cpuUs;
 }
 
 async function ask<T>(name: string, args: readonly string[]): Promise<T> {

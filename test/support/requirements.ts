@@ -32,13 +32,14 @@ export interface Requirement {
 
 /** Whether a program is on this machine: `describe.skipIf(need.isMissing)(`title${need.note}`, ...)`. */
 export function requires(program: Program): Requirement {
-  const path = find(program);
+  const path = findProgram(program);
   const note =
     path === undefined ? ` (skipped: ${program} is missing; apt-get install ${PROGRAMS[program]})` : "";
   return { program, path, isMissing: path === undefined, note };
 }
 
-function find(program: string): string | undefined {
+/** Its absolute path, or undefined where it is missing. */
+export function findProgram(program: string): string | undefined {
   for (const folder of [...(process.env.PATH ?? "").split(delimiter), ...MORE_FOLDERS]) {
     const path = join(folder, program);
     try {

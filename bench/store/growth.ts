@@ -1,0 +1,163 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Bench, BenchOptions, BenchResult, Growth } from "../harness/bench.ts";
+import { LineProcess } from "../harness/line-process.ts";
+
+/** The last takes some five minutes and 2 GB of disk. */
+const SIZES = [100_000, 1_000_000, 10_000_000, 100_000_000];
+const PAGES = 2_000;
+const OPEN_MS_MAX = 2_000;
+const PAGE_P99_MS_MAX = 2;
+
+/** What `page.ts` says, one line after the other. */
+interface Size {
+  readonly entries: number;
+  readonly appendCpuUs: number;
+  readonly bytesAnEntry: number;
+  readonly openMs: number;
+}
+interface Skipped {
+  readonly entries: number;
+  readonly skipped: string;
+}
+interface PageCost {
+  readonly entries: number;
+  readonly page: string;
+  readonly cpuUs: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+}
+interface Retained {
+  readonly entries: number;
+  readonly retainMs: number;
+  readonly retainCpuMs: number;
+  readonly freedMegabytes: number;
+}
+type Line = Size | Skipped | PageCost | Retained;
+
+/** One store that grows and grows, in a process of its own. */
+export const storeGrowth: Bench = {
+  name: "store-growth",
+  title: "The store as it grows: 1,000 sources, batches of 1,000, sealed",
+  async run({ scale, progress }: BenchOptions): Promise<BenchResult> {
+    const sizes: Size[] = [];
+    const pages: PageCost[] = [];
+    const notes: string[] = [];
+    let retained: Retained | undefined;
+    const wanted = SIZES.map((size) => Math.max(1, Math.round((size * scale) / 1000)) * 1000);
+    await eachLine(wanted, (line) => {
+      if ("skipped" in line)
+        notes.push(`left out: ${line.entries.toLocaleString("en")} entries; ${line.skipped}`);
+      else if ("page" in line) pages.push(line);
+      else if ("retainMs" in line) retained = line;
+      else {
+        sizes.push(line);
+        progress(`${line.entries.toLocaleString("en")} entries`);
+      }
+    });
+    const ofPage = (name: string): PageCost[] => pages.filter(({ page }) => page === name);
+    const random = ofPage("source, random place");
+    const largest = sizes.at(-1);
+    const [first] = random;
+    const last = random.at(-1);
+    const growth = (what: string, unit: string, per: string, points: Growth["points"]): Growth => ({
+      what,
+      unit,
+      per,
+      points,
+    });
+    const pageGrowth = (what: string, name: string): Growth =>
+      growth(
+        what,
+        "us of CPU",
+        "page, by entries in the store",
+        ofPage(name).map(({ entries, cpuUs }) => ({ size: entries, value: cpuUs })),
+      );
+    return {
+      comparisons:
+        first === undefined || last === undefined || last === first
+          ? []
+          : [
+              {
+                what: `page of 100 of a source after a random place, ${last.entries.toLocaleString("en")} entries`,
+                against: `the same in ${first.entries.toLocaleString("en")} entries, all of which are kept expanded`,
+                unit: "us at the median",
+                pairs: [{ ours: last.p50Us, other: first.p50Us }],
+              },
+            ],
+      figures: [
+        ...(largest === undefined
+          ? []
+          : [
+              {
+                what: `opening a store of ${largest.entries.toLocaleString("en")} entries`,
+                unit: "ms",
+                values: [largest.openMs],
+                atMost: OPEN_MS_MAX,
+              },
+            ]),
+        ...random.map(({ entries, p99Us }) => ({
+          what: `page of 100 of a source after a random place, ${entries.toLocaleString("en")} entries, p99`,
+          unit: "ms",
+          values: [p99Us / 1000],
+          atMost: PAGE_P99_MS_MAX,
+        })),
+        ...(retained === undefined
+          ? []
+          : [
+              {
+                what: `removing the oldest of ${retained.entries.toLocaleString("en")} entries, CPU of freeing 1 GB`,
+                unit: "ms",
+                values: [(retained.retainCpuMs / retained.freedMegabytes) * 1000],
+              },
+            ]),
+      ],
+      growths: [
+        growth(
+          "CPU of an append, seal counted",
+          "us",
+          "entry, by entries in the store",
+          sizes.map(({ entries, appendCpuUs }) => ({ size: entries, value: appendCpuUs })),
+        ),
+        growth(
+          "Disk of an entry",
+          "bytes",
+          "entry, by entries in the store",
+          sizes.map(({ entries, bytesAnEntry }) => ({ size: entries, value: bytesAnEntry })),
+        ),
+        growth(
+          "Opening",
+          "ms",
+          "opening, by entries in the store",
+          sizes.map(({ entries, openMs }) => ({ size: entries, value: openMs })),
+        ),
+        pageGrowth("Page of 100 of a source after a random place", "source, random place"),
+        pageGrowth("Newest 100 of a source", "source, newest"),
+        pageGrowth("Newest 100 of all sources", "project, newest"),
+      ],
+      notes: [
+        ...notes,
+        "pages in process; as long as all fits into what is kept expanded, no chunk is opened for them",
+      ],
+    };
+  },
+};
+
+async function eachLine(sizes: readonly number[], onLine: (line: Line) => void): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
+  const program = await LineProcess.start("bench/store/page.ts", [
+    ...["--sizes", sizes.join(","), "--pages", String(PAGES)],
+    ...["--retain", "--dir", join(dir, "data")],
+  ]);
+  try {
+    for (;;) {
+      const line = await program.next<Line>();
+      onLine(line);
+      if ("retainMs" in line) return;
+    }
+  } finally {
+    await program.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
