@@ -46,6 +46,7 @@ export const live: Bench = {
     const fast: number[] = [];
     const lost: number[] = [];
     const overSync: number[] = [];
+    const fanLines = Math.min(FAN_LINES_MAX, Math.round(10_000 * options.scale));
     for (let pair = 0; pair < options.pairCount; pair++) {
       options.progress(`pair ${pair + 1} of ${options.pairCount}`);
       const syncMs = medianSyncMs();
@@ -58,12 +59,17 @@ export const live: Bench = {
       const atFastRate = await heard(ourWay, { lines: lines * 5, rate: FAST_RATE });
       fast.push(atFastRate.p99);
       lost.push(ours.lost + atFastRate.lost);
-      const fanLines = Math.min(FAN_LINES_MAX, Math.round(10_000 * options.scale));
       const many = { lines: fanLines, rate: FAST_RATE, readers: READERS };
       fanOut.push({
         ours: await deliveryCpuUs(ourWay, { ...many, entries: ENTRIES_PER_FRAME }),
         other: await deliveryCpuUs(() => bridged(program), { ...many, entries: 1 }),
       });
+    }
+    const growth: { size: number; value: number }[] = [];
+    for (const readers of [READERS, 10 * READERS]) {
+      options.progress(`${readers} readers`);
+      const run = { lines: fanLines, rate: FAST_RATE, readers, entries: ENTRIES_PER_FRAME };
+      growth.push({ size: readers, value: await deliveryCpuUs(ourWay, run) });
     }
     return {
       comparisons: [
@@ -97,6 +103,14 @@ export const live: Bench = {
         },
         { what: "lines lost", unit: "lines", values: lost, atMost: 0 },
         { what: "fdatasync of 4 KiB, median", unit: "ms", values: overSync },
+      ],
+      growths: [
+        {
+          what: "A line in frames of 20 to a reader, by readers",
+          unit: "us of CPU",
+          per: "delivered entry",
+          points: growth,
+        },
       ],
     };
   },

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Bench, BenchOptions, BenchResult, Pair } from "../harness/bench.ts";
+import { type Bench, type BenchOptions, type BenchResult, median, type Pair } from "../harness/bench.ts";
 import { LineProcess } from "../harness/line-process.ts";
 import { memoryBytes } from "../harness/process-cost.ts";
 import { aedes, boardlog, type Target } from "../mqtt/targets.ts";
@@ -21,6 +21,9 @@ export const memory: Bench = {
     const connected: number[] = [];
     const idle: number[] = [];
     const sources: number[] = [];
+    const boardGrowth = new Map<number, number[]>();
+    const sourceGrowth = new Map<number, number[]>();
+    const sourceCount = Math.round(SOURCES * options.scale);
     for (let pair = 0; pair < options.pairCount; pair++) {
       options.progress(`pair ${pair + 1} of ${options.pairCount}`);
       idle.push(await idleGateway());
@@ -28,7 +31,13 @@ export const memory: Bench = {
       const theirs = await withConnections(await aedes(), connections);
       connected.push(ours.totalMegabytes);
       perConnection.push({ ours: ours.eachKilobytes, other: theirs.eachKilobytes });
-      sources.push(await withSources(Math.round(SOURCES * options.scale)));
+      const fewer = await withConnections(await boardlog(), Math.round(connections / 10));
+      note(boardGrowth, Math.round(connections / 10), fewer.eachKilobytes);
+      note(boardGrowth, connections, ours.eachKilobytes);
+      const known = await withSources(sourceCount);
+      sources.push(known.totalMegabytes);
+      note(sourceGrowth, sourceCount / 10, (await withSources(sourceCount / 10)).eachKilobytes);
+      note(sourceGrowth, sourceCount, known.eachKilobytes);
     }
     return {
       comparisons: [
@@ -49,14 +58,26 @@ export const memory: Bench = {
           atMost: 350,
         },
         {
-          what: `the same with ${Math.round(SOURCES * options.scale).toLocaleString("en")} sources known, one entry each`,
+          what: `the same with ${sourceCount.toLocaleString("en")} sources known, one entry each`,
           unit: "MB",
           values: sources,
         },
       ],
+      growths: [
+        { what: "Memory of a connected board", unit: "KB", per: "board", points: medians(boardGrowth) },
+        { what: "Memory of a known source", unit: "KB", per: "source", points: medians(sourceGrowth) },
+      ],
     };
   },
 };
+
+function note(values: Map<number, number[]>, size: number, value: number): void {
+  values.set(size, [...(values.get(size) ?? []), value]);
+}
+
+function medians(values: ReadonlyMap<number, readonly number[]>): { size: number; value: number }[] {
+  return [...values].map(([size, all]) => ({ size, value: median(all) }));
+}
 
 async function idleGateway(): Promise<number> {
   const gateway = await startGateway();
@@ -100,9 +121,13 @@ async function withConnections(
   }
 }
 
-async function withSources(count: number): Promise<number> {
+async function withSources(
+  count: number,
+): Promise<{ readonly totalMegabytes: number; readonly eachKilobytes: number }> {
   const target = await boardlog();
   try {
+    await pause(REST_MS);
+    const before = memoryBytes(target.pid).resident;
     for (let at = 0; at < count; at += SOURCES_A_FRAME) {
       const cmds = Array.from({ length: Math.min(SOURCES_A_FRAME, count - at) }, (_, index) => ({
         cmd: "/v1/Log.Log",
@@ -122,7 +147,8 @@ async function withSources(count: number): Promise<number> {
       if (resp.some(({ status }) => status !== 0)) throw new Error("an entry was refused");
     }
     await pause(REST_MS);
-    return memoryBytes(target.pid).resident / 1e6;
+    const after = memoryBytes(target.pid).resident;
+    return { totalMegabytes: after / 1e6, eachKilobytes: (after - before) / count / 1000 };
   } finally {
     await target.stop();
   }

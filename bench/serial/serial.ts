@@ -43,13 +43,20 @@ export const serial: Bench = {
         ["frames", FRAMES],
         ["text", TEXT_LINES],
       ] as const) {
-        const lines = Math.round(count * options.scale);
-        const ours = await atFullSpeed(kind, lines, true);
-        const other = await atFullSpeed(kind, lines, false);
+        const size = { kind, ports: PORTS, lines: Math.round(count * options.scale) };
+        const ours = await atFullSpeed(size, ourReader);
+        const other = await atFullSpeed(size, bareReader);
         pairs[kind].push({ ours: ours.perSecond, other: other.perSecond });
         cpu[kind].push({ ours: ours.cpuUsPerLine, other: other.cpuUsPerLine });
       }
       share.push(await paced());
+    }
+    const growth: { size: number; value: number }[] = [];
+    for (const times of [1, 10]) {
+      options.progress(`${PORTS * times} ports`);
+      const lines = Math.round((FRAMES * options.scale) / times);
+      const size = { kind: "frames", ports: PORTS * times, lines } as const;
+      growth.push({ size: PORTS * times, value: (await atFullSpeed(size, ourReader)).cpuUsPerLine });
     }
     const against = "serialport and its readline parser alone";
     return {
@@ -84,22 +91,40 @@ export const serial: Bench = {
           atMost: 10,
         },
       ],
+      growths: [
+        {
+          what: "A line that is a frame of 10 entries, by ports that bring as many together",
+          unit: "us of CPU",
+          per: "line",
+          points: growth,
+        },
+      ],
     };
   },
 };
 
-async function atFullSpeed(kind: Kind, linesPerPort: number, isOurs: boolean): Promise<Speed> {
-  const feeder = await LineProcess.start("bench/serial/feeder.ts", ["--ports", String(PORTS)]);
+/** So many lines of each port. */
+interface Size {
+  readonly kind: Kind;
+  readonly ports: number;
+  readonly lines: number;
+}
+
+async function atFullSpeed(
+  { kind, ports, lines: linesPerPort }: Size,
+  read: (paths: readonly string[], kind: Kind) => Promise<Reader>,
+): Promise<Speed> {
+  const feeder = await LineProcess.start("bench/serial/feeder.ts", ["--ports", String(ports)]);
   const { paths } = await feeder.next<{ paths: readonly string[] }>();
-  const reader = isOurs ? await ourReader(paths, kind) : await bareReader(paths);
+  const reader = await read(paths, kind);
   try {
     await pause(500);
-    await feeder.ask({ lines: WARM_UP[kind], kind });
+    await feeder.ask({ lines: Math.round((WARM_UP[kind] * PORTS) / ports), kind });
     const before = await settled(reader.lines);
     const cpu = cpuUs(reader.pid);
     const start = performance.now();
     await feeder.ask({ lines: linesPerPort, kind });
-    const wanted = before + linesPerPort * PORTS;
+    const wanted = before + linesPerPort * ports;
     let looks = 0;
     while ((await reader.lines()) < wanted) {
       if (looks++ > 60_000 / LOOK_MS) throw new Error(`${wanted} lines sent, ${await reader.lines()} read`);
@@ -107,8 +132,8 @@ async function atFullSpeed(kind: Kind, linesPerPort: number, isOurs: boolean): P
     }
     const ms = performance.now() - start;
     return {
-      perSecond: ((linesPerPort * PORTS) / ms) * 1000,
-      cpuUsPerLine: (cpuUs(reader.pid) - cpu) / (linesPerPort * PORTS),
+      perSecond: ((linesPerPort * ports) / ms) * 1000,
+      cpuUsPerLine: (cpuUs(reader.pid) - cpu) / (linesPerPort * ports),
     };
   } finally {
     await reader.stop();

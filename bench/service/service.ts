@@ -92,6 +92,11 @@ export const service: Bench = {
       small.httpRate.push({ ours: ours.perSecond, other: rows.overHttp.perSecond });
       small.httpCpu.push({ ours: ours.cpuUs, other: rows.overHttp.cpuUs });
     }
+    const growth: { size: number; value: number }[] = [];
+    for (const sources of [SOURCES, 10 * SOURCES]) {
+      progress(`${sources} sources`);
+      growth.push({ size: sources, value: await entryCpuUs(frameCount, sources) });
+    }
     return {
       comparisons: [
         {
@@ -123,6 +128,14 @@ export const service: Bench = {
         { what: "a page of 1,000 entries over HTTP, p99", unit: "ms", values: pages, atMost: 20 },
         { what: "memory that the readers take meanwhile", unit: "MB", values: memory, atMost: 300 },
       ],
+      growths: [
+        {
+          what: "An entry over one WebSocket, CBOR frames of 1,000, by sources",
+          unit: "us of CPU",
+          per: "entry",
+          points: growth,
+        },
+      ],
       notes: [
         ...(small.rate.length === 0 ? ["left out: PostgreSQL, of Debian's package postgresql"] : []),
         ...(small.rate.length > 0 && small.httpRate.length === 0
@@ -132,6 +145,19 @@ export const service: Bench = {
     };
   },
 };
+
+/** CPU of an entry of so many sources, each of which has been heard before. */
+async function entryCpuUs(frameCount: number, sourceCount: number): Promise<number> {
+  const running = await startService();
+  try {
+    const known = Math.max(WARM_FRAMES, sourceCount / FRAME_ENTRIES);
+    const frames = makeFrames(known + frameCount, sourceCount);
+    await ingest(running, frames.slice(0, known));
+    return (await ingest(running, frames.slice(known))).cpu;
+  } finally {
+    await running.stop();
+  }
+}
 
 /** Pages of 100 beside a peer's. */
 function pageRows(against: string, rate: readonly Pair[], cpu: readonly Pair[]): Comparison[] {
