@@ -22,13 +22,17 @@ export async function fluentBit(): Promise<WritingTarget | undefined> {
   const port = await freePort();
   const settings = join(folder, "fluent-bit.conf");
   await writeFile(settings, settingsOf(folder, port));
-  const child = spawn(program, ["-q", "-c", settings], { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(program, ["-c", settings], { stdio: ["ignore", "ignore", "inherit"] });
   const stop = async (): Promise<void> => {
     await endProcess(child);
     await rm(folder, { recursive: true });
   };
   try {
-    await until("Fluent Bit listens", () => isOpen(port));
+    await until("Fluent Bit listens", () => {
+      if (child.exitCode !== null)
+        throw new Error("Fluent Bit ended, see above: its build may lack a plugin");
+      return isOpen(port);
+    });
   } catch (error) {
     await stop();
     throw error;
@@ -40,6 +44,7 @@ export async function fluentBit(): Promise<WritingTarget | undefined> {
 function settingsOf(folder: string, port: number): string {
   return `[SERVICE]
   flush 1
+  log_level error
   storage.path ${folder}/storage
 [INPUT]
   name mqtt
