@@ -6,6 +6,14 @@ import type { LogArgs } from "../protocol/methods.ts";
 const LINES_MAX = 128;
 const NOT_KNOWN = 0;
 
+const HASH_START = 0x811c9dc5;
+/** A long line is hashed in pieces of so many UTF-16 units. */
+const PIECE_UNITS = 1_024;
+/** A unit takes three bytes of UTF-8 at most; the last word of a piece is filled up. */
+const words = new Int32Array((PIECE_UNITS * 3) / 4 + 1);
+const bytes = new Uint8Array(words.buffer);
+const encoder = new TextEncoder();
+
 /** Hashes of the lines that a boot sent last, to tell a line that came twice from another one under its seq (docs/protocol.md 6.10). */
 export class RecentLines {
   /** By seq modulo its length. Seqs are taken one after the other, so a slot is that of the newest. */
@@ -31,18 +39,31 @@ export class RecentLines {
   }
 }
 
-/** FNV-1a over what an app said. Times are left out: a board may tell them better when it sends again. */
+/** Over what an app said. Times are left out: a board may tell them better when it sends again. */
 function hashOf({ msg, stream, level, module }: LogArgs): number {
-  let hash = mix(0x811c9dc5, msg);
+  let hash = mix(HASH_START, msg);
   if (stream !== undefined && stream !== STREAM_DEFAULT) hash = mix(hash, stream);
   if (module !== undefined) hash = mix(hash ^ 1, module);
-  if (level !== undefined) hash = Math.imul(hash ^ LEVEL_RANK[level], 0x01000193);
+  if (level !== undefined) hash = mixWord(hash, LEVEL_RANK[level]);
   return hash >>> 0 || 1;
 }
 
+/** By words of its UTF-8: a line is a part of its frame's text, of which to ask one character costs as much as to mix a word. */
 function mix(start: number, text: string): number {
-  let hash = start;
-  for (let index = 0; index < text.length; index++)
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  let hash = mixWord(start, text.length);
+  for (let from = 0; from < text.length; from += PIECE_UNITS) {
+    const piece = text.length <= PIECE_UNITS ? text : text.slice(from, from + PIECE_UNITS);
+    const { written } = encoder.encodeInto(piece, bytes);
+    bytes[written] = 0;
+    bytes[written + 1] = 0;
+    bytes[written + 2] = 0;
+    for (let index = 0; index * 4 < written; index++) hash = mixWord(hash, words[index] ?? 0);
+  }
   return hash;
+}
+
+/** As FNV-1a does, of words: the shift brings down what the product only carries up. */
+function mixWord(hash: number, word: number): number {
+  const product = Math.imul(hash ^ word, 0x01000193);
+  return product ^ (product >>> 15);
 }

@@ -93,6 +93,19 @@ describe("two lines under one seq", () => {
     expect(count("gateway_conflicting_seqs_total")).toBe(3);
   });
 
+  test("one letter makes another line, wherever it stands in a long one, and in any script", async () => {
+    const { say, count, losses } = await gateway();
+    const long = (unit: string, at: number): string => `${"я".repeat(at)}${unit}${"x".repeat(5_000 - at)}`;
+    const places = [0, 1, 2, 3, 1_023, 1_024, 1_025, 4_999];
+    const lines = (unit: string): LogLine[] => places.map((at, index) => line(index + 1, long(unit, at)));
+    await say("b", lines("а"));
+    await say("b", lines("а"));
+    expect(count("gateway_conflicting_seqs_total")).toBe(0);
+    await say("b", lines("0"));
+    expect(count("gateway_conflicting_seqs_total")).toBe(places.length);
+    expect(losses()).toMatchObject([{ first: 1, last: places.length }]);
+  });
+
   test("what comes again as it was, or as part of a drop notice, is no conflict", async () => {
     const { say, count } = await gateway();
     const drop = { first: 2, last: 3, count: 2, where: "agent", why: "ring full" };
