@@ -3,6 +3,7 @@ import { type Bench, type BenchOptions, type BenchResult, median, type Pair } fr
 import { LineProcess } from "../harness/line-process.ts";
 import { memoryBytes } from "../harness/process-cost.ts";
 import { aedes, boardlog, type Target } from "../mqtt/targets.ts";
+import { startService } from "../service/start-service.ts";
 import { startGateway } from "./gateway-alone.ts";
 
 const CONNECTIONS = 10_000;
@@ -58,7 +59,7 @@ export const memory: Bench = {
           atMost: 350,
         },
         {
-          what: `the same with ${sourceCount.toLocaleString("en")} sources known, one entry each`,
+          what: `log service with ${sourceCount.toLocaleString("en")} sources known, one entry each`,
           unit: "MB",
           values: sources,
         },
@@ -124,7 +125,7 @@ async function withConnections(
 async function withSources(
   count: number,
 ): Promise<{ readonly totalMegabytes: number; readonly eachKilobytes: number }> {
-  const target = await boardlog();
+  const target = await startService(`quota: { sourcesPerKey: ${count} }\n`);
   try {
     await pause(REST_MS);
     const before = memoryBytes(target.pid).resident;
@@ -138,7 +139,7 @@ async function withSources(
           timestamp: 1763784000000,
         },
       }));
-      const answer = await fetch(target.url, {
+      const answer = await fetch(`http://127.0.0.1:${target.port}`, {
         method: "POST",
         headers: { "x-api-key": target.key },
         body: JSON.stringify({ v: 1, cmds }),

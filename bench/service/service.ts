@@ -1,13 +1,6 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { encode } from "cbor-x";
 import { WebSocket } from "ws";
-import { until } from "../../test/support/boardlog-process.ts";
-import { freePort } from "../../test/support/mosquitto.ts";
 import type { Bench, BenchOptions, BenchResult, Comparison, Pair } from "../harness/bench.ts";
 import { LineProcess } from "../harness/line-process.ts";
 import { installPeer } from "../harness/peers.ts";
@@ -15,8 +8,8 @@ import { cpuUs, memoryBytes } from "../harness/process-cost.ts";
 import { corpusBatches, makeEntries, readLines } from "../store/corpus.ts";
 import { type PageCost, PostgresPeer } from "../store/postgres.ts";
 import { PageConnection } from "./page-connection.ts";
+import { type Service, startService } from "./start-service.ts";
 
-const BIN = fileURLToPath(new URL("../../bin/boardlog.js", import.meta.url));
 const FRAME_ENTRIES = 1_000;
 const SOURCES = 1_000;
 /** Frames sent and not answered yet. */
@@ -37,13 +30,6 @@ const PG = { name: "pg", version: "8.23.1" } as const;
 const ROWS = "PostgreSQL, a row an entry, an index on (src, id), prepared statements of as many connections";
 const POSTGRES = `${ROWS} by pgbench: C, no HTTP and no JSON`;
 const POSTGRES_HTTP = `the same page over HTTP by fastify and pg ${PG.version} from ${ROWS}`;
-
-interface Service {
-  readonly pid: number;
-  readonly port: number;
-  readonly key: string;
-  stop(): Promise<void>;
-}
 
 /** A log service in a process of its own, asked as its users ask it. */
 export const service: Bench = {
@@ -167,30 +153,6 @@ function pageRows(against: string, rate: readonly Pair[], cpu: readonly Pair[]):
     { what, against, unit: "/s", pairs: rate, atLeast: 3 },
     { what: "CPU of the server for such a page", against, unit: "us", pairs: cpu },
   ];
-}
-
-async function startService(): Promise<Service> {
-  const folder = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
-  const port = await freePort();
-  const settings = join(folder, "service.yaml");
-  await writeFile(settings, `data: ${folder}/data\nhttp: ${port}\n`);
-  const child = spawn(process.execPath, [BIN, "service", "--settings", settings], { stdio: "ignore" });
-  await until("the service runs", () =>
-    fetch(`http://127.0.0.1:${port}/healthz`).then(
-      ({ status }) => status === 200,
-      () => false,
-    ),
-  );
-  return {
-    pid: child.pid ?? 0,
-    port,
-    key: await readFile(join(folder, "data/api-key"), "utf8"),
-    stop: async () => {
-      child.kill("SIGTERM");
-      await once(child, "exit");
-      await rm(folder, { recursive: true });
-    },
-  };
 }
 
 function makeFrames(count: number, sourceCount: number): Uint8Array[] {
