@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { hasEnded } from "../../test/support/has-ended.ts";
 import { spawnTs } from "../../test/support/run-ts.ts";
 
 /** A program of the benchmarks in a process of its own, which says lines of JSON and may be asked by lines of JSON. */
@@ -36,7 +37,7 @@ export class LineProcess {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (hasEnded(this.#child)) return;
     const exited = once(this.#child, "exit");
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 5_000);

@@ -5,6 +5,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { hasEnded } from "../../test/support/has-ended.ts";
 
 /** Beside the packages of the project, which does not need the peers, so that they are installed when they are first measured. */
 const FOLDER = fileURLToPath(new URL("../../node_modules/.cache/bench-peers", import.meta.url));
@@ -48,7 +49,7 @@ function headers(): NodeJS.ProcessEnv {
 
 /** Ends a peer, which has nothing to save. */
 export async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   const exited = once(child, "exit");
   child.kill("SIGKILL");
   await exited;

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../../test/support/boardlog-process.ts";
-import { freePort } from "../../test/support/mosquitto.ts";
+import { hasEnded } from "../../test/support/has-ended.ts";
+import { freePort, isListening } from "../../test/support/mosquitto.ts";
 import { findProgram } from "../../test/support/requirements.ts";
 import { endProcess } from "../harness/peers.ts";
 import { LineCount } from "./line-count.ts";
@@ -29,9 +29,8 @@ export async function fluentBit(): Promise<WritingTarget | undefined> {
   };
   try {
     await until("Fluent Bit listens", () => {
-      if (child.exitCode !== null)
-        throw new Error("Fluent Bit ended, see above: its build may lack a plugin");
-      return isOpen(port);
+      if (hasEnded(child)) throw new Error("Fluent Bit ended, see above: its build may lack a plugin");
+      return isListening(port);
     });
   } catch (error) {
     await stop();
@@ -58,12 +57,4 @@ function settingsOf(folder: string, port: number): string {
   path ${folder}
   file lines
 `;
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
-    socket.once("connect", () => socket.destroy());
-  });
 }

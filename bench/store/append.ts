@@ -3,11 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CounterTable } from "../../host/counters.ts";
-import { systemClock, systemTimers } from "../../host/system-clock.ts";
-import { systemRandom } from "../../host/system-random.ts";
 import { keepObjectsYoung } from "../../host/young-objects.ts";
 import type { ChunkedStore } from "../../service/store/chunked-store.ts";
-import { openStore } from "../../service/store/open-store.ts";
+import { openBenchStore } from "./bench-store.ts";
 import { EntryPool, readLines } from "./corpus.ts";
 import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
 
@@ -39,7 +37,6 @@ const entryCount = Number(values.entries);
 const batchEntries = Number(values.batch);
 const callers = Number(values.callers);
 const lines = readLines(values.corpus);
-const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 const counters = new CounterTable();
 
 for (const [count, entries] of [
@@ -89,7 +86,7 @@ console.log(
 
 function open(dir: string, fresh = true): Promise<ChunkedStore> {
   if (fresh) rmSync(dir, { recursive: true, force: true });
-  return openStore({ dir, clock: systemClock, timers: systemTimers, random: systemRandom, counters, log });
+  return openBenchStore(dir, {}, counters);
 }
 
 async function appendAll(

@@ -61,17 +61,11 @@ export const storeGrowth: Bench = {
     const largest = sizes.at(-1);
     const [first] = random;
     const last = random.at(-1);
-    const growth = (what: string, unit: string, per: string, points: Growth["points"]): Growth => ({
-      what,
-      unit,
-      per,
-      points,
-    });
     const pageGrowth = (what: string, name: string): Growth =>
       growth(
         what,
         "us of CPU",
-        "page, by entries in the store",
+        "page",
         ofPage(name).map(({ entries, cpuUs }) => ({ size: entries, value: cpuUs })),
       );
     return {
@@ -117,19 +111,19 @@ export const storeGrowth: Bench = {
         growth(
           "CPU of an append, seal counted",
           "us",
-          "entry, by entries in the store",
+          "entry",
           sizes.map(({ entries, appendCpuUs }) => ({ size: entries, value: appendCpuUs })),
         ),
         growth(
           "Disk of an entry",
           "bytes",
-          "entry, by entries in the store",
+          "entry",
           sizes.map(({ entries, bytesAnEntry }) => ({ size: entries, value: bytesAnEntry })),
         ),
         growth(
           "Opening",
           "ms",
-          "opening, by entries in the store",
+          "opening",
           sizes.map(({ entries, openMs }) => ({ size: entries, value: openMs })),
         ),
         pageGrowth("Page of 100 of a source after a random place", "source, random place"),
@@ -143,6 +137,10 @@ export const storeGrowth: Bench = {
     };
   },
 };
+
+function growth(what: string, unit: string, per: string, points: Growth["points"]): Growth {
+  return { what, unit, per: `${per}, by entries in the store`, points };
+}
 
 async function eachLine(sizes: readonly number[], onLine: (line: Line) => void): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), "boardlog-bench-"));

@@ -2,13 +2,10 @@ import { rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { CounterTable } from "../../host/counters.ts";
-import { systemClock, systemTimers } from "../../host/system-clock.ts";
-import { systemRandom } from "../../host/system-random.ts";
 import { keepObjectsYoung } from "../../host/young-objects.ts";
 import type { ChunkedStore } from "../../service/store/chunked-store.ts";
-import { openStore } from "../../service/store/open-store.ts";
 import type { ChunkedStoreOptions } from "../../service/store/store-core.ts";
+import { compact, openBenchStore, openCompacting } from "./bench-store.ts";
 import { EntryPool, readLines } from "./corpus.ts";
 import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
 
@@ -39,9 +36,7 @@ const FREE_BYTES_MIN = 5e9;
 const WARM_ENTRIES = 300_000;
 const sourceCount = Number(values.sources);
 const pageCount = Number(values.pages);
-const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 rmSync(values.dir, { recursive: true, force: true });
-const counters = new CounterTable();
 // What the engine compiles on the way is not the work.
 let store = await open();
 const warmPool = new EntryPool(readLines(values.corpus), sourceCount, 1000);
@@ -76,8 +71,12 @@ for (const size of values.sizes.split(",").map(Number)) {
   }
   await store.seal();
   const appendCpuUs = cpuMicroseconds(appendCpu) / appended;
-  if (values.compact) await compact();
   await store.close();
+  if (values.compact) {
+    store = await openCompacting(values.dir, pool);
+    await compact(store);
+    await store.close();
+  }
   const openStart = performance.now();
   store = await open();
   const openMs = performance.now() - openStart;
@@ -105,29 +104,7 @@ await store.close();
 rmSync(values.dir, { recursive: true, force: true });
 
 function open(options: Partial<ChunkedStoreOptions> = {}): Promise<ChunkedStore> {
-  return openStore(
-    {
-      dir: values.dir,
-      clock: systemClock,
-      timers: systemTimers,
-      random: systemRandom,
-      counters,
-      log,
-    },
-    { maintenanceMs: 0, ...options },
-  );
-}
-
-/** The newest segment is old now: one more entry begins another. */
-async function compact(): Promise<void> {
-  await store.close();
-  store = await open({ segmentMsMax: 0 });
-  await store.append([{ project, entries: pool.batch().slice(0, 1) }]);
-  await store.seal();
-  // The system's timers do not hold the process, and compaction rests on them.
-  const hold = setInterval(() => {}, 1000);
-  await store.maintain();
-  clearInterval(hold);
+  return openBenchStore(values.dir, { maintenanceMs: 0, ...options });
 }
 
 /** What is over the bytes to keep goes before a seal. */

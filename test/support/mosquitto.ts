@@ -102,15 +102,20 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
+/** Whether somebody takes connections on this port of the loopback. */
+export async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  const isOpen = await new Promise<boolean>((resolve) => {
+    socket.once("connect", () => resolve(true));
+    socket.once("error", () => resolve(false));
+  });
+  socket.destroy();
+  return isOpen;
+}
+
 async function untilListening(port: number): Promise<void> {
   for (let attempt = 0; attempt < 6_000; attempt++) {
-    const socket = connect(port, "127.0.0.1");
-    const isOpen = await new Promise<boolean>((resolve) => {
-      socket.once("connect", () => resolve(true));
-      socket.once("error", () => resolve(false));
-    });
-    socket.destroy();
-    if (isOpen) return;
+    if (await isListening(port)) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error(`nothing listens on port ${port}`);
