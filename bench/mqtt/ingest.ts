@@ -21,6 +21,12 @@ const FLUENT_BIT = {
   against: "Fluent Bit, MQTT input buffered in files to file output, one JSON object a publish, no fsync",
 } as const;
 
+interface Phases {
+  readonly publishes: number;
+  /** Before them. */
+  readonly warmUp: number;
+}
+
 interface Measured {
   readonly cpuUs: number;
   readonly perSecond: number;
@@ -62,12 +68,15 @@ export const ingest: Bench = {
         entries: ENTRIES_PER_FRAME,
       });
       const aedesFile = await measure(aedesToFile, { publishes, warmUp, entries: 1 });
-      const red = await measureWriting(nodeRed, Math.round(NODE_RED_PUBLISHES * options.scale));
+      const red = await measureWriting(nodeRed, {
+        publishes: Math.round(NODE_RED_PUBLISHES * options.scale),
+        warmUp,
+      });
       if (red !== undefined) {
         framedToNodeRed.push({ ours: ourFrames.perSecond, other: red.perSecond });
         framedToNodeRedCpu.push({ ours: ourFrames.cpuUs, other: red.cpuUs });
       }
-      const bit = await measureWriting(fluentBit, publishes, { objects: true });
+      const bit = await measureWriting(fluentBit, { publishes, warmUp, objects: true });
       if (bit !== undefined) {
         loneToFluentBit.push({ ours: ourLone.cpuUs, other: bit.cpuUs });
         framedToFluentBit.push({ ours: ourFrames.cpuUs, other: bit.cpuUs });
@@ -169,7 +178,7 @@ export const ingest: Bench = {
         },
         { what: "one entry a publish, 20 in flight a connection: PUBACK p99", unit: "ms", values: ackMs },
       ],
-      growths: [await growth(options)],
+      growths: [await growth(options, warmUp)],
       notes: [
         ...(framedToNodeRed.length > 0
           ? []
@@ -180,12 +189,14 @@ export const ingest: Bench = {
   },
 };
 
-async function growth(options: BenchOptions): Promise<NonNullable<BenchResult["growths"]>[number]> {
+async function growth(
+  options: BenchOptions,
+  warmUp: number,
+): Promise<NonNullable<BenchResult["growths"]>[number]> {
   const points: { size: number; value: number }[] = [];
   for (const size of [PUBLISHES / 8, (PUBLISHES * 10) / 8]) {
     options.progress(`frames of ${ENTRIES_PER_FRAME}, ${size} publishes`);
     const publishes = Math.round(size * options.scale);
-    const warmUp = Math.round(WARM_UP_PUBLISHES * options.scale);
     const { cpuUs: value } = await measure(boardlog, { publishes, warmUp, entries: ENTRIES_PER_FRAME });
     points.push({ size: publishes * ENTRIES_PER_FRAME, value });
   }
@@ -194,11 +205,7 @@ async function growth(options: BenchOptions): Promise<NonNullable<BenchResult["g
 
 async function measure(
   start: () => Promise<Target | BoardlogTarget>,
-  {
-    publishes,
-    warmUp,
-    entries,
-  }: { readonly publishes: number; readonly warmUp: number; readonly entries: number },
+  { publishes, warmUp, entries }: Phases & { readonly entries: number },
 ): Promise<Measured> {
   const target = await start();
   const load = await startLoad(target, { connections: CONNECTIONS, entries });
@@ -241,16 +248,14 @@ async function aedesToFile(): Promise<Target> {
 /** The time counts until the last line is in its file: acks come long before. Undefined where the peer cannot be had. */
 async function measureWriting(
   start: () => Promise<WritingTarget | undefined>,
-  publishes: number,
-  form: { readonly objects?: true } = {},
+  { publishes, warmUp, ...form }: Phases & { readonly objects?: true },
 ): Promise<{ readonly perSecond: number; readonly cpuUs: number } | undefined> {
   const target = await start();
   if (target === undefined) return undefined;
   const load = await startLoad(target, { connections: CONNECTIONS, entries: 1, ...form });
   try {
-    const warm = Math.round(publishes / 3);
-    await load.ask<Phase>({ publishes: warm });
-    await target.written(warm);
+    await load.ask<Phase>({ publishes: warmUp });
+    await target.written(warmUp);
     const before = cpuUs(target.pid);
     const start = performance.now();
     await load.ask<Phase>({ publishes });
