@@ -107,7 +107,7 @@ export class ByteWriter {
     let at = this.#length;
     let index = start;
     for (; index + 4 <= end; index += 4) {
-      words.setInt32(at, from.getInt32(index));
+      words.setInt32(at, from.getInt32(index, true), true);
       at += 4;
     }
     for (; index < end; index++) words.setUint8(at++, from.getUint8(index));

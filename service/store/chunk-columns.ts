@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import type { ByteWriter } from "./byte-writer.ts";
+import { type ByteWriter, wordsOf } from "./byte-writer.ts";
 import { type ChunkHead, Column, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
 import { readNumbers } from "./number-column.ts";
 import { TemplateReader } from "./template-column.ts";
@@ -77,6 +77,7 @@ function readPlainColumns(head: ChunkHead, body: Buffer): ChunkColumns {
     start += sizes.varint();
   }
   msgStarts[count] = start;
+  const words = wordsOf(body);
   return {
     kinds,
     contexts: head.contexts.length === 1 ? NONE : readVarints(reader(Column.Contexts), count),
@@ -87,7 +88,7 @@ function readPlainColumns(head: ChunkHead, body: Buffer): ChunkColumns {
     clockErrors: readSparse(reader(Column.ClockErrors), kinds, HAS_CLOCK_ERROR, false),
     losts: readLosts(reader(Column.Losts), head),
     messageAt: (index) => body.toString("utf8", msgStarts[index], msgStarts[index + 1]),
-    writeMessage: (index, to) => to.copy(body, msgStarts[index] ?? 0, msgStarts[index + 1] ?? 0),
+    writeMessage: (index, to) => to.copyWords(words, msgStarts[index] ?? 0, msgStarts[index + 1] ?? 0),
   };
 }
 

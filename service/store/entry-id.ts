@@ -4,6 +4,10 @@ import { createHmac } from "node:crypto";
 const DIGITS = "0123456789abcdefghijklmnopqrstuv";
 /** 11 digits of 5 bits hold every position up to 2^53. */
 const POSITION_DIGITS = 11;
+/** As many of them as fit into a small integer of the engine. */
+const LOW_DIGITS = 6;
+const HIGH_DIGITS = POSITION_DIGITS - LOW_DIGITS;
+const LOW_POSITIONS = 2 ** 30;
 /** 30 bits: a made-up token passes once in 10^9 tries. */
 const TAG_DIGITS = 6;
 export const ID_CHARACTERS = POSITION_DIGITS + TAG_DIGITS;
@@ -44,14 +48,9 @@ export class IdMaker {
 
   /** What `make` makes, as ID_CHARACTERS bytes at `at`. */
   put(position: number, bytes: Buffer, at: number): void {
-    const high = Math.floor(position / 1024);
-    if (high !== this.#prefixHigh) {
-      this.#prefixHigh = high;
-      this.#prefix = positionDigits(high);
-    }
-    const prefix = this.#prefix;
-    for (let index = 0; index < POSITION_DIGITS - 2; index++) bytes[at + index] = prefix.charCodeAt(index);
-    putDigits(bytes, at + POSITION_DIGITS - 2, position % 1024, 2);
+    const high = Math.floor(position / LOW_POSITIONS);
+    putDigits(bytes, at, high, HIGH_DIGITS);
+    putDigits(bytes, at + HIGH_DIGITS, position - high * LOW_POSITIONS, LOW_DIGITS);
     putDigits(bytes, at + POSITION_DIGITS, this.#tag(position) >>> 2, TAG_DIGITS);
   }
 
@@ -74,26 +73,33 @@ export class IdMaker {
     let v1 = this.#key1;
     let v2 = 0x6c796765 ^ this.#key0;
     let v3 = 0x74656462 ^ this.#key1;
-    // Two words of input, then the length word, then finalisation, as rounds of one loop.
-    for (let step = 0; step < 8 + 2; step++) {
-      const word = step < 2 ? low : step < 4 ? high : step < 6 ? 8 << 24 : 0;
-      if (step < 6 && (step & 1) === 0) v3 ^= word;
+    // Two words of input, the length word, then finalisation: two rounds a step.
+    for (let step = 0; step < 5; step++) {
+      const word = step === 0 ? low : step === 1 ? high : step === 2 ? 8 << 24 : 0;
+      if (step === 3) v2 ^= 0xff;
+      v3 ^= word;
       v0 = (v0 + v1) | 0;
-      v1 = (v1 << 5) | (v1 >>> 27);
-      v1 ^= v0;
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
       v0 = (v0 << 16) | (v0 >>> 16);
       v2 = (v2 + v3) | 0;
-      v3 = (v3 << 8) | (v3 >>> 24);
-      v3 ^= v2;
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
       v0 = (v0 + v3) | 0;
-      v3 = (v3 << 7) | (v3 >>> 25);
-      v3 ^= v0;
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
       v2 = (v2 + v1) | 0;
-      v1 = (v1 << 13) | (v1 >>> 19);
-      v1 ^= v2;
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
       v2 = (v2 << 16) | (v2 >>> 16);
-      if (step < 6 && (step & 1) === 1) v0 ^= word;
-      if (step === 5) v2 ^= 0xff;
+
+      v0 = (v0 + v1) | 0;
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+      v0 = (v0 << 16) | (v0 >>> 16);
+      v2 = (v2 + v3) | 0;
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+      v0 = (v0 + v3) | 0;
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+      v2 = (v2 + v1) | 0;
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+      v2 = (v2 << 16) | (v2 >>> 16);
+      v0 ^= word;
     }
     return v1 ^ v3;
   }

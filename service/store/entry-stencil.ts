@@ -1,5 +1,6 @@
 import type { ExtraField } from "../../protocol/methods.ts";
-import { ID_CHARACTERS } from "./entry-id.ts";
+import { type ByteWriter, wordsOf } from "./byte-writer.ts";
+import { ID_CHARACTERS, type IdMaker } from "./entry-id.ts";
 import { clockOfCode, levelOfCode } from "./entry-record.ts";
 import { digitCount, putDigits } from "./json-digits.ts";
 
@@ -29,90 +30,153 @@ const BACKSLASH = 92;
 type NameField = "src" | "module" | "boot";
 type NumberField = "timestamp" | "received" | "seq" | "uptime" | "clockError";
 
+/** Of a number, so many digits are mostly another in the next entry. */
+const LOW_DIGITS = 4;
+const LOW = 10 ** LOW_DIGITS;
+
 /** A number in the text. Where one has another count of digits, the text does not fit. */
-interface Slot {
-  readonly field: NumberField;
-  readonly at: number;
-  readonly digits: number;
-  readonly min: number;
+class NumberSlot {
+  readonly #at: number;
+  readonly #digits: number;
+  readonly #min: number;
   /** Exclusive. */
-  readonly max: number;
+  readonly #max: number;
+  #value: number;
+  #high: number;
+
+  constructor(at: number, value: number) {
+    this.#at = at;
+    this.#digits = digitCount(value);
+    this.#min = this.#digits === 1 ? 0 : 10 ** (this.#digits - 1);
+    this.#max = 10 ** this.#digits;
+    this.#value = value;
+    this.#high = Math.floor(value / LOW);
+  }
+
+  fits(value: number): boolean {
+    return value >= this.#min && value < this.#max;
+  }
+
+  /** Writes what is another than in the text. */
+  put(value: number, text: Buffer): void {
+    if (value === this.#value) return;
+    this.#value = value;
+    const high = Math.floor(value / LOW);
+    if (high === this.#high && this.#digits > LOW_DIGITS) {
+      putDigits(text, this.#at + this.#digits - LOW_DIGITS, value - high * LOW, LOW_DIGITS);
+      return;
+    }
+    this.#high = high;
+    putDigits(text, this.#at, value, this.#digits);
+  }
 }
 
-/** A name in the text. */
-interface NameSlot {
-  readonly field: NameField;
-  readonly at: number;
-  readonly name: string;
+/** A name in the text. Another one of as many characters fits where both stand in JSON as they are. */
+class NameSlot {
+  readonly #at: number;
+  #name: string;
+
+  constructor(at: number, name: string) {
+    this.#at = at;
+    this.#name = name;
+  }
+
+  fits(name: string): boolean {
+    const own = this.#name;
+    return name === own || (name.length === own.length && isPlain(name) && isPlain(own));
+  }
+
+  put(name: string, text: Buffer): void {
+    if (name === this.#name) return;
+    this.#name = name;
+    for (let index = 0; index < name.length; index++) text[this.#at + index] = name.charCodeAt(index);
+  }
 }
 
 /**
  * The text of an entry from its message on (docs/protocol.md 4.2), as `entriesText` writes it (protocol/answer.ts). Neighbours in a
- * log are mostly as long, number by number and name by name: it is copied, and what is another put over its own.
+ * log are mostly as long, number by number and name by name: what is another than in the entry before is put over it, then all of
+ * it is copied.
  */
 export class EntryStencil {
-  /** From the message to the comma behind the entry. */
-  readonly tail: Buffer;
-  /** Where in the tail the id is. */
-  readonly idAt: number;
-  readonly #slots: readonly Slot[];
-  readonly #names: readonly NameSlot[];
+  /** From the message to the comma behind the entry that was put last. */
+  readonly #tail: Buffer;
+  readonly #words: DataView;
+  readonly #idAt: number;
+  readonly #src: NameSlot | undefined;
+  readonly #module: NameSlot | undefined;
+  readonly #boot: NameSlot | undefined;
+  readonly #timestamp: NumberSlot;
+  readonly #received: NumberSlot | undefined;
+  readonly #seq: NumberSlot | undefined;
+  readonly #uptime: NumberSlot | undefined;
+  readonly #clockError: NumberSlot | undefined;
 
   constructor(row: StencilRow, src: string, fields: readonly ExtraField[]) {
-    const slots: Slot[] = [];
-    const names: NameSlot[] = [];
+    const numbers: Partial<Record<NumberField, NumberSlot>> = {};
+    const names: Partial<Record<NameField, NameSlot>> = {};
     let text = "";
-    const number = (field: NumberField, value: number): void => {
+    const number = (field: NumberField, value: number): NumberSlot => {
       text += `,"${field}":`;
-      const digits = digitCount(value);
-      const min = digits === 1 ? 0 : 10 ** (digits - 1);
-      slots.push({ field, at: Buffer.byteLength(text), digits, min, max: 10 ** digits });
+      const slot = new NumberSlot(Buffer.byteLength(text), value);
       text += value;
+      return slot;
     };
-    number("timestamp", row.timestamp);
-    this.idAt = text.length + ID_START;
+    this.#timestamp = number("timestamp", row.timestamp);
+    this.#idAt = text.length + ID_START;
     text += ID_BLANK;
     for (const field of fields) {
       if (field === "src" || field === "module" || field === "boot") {
-        const name = nameOf(row, src, field);
+        const name = field === "src" ? src : row[field];
         if (name === undefined) continue;
         text += `,"${field}":`;
-        names.push({ field, at: Buffer.byteLength(text) + 1, name });
+        names[field] = new NameSlot(Buffer.byteLength(text) + 1, name);
         text += JSON.stringify(name);
       } else if (field === "level") text += LEVEL_MEMBERS[row.levelCode] ?? "";
       else if (field === "clock") text += CLOCK_MEMBERS[row.clockCode] ?? "";
       else {
-        const value = numberOf(row, field);
-        if (value !== undefined) number(field, value);
+        const value = row[field];
+        if (value !== undefined) numbers[field] = number(field, value);
       }
     }
-    this.tail = Buffer.from(`${text}},`);
-    this.#slots = slots;
-    this.#names = names;
+    this.#tail = Buffer.from(`${text}},`);
+    this.#words = wordsOf(this.#tail);
+    this.#src = names.src;
+    this.#module = names.module;
+    this.#boot = names.boot;
+    this.#received = numbers.received;
+    this.#seq = numbers.seq;
+    this.#uptime = numbers.uptime;
+    this.#clockError = numbers.clockError;
   }
 
   /** @param row has the numbers, names, level and clock that the stencil was made of, though other ones. */
   fits(row: StencilRow, src: string): boolean {
-    for (const { field, name } of this.#names) {
-      const other = nameOf(row, src, field) ?? "";
-      if (other !== name && !(other.length === name.length && isPlain(other) && isPlain(name))) return false;
-    }
-    for (const { field, min, max } of this.#slots) {
-      const value = numberOf(row, field) ?? 0;
-      if (value < min || value >= max) return false;
-    }
-    return true;
+    return (
+      this.#timestamp.fits(row.timestamp) &&
+      (this.#src?.fits(src) ?? true) &&
+      (this.#module?.fits(row.module ?? "") ?? true) &&
+      (this.#boot?.fits(row.boot ?? "") ?? true) &&
+      (this.#received?.fits(row.received) ?? true) &&
+      (this.#seq?.fits(row.seq ?? 0) ?? true) &&
+      (this.#uptime?.fits(row.uptime ?? 0) ?? true) &&
+      (this.#clockError?.fits(row.clockError ?? 0) ?? true)
+    );
   }
 
-  /** Makes a copy of the tail that of another entry, which it fits; but for its id. */
-  put(row: StencilRow, src: string, bytes: Buffer, tailAt: number): void {
-    for (const { field, at, name } of this.#names) {
-      const other = nameOf(row, src, field) ?? "";
-      if (other === name) continue;
-      for (let index = 0; index < other.length; index++) bytes[tailAt + at + index] = other.charCodeAt(index);
-    }
-    for (const { field, at, digits } of this.#slots)
-      putDigits(bytes, tailAt + at, numberOf(row, field) ?? 0, digits);
+  /** Writes the text of an entry which it fits, from its message on. */
+  write(row: StencilRow, src: string, position: number, ids: IdMaker, to: ByteWriter): void {
+    const tail = this.#tail;
+    this.#timestamp.put(row.timestamp, tail);
+    this.#src?.put(src, tail);
+    this.#module?.put(row.module ?? "", tail);
+    this.#boot?.put(row.boot ?? "", tail);
+    this.#received?.put(row.received, tail);
+    this.#seq?.put(row.seq ?? 0, tail);
+    this.#uptime?.put(row.uptime ?? 0, tail);
+    this.#clockError?.put(row.clockError ?? 0, tail);
+    ids.put(position, tail, this.#idAt);
+    to.copyWords(this.#words, 0, tail.length);
   }
 }
 
@@ -127,24 +191,4 @@ function isPlain(name: string): boolean {
     if (code < 32 || code > 126 || code === QUOTE || code === BACKSLASH) return false;
   }
   return true;
-}
-
-function nameOf(row: StencilRow, src: string, field: NameField): string | undefined {
-  return field === "src" ? src : field === "boot" ? row.boot : row.module;
-}
-
-/** Each field by its own name: the engine finds one that is named by a variable anew each time. */
-function numberOf(row: StencilRow, field: NumberField): number | undefined {
-  switch (field) {
-    case "timestamp":
-      return row.timestamp;
-    case "received":
-      return row.received;
-    case "seq":
-      return row.seq;
-    case "uptime":
-      return row.uptime;
-    case "clockError":
-      return row.clockError;
-  }
 }

@@ -272,7 +272,7 @@ export class Lister {
     into: T[],
   ): void {
     if (row.source.project !== project) return;
-    const entry = table.formOfRow(row, stream, this.#core.deletions.of(row.source.number), form);
+    const entry = table.formOfRow(row, { stream, gone: this.#core.deletions.of(row.source.number), form });
     if (entry !== undefined) into.push(entry);
   }
 }

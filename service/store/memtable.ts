@@ -38,13 +38,17 @@ export interface TableRow {
   readonly source: SourceState;
 }
 
-export interface TableQuery<T> {
+/** What of a table's rows is seen, and as what. */
+export interface RowForm<T> {
   readonly form: EntryForm<T>;
   readonly stream: string | undefined;
+  readonly gone: SourceDeletions | undefined;
+}
+
+export interface TableQuery<T> extends RowForm<T> {
   readonly limit: number;
   /** Rows to look at before giving the event loop its turn. */
   readonly rowsMax: number;
-  readonly gone: SourceDeletions | undefined;
 }
 
 /** A batch as a table keeps it: its bytes, and the numbers of its rows. */
@@ -153,14 +157,20 @@ export class Memtable {
    * `rowsMax` rows were looked at. Returns the position up to which it looked.
    */
   listAfter<T>(source: SourceState, after: number, through: number, query: TableQuery<T>, into: T[]): number {
+    const tail = this.tails.get(source);
+    if (tail === undefined) return through;
     let cursor = after;
     let rowsLeft = query.rowsMax;
-    for (const row of this.rowsOfSource(source, after)) {
-      if (row.position > through) break;
-      if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
-      const entry = this.formOfRow(row, query.stream, query.gone, query.form);
-      if (entry !== undefined) into.push(entry);
-      cursor = row.position;
+    for (let block = this.#blockOf(tail, after); block < tail.blockFirstRows.length; block++) {
+      for (const row of this.#rowsOfBlock(tail, block)) {
+        const position = this.positionOf(row);
+        if (position <= after) continue;
+        if (position > through) return through;
+        if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
+        const entry = this.#formOf(row, position, source, query);
+        if (entry !== undefined) into.push(entry);
+        cursor = position;
+      }
     }
     return through;
   }
@@ -174,7 +184,7 @@ export class Memtable {
       const position = this.positionOf(row);
       if (position <= after) break;
       if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
-      const entry = this.formOfRow({ row, position, source }, query.stream, query.gone, query.form);
+      const entry = this.#formOf(row, position, source, query);
       if (entry !== undefined) into.push(entry);
       cursor = position;
     }
@@ -200,11 +210,15 @@ export class Memtable {
   }
 
   /** The entry of a row, or undefined where it is of another stream or was deleted. */
-  formOfRow<T>(
-    { row, position, source }: TableRow,
-    stream: string | undefined,
-    gone: SourceDeletions | undefined,
-    form: EntryForm<T>,
+  formOfRow<T>({ row, position, source }: TableRow, wanted: RowForm<T>): T | undefined {
+    return this.#formOf(row, position, source, wanted);
+  }
+
+  #formOf<T>(
+    row: number,
+    position: number,
+    source: SourceState,
+    { stream, gone, form }: RowForm<T>,
   ): T | undefined {
     const view = this.#row;
     const batch = this.readRow(row, view);
@@ -330,7 +344,7 @@ export function messageOf(batch: BatchValue, row: RowView): string {
 /** The same as UTF-8 bytes. */
 export function writeMessage(batch: BatchValue, row: RowView, to: ByteWriter): void {
   const start = batch.messagesStart + row.messageStart;
-  if (batch.unitBytes === 1) to.copy(batch.value, start, start + row.messageUnits);
+  if (batch.unitBytes === 1) to.copyWords(batch.words, start, start + row.messageUnits);
   else to.characters(messageOf(batch, row));
 }
 

@@ -1,5 +1,5 @@
 import type { BatchValue } from "./batch-record.ts";
-import type { ByteWriter } from "./byte-writer.ts";
+import { type ByteWriter, wordsOf } from "./byte-writer.ts";
 import type { EntryForm } from "./entry-form.ts";
 import type { IdMaker } from "./entry-id.ts";
 import type { RowView } from "./entry-record.ts";
@@ -12,7 +12,7 @@ import type { StencilBook } from "./stencil-book.ts";
 
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
-const NOTHING = Buffer.alloc(0);
+const NOTHING = wordsOf(Buffer.alloc(0));
 
 /**
  * Writes entries as JSON (docs/protocol.md 4.2, 10.7) from where they lie into the answer, without an object, an id and a text for
@@ -31,7 +31,7 @@ export class PageText implements EntryForm<number> {
   readonly #chunkRow = new ChunkRow();
   #stream: string | undefined;
   /** An entry of the stream up to its message. */
-  #head: Buffer = NOTHING;
+  #head: DataView = NOTHING;
 
   /** @param to holds what stands before the entries; nothing else is written to it until `finish`. */
   constructor(to: ByteWriter, stencils: StencilBook) {
@@ -76,25 +76,16 @@ export class PageText implements EntryForm<number> {
   #begin(stream: string): number {
     if (stream !== this.#stream) {
       this.#stream = stream;
-      this.#head = Buffer.from(`{"stream":${JSON.stringify(stream)},"msg":`);
+      this.#head = wordsOf(Buffer.from(`{"stream":${JSON.stringify(stream)},"msg":`));
     }
     const to = this.#to;
-    const head = this.#head;
     const start = to.length;
-    head.copy(to.open(head.length), start);
-    to.advance(start + head.length);
+    to.copyWords(this.#head, 0, this.#head.byteLength);
     return this.#starts.push(start) - 1;
   }
 
   #end(stencil: EntryStencil, row: StencilRow, src: string, position: number, ids: IdMaker): void {
-    const to = this.#to;
-    const { tail, idAt } = stencil;
-    const at = to.length;
-    const bytes = to.open(tail.length);
-    tail.copy(bytes, at);
-    stencil.put(row, src, bytes, at);
-    ids.put(position, bytes, at + idAt);
-    to.advance(at + tail.length);
+    stencil.write(row, src, position, ids, this.#to);
     this.#positions.push(position);
     this.#ids = ids;
   }

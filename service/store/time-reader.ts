@@ -36,7 +36,8 @@ export class TimeReader {
       const snapshot = snapshotOf(core);
       const turns = turnsOf(core);
       for (const { table, row } of rowsOf(snapshot, project, sources, query.src)) {
-        const entry = table.formOfRow(row, query.stream, core.deletions.of(row.source.number), AS_OBJECTS);
+        const gone = core.deletions.of(row.source.number);
+        const entry = table.formOfRow(row, { stream: query.stream, gone, form: AS_OBJECTS });
         if (entry !== undefined) page.add(entry);
         if (turns.due) await turns.keep();
       }

@@ -1,4 +1,7 @@
 import { expect, it } from "vitest";
+import type { ExtraField } from "../../protocol/methods.ts";
+import { ByteWriter } from "../../service/store/byte-writer.ts";
+import { IdMaker } from "../../service/store/entry-id.ts";
 import { StencilBooks } from "../../service/store/stencil-book.ts";
 
 const row = {
@@ -13,6 +16,48 @@ const row = {
   uptime: undefined,
   clockError: undefined,
 };
+
+const ids = new IdMaker(Buffer.alloc(16, 7), "default");
+
+function written(books: StencilBooks, other: typeof row, src: string, position: number): string {
+  const to = new ByteWriter();
+  const fields: ExtraField[] = ["received", "seq", "src", "boot", "level"];
+  books.of(fields).of(other, src).write(other, src, position, ids, to);
+  return to.view().toString();
+}
+
+it("an entry is written as if no other had been before it, whichever of its numbers, names and id are another", () => {
+  const books = new StencilBooks();
+  let seed = 1;
+  const below = (end: number): number => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * end);
+  };
+  const spans = [0, 1, 10, 9_999, 10_000, 10_001, 100_000_000, 100_000_001];
+  const span = (): number => spans[below(spans.length)] ?? 0;
+  for (let round = 0; round < 2_000; round++) {
+    const other = {
+      ...row,
+      boot: `b${below(4)}`,
+      levelCode: below(5),
+      timestamp: row.timestamp + span(),
+      received: row.received + span(),
+      seq: span() + below(3),
+    };
+    const src = `dev-${below(3)}`;
+    const position = below(3) * 2 ** 30 + below(3) * 1024 + below(2_000);
+    const text = written(books, other, src, position);
+    expect(text).toBe(written(new StencilBooks(), other, src, position));
+    const { id, timestamp, received, seq, boot } = JSON.parse(`{"msg":""${text.slice(0, -1)}`);
+    expect({ id, timestamp, received, seq, boot }).toEqual({
+      id: ids.make(position),
+      timestamp: other.timestamp,
+      received: other.received,
+      seq: other.seq,
+      boot: other.boot,
+    });
+  }
+});
 
 it("a stencil is made once for sources that take turns, though their names and numbers have other lengths", () => {
   const books = new StencilBooks();
@@ -37,7 +82,7 @@ it("lists of fields have stencils of their own, and more entries of other length
   for (let round = 0; round < 2; round++) {
     for (let length = 1; length < 40; length++) {
       const src = "s".repeat(length);
-      expect(books.of(["src"]).of(row, src).tail.toString()).toContain(`"src":"${src}"`);
+      expect(written(books, row, src, length)).toContain(`"src":"${src}"`);
     }
   }
 });
