@@ -354,13 +354,11 @@ function pageQuery(
   { limit, after = floor, before, newest }: PageRange,
 ): PageQuery {
   const { src, stream } = filter;
-  return {
-    project,
-    limit,
-    ...(src !== undefined && { src }),
-    ...(after !== undefined && { after }),
-    ...(before !== undefined && { before }),
-    ...(newest === true && { newest }),
-    ...(stream !== undefined && { stream }),
-  };
+  const page: { -readonly [K in keyof PageQuery]: PageQuery[K] } = { project, limit };
+  if (src !== undefined) page.src = src;
+  if (after !== undefined) page.after = after;
+  if (before !== undefined) page.before = before;
+  if (newest === true) page.newest = true;
+  if (stream !== undefined) page.stream = stream;
+  return page;
 }

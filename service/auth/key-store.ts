@@ -69,8 +69,8 @@ export class KeyStore implements KeyRing {
   readonly #listeners = new Set<() => void>();
   /** The hash that each caller was admitted by. */
   readonly #admitted = new WeakMap<Caller, string>();
-  /** Whoever shows the key itself. A key that is changed has another record. */
-  readonly #wholeCallers = new WeakMap<KeyRecord, Caller>();
+  /** Whoever shows the key itself, and its hash. A key that is changed has another record. */
+  readonly #whole = new WeakMap<KeyRecord, { readonly caller: Caller; readonly hash: Uint8Array }>();
   #records = new Map<string, KeyRecord>();
   /** The file as last read or written. */
   #content: Uint8Array | undefined;
@@ -135,17 +135,18 @@ export class KeyStore implements KeyRing {
 
   async verify(key: string): Promise<Caller | undefined> {
     const record = this.#records.get(apiKeyId(key) ?? "");
-    if (record === undefined || !isHashOf(Buffer.from(record.hash, "hex"), key)) return undefined;
-    return this.#wholeCaller(record);
+    if (record === undefined) return undefined;
+    const { hash, caller } = this.#wholeOf(record);
+    return isHashOf(hash, key) ? caller : undefined;
   }
 
   async verifyToken(token: string): Promise<Caller | undefined> {
     const record = this.#records.get(issuerOf(token) ?? "");
     if (record === undefined) return undefined;
-    const claims = await checkToken(token, Buffer.from(record.hash, "hex"), this.#clock.wallMs());
+    const { hash, caller: whole } = this.#wholeOf(record);
+    const claims = await checkToken(token, hash, this.#clock.wallMs());
     if (claims === undefined) return undefined;
     const { rights, expiresMs } = claims;
-    const whole = this.#wholeCaller(record);
     if (rights === undefined && expiresMs === undefined) return whole;
     return this.#admit(record, {
       ...(expiresMs !== undefined && { expiresMs }),
@@ -218,13 +219,13 @@ export class KeyStore implements KeyRing {
     }));
   }
 
-  #wholeCaller(record: KeyRecord): Caller {
-    let caller = this.#wholeCallers.get(record);
-    if (caller === undefined) {
-      caller = this.#admit(record, {});
-      this.#wholeCallers.set(record, caller);
+  #wholeOf(record: KeyRecord): { readonly caller: Caller; readonly hash: Uint8Array } {
+    let whole = this.#whole.get(record);
+    if (whole === undefined) {
+      whole = { caller: this.#admit(record, {}), hash: Buffer.from(record.hash, "hex") };
+      this.#whole.set(record, whole);
     }
-    return caller;
+    return whole;
   }
 
   #admit(record: KeyRecord, { rights, expiresMs }: Pick<Partial<Caller>, "rights" | "expiresMs">): Caller {

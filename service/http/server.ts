@@ -160,7 +160,8 @@ export class HttpServer {
       requestTimeout: requestMsMax,
       connectionTimeout: IDLE_MS_MAX,
       ...listener,
-      routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
+      // The query is read once, by `requestOf`.
+      routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX, querystringParser: () => ({}) },
       clientErrorHandler: (error, socket) => this.#refuseConnection(error, socket),
       frameworkErrors: (_error, _request, reply) => {
         this.#send(reply, refusalAnswer(400, "the URL cannot be read"));

@@ -36,7 +36,8 @@ const LOW = 10 ** LOW_DIGITS;
 
 /** A number in the text. Where one has another count of digits, the text does not fit. */
 class NumberSlot {
-  readonly #at: number;
+  /** Where it begins: a field may be asked for more than once. */
+  readonly #places: number[] = [];
   readonly #digits: number;
   readonly #min: number;
   /** Exclusive. */
@@ -44,13 +45,16 @@ class NumberSlot {
   #value: number;
   #high: number;
 
-  constructor(at: number, value: number) {
-    this.#at = at;
+  constructor(value: number) {
     this.#digits = digitCount(value);
     this.#min = this.#digits === 1 ? 0 : 10 ** (this.#digits - 1);
     this.#max = 10 ** this.#digits;
     this.#value = value;
     this.#high = Math.floor(value / LOW);
+  }
+
+  addPlace(at: number): void {
+    this.#places.push(at);
   }
 
   fits(value: number): boolean {
@@ -62,23 +66,26 @@ class NumberSlot {
     if (value === this.#value) return;
     this.#value = value;
     const high = Math.floor(value / LOW);
-    if (high === this.#high && this.#digits > LOW_DIGITS) {
-      putDigits(text, this.#at + this.#digits - LOW_DIGITS, value - high * LOW, LOW_DIGITS);
-      return;
-    }
+    const isNear = high === this.#high && this.#digits > LOW_DIGITS;
     this.#high = high;
-    putDigits(text, this.#at, value, this.#digits);
+    for (const at of this.#places) {
+      if (isNear) putDigits(text, at + this.#digits - LOW_DIGITS, value - high * LOW, LOW_DIGITS);
+      else putDigits(text, at, value, this.#digits);
+    }
   }
 }
 
 /** A name in the text. Another one of as many characters fits where both stand in JSON as they are. */
 class NameSlot {
-  readonly #at: number;
+  readonly #places: number[] = [];
   #name: string;
 
-  constructor(at: number, name: string) {
-    this.#at = at;
+  constructor(name: string) {
     this.#name = name;
+  }
+
+  addPlace(at: number): void {
+    this.#places.push(at);
   }
 
   fits(name: string): boolean {
@@ -89,7 +96,8 @@ class NameSlot {
   put(name: string, text: Buffer): void {
     if (name === this.#name) return;
     this.#name = name;
-    for (let index = 0; index < name.length; index++) text[this.#at + index] = name.charCodeAt(index);
+    for (const at of this.#places)
+      for (let index = 0; index < name.length; index++) text[at + index] = name.charCodeAt(index);
   }
 }
 
@@ -116,13 +124,13 @@ export class EntryStencil {
     const numbers: Partial<Record<NumberField, NumberSlot>> = {};
     const names: Partial<Record<NameField, NameSlot>> = {};
     let text = "";
-    const number = (field: NumberField, value: number): NumberSlot => {
+    const number = (slot: NumberSlot, field: NumberField, value: number): NumberSlot => {
       text += `,"${field}":`;
-      const slot = new NumberSlot(Buffer.byteLength(text), value);
+      slot.addPlace(Buffer.byteLength(text));
       text += value;
       return slot;
     };
-    this.#timestamp = number("timestamp", row.timestamp);
+    this.#timestamp = number(new NumberSlot(row.timestamp), "timestamp", row.timestamp);
     this.#idAt = text.length + ID_START;
     text += ID_BLANK;
     for (const field of fields) {
@@ -130,13 +138,15 @@ export class EntryStencil {
         const name = field === "src" ? src : row[field];
         if (name === undefined) continue;
         text += `,"${field}":`;
-        names[field] = new NameSlot(Buffer.byteLength(text) + 1, name);
+        names[field] ??= new NameSlot(name);
+        names[field].addPlace(Buffer.byteLength(text) + 1);
         text += JSON.stringify(name);
       } else if (field === "level") text += LEVEL_MEMBERS[row.levelCode] ?? "";
       else if (field === "clock") text += CLOCK_MEMBERS[row.clockCode] ?? "";
       else {
         const value = row[field];
-        if (value !== undefined) numbers[field] = number(field, value);
+        if (value !== undefined)
+          numbers[field] = number(numbers[field] ?? new NumberSlot(value), field, value);
       }
     }
     this.#tail = Buffer.from(`${text}},`);
