@@ -28,7 +28,8 @@ export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 export function sealValue(kind: ValueKind, ...parts: readonly Uint8Array[]): Buffer {
   let size = CHECKED_HEAD_BYTES;
   for (const part of parts) size += part.length;
-  const value = Buffer.allocUnsafeSlow(size);
+  // Small ones, of which a seal makes thousands, share memory until they are written: each with its own would be work for the collector.
+  const value = Buffer.allocUnsafe(size);
   value[4] = kind;
   let at = CHECKED_HEAD_BYTES;
   for (const part of parts) {

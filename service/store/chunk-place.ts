@@ -19,8 +19,8 @@ export interface ChunkPlace extends ChunkSummary {
   readonly size: number;
 }
 
-function encodePlace(place: ChunkPlace): Buffer {
-  const writer = new ByteWriter(96);
+function encodePlace(writer: ByteWriter, place: ChunkPlace): Buffer {
+  writer.clear();
   writer.varint(place.packNumber);
   writer.varint(place.start);
   writer.varint(place.size);
@@ -41,6 +41,7 @@ export function readPlace(stored: Uint8Array, lastPosition: number): ChunkPlace 
 
 /** Lays chunks side by side into packs. */
 export class PackBuilder {
+  readonly #place = new ByteWriter(128);
   #chunks: Buffer[] = [];
   #bytes = 0;
   nextPack: number;
@@ -56,7 +57,7 @@ export class PackBuilder {
     this.#chunks.push(sealed);
     this.#bytes += sealed.length;
     const key = chunkKey(sourceNumber, summary.lastPosition);
-    changes.push({ type: "put", key, value: encodePlace(place) });
+    changes.push({ type: "put", key, value: encodePlace(this.#place, place) });
     return changes;
   }
 

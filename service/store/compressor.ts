@@ -1,7 +1,9 @@
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
+import { FragmentEncoder } from "./fragment-encoder.ts";
 
 /** Compression of sealed values. Both work within the turn: a chunk takes 0.15 ms to compress and 0.05 ms to expand. */
 export interface Compressor {
+  /** The result is good until the next call. */
   compress(bytes: Uint8Array): Uint8Array;
   /** @throws when the bytes do not expand to exactly `sizeBytes`. */
   expand(bytes: Uint8Array, sizeBytes: number): Buffer;
@@ -11,19 +13,38 @@ export interface Compressor {
  * Brotli at quality 1 takes three fifths of the time of quality 2 and of deflate at level 3, for a seventh more bytes than the
  * former; what is kept for long is compacted anyway. The asynchronous calls cost a quarter more CPU a chunk than the chunk itself.
  */
-export const brotliCompressor: Compressor = brotli(1, 16);
+export const brotliCompressor: Compressor = quickBrotli(1, 16);
 /** Smaller again, for three times the time. */
 export const compactBrotliCompressor: Compressor = brotli(5, 18);
 
-function brotli(quality: number, windowBits: number): Compressor {
-  const params = {
-    [constants.BROTLI_PARAM_QUALITY]: quality,
-    [constants.BROTLI_PARAM_LGWIN]: windowBits,
-    [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_GENERIC,
+/** @param quality 0 or 1 */
+function quickBrotli(quality: number, windowBits: number): Compressor {
+  const oneByOne = brotli(quality, windowBits);
+  let fragments: FragmentEncoder | undefined;
+  let isOpened = false;
+  return {
+    compress: (bytes) => {
+      if (!isOpened) fragments = FragmentEncoder.open(paramsOf(quality, windowBits));
+      isOpened = true;
+      return fragments === undefined ? oneByOne.compress(bytes) : fragments.compress(bytes);
+    },
+    expand,
   };
+}
+
+function brotli(quality: number, windowBits: number): Compressor {
+  const params = paramsOf(quality, windowBits);
   return {
     compress: (bytes) => brotliCompressSync(bytes, { params, chunkSize: Math.max(64, bytes.length >> 1) }),
     expand,
+  };
+}
+
+function paramsOf(quality: number, windowBits: number): Record<number, number> {
+  return {
+    [constants.BROTLI_PARAM_QUALITY]: quality,
+    [constants.BROTLI_PARAM_LGWIN]: windowBits,
+    [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_GENERIC,
   };
 }
 

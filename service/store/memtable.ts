@@ -196,7 +196,7 @@ export class Memtable {
     for (let row = this.#firstRowAfter(after); row < this.#rowCount; row++) {
       const position = this.positionOf(row);
       if (position > through) return;
-      yield { row, position, source: this.#sourceOf(row) };
+      yield { row, position, source: this.sourceOf(row) };
     }
   }
 
@@ -205,7 +205,7 @@ export class Memtable {
     for (let row = this.#firstRowAfter(before - 1) - 1; row >= 0; row--) {
       const position = this.positionOf(row);
       if (position <= after) return;
-      yield { row, position, source: this.#sourceOf(row) };
+      yield { row, position, source: this.sourceOf(row) };
     }
   }
 
@@ -253,6 +253,12 @@ export class Memtable {
     return batch.firstPosition + row - batch.firstRow;
   }
 
+  sourceOf(row: number): SourceState {
+    const tail = this.#tailList[this.#rowTails[row] ?? 0];
+    if (tail === undefined) throw new RangeError("no such row");
+    return tail.source;
+  }
+
   #tailOf(source: SourceState): SourceTail {
     let tail = this.tails.get(source);
     if (tail === undefined) {
@@ -270,12 +276,6 @@ export class Memtable {
     const batch = this.#batches[this.#rowBatches[row] ?? 0];
     if (batch === undefined) throw new RangeError("no such row");
     return batch;
-  }
-
-  #sourceOf(row: number): SourceState {
-    const tail = this.#tailList[this.#rowTails[row] ?? 0];
-    if (tail === undefined) throw new RangeError("no such row");
-    return tail.source;
   }
 
   #rowBefore(row: number): number | undefined {
@@ -297,15 +297,14 @@ export class Memtable {
 
   /** Rows of a block, ascending: the chain is walked from the row before the next block. */
   #rowsOfBlock(tail: SourceTail, block: number): number[] {
-    const first = tail.blockFirstRows[block];
     const next = tail.blockFirstRows[block + 1];
-    const rows: number[] = [];
-    let row = next === undefined ? tail.lastRow : this.#rowBefore(next);
-    for (; row !== undefined; row = this.#rowBefore(row)) {
-      rows.push(row);
-      if (row === first) break;
+    const rows = new Array<number>(Math.min(BLOCK_ROWS, tail.entryCount - block * BLOCK_ROWS));
+    let row = next === undefined ? tail.lastRow : (this.#rowsBefore[next] ?? 0);
+    for (let index = rows.length - 1; index >= 0; index--) {
+      rows[index] = row;
+      row = this.#rowsBefore[row] ?? 0;
     }
-    return rows.reverse();
+    return rows;
   }
 
   #lastRowBefore(tail: SourceTail, before: number): number | undefined {

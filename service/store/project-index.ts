@@ -8,6 +8,7 @@ export const INDEX_ROW_ENTRIES_MAX = 4096;
 
 /** Which source has which position of a project, for positions that are sealed. */
 export class ProjectIndexBuilder {
+  readonly #head = new ByteWriter(32);
   readonly #positions = new ByteWriter(1024);
   readonly #sources = new ByteWriter(4096);
   #count = 0;
@@ -26,14 +27,16 @@ export class ProjectIndexBuilder {
     this.#count++;
   }
 
-  /** The row; the builder is empty again. */
+  /** The row, whose parts are good until the next is begun; the builder is empty again. */
   finish(): UnsealedIndexRow {
-    const head = new ByteWriter(32);
-    const body = Buffer.concat([this.#positions.view(), this.#sources.view()]);
+    const head = this.#head;
+    head.clear();
+    this.#positions.append(this.#sources);
+    const body = this.#positions.view();
     head.varint(this.#first);
     head.varint(this.#count);
     head.varint(body.length);
-    const row = { head: Buffer.from(head.view()), body, lastPosition: this.#last };
+    const row = { head: head.view(), body, lastPosition: this.#last };
     this.#positions.clear();
     this.#sources.clear();
     this.#count = 0;

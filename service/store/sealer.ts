@@ -155,15 +155,18 @@ export class Sealer {
       writer.put(projectIndexKey(project.number, row.lastPosition), sealIndexRow(row, compressor));
       await writer.flushIfFull();
     };
-    for (const { position, source } of table.rowsAfter(0, table.lastPosition)) {
-      let builder = builders.get(source.project);
-      if (builder === undefined) {
-        builder = new ProjectIndexBuilder();
-        builders.set(source.project, builder);
+    let project: Project | undefined;
+    let builder = new ProjectIndexBuilder();
+    for (let row = 0; row < table.entryCount; row++) {
+      const source = table.sourceOf(row);
+      if (source.project !== project) {
+        project = source.project;
+        builder = builders.get(project) ?? new ProjectIndexBuilder();
+        builders.set(project, builder);
       }
-      builder.add(position, source.number);
+      builder.add(table.positionOf(row), source.number);
       if (builder.entryCount < INDEX_ROW_ENTRIES_MAX) continue;
-      await write(source.project, builder);
+      await write(project, builder);
       this.#assertWanted();
       await turns.keep();
     }

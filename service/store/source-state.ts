@@ -128,7 +128,8 @@ export class SourceState implements BatchMember {
     totals.clock = last.clock;
     totals.clockError = last.clockError;
     totals.lastBoot = this.#pendingBoot ?? totals.lastBoot;
-    for (const loss of this.#pendingLosses ?? []) addLoss(totals.lossCounts, loss);
+    if (this.#pendingLosses !== undefined)
+      for (const loss of this.#pendingLosses) addLoss(totals.lossCounts, loss);
     this.#pendingCount = 0;
     this.#pendingLast = this.#pendingBoot = this.#pendingLosses = undefined;
   }
@@ -173,9 +174,10 @@ export class SourceState implements BatchMember {
     }
   }
 
-  encode(throughPosition: number): Uint8Array {
+  /** @param writer anything in it is gone. */
+  encode(throughPosition: number, writer: ByteWriter): Uint8Array {
     const { entryCount, bootCount, lastReceived, lastBoot, clock, clockError, lossCounts } = this.totals;
-    const writer = new ByteWriter(64);
+    writer.clear();
     writer.varint(this.number);
     writer.varint(throughPosition);
     writer.varint(entryCount);
@@ -216,8 +218,9 @@ export function decodeSource(stored: Uint8Array): StoredSource | undefined {
   return { number, throughPosition, totals };
 }
 
-export function encodeMark(mark: BootMark): Uint8Array {
-  const writer = new ByteWriter(32);
+/** @param writer anything in it is gone. */
+export function encodeMark(mark: BootMark, writer: ByteWriter): Uint8Array {
+  writer.clear();
   mark.encode(writer);
   return sealValue(ValueKind.Mark, writer.view());
 }

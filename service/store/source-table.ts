@@ -1,6 +1,7 @@
 import type { Counters } from "../../host/counters.ts";
 import type { BatchSource } from "./batch-record.ts";
 import { BootMark } from "./boot-mark.ts";
+import { ByteWriter } from "./byte-writer.ts";
 import { IdMaker } from "./entry-id.ts";
 import type { KvChange, OrderedKv } from "./ordered-kv.ts";
 import type { SourceRepair } from "./source-repair.ts";
@@ -57,6 +58,7 @@ export class SourceTable {
   readonly #unknown = new Set<string>();
   #onRepaired: (source: SourceState) => void = () => {};
   readonly #projects = new Map<string, ProjectEntry>();
+  readonly #values = new ByteWriter(256);
   #recentCount = 0;
   #namesByNumber: Map<number, SourceName> | undefined;
   nextSourceNumber: number;
@@ -177,10 +179,14 @@ export class SourceTable {
       changes.push({
         type: "put",
         key: sourceKey(source.project.number, source.src),
-        value: source.encode(throughPosition),
+        value: source.encode(throughPosition, this.#values),
       });
       for (const { boot, mark } of source.takeDirtyMarks()) {
-        changes.push({ type: "put", key: markKey(source.number, boot), value: encodeMark(mark) });
+        changes.push({
+          type: "put",
+          key: markKey(source.number, boot),
+          value: encodeMark(mark, this.#values),
+        });
       }
     }
     return changes;
