@@ -75,7 +75,9 @@ export async function writeWalk(
   const { limit, after, before } = query;
   const page = pageQuery(query, { limit, newest: isNewest, after, before });
   const { entryCount, firstId, lastId } = await dependencies.store.writePage(page, fields, to);
-  return { ...endsOf(query, isNewest, firstId, lastId), isEnd: entryCount < limit };
+  // Not spread: the engine would give each answer a shape of its own.
+  const { lowest, highest } = endsOf(query, isNewest, firstId, lastId);
+  return { lowest, highest, isEnd: entryCount < limit };
 }
 
 /** The newest that pass, below `before` (and above `after`). @throws UnknownToken, StoreUnavailable */

@@ -1,3 +1,4 @@
+import type { Decoded } from "../../protocol/decoded.ts";
 import { parseLevel } from "../../protocol/level.ts";
 import { LIMIT_MAX } from "../../protocol/methods.ts";
 import { checkSrc, checkStream } from "../../protocol/names.ts";
@@ -97,13 +98,11 @@ export function filterOf({ params, query }: HttpRequest): EntryFilter | string {
   const stream = query.get("stream") ?? undefined;
   const module = query.get("module") ?? undefined;
   const levelText = query.get("level") ?? undefined;
-  for (const checked of [
-    src === undefined ? undefined : checkSrc(src, params.deviceId === undefined ? "src" : "deviceId"),
-    stream === undefined ? undefined : checkStream(stream),
-    module === undefined ? undefined : checkStream(module, "module"),
-  ]) {
-    if (checked !== undefined && !checked.ok) return checked.problem.text;
-  }
+  const checked =
+    (src !== undefined && problemOf(checkSrc(src, params.deviceId === undefined ? "src" : "deviceId"))) ||
+    (stream !== undefined && problemOf(checkStream(stream))) ||
+    (module !== undefined && problemOf(checkStream(module, "module")));
+  if (checked) return checked;
   const termText = query.get("term") ?? "";
   const term = termText === "" ? undefined : parseTerm(termText);
   if (term?.ok === false) return term.problem.text;
@@ -111,13 +110,17 @@ export function filterOf({ params, query }: HttpRequest): EntryFilter | string {
   const isAll = levelText === undefined || levelText.toLowerCase() === "none";
   const level = isAll ? undefined : parseLevel(levelText);
   if (!isAll && level === undefined) return "level: must be debug, info, warn or error";
-  return {
-    ...(src !== undefined && { src }),
-    ...(stream !== undefined && { stream }),
-    ...(module !== undefined && { module }),
-    ...(level !== undefined && { level }),
-    ...(term?.ok && { term: term.value }),
-  };
+  const filter: { -readonly [K in keyof EntryFilter]: EntryFilter[K] } = {};
+  if (src !== undefined) filter.src = src;
+  if (stream !== undefined) filter.stream = stream;
+  if (module !== undefined) filter.module = module;
+  if (level !== undefined) filter.level = level;
+  if (term?.ok) filter.term = term.value;
+  return filter;
+}
+
+function problemOf(checked: Decoded<unknown>): string | undefined {
+  return checked.ok ? undefined : checked.problem.text;
 }
 
 function startOf({ query, headers }: HttpRequest): LiveStart | string {

@@ -1,5 +1,6 @@
 import { LIMIT_DEFAULT, LIMIT_MAX } from "../../protocol/methods.ts";
 import type { WalkQuery } from "../entry-walk.ts";
+import type { EntryFilter } from "../live/entry-filter.ts";
 import type { HttpRequest } from "./exchange.ts";
 import { filterOf } from "./live-request.ts";
 
@@ -19,7 +20,6 @@ export function readQueryOf(request: HttpRequest, project: string): ReadQuery | 
   if (typeof filter === "string") return filter;
   const named = query.getAll("src");
   if (named.length > SOURCES_MAX) return `src: at most ${SOURCES_MAX} of them`;
-  const { src: _first, ...otherFilters } = filter;
   const sinceMs = timeOf(query, "since", 0);
   const untilMs = timeOf(query, "until", Number.POSITIVE_INFINITY);
   if (sinceMs === undefined) return "since: must be an RFC 3339 time or ms since the epoch";
@@ -38,7 +38,7 @@ export function readQueryOf(request: HttpRequest, project: string): ReadQuery | 
   if (follow === "true" && order !== "ascending") return "follow: only in ascending order";
   return {
     project,
-    filter: named.length > 1 ? otherFilters : filter,
+    filter: named.length > 1 ? withoutSource(filter) : filter,
     sources: named.length > 1 ? new Set(named) : undefined,
     sinceMs,
     untilMs,
@@ -48,6 +48,10 @@ export function readQueryOf(request: HttpRequest, project: string): ReadQuery | 
     limit: Math.min(Number(limitText ?? LIMIT_DEFAULT), LIMIT_MAX),
     follow: follow === "true",
   };
+}
+
+function withoutSource({ src: _first, ...others }: EntryFilter): EntryFilter {
+  return others;
 }
 
 /** RFC 3339 or ms since the epoch. */

@@ -31,7 +31,8 @@ export class PageText implements EntryForm<number> {
   readonly #chunkRow = new ChunkRow();
   #stream: string | undefined;
   /** An entry of the stream up to its message. */
-  #head: DataView = NOTHING;
+  #head = NOTHING;
+  #headBytes = 0;
 
   /** @param to holds what stands before the entries; nothing else is written to it until `finish`. */
   constructor(to: ByteWriter, stencils: StencilBook) {
@@ -76,11 +77,13 @@ export class PageText implements EntryForm<number> {
   #begin(stream: string): number {
     if (stream !== this.#stream) {
       this.#stream = stream;
-      this.#head = wordsOf(Buffer.from(`{"stream":${JSON.stringify(stream)},"msg":`));
+      const head = Buffer.from(`{"stream":${JSON.stringify(stream)},"msg":`);
+      this.#head = wordsOf(head);
+      this.#headBytes = head.length;
     }
     const to = this.#to;
     const start = to.length;
-    to.copyWords(this.#head, 0, this.#head.byteLength);
+    to.copyWords(this.#head, 0, this.#headBytes);
     return this.#starts.push(start) - 1;
   }
 
