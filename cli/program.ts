@@ -101,7 +101,7 @@ function addUp(program: Command): void {
     .addOption(
       option(
         "--settings <file>",
-        "YAML file with the same names: data, http, mqtt, broker, serial, keep",
+        "YAML file with the same names: data, http, mqtt, broker, serial, keep; and tls, keyRate, quota, sourceRate",
         "SETTINGS",
       ),
     )

@@ -1,9 +1,10 @@
 import Type, { type Static } from "typebox";
 import { isProject, PROJECT_DEFAULT } from "../protocol/names.ts";
-import { NAME_QUOTA_DEFAULTS, type NameQuotaOptions } from "../service/name-quota.ts";
+import type { NameQuotaOptions } from "../service/name-quota.ts";
 import { ClusterSchema, type ClusterSetting, clusterOf } from "./cluster-settings.ts";
 import { type KeepOptions, KeepSchema, keepOptions } from "./keep-setting.ts";
 import { LogSchema, type LogSetting, logOf } from "./log-setting.ts";
+import { nameQuota, QuotaSchema } from "./quota-setting.ts";
 import { type HostPort, HTTP_PORT_DEFAULT, hostPortOf, readTls } from "./settings.ts";
 import { readSettingsFile } from "./settings-file.ts";
 
@@ -22,15 +23,7 @@ export const ServiceSettingsSchema = Type.Object(
     projects: Type.Optional(Type.Array(Text)),
     keyRate: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
     keep: Type.Optional(KeepSchema),
-    quota: Type.Optional(
-      Type.Object(
-        {
-          sourcesPerKey: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
-          streamsPerKey: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
-        },
-        closed,
-      ),
-    ),
+    quota: Type.Optional(QuotaSchema),
     live: Type.Optional(
       Type.Object({ readerKb: Type.Optional(Type.Integer({ minimum: 64, maximum: 65_536 })) }, closed),
     ),
@@ -78,7 +71,7 @@ export async function serviceSettings(path: string, env = process.env): Promise<
     if (!URL.canParse(origin) || new URL(origin).origin !== origin)
       throw wrong(["origins", index], "must be scheme://host or scheme://host:port, as browsers send it");
   }
-  const { quota = {}, live = {}, keyRate } = file;
+  const { live = {}, keyRate } = file;
   const cluster = await clusterOf(file.store, file.cluster, wrong);
   return {
     data: file.data,
@@ -91,10 +84,7 @@ export async function serviceSettings(path: string, env = process.env): Promise<
     projects,
     ...(keyRate !== undefined && { keyRate }),
     keep: keepOptions(file.keep),
-    nameQuota: {
-      sourcesPerKeyMax: quota.sourcesPerKey ?? NAME_QUOTA_DEFAULTS.sourcesPerKeyMax,
-      streamsPerKeyMax: quota.streamsPerKey ?? NAME_QUOTA_DEFAULTS.streamsPerKeyMax,
-    },
+    nameQuota: nameQuota(file.quota),
     ...(live.readerKb !== undefined && { readerBytesMax: live.readerKb * 1024 }),
     log: logOf(file.log),
   };

@@ -2,7 +2,9 @@ import Type, { type Static } from "typebox";
 import { parseBrokerUrl } from "../gateway/broker-setting.ts";
 import type { MqttTarget } from "../gateway/mqtt-connection.ts";
 import type { SourceRate } from "../gateway/throttle.ts";
+import type { NameQuotaOptions } from "../service/name-quota.ts";
 import { type KeepOptions, KeepSchema, keepOfFlags, keepOptions } from "./keep-setting.ts";
+import { nameQuota, QuotaSchema } from "./quota-setting.ts";
 import { secretIn } from "./secret-file.ts";
 import { readSettingsFile } from "./settings-file.ts";
 import { SourceRateSchema, sourceRate } from "./source-rate-setting.ts";
@@ -27,6 +29,7 @@ const SettingsSchema = Type.Object(
     /** Commands a second of keys that are not admin and have no rate of their own. */
     keyRate: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
     keep: Type.Optional(KeepSchema),
+    quota: Type.Optional(QuotaSchema),
     sourceRate: Type.Optional(SourceRateSchema),
     demo: Type.Optional(Type.Boolean()),
     quiet: Type.Optional(Type.Boolean()),
@@ -69,6 +72,7 @@ export interface UpSettings {
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly keyRate?: number;
   readonly keep: KeepOptions;
+  readonly nameQuota: NameQuotaOptions;
   readonly sourceRate: SourceRate;
   readonly demo: boolean;
   readonly quiet: boolean;
@@ -100,6 +104,7 @@ export async function upSettings(flags: UpFlags): Promise<UpSettings> {
     }),
     ...(file.keyRate !== undefined && { keyRate: file.keyRate }),
     sourceRate: sourceRate(file.sourceRate),
+    nameQuota: nameQuota(file.quota),
     keep: keepOptions({ ...file.keep, ...keepOfFlags(flags.keepDays, flags.keepMb) }),
     demo: flags.demo ?? file.demo ?? false,
     quiet: flags.quiet ?? file.quiet ?? false,

@@ -89,12 +89,13 @@ async function start(
   let isReady = false;
   const service = await startService(settings.http, (port) => {
     const { host } = settings.http;
-    const { tls, keyRate } = settings;
+    const { tls, keyRate, nameQuota } = settings;
     const options = {
       host,
       port,
       isReady: () => isReady,
       consoleFolder: CONSOLE_FOLDER,
+      nameQuota,
       ...(tls !== undefined && { tls }),
       ...(keyRate !== undefined && { keyRatePerSecond: keyRate }),
     };

@@ -1,4 +1,6 @@
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
@@ -289,4 +291,24 @@ describe("the command", () => {
     expect(stderr).toContain(words);
     expect(stderr).not.toMatch(/^\s+at /m);
   });
+});
+
+test("names beyond the quota of the settings file are refused, with the setting's limit in the words", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "boardlog-settings-"));
+  cleanups.push(() => rm(folder, { recursive: true }));
+  const file = join(folder, "up.yaml");
+  await writeFile(file, "quota: {sourcesPerKey: 2}\n");
+  const up = await startUp(["--settings", file]);
+  const key = await up.key();
+  const log = (src: string): Promise<Response> =>
+    fetch(`${up.url}/v1/Log.Log`, {
+      method: "POST",
+      headers: { "x-api-key": key },
+      body: JSON.stringify({ src, msg: "on" }),
+    });
+  expect([(await log("pump")).status, (await log("valve")).status]).toEqual([200, 200]);
+  const refused = await log("lamp");
+  expect(refused.status).toBe(429);
+  expect(await refused.text()).toContain("src: this key has logged to 2 sources within a day");
+  expect((await log("pump")).status).toBe(200);
 });
