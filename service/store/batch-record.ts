@@ -6,6 +6,7 @@ import { CHECKED_HEAD_BYTES, ValueKind } from "./checked-value.ts";
 import { RowView, skipRow, writeRow } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import { SeqRanges } from "./seq-ranges.ts";
+import { type ValueBlock, ValueMemory } from "./value-memory.ts";
 
 /** A source as a batch names it: its numbers and its names, so that a log can be read without anything beside it. */
 export interface BatchSource {
@@ -33,6 +34,8 @@ export interface BatchValue {
   readonly messagesStart: number;
   /** Bytes a UTF-16 unit of a message takes: 1 or 2. */
   readonly unitBytes: number;
+  /** The memory it is in, where it shares it. */
+  readonly block: ValueBlock | undefined;
 }
 
 export interface Batch<S> extends BatchValue {
@@ -62,28 +65,8 @@ export type BatchRead<S> =
 
 /** The checksum of the head, the kind of value, and the size of the head. */
 const VALUE_HEAD_BYTES = CHECKED_HEAD_BYTES + 4;
-/** Of memory that values share, and of a value that does: a sixteenth is left empty at most. */
-const BLOCK_BYTES = 128 << 10;
-const SHARED_BYTES_MAX = 8 << 10;
 /** Batches before there were checksums of the parts; they are not read any more. */
 const OLD_BATCH_KIND = 5;
-
-/** Small values share blocks of memory: they go together once they are sealed, and a block each would be work for the collector. */
-class ValueMemory {
-  #block = Buffer.alloc(0);
-  #used = 0;
-
-  take(size: number): Buffer {
-    if (size > SHARED_BYTES_MAX) return Buffer.allocUnsafeSlow(size);
-    if (this.#used + size > this.#block.length) {
-      this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-      this.#used = 0;
-    }
-    const value = this.#block.subarray(this.#used, this.#used + size);
-    this.#used += size;
-    return value;
-  }
-}
 
 /**
  * Builds the value of one transaction: `[checksum of the head][kind][size of the head][head][messages][rows]`. The head is
@@ -96,7 +79,7 @@ export class BatchBuilder<S extends BatchMember> {
   readonly #rows = new ByteWriter(1 << 16);
   /** By row. As long as the batch before had rows, so that it need not grow anew each time: that was an eighth of what the collector had of an append. */
   readonly #messages: string[] = [];
-  readonly #memory = new ValueMemory();
+  readonly memory = new ValueMemory();
   #messageUnits = 0;
   #sources: S[] = [];
   /** Entries, by index of the source. */
@@ -140,7 +123,7 @@ export class BatchBuilder<S extends BatchMember> {
     const { head, messagesSumAt, rowsSumAt } = this.#writeHead(isAscii, messagesBytes, rows.length);
     const messagesStart = VALUE_HEAD_BYTES + head.length;
     const rowsStart = messagesStart + messagesBytes;
-    const value = this.#memory.take(rowsStart + rows.length);
+    const { value, block } = this.memory.take(rowsStart + rows.length);
     value[CHECKED_HEAD_BYTES - 1] = ValueKind.Batch;
     value.writeUInt32BE(head.length, CHECKED_HEAD_BYTES);
     value.set(head, VALUE_HEAD_BYTES);
@@ -160,6 +143,7 @@ export class BatchBuilder<S extends BatchMember> {
       words: wordsOf(value),
       messagesStart,
       unitBytes: isAscii ? 1 : 2,
+      block,
       sources: this.#sources,
       rowSources: this.#rowSources,
       rowStarts,
@@ -269,6 +253,7 @@ export function readBatch<S>(
     words: wordsOf(value),
     messagesStart,
     unitBytes,
+    block: undefined,
     sources,
     rowSources,
     rowStarts,

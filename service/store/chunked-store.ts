@@ -248,10 +248,12 @@ export class ChunkedStore implements LogStore {
     const { sources } = this.#core;
     if (query.src === undefined) {
       const project = sources.findProject(query.project);
-      return project === undefined ? [] : this.#lister.listProject(project, page, query.newest);
+      if (project === undefined) return [];
+      return this.#core.gate.list(() => this.#lister.listProject(project, page, query.newest));
     }
     const source = sources.find(query.project, query.src);
-    return source === undefined ? [] : this.#lister.list(source, page, query.newest);
+    if (source === undefined) return [];
+    return this.#core.gate.list(() => this.#lister.list(source, page, query.newest));
   }
 
   #page<T>(query: PageQuery, form: EntryForm<T>): Page<T> {

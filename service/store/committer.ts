@@ -9,6 +9,7 @@ import {
   type StoredBatch,
   StoreFull,
 } from "./log-store.ts";
+import type { Memtable } from "./memtable.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import { assertProject, assertStorable } from "./storable.ts";
 import type { StoreCore } from "./store-core.ts";
@@ -140,6 +141,11 @@ export class Committer {
       if (this.#busy) this.#quietActions.push(run);
       else run();
     });
+  }
+
+  /** The memory of a sealed table goes to batches to come; to be called where nobody reads it any more. */
+  useAgain(table: Memtable): void {
+    table.giveBack(this.#builder.memory);
   }
 
   /** Resolves when nothing waits any more. */

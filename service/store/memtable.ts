@@ -6,6 +6,7 @@ import type { EntryForm } from "./entry-form.ts";
 import { RowView } from "./entry-record.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
 import type { SourceState } from "./source-state.ts";
+import type { ValueMemory } from "./value-memory.ts";
 
 /** Memory of a row beside its batch's bytes: four numbers, and room to grow. */
 const ROW_OVERHEAD_BYTES = 24;
@@ -113,10 +114,18 @@ export class Memtable {
 
   /** Takes a batch that is durable. */
   add(batch: Batch<SourceState>): void {
-    const { firstPosition, entryCount, value, words, messagesStart, unitBytes } = batch;
+    const { firstPosition, entryCount, value, words, messagesStart, unitBytes, block } = batch;
     const { sources, rowSources, rowStarts } = batch;
     const batchIndex = this.#batches.length;
-    this.#batches.push({ firstPosition, firstRow: this.#rowCount, value, words, messagesStart, unitBytes });
+    this.#batches.push({
+      firstPosition,
+      firstRow: this.#rowCount,
+      value,
+      words,
+      messagesStart,
+      unitBytes,
+      block,
+    });
     while (this.#rowCount + entryCount > this.#rowStarts.length) this.#grow();
     for (let index = 0; index < entryCount; index++) {
       const source = sources[rowSources[index] ?? 0];
@@ -133,6 +142,12 @@ export class Memtable {
     }
     this.#valueBytes += value.length;
     this.lastPosition = firstPosition + entryCount - 1;
+  }
+
+  /** Its batches' memory is to be used again: nobody reads the table any more. */
+  giveBack(memory: ValueMemory): void {
+    for (const { block } of this.#batches) if (block !== undefined) memory.giveBack(block);
+    this.#batches.length = 0;
   }
 
   /** The source's rows after a position, ascending. */

@@ -1,6 +1,7 @@
-/** Knows who reads segments over several turns, so that none is closed under them. */
+/** Knows who reads segments and tables over several turns, so that none is closed or written over under them. */
 export class ReaderGate {
   readonly #inside = new Set<Promise<void>>();
+  #listingCount = 0;
 
   /** Runs a reading; segments that are open when it begins stay so until it ends. */
   async read<T>(reading: () => Promise<T>): Promise<T> {
@@ -15,6 +16,21 @@ export class ReaderGate {
       this.#inside.delete(inside);
       leave();
     }
+  }
+
+  /** The same for a page, which keeps no segment open: nobody waits for it. */
+  async list<T>(listing: () => Promise<T>): Promise<T> {
+    this.#listingCount++;
+    try {
+      return await listing();
+    } finally {
+      this.#listingCount--;
+    }
+  }
+
+  /** True while nobody reads. */
+  get isEmpty(): boolean {
+    return this.#inside.size + this.#listingCount === 0;
   }
 
   /** Resolves when all who are inside now have left. */

@@ -75,6 +75,8 @@ export class Sealer {
       if (source.tail?.table === table) source.tail = undefined;
     }
     core.deps.counters.add("store_sealed_entries_total", table.entryCount);
+    // Where somebody still reads in it, it is left to the collector.
+    if (core.gate.isEmpty) this.#committer.useAgain(table);
     for (const log of table.logs) {
       await log.kv.close();
       await core.deps.space.remove(log.name);
