@@ -3,12 +3,23 @@ import { connect, type Socket } from "node:net";
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 
+/** An answer that is being received. */
+interface Answer {
+  readonly resolve: (body: Buffer) => void;
+  readonly isKept: boolean;
+  /** Of the body, where it is kept. */
+  readonly parts: Buffer[];
+  /** Unknown until the head has come. */
+  bytesLeft: number | undefined;
+}
+
 /** A connection that asks for one page after the other and costs little itself: HTTP/1.1 as a service of ours answers it. */
 export class PageConnection {
   readonly #socket: Socket;
   readonly #key: string;
-  #received: Buffer = Buffer.alloc(0);
-  #onPage: ((body: string) => void) | undefined;
+  /** Of a head that has not come whole. */
+  #begun: Buffer = Buffer.alloc(0);
+  #answer: Answer | undefined;
   #onError: ((error: Error) => void) | undefined;
 
   private constructor(socket: Socket, key: string) {
@@ -27,12 +38,13 @@ export class PageConnection {
   }
 
   /** The body of the answer. @throws when the status is not 200, or the body's length is not told. */
-  get(path: string): Promise<string> {
-    this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: bench\r\nx-api-key: ${this.#key}\r\n\r\n`);
-    return new Promise((resolve, reject) => {
-      this.#onPage = resolve;
-      this.#onError = reject;
-    });
+  async get(path: string): Promise<string> {
+    return (await this.#ask(path, true)).toString();
+  }
+
+  /** Asks for a page and drops what comes. @throws as `get` */
+  async load(path: string): Promise<void> {
+    await this.#ask(path, false);
   }
 
   close(): void {
@@ -40,21 +52,39 @@ export class PageConnection {
     this.#socket.destroy();
   }
 
+  #ask(path: string, isKept: boolean): Promise<Buffer> {
+    this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: bench\r\nx-api-key: ${this.#key}\r\n\r\n`);
+    return new Promise((resolve, reject) => {
+      this.#answer = { resolve, isKept, parts: [], bytesLeft: undefined };
+      this.#onError = reject;
+    });
+  }
+
   #take(bytes: Buffer): void {
-    this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
-    const headEnd = this.#received.indexOf(HEAD_END);
-    if (headEnd < 0) return;
-    const head = this.#received.toString("latin1", 0, headEnd);
-    const length = /^content-length: (\d+)/im.exec(head)?.[1];
-    if (!head.startsWith("HTTP/1.1 200 ") || length === undefined) {
-      this.#onError?.(new Error(`not a page: ${head}`));
-      return;
+    const answer = this.#answer;
+    if (answer === undefined) return;
+    let body = bytes;
+    if (answer.bytesLeft === undefined) {
+      const received = this.#begun.length === 0 ? bytes : Buffer.concat([this.#begun, bytes]);
+      const headEnd = received.indexOf(HEAD_END);
+      if (headEnd < 0) {
+        this.#begun = received;
+        return;
+      }
+      this.#begun = Buffer.alloc(0);
+      const head = received.toString("latin1", 0, headEnd);
+      const length = /^content-length: (\d+)/im.exec(head)?.[1];
+      if (!head.startsWith("HTTP/1.1 200 ") || length === undefined) {
+        this.#onError?.(new Error(`not a page: ${head}`));
+        return;
+      }
+      answer.bytesLeft = Number(length);
+      body = received.subarray(headEnd + HEAD_END.length);
     }
-    const bodyStart = headEnd + HEAD_END.length;
-    const bodyEnd = bodyStart + Number(length);
-    if (this.#received.length < bodyEnd) return;
-    const body = this.#received.toString("utf8", bodyStart, bodyEnd);
-    this.#received = this.#received.subarray(bodyEnd);
-    this.#onPage?.(body);
+    answer.bytesLeft -= body.length;
+    if (answer.isKept) answer.parts.push(body);
+    if (answer.bytesLeft > 0) return;
+    this.#answer = undefined;
+    answer.resolve(Buffer.concat(answer.parts));
   }
 }
