@@ -20,13 +20,11 @@ export const compactBrotliCompressor: Compressor = brotli(5, 18);
 /** @param quality 0 or 1 */
 function quickBrotli(quality: number, windowBits: number): Compressor {
   const oneByOne = brotli(quality, windowBits);
-  let fragments: FragmentEncoder | undefined;
-  let isOpened = false;
+  let encoder: Pick<Compressor, "compress"> | undefined;
   return {
     compress: (bytes) => {
-      if (!isOpened) fragments = FragmentEncoder.open(paramsOf(quality, windowBits));
-      isOpened = true;
-      return fragments === undefined ? oneByOne.compress(bytes) : fragments.compress(bytes);
+      encoder ??= FragmentEncoder.open(paramsOf(quality, windowBits)) ?? oneByOne;
+      return encoder.compress(bytes);
     },
     expand,
   };

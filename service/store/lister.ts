@@ -267,12 +267,13 @@ export class Lister {
 
   #pushRow<T>(
     table: Memtable,
-    row: TableRow,
+    { row, position, source }: TableRow,
     { project, stream, form }: Omit<Wanted<T>, "sealed">,
     into: T[],
   ): void {
-    if (row.source.project !== project) return;
-    const entry = table.formOfRow(row, { stream, gone: this.#core.deletions.of(row.source.number), form });
+    if (source.project !== project) return;
+    const gone = this.#core.deletions.of(source.number);
+    const entry = table.formOfRow(row, position, source, { stream, gone, form });
     if (entry !== undefined) into.push(entry);
   }
 }

@@ -35,9 +35,14 @@ export class TimeReader {
     return core.gate.read(async () => {
       const snapshot = snapshotOf(core);
       const turns = turnsOf(core);
-      for (const { table, row } of rowsOf(snapshot, project, sources, query.src)) {
-        const gone = core.deletions.of(row.source.number);
-        const entry = table.formOfRow(row, { stream: query.stream, gone, form: AS_OBJECTS });
+      for (const { table, row: found } of rowsOf(snapshot, project, sources, query.src)) {
+        const { row, position, source } = found;
+        const gone = core.deletions.of(source.number);
+        const entry = table.formOfRow(row, position, source, {
+          stream: query.stream,
+          gone,
+          form: AS_OBJECTS,
+        });
         if (entry !== undefined) page.add(entry);
         if (turns.due) await turns.keep();
       }
