@@ -1,7 +1,7 @@
 import type { Counters } from "../host/counters.ts";
 import { LossPlace, type NewEntry } from "../protocol/entry.ts";
 import { lossEntry, noticeEntry } from "../protocol/entry-builder.ts";
-import type { Frame } from "../protocol/frame.ts";
+import type { Frame, FrameLines } from "../protocol/frame.ts";
 import type { Verdict } from "../protocol/sequencing.ts";
 import { ConflictFinder } from "./conflict-finder.ts";
 import type { SourceHistory } from "./source-history.ts";
@@ -28,6 +28,11 @@ export class BootRemarks {
   /** Verdicts in their order. @param mark the one that stood before their frame. */
   see(verdict: Verdict, mark: number): void {
     this.#conflicts.see(verdict, mark);
+  }
+
+  /** Lines that are taken as they came. */
+  seeLines(lines: FrameLines): void {
+    this.#conflicts.seeLines(lines);
   }
 
   /** Adds what is to be said behind the entries of a frame that gave rise to it. */

@@ -1,3 +1,5 @@
+import type { FrameLines } from "../protocol/frame.ts";
+import { hashOfLine } from "../protocol/line-hash.ts";
 import type { Verdict } from "../protocol/sequencing.ts";
 import { RecentLines } from "./recent-lines.ts";
 
@@ -24,7 +26,7 @@ export class ConflictFinder {
   see(verdict: Verdict, mark: number): void {
     switch (verdict.type) {
       case "entry":
-        this.#lines.take(verdict.id, verdict.args);
+        this.#lines.take(verdict.id, hashOfLine(verdict.args));
         return;
       case "drop":
       case "lost":
@@ -34,9 +36,15 @@ export class ConflictFinder {
         this.#lines.skip(verdict.id, verdict.id);
         return;
       case "duplicate":
-        if (verdict.args !== undefined && this.#lines.isOther(verdict.id, verdict.args, mark))
+        if (verdict.args !== undefined && this.#lines.isOther(verdict.id, hashOfLine(verdict.args), mark))
           this.#found.push(verdict.id);
     }
+  }
+
+  /** Lines that are taken as they came. */
+  seeLines(lines: FrameLines): void {
+    for (let index = 0; index < lines.count; index++)
+      this.#lines.take(lines.seqFirst + index, lines.hashAt(index));
   }
 
   /** What was found since the last call. */

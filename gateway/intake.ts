@@ -73,7 +73,7 @@ export class Intake {
     // What was never sent here is no loss (8.10): such a frame says where to begin.
     if (lane === undefined || frame.joinsAt !== undefined)
       return this.#takeFrame(origin, frame, receipt, onReply);
-    const count = Math.max(1, frame.commands.length);
+    const count = weightOf(frame);
     const hasAcks = frame.boot !== undefined && frame.ack !== false;
     if (hasAcks || arrival.isHeldBack) {
       if (lane.take(count)) return this.#takeFrame(origin, frame, receipt, onReply);
@@ -93,7 +93,7 @@ export class Intake {
     arrival: Arrival,
     onReply: OnReply,
   ): Promise<void> | undefined {
-    const count = Math.max(1, frame.commands.length);
+    const count = weightOf(frame);
     const isContinued = (frame.commands[0]?.part?.number ?? 1) > 1;
     const take = (): Promise<void> | undefined => this.#takeFrame(origin, frame, receipt, onReply);
     return this.#hold(lane, { count, isContinued }, arrival, take, () => onReply(NO_REPLY));
@@ -260,6 +260,11 @@ export class Intake {
     const received = asReceived(entries, receipt);
     return this.#committer.accept(origin.project, origin.src, received, () => onReply(reply));
   }
+}
+
+/** What a frame counts in its source's rate. */
+function weightOf(frame: Frame): number {
+  return frame.lines?.count ?? Math.max(1, frame.commands.length);
 }
 
 function textEntry(src: string, stream: string, msg: MsgJson, { wallMs }: Receipt): NewEntry {

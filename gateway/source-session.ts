@@ -3,12 +3,12 @@ import type { Random } from "../host/random.ts";
 import type { Answer } from "../protocol/answer.ts";
 import { bad, type Problem, Status } from "../protocol/decoded.ts";
 import { type Building, LossPlace, type NewEntry } from "../protocol/entry.ts";
-import type { EstimatedTime } from "../protocol/entry-builder.ts";
-import type { Boot, Frame } from "../protocol/frame.ts";
+import { type EstimatedTime, entryFromLine } from "../protocol/entry-builder.ts";
+import type { Boot, Frame, FrameLines } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
 import { PartJoiner } from "../protocol/part-joiner.ts";
-import { type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
+import { nextLines, type Sequenced, sequence, type Verdict } from "../protocol/sequencing.ts";
 import { answerOfVerdict, entryOfVerdict, type VerdictOrigin } from "../protocol/verdict-entry.ts";
 import { Backoff } from "./backoff.ts";
 import { BootRemarks } from "./boot-remarks.ts";
@@ -175,6 +175,8 @@ export class SourceSession {
     if (frame.clock === "uptime" && frame.now !== undefined) {
       this.#clockMap.observe(frame.now, receipt.monotonicMs, frame.first);
     }
+    const lines = nextLines(frame, acceptedMark);
+    if (lines !== undefined) return this.#storeLines(lines, frame, receipt, onReply);
     const joined = this.#parts.join(frame);
     const sequenced = sequence(this.#identity.boot, joined, acceptedMark, this.#problemOf);
     return this.#store(sequenced, joined, receipt, onReply, acceptedMark);
@@ -187,8 +189,6 @@ export class SourceSession {
     onReply: OnReply,
     markBefore: number,
   ): Promise<void> | undefined {
-    const { committer, counters } = this.#world;
-    const { project, src, boot } = this.#identity;
     this.#receipt = receipt;
     this.#origin.received = receipt.wallMs;
     let entries: NewEntry[] = [];
@@ -202,20 +202,59 @@ export class SourceSession {
     }
     this.#remarks.addTo(entries, frame, receipt, mark > markBefore);
     this.#watchGap(verdicts, mark, resend);
-    if (resend) counters.add("gateway_resend_requests_total");
-    const outstanding: Outstanding = {
+    if (resend) this.#world.counters.add("gateway_resend_requests_total");
+    return this.#offer(entries, receipt, {
       onReply,
       markAfter: mark,
       resend,
       wantsAck: wantsAck(frame),
-      boot: frame.boot ?? boot,
-      answers: frame.ack === undefined ? answersOf(verdicts, boot.text) : NO_ANSWERS,
-    };
+      boot: frame.boot ?? this.#identity.boot,
+      answers: frame.ack === undefined ? answersOf(verdicts, this.#identity.boot.text) : NO_ANSWERS,
+    });
+  }
+
+  /** The same for lines that come right behind the mark, without a verdict for each. */
+  #storeLines(
+    lines: FrameLines,
+    frame: Frame,
+    receipt: Receipt,
+    onReply: OnReply,
+  ): Promise<void> | undefined {
+    this.#receipt = receipt;
+    this.#origin.received = receipt.wallMs;
+    const mark = lines.seqFirst + lines.count - 1;
+    const entries = new Array<NewEntry>(lines.count);
+    for (let index = 0; index < lines.count; index++)
+      entries[index] = entryFromLine(lines, index, this.#origin);
+    this.#remarks.seeLines(lines);
+    this.#remarks.addTo(entries, frame, receipt, true);
+    this.#watchGap([], mark, false);
+    return this.#offer(entries, receipt, {
+      onReply,
+      markAfter: mark,
+      resend: false,
+      wantsAck: wantsAck(frame),
+      boot: frame.boot ?? this.#identity.boot,
+      answers: NO_ANSWERS,
+    });
+  }
+
+  #offer(
+    entries: readonly NewEntry[],
+    receipt: Receipt,
+    outstanding: Outstanding,
+  ): Promise<void> | undefined {
+    const { committer } = this.#world;
+    const { project, src } = this.#identity;
+    const { markAfter } = outstanding;
     const received = asReceived(entries, receipt);
     const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding), this.#key);
-    if (waits === undefined) this.#acceptedMark = mark;
-    return waits?.then(() => {
-      this.#acceptedMark = mark;
+    if (waits === undefined) {
+      this.#acceptedMark = markAfter;
+      return undefined;
+    }
+    return waits.then(() => {
+      this.#acceptedMark = markAfter;
     });
   }
 

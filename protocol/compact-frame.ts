@@ -1,6 +1,14 @@
 import { bad, type Decoded, good } from "./decoded.ts";
 import { type Building, STREAM_LOSS } from "./entry.ts";
-import { type Boot, COMMANDS_MAX, type Command, type Frame, type LinePart, NO_ARGS } from "./frame.ts";
+import {
+  type Boot,
+  COMMANDS_MAX,
+  type Command,
+  type Frame,
+  type LinePart,
+  NO_ARGS,
+  UTC_MS_MIN,
+} from "./frame.ts";
 import { type JsonObject, parseJson, Verbatim } from "./json-parser.ts";
 import { LEVELS, type Level } from "./level.ts";
 import type { LogArgs } from "./methods.ts";
@@ -11,11 +19,8 @@ import { LOG_METHOD } from "./sequencing.ts";
 export const CompactMark = { Acked: "@", Called: "!", Unacked: "~" } as const;
 export type CompactMark = (typeof CompactMark)[keyof typeof CompactMark];
 
-/** From here on a time is UTC; below, it is uptime (docs/protocol.md 12.4). 2001-09-09, or 31 years of uptime. */
-export const UTC_MS_MIN = 1e12;
-
 /** Level numbers of docs/protocol.md 12.5, by place; 0 is an entry without level. */
-const LEVEL_NAMES: readonly (Level | undefined)[] = [undefined, ...LEVELS];
+export const LEVEL_NAMES: readonly (Level | undefined)[] = [undefined, ...LEVELS];
 
 /** One element of the array. A number is itself: most of a frame's elements are numbers, and an object for each costs more than reading it. */
 export type CompactElement = number | boolean | null | CompactText;
@@ -68,7 +73,7 @@ export function frameFromElements(elements: readonly CompactElement[]): Decoded<
 }
 
 /** Its JSON is for acks, and one ack answers many frames. */
-class CompactBoot implements Boot {
+export class CompactBoot implements Boot {
   readonly text: string;
 
   constructor(text: string) {
@@ -183,7 +188,7 @@ export function msgOfText(text: string): string {
   return isMsg && msg.text === text ? text : JSON.stringify(text);
 }
 
-function entryCommand(
+export function entryCommand(
   id: number,
   msg: string,
   time: number,

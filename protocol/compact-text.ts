@@ -1,5 +1,6 @@
 import { type CompactElement, type CompactText, frameFromElements } from "./compact-frame.ts";
-import { bad, type Decoded } from "./decoded.ts";
+import { decodeCompactLines } from "./compact-lines.ts";
+import { bad, type Decoded, good } from "./decoded.ts";
 import type { Frame } from "./frame.ts";
 import type { JsonValue } from "./json-parser.ts";
 
@@ -30,8 +31,16 @@ const BRACKET_CLOSE = 0x5d;
 /** Surely below 2^53. */
 const EASY_DIGITS_MAX = 15;
 
-/** Decodes a compact frame written as a JSON array, without its checksum (docs/protocol.md 12). */
-export function decodeCompactText(text: string): Decoded<Frame> {
+/**
+ * Decodes a compact frame written as a JSON array, without its checksum (docs/protocol.md 12).
+ * @param bytes the same as it came, where it did so as UTF-8.
+ */
+export function decodeCompactText(text: string, bytes?: Uint8Array): Decoded<Frame> {
+  const frame = decodeCompactLines(text, bytes);
+  return frame === undefined ? decodeElements(text) : good(frame);
+}
+
+function decodeElements(text: string): Decoded<Frame> {
   if (!text.startsWith("[")) return bad(UNMATCHED);
   const elements: CompactElement[] = [];
   const reader = new ElementReader(text);

@@ -2,12 +2,15 @@ import {
   type Building,
   type Loss,
   type LossPlace,
+  type MsgJson,
   type NewEntry,
   type SeqRange,
   STREAM_DEFAULT,
   STREAM_LOSS,
   STREAM_NOTICE,
 } from "./entry.ts";
+import { type FrameLines, UTC_MS_MIN } from "./frame.ts";
+import type { Level } from "./level.ts";
 import type { LogArgs } from "./methods.ts";
 
 /** UTC computed from a board's uptime. */
@@ -30,15 +33,42 @@ export interface EntryOrigin {
 
 /** The entry that a `Log.Log` command asks for (docs/protocol.md 4.1, 4.3). */
 export function entryFromLog(args: LogArgs, origin: EntryOrigin, seq?: number): NewEntry {
-  const { timestamp, uptime, level, module } = args;
-  const { boot, received } = origin;
+  const { msg, stream = STREAM_DEFAULT, timestamp, uptime, level, module } = args;
+  return entryOf(msg, stream, timestamp, uptime, level, module, origin, seq);
+}
+
+/** The entry of one line of a frame (docs/protocol.md 12). */
+export function entryFromLine(lines: FrameLines, index: number, origin: EntryOrigin): NewEntry {
+  const time = lines.timeAt(index);
+  const isUtc = time >= UTC_MS_MIN;
+  return entryOf(
+    lines.msgAt(index),
+    STREAM_DEFAULT,
+    isUtc ? time : undefined,
+    isUtc ? undefined : time,
+    lines.levelAt(index),
+    lines.moduleAt(index),
+    origin,
+    lines.seqFirst + index,
+  );
+}
+
+/** One by one and not as an object: this runs for each entry of each board. */
+function entryOf(
+  msg: MsgJson,
+  stream: string,
+  timestamp: number | undefined,
+  uptime: number | undefined,
+  level: Level | undefined,
+  module: string | undefined,
+  origin: EntryOrigin,
+  seq: number | undefined,
+): NewEntry {
+  const { src, boot, received } = origin;
   const estimated = uptime !== undefined && timestamp === undefined ? origin.estimate?.(uptime) : undefined;
   const at = timestamp ?? estimated?.timestamp ?? received;
   const clock = timestamp !== undefined ? "device" : estimated !== undefined ? "estimated" : "server";
-  const stream = args.stream ?? STREAM_DEFAULT;
-  const { src } = origin;
-  const { msg } = args;
-  // This runs for each entry of each board: what nearly all have is in the literal, the rest is set one by one, and not spread.
+  // What nearly all have is in the literal, the rest is set one by one, and not spread.
   let entry: Building<NewEntry>;
   if (boot !== undefined && seq !== undefined && level !== undefined) {
     entry = { src, stream, msg, timestamp: at, received, clock, boot, seq, level };

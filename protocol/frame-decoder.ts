@@ -55,13 +55,16 @@ export function decodeFrame(bytes: Uint8Array, form?: FrameForm): Decoded<Frame>
     return frameFromValue(decoded.value, "cbor");
   }
   const { text, lossy } = decodeUtf8(bytes);
-  return decodeFrameText(text, lossy);
+  return decodeFrameText(text, lossy, bytes);
 }
 
-/** The same from JSON text; `lossy` when decoding its bytes put U+FFFD in. */
-export function decodeFrameText(text: string, lossy = false): Decoded<Frame> {
+/**
+ * The same from JSON text; `lossy` when decoding its bytes put U+FFFD in.
+ * @param bytes where it came as UTF-8.
+ */
+export function decodeFrameText(text: string, lossy = false, bytes?: Uint8Array): Decoded<Frame> {
   // Clause 12.1: a compact frame is ASCII.
-  if (text.startsWith('["') && !lossy) return decodeCompactText(text);
+  if (text.startsWith('["') && !lossy) return decodeCompactText(text, bytes);
   const parsed = parseJson(text, { verbatim: isVerbatimInFrame, lossy });
   if (!parsed.ok) return bad(`frame: not JSON: ${parsed.reason} at character ${parsed.index}`);
   return frameFromValue(parsed.value, "json");

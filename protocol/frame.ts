@@ -1,11 +1,16 @@
 import type { Problem } from "./decoded.ts";
+import type { MsgJson } from "./entry.ts";
 import { BareObject, type JsonObject } from "./json-parser.ts";
+import type { Level } from "./level.ts";
 import type { LogArgs } from "./methods.ts";
 
 /** Most commands in one frame (docs/protocol.md 2.4). */
 export const COMMANDS_MAX = 1000;
 /** Largest frame the service takes (docs/protocol.md 2.4). */
 export const FRAME_BYTES_MAX = 1_048_576;
+
+/** From here on a time in a compact frame is UTC; below, it is uptime (docs/protocol.md 12.4). 2001-09-09, or 31 years of uptime. */
+export const UTC_MS_MIN = 1e12;
 
 /** A boot id as identity, and as the board wrote it, for the ack (docs/protocol.md 1.5, 5.1). */
 export interface Boot {
@@ -36,8 +41,23 @@ export interface Frame {
   /** The sender's serial line has a JavaScript prompt at its end: what goes down is a call (12.11). */
   readonly isCalled?: true;
   readonly commands: readonly Command[];
+  /** All that `commands` says, where they are whole lines under consecutive seqs: then those are made where they are asked for. */
+  readonly lines?: FrameLines;
   /** How many answers it carried (`resp`, `result`, `error`). */
   readonly answerCount: number;
+}
+
+/** The lines of a frame that holds nothing else; at least one. In columns, as objects for each cost more than reading it. */
+export interface FrameLines {
+  readonly count: number;
+  readonly seqFirst: number;
+  msgAt(index: number): MsgJson;
+  /** From `UTC_MS_MIN` on UTC ms, below it uptime. */
+  timeAt(index: number): number;
+  levelAt(index: number): Level | undefined;
+  moduleAt(index: number): string | undefined;
+  /** What `hashOfLine` says of it. */
+  hashAt(index: number): number;
 }
 
 export type FrameForm = "json" | "cbor";

@@ -33,6 +33,7 @@ export class PartJoiner {
 
   /** The frame with whole lines alone: a last part that lacks those before it is `isTorn`, or refused where it is given up. */
   join(frame: Frame): Frame {
+    if (frame.lines !== undefined) return frame;
     if (!frame.commands.some((command) => command.part !== undefined)) return frame;
     const commands: Command[] = [];
     for (const command of frame.commands) {

@@ -1,6 +1,6 @@
 import { bad, type Decoded, good, type Problem, Status } from "./decoded.ts";
 import { LossPlace, type SeqRange, STREAM_LOSS } from "./entry.ts";
-import type { Boot, Command, Frame } from "./frame.ts";
+import type { Boot, Command, Frame, FrameLines } from "./frame.ts";
 import { type JsonObject, parseJson } from "./json-parser.ts";
 import { decodeLogArgs, type LogArgs } from "./methods.ts";
 
@@ -98,6 +98,14 @@ export function sequence(
     mark = id;
   }
   return { verdicts, mark, resend };
+}
+
+/**
+ * The lines of a frame that are all to be stored as they are, since the mark stands right before them: what `sequence` would say of nearly
+ * every frame, without a verdict for each. Undefined where there is more to be said.
+ */
+export function nextLines({ lines }: Frame, mark: number): FrameLines | undefined {
+  return lines?.seqFirst === mark + 1 ? lines : undefined;
 }
 
 function lostOnLink(boot: Boot, first: number, last: number, why: string): Verdict {

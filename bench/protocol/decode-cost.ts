@@ -4,9 +4,9 @@
  * node decode-cost [--entries N a frame] [--rounds N]
  */
 import { parseArgs } from "node:util";
-import { entryFromLog } from "../../protocol/entry-builder.ts";
+import { entryFromLine } from "../../protocol/entry-builder.ts";
 import { decodeFrame } from "../../protocol/frame-decoder.ts";
-import { sequence } from "../../protocol/sequencing.ts";
+import { nextLines } from "../../protocol/sequencing.ts";
 import { leastCpuUs } from "../harness/least-cpu.ts";
 import { readLines } from "../store/corpus.ts";
 
@@ -38,13 +38,11 @@ function readWhole(): void {
     const decoded = decodeFrame(bytes);
     if (!decoded.ok || decoded.value.boot === undefined) throw new Error("a bad frame");
     const { boot } = decoded.value;
-    const sequenced = sequence(boot, decoded.value, mark);
-    mark = sequenced.mark;
-    for (const verdict of sequenced.verdicts) {
-      if (verdict.type !== "entry") throw new Error(verdict.type);
-      const origin = { src: "dev-0001", boot: boot.text, received: 1_763_784_000_040 };
-      entryFromLog(verdict.args, origin, verdict.id);
-    }
+    const lines = nextLines(decoded.value, mark);
+    if (lines === undefined) throw new Error("not right behind the one before");
+    const origin = { src: "dev-0001", boot: boot.text, received: 1_763_784_000_040 };
+    for (let index = 0; index < lines.count; index++) entryFromLine(lines, index, origin);
+    mark = lines.seqFirst + lines.count - 1;
   }
 }
 

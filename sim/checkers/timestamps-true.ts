@@ -1,5 +1,5 @@
-import { UTC_MS_MIN } from "../../protocol/compact-frame.ts";
 import type { StoredEntry } from "../../protocol/entry.ts";
+import { UTC_MS_MIN } from "../../protocol/frame.ts";
 import type { BootTruth, LoggedLine } from "../boot-truth.ts";
 import { type Checker, type Evidence, entriesOfBoot, isLine } from "../evidence.ts";
 

@@ -29,12 +29,12 @@ function setUp() {
     { project: "default", src: "kitchen", boot: BOOT },
   );
   const replies: Reply[] = [];
+  const receiveText = (text: string) =>
+    session.receive(frameOf(text), wallClock.receipt(), (reply) => replies.push(reply));
   const receive = (parts: FrameParts, ...lines: LogLine[]) => {
-    const frame = frameOf(logFrame({ boot: "b1", ...parts }, lines));
-    const receipt = wallClock.receipt();
-    return session.receive(frame, receipt, (reply) => replies.push(reply));
+    return receiveText(logFrame({ boot: "b1", ...parts }, lines));
   };
-  return { ...world, session, pauses, replies, receive };
+  return { ...world, session, pauses, replies, receive, receiveText };
 }
 
 function line(id: number, more: object = {}): LogLine {
@@ -275,6 +275,68 @@ describe("time", () => {
     expect(uplink.entries).toMatchObject([
       { timestamp: 5, clock: "device", received: time.wallMs() },
       { timestamp: time.wallMs(), clock: "server" },
+    ]);
+  });
+});
+
+describe("compact frames", () => {
+  test("are stored as the same lines in plain frames are, in any order of the two", async () => {
+    const { uplink, time, replies, receiveText, receive } = setUp();
+    const now = time.wallMs();
+    await receiveText(`["@b1",1,0,${now},0,2,"line 1",null,"net",3,"line 2"]`);
+    await receive({ ack: true }, line(3, { timestamp: now, level: "warn" }));
+    await receiveText(`["@b1",4,0,${now},0,"line 4",10,"line 5"]`);
+    await time.advanceAsync(0);
+    const common = { src: "kitchen", stream: "console", received: now, clock: "device", boot: "b1" };
+    expect(uplink.entries).toEqual([
+      { ...common, seq: 1, msg: '"line 1"', timestamp: now, level: "info" },
+      { ...common, seq: 2, msg: '"line 2"', timestamp: now, level: "warn", module: "net" },
+      { ...common, seq: 3, msg: '"line 3"', timestamp: now, level: "warn" },
+      { ...common, seq: 4, msg: '"line 4"', timestamp: now },
+      { ...common, seq: 5, msg: '"line 5"', timestamp: now + 2 },
+    ]);
+    expect(replies.at(-1)).toEqual({ type: "ack", ack: { boot: expect.objectContaining(BOOT), seq: 5 } });
+  });
+
+  test("that come again are duplicates, in part or whole; behind a gap they come again", async () => {
+    const { uplink, time, receiveText, counters, replies } = setUp();
+    await receiveText('["@b1",1,0,1763784000000,0,"line 1","line 2"]');
+    await receiveText('["@b1",1,0,1763784000000,0,"line 1","line 2"]');
+    await receiveText('["@b1",2,0,1763784000000,0,"line 2","line 3"]');
+    await receiveText('["@b1",3,2,1763784000000,0,"line 5"]');
+    await time.advanceAsync(0);
+    expect(uplink.texts("kitchen")).toEqual(["line 1", "line 2", "line 3"]);
+    expect(replies.at(-1)).toMatchObject({ type: "ack", ack: { seq: 3, resend: true } });
+    expect(counters.values().gateway_duplicate_seqs_total).toBe(3);
+    expect(counters.values().gateway_conflicting_seqs_total).toBeUndefined();
+    expect(replies.length).toBe(4);
+  });
+
+  test("are known again in plain frames, by what their lines say", async () => {
+    const { time, receiveText, receive, counters } = setUp();
+    await receiveText('["@b1",1,0,1763784000000,0,2,"line 1",3,"line 2","line 3"]');
+    await receive(
+      { ack: true },
+      line(1, { level: "info" }),
+      line(2, { level: "info" }),
+      line(3, { level: "warn", module: "net" }),
+    );
+    await time.advanceAsync(0);
+    expect(counters.values().gateway_duplicate_seqs_total).toBe(3);
+    expect(counters.values().gateway_conflicting_seqs_total).toBe(2);
+  });
+
+  test("with uptimes are dated by the board's clock", async () => {
+    const { uplink, time, receiveText } = setUp();
+    await time.advanceAsync(100_000);
+    const bootWallMs = time.wallMs() - 60_000;
+    await receiveText('["@b1",1,0,59000,1000,"line 1",2500,"line 2"]');
+    await time.advanceAsync(0);
+    expect(
+      uplink.entries.map(({ timestamp, uptime, clock }) => [timestamp - bootWallMs, uptime, clock]),
+    ).toEqual([
+      [59_000, 59_000, "estimated"],
+      [59_500, 59_500, "estimated"],
     ]);
   });
 });
