@@ -14,7 +14,8 @@ export type PacketFault = (typeof PacketFault)[keyof typeof PacketFault];
  */
 export class PacketCutter {
   readonly #packetBytesMax: number;
-  #pieces: Buffer[] = [];
+  /** Emptied and not replaced, for the reason that a `Fifo` is a ring. */
+  readonly #pieces: (Buffer | undefined)[] = [];
   #waitingBytes = 0;
   /** Bytes wanted before it is worth looking again. */
   #wantedBytes = HEAD_BYTES_MIN;
@@ -36,9 +37,7 @@ export class PacketCutter {
     if (this.#pieces.length > 0) {
       this.keep(chunk);
       if (this.#waitingBytes < this.#wantedBytes) return undefined;
-      bytes = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces);
-      this.#pieces = [];
-      this.#waitingBytes = 0;
+      bytes = this.#takeKept();
     }
     let start = 0;
     this.#wantedBytes = HEAD_BYTES_MIN;
@@ -67,7 +66,7 @@ export class PacketCutter {
       start = end;
       if (!wantsMore) break;
     }
-    if (start < bytes.length) this.#keep(bytes.subarray(start));
+    if (start < bytes.length) this.keep(copyOfSmall(bytes.subarray(start)));
     return undefined;
   }
 
@@ -83,8 +82,16 @@ export class PacketCutter {
     return this.#waitingBytes;
   }
 
-  #keep(rest: Buffer): void {
-    this.#pieces = [rest.length <= COPIED_BYTES_MAX ? Buffer.from(rest) : rest];
-    this.#waitingBytes = rest.length;
+  #takeKept(): Buffer {
+    const pieces = this.#pieces as Buffer[];
+    const bytes = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
+    this.#pieces.fill(undefined);
+    this.#pieces.length = 0;
+    this.#waitingBytes = 0;
+    return bytes;
   }
+}
+
+function copyOfSmall(rest: Buffer): Buffer {
+  return rest.length <= COPIED_BYTES_MAX ? Buffer.from(rest) : rest;
 }
