@@ -151,8 +151,8 @@ export const MUTANTS = [
   ),
   session(
     "gateway: repeats are silent",
-    "const outstanding: Outstanding = {",
-    "if (entries.length === 0) return;\n    const outstanding: Outstanding = {",
+    "const { markAfter } = outstanding;",
+    "if (entries.length === 0) return undefined;\n    const { markAfter } = outstanding;",
   ),
   session(
     "gateway: acks what it took, not what is durable",
@@ -161,8 +161,8 @@ export const MUTANTS = [
   ),
   session(
     "gateway: the mark moves one too far",
-    "if (waits === undefined) this.#acceptedMark = mark;",
-    "if (waits === undefined) this.#acceptedMark = mark + (verdicts.length > 2 ? 1 : 0);",
+    "this.#acceptedMark = markAfter;\n      return undefined;",
+    "this.#acceptedMark = markAfter + (entries.length > 2 ? 1 : 0);\n      return undefined;",
   ),
   session(
     "gateway: a drop of the board is not recorded",
@@ -209,6 +209,11 @@ export const MUTANTS = [
     "protocol: what comes after a gap is taken",
     "resend = true;\n        continue;",
     "resend = true;",
+  ),
+  sequencing(
+    "protocol: lines behind a gap are taken",
+    "return lines?.seqFirst === mark + 1 ? lines : undefined;",
+    "return lines !== undefined && lines.seqFirst > mark ? lines : undefined;",
   ),
   sequencing(
     "protocol: what is below the mark is stored again",
@@ -295,7 +300,7 @@ export const MUTANTS = [
   mutant(
     "gateway/conflict-finder.ts",
     "gateway: every duplicate is another line",
-    "this.#lines.isOther(verdict.id, verdict.args, mark)",
+    "this.#lines.isOther(verdict.id, hashOfLine(verdict.args), mark)",
     "verdict.id <= mark",
   ),
   mutant(
