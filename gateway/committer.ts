@@ -156,10 +156,17 @@ export class Committer implements Demand {
    * pings nobody reads would leave.
    */
   get isOpen(): boolean {
+    return this.isOpenFor(1);
+  }
+
+  /** The same for an input that reads so many times as far ahead; where this opens, `onOpen` tells. */
+  isOpenFor(times: number): boolean {
     const { readAheadEntries, readAheadBytes } = this.#options;
     if (this.#isUplinkAway) return true;
-    const times = this.#readAheads;
-    return this.#waitingWeight < times * readAheadEntries && this.#waitingBytes < times * readAheadBytes;
+    const readAheads = times * this.#readAheads;
+    return (
+      this.#waitingWeight < readAheads * readAheadEntries && this.#waitingBytes < readAheads * readAheadBytes
+    );
   }
 
   onOpen(listener: () => void): void {
@@ -302,7 +309,7 @@ export class Committer implements Demand {
   }
 
   #tellOpen(): void {
-    if (this.isOpen) for (const listener of this.#openListeners) listener();
+    for (const listener of this.#openListeners) listener();
   }
 
   async #commit(taken: readonly Offer[]): Promise<void> {

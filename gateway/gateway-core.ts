@@ -9,6 +9,7 @@ import type { LevelLease } from "../protocol/level-lease.ts";
 import { BoardLinks } from "./board-links.ts";
 import { Committer, type CommitterOptions } from "./committer.ts";
 import { DatagramInput, type DatagramInputOptions } from "./datagram-input.ts";
+import { DemandTurns } from "./demand-turns.ts";
 import { DEVICES_MAX_DEFAULT } from "./devices-max.ts";
 import { Intake } from "./intake.ts";
 import { LineBoots } from "./line-boots.ts";
@@ -24,6 +25,12 @@ import { type GivenUp, SourceHistories } from "./source-histories.ts";
 import { type SourceRate, Throttle } from "./throttle.ts";
 import type { Uplink } from "./uplink.ts";
 import { WallClock } from "./wall-clock.ts";
+
+/**
+ * What one turn of the loop reads of sixteen fast ports is no more; cut in its middle, the rest would wait as bytes for nothing. Beyond it
+ * bytes cost less than what they become.
+ */
+const SERIAL_READ_AHEADS = 2.5;
 
 export interface GatewayWorld {
   readonly clock: Clock;
@@ -69,6 +76,7 @@ export class GatewayCore {
   readonly presence: Presence;
   readonly #devicesMax: number;
   readonly #serial: SerialInput[] = [];
+  readonly #serialTurns: DemandTurns;
   readonly #topics: MqttInput[] = [];
   readonly #datagrams: DatagramInput[] = [];
 
@@ -81,10 +89,19 @@ export class GatewayCore {
     this.#devicesMax = devicesMax;
     this.presence = new Presence(devicesMax);
     this.#boards = new BoardLinks(world, { boardsMax: devicesMax });
+    const committer = this.#committer;
+    this.#serialTurns = new DemandTurns(
+      {
+        get isOpen() {
+          return committer.isOpenFor(SERIAL_READ_AHEADS);
+        },
+        onOpen: (listener) => committer.onOpen(listener),
+      },
+      world.timers,
+    );
     const { random, uplink, counters } = world;
     const wallClock = world.wallClock ?? new WallClock(world);
     this.#wallClock = wallClock;
-    const committer = this.#committer;
     this.#histories = new SourceHistories(world, (given) => this.#giveUp(given), devicesMax);
     this.#sessions = new SessionTable(
       { pauses: this.#pauses, random, uplink, counters, committer, histories: this.#histories, wallClock },
@@ -134,6 +151,7 @@ export class GatewayCore {
         intake: this.#intake,
         wallClock: this.#wallClock,
         boards: this.#boards,
+        turns: this.#serialTurns,
         seldomLog: this.#seldomLog,
       },
       options,

@@ -15,6 +15,7 @@ import {
 } from "../protocol/serial-line.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
 import type { BoardLinks } from "./board-links.ts";
+import type { DemandTurns, TurnTaker } from "./demand-turns.ts";
 import { Fifo } from "./fifo.ts";
 import type { Intake } from "./intake.ts";
 import { LineSplitter } from "./line-splitter.ts";
@@ -37,7 +38,7 @@ export interface SerialInputOptions {
   readonly isConsole?: boolean;
 }
 
-/** Lines read and not yet taken, in bytes; beyond it the port is not read, and the board feels it. */
+/** Bytes read and not yet taken; beyond it the port is not read, and the board feels it. */
 const BACKLOG_BYTES_MAX = 256 * 1024;
 /** Console lines handed in at once. */
 const TEXT_LINES_MAX = 256;
@@ -51,21 +52,28 @@ const CUT_MARK = " [cut]";
 
 type FrameItem = Extract<LineItem, { type: "frame" }>;
 
+/** What one read brought. As lines it would outlive collections of young objects, and cost several times as much as the bytes. */
+interface Read {
+  /** Undefined where the wire went: a cut line ends there. */
+  readonly bytes: Uint8Array | undefined;
+  readonly receipt: Receipt;
+}
+
 /** Lines that came together. */
 interface Lines {
   /** One code unit a byte. */
   readonly lines: readonly string[];
   /** Of the next to be taken. */
   index: number;
-  readonly sizeBytes: number;
   readonly receipt: Receipt;
 }
 
 /** One serial port: frames and console text on one wire, in their order (docs/protocol.md 7). */
-export class SerialInput {
+export class SerialInput implements TurnTaker {
   readonly #link: ByteLink;
   readonly #intake: Intake;
   readonly #boards: BoardLinks;
+  readonly #turns: DemandTurns;
   readonly #wallClock: WallClock;
   readonly #timers: Timers;
   readonly #counters: Counters;
@@ -76,13 +84,17 @@ export class SerialInput {
   readonly #echo: WireEcho | undefined;
   readonly #prompt: PromptWatch;
 
-  readonly #backlog = new Fifo<Lines>();
+  readonly #backlog = new Fifo<Read>();
   #backlogBytes = 0;
   #paused = false;
+  /** Its turn will come. */
+  #isInLine = false;
+  /** Of the read that is being taken. */
+  #lines: Lines | undefined;
   /** Until what was handed in last is queued. */
   #waiting: Promise<void> | undefined;
   #stopping = false;
-  #splitter: LineSplitter | undefined;
+  #splitter: LineSplitter;
   #portName = "";
   #boundSrc: string | undefined;
   /** The device went away since it was bound: the next frame may come from another board. */
@@ -102,6 +114,7 @@ export class SerialInput {
       readonly link: ByteLink;
       readonly intake: Intake;
       readonly boards: BoardLinks;
+      readonly turns: DemandTurns;
       readonly clock: Clock;
       readonly wallClock: WallClock;
       readonly timers: Timers;
@@ -114,6 +127,7 @@ export class SerialInput {
     this.#link = world.link;
     this.#intake = world.intake;
     this.#boards = world.boards;
+    this.#turns = world.turns;
     this.#wallClock = world.wallClock;
     this.#timers = world.timers;
     this.#counters = world.counters;
@@ -122,6 +136,7 @@ export class SerialInput {
     this.#options = options;
     this.#echo = options.isHalfDuplex ? new WireEcho(world.clock, world.timers) : undefined;
     this.#prompt = new PromptWatch(world.clock, world.timers);
+    this.#splitter = this.#newSplitter();
     this.#downlink = new SerialDownlink(world.link, world.counters, this.#echo ?? this.#prompt);
   }
 
@@ -136,7 +151,7 @@ export class SerialInput {
       onBytes: (bytes) => {
         this.#echo?.heard();
         this.#prompt.heard(bytes);
-        this.#read(this.#splitter?.push(bytes) ?? [], bytes.length);
+        this.#read(bytes);
       },
       onDown: () => this.#down(),
     });
@@ -163,9 +178,6 @@ export class SerialInput {
     this.#wire = {};
     this.#hasFrame = false;
     this.#prompt.begin(this.#options.isConsole ?? false);
-    this.#splitter = new LineSplitter((byteCount) =>
-      this.#counters.add("serial_endless_line_discarded_bytes_total", byteCount),
-    );
     this.#log.info({ port: this.#link.name, src: this.src }, "serial port open");
     this.#helloCount = 0;
     this.#hello();
@@ -203,16 +215,29 @@ export class SerialInput {
     this.#downlink.send("hello", isCall ? encodeCall(json) : encodeLine(json, this.#hasChecksum));
   }
 
-  #endLine(): void {
-    const lines = this.#splitter?.end() ?? [];
-    this.#splitter = undefined;
-    this.#read(lines, 0);
+  #newSplitter(): LineSplitter {
+    return new LineSplitter((byteCount) =>
+      this.#counters.add("serial_endless_line_discarded_bytes_total", byteCount),
+    );
   }
 
-  #read(lines: readonly string[], sizeBytes: number): void {
-    if (lines.length === 0) return;
-    this.#backlog.push({ lines, index: 0, sizeBytes, receipt: this.#wallClock.receipt() });
-    this.#backlogBytes += sizeBytes;
+  #read(bytes: Uint8Array): void {
+    if (this.#stopping) return;
+    const receipt = this.#wallClock.receipt();
+    const isBusy = this.#waiting !== undefined || this.#backlog.count > 0;
+    if (!isBusy && this.#turns.isTurnOf(this)) {
+      this.#split({ bytes, receipt });
+      this.#work();
+    } else this.#keep({ bytes: bytes.slice(), receipt });
+  }
+
+  #endLine(): void {
+    this.#keep({ bytes: undefined, receipt: this.#wallClock.receipt() });
+  }
+
+  #keep(read: Read): void {
+    this.#backlog.push(read);
+    this.#backlogBytes += read.bytes?.length ?? 0;
     if (this.#backlogBytes > BACKLOG_BYTES_MAX && !this.#paused) {
       this.#paused = true;
       this.#counters.add("serial_paused_total");
@@ -221,11 +246,17 @@ export class SerialInput {
     if (this.#waiting === undefined) this.#work();
   }
 
+  /** What was read and kept may be taken now. */
+  takeTurn(): void {
+    this.#isInLine = false;
+    if (this.#waiting === undefined) this.#work();
+  }
+
   /** Takes lines until there are no more, or something has to wait for room. What came in one read goes into one commit. */
   #work(): void {
     try {
-      for (let read = this.#backlog.peek(); read !== undefined; read = this.#backlog.peek()) {
-        const taken = this.#takeSome(read);
+      for (let lines = this.#next(); lines !== undefined; lines = this.#next()) {
+        const taken = this.#takeSome(lines);
         if (taken === undefined) continue;
         this.#waiting = taken.catch(ignoreStopping).then(() => {
           this.#waiting = undefined;
@@ -238,6 +269,28 @@ export class SerialInput {
     }
   }
 
+  /** Lines to be taken now; at a stop all that there are. */
+  #next(): Lines | undefined {
+    while (this.#lines === undefined) {
+      const read = this.#backlog.peek();
+      if (read === undefined) return undefined;
+      if (!this.#stopping && !this.#turns.isTurnOf(this)) {
+        if (!this.#isInLine) this.#turns.wait(this);
+        this.#isInLine = true;
+        return undefined;
+      }
+      this.#forget(read);
+      this.#split(read);
+    }
+    return this.#lines;
+  }
+
+  #split({ bytes, receipt }: Read): void {
+    const lines = bytes === undefined ? this.#splitter.end() : this.#splitter.push(bytes);
+    if (bytes === undefined) this.#splitter = this.#newSplitter();
+    this.#lines = lines.length === 0 ? undefined : { lines, index: 0, receipt };
+  }
+
   /** Hands in console text up to a frame, and the frame. */
   #takeSome(read: Lines): Promise<void> | undefined {
     const { lines, receipt } = read;
@@ -248,7 +301,7 @@ export class SerialInput {
       line = lines[read.index++] ?? "";
       frame = this.#take(line, texts);
     }
-    if (read.index >= lines.length) this.#forget(read);
+    if (read.index >= lines.length) this.#lines = undefined;
     const { project } = this.#options;
     const queued =
       texts.length > 0 ? this.#intake.text({ project, src: this.src }, texts, receipt) : undefined;
@@ -260,9 +313,9 @@ export class SerialInput {
       : queued.then(() => this.#frame(ofFrame, frameBytes, receipt));
   }
 
-  #forget({ sizeBytes }: Lines): void {
+  #forget({ bytes }: Read): void {
     this.#backlog.shift();
-    this.#backlogBytes -= sizeBytes;
+    this.#backlogBytes -= bytes?.length ?? 0;
     if (this.#paused && !this.#stopping && this.#backlogBytes < BACKLOG_BYTES_MAX / 2) {
       this.#paused = false;
       this.#link.resume();
