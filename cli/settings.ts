@@ -6,7 +6,6 @@ import type { NameQuotaOptions } from "../service/name-quota.ts";
 import { type KeepOptions, KeepSchema, keepOfFlags, keepOptions } from "./keep-setting.ts";
 import { nameQuota, QuotaSchema } from "./quota-setting.ts";
 import { secretIn } from "./secret-file.ts";
-import { readSettingsFile } from "./settings-file.ts";
 import { SourceRateSchema, sourceRate } from "./source-rate-setting.ts";
 import { pairProblem } from "./tls-settings.ts";
 import { UserError } from "./user-error.ts";
@@ -85,7 +84,9 @@ const LOOPBACK = "127.0.0.1";
 /** Merges flags (with their environment variables), the settings file and the defaults, in this order of weight. */
 export async function upSettings(flags: UpFlags): Promise<UpSettings> {
   const file: FileSettings =
-    flags.settings === undefined ? {} : (await readSettingsFile(flags.settings, SettingsSchema)).value;
+    flags.settings === undefined
+      ? {}
+      : (await (await import("./settings-file.ts")).readSettingsFile(flags.settings, SettingsSchema)).value;
   const broker = flags.broker ?? file.broker;
   const target = broker === undefined ? undefined : parseBrokerUrl(broker);
   if (target?.ok === false) throw new UserError(`--broker: ${target.problem.text}`);

@@ -20,7 +20,7 @@ import { DemoApp } from "../sim/demo-app.ts";
 import { ADDRESS_FILE } from "./api-options.ts";
 import { CONSOLE_FOLDER } from "./console-folder.ts";
 import { takeData } from "./data-folder.ts";
-import { type Demo, openDemoWire, startDemo } from "./demo.ts";
+import type { Demo } from "./demo.ts";
 import { EmbeddedUplink } from "./embedded-uplink.ts";
 import { entryLine } from "./entry-line.ts";
 import { stableGatewayId } from "./gateway-id.ts";
@@ -105,7 +105,8 @@ async function start(
   await disk.replace(ADDRESS_FILE, Buffer.from(`${service.url}\n`));
   closers.push(() => disk.remove(ADDRESS_FILE));
 
-  const wire = settings.demo ? openDemoWire() : undefined;
+  // With it comes a whole MQTT client, which nothing else of this process needs.
+  const wire = settings.demo ? (await import("./demo.ts")).openDemoWire() : undefined;
   if (wire !== undefined) closers.push(() => wire.close());
   const gatewayId = await stableGatewayId(disk, systemRandom);
   const wallClock = new WallClock({ ...world, counters, log }, askSynchronised);
@@ -204,6 +205,7 @@ function printLive(store: LogStore): () => Promise<void> {
 }
 
 async function startBoards(settings: UpSettings, gateway: Gateway, keys: KeyStore, wire: Pty): Promise<Demo> {
+  const { startDemo } = await import("./demo.ts");
   const address = gateway.mqttAddress;
   if (address === undefined) return startDemo({ url: settings.brokerUrl ?? "" }, wire, systemRandom);
   // A key of its own, gone with the demo: a board never holds the admin key.
