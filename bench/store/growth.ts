@@ -1,14 +1,21 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Bench, BenchOptions, BenchResult, Growth } from "../harness/bench.ts";
+import type { Bench, BenchOptions, BenchResult, Comparison, Growth } from "../harness/bench.ts";
 import { LineProcess } from "../harness/line-process.ts";
 
 /** The last takes some five minutes and 2 GB of disk. */
 const SIZES = [100_000, 1_000_000, 10_000_000, 100_000_000];
+const SOURCES = 1000;
+/** Pages of 100 after a random place of a source need more entries of it than that. */
+const SMALL = { entries: 100_000, sources: 100 };
 const PAGES = 2_000;
 const OPEN_MS_MAX = 2_000;
 const PAGE_P99_MS_MAX = 2;
+
+/** As `page.ts` names them. */
+const RANDOM = "source, random place";
+const RANDOM_COLD = "source, random place, nothing kept";
 
 /** What `page.ts` says, one line after the other. */
 interface Size {
@@ -47,7 +54,11 @@ export const storeGrowth: Bench = {
     let retained: Retained | undefined;
     // In batches of 1,000: at a small scale the first are alike.
     const wanted = new Set(SIZES.map((size) => Math.max(1, Math.round((size * scale) / 1000)) * 1000));
-    await eachLine([...wanted], (line) => {
+    const small: PageCost[] = [];
+    await eachLine([SMALL.entries], SMALL.sources, (line) => {
+      if ("page" in line) small.push(line);
+    });
+    await eachLine([...wanted], SOURCES, (line) => {
       if ("skipped" in line)
         notes.push(`left out: ${line.entries.toLocaleString("en")} entries; ${line.skipped}`);
       else if ("page" in line) pages.push(line);
@@ -58,10 +69,21 @@ export const storeGrowth: Bench = {
       }
     });
     const ofPage = (name: string): PageCost[] => pages.filter(({ page }) => page === name);
-    const random = ofPage("source, random place");
+    const random = ofPage(RANDOM);
     const largest = sizes.at(-1);
-    const [first] = random;
-    const last = random.at(-1);
+    const compared = (name: string, against: string): Comparison[] => {
+      const first = small.find(({ page }) => page === name);
+      const last = ofPage(name).at(-1);
+      if (first === undefined || last === undefined) return [];
+      return [
+        {
+          what: `page of 100 of a source after a random place, ${last.entries.toLocaleString("en")} entries`,
+          against: `the same in ${first.entries.toLocaleString("en")} entries${against}`,
+          unit: "us at the median",
+          pairs: [{ ours: last.p50Us, other: first.p50Us }],
+        },
+      ];
+    };
     const pageGrowth = (what: string, name: string): Growth =>
       growth(
         what,
@@ -70,17 +92,10 @@ export const storeGrowth: Bench = {
         ofPage(name).map(({ entries, cpuUs }) => ({ size: entries, value: cpuUs })),
       );
     return {
-      comparisons:
-        first === undefined || last === undefined || last === first
-          ? []
-          : [
-              {
-                what: `page of 100 of a source after a random place, ${last.entries.toLocaleString("en")} entries`,
-                against: `the same in ${first.entries.toLocaleString("en")} entries, all of which are kept expanded`,
-                unit: "us at the median",
-                pairs: [{ ours: last.p50Us, other: first.p50Us }],
-              },
-            ],
+      comparisons: [
+        ...compared(RANDOM_COLD, ", no chunk kept expanded in either"),
+        ...compared(RANDOM, ", all of which are kept expanded"),
+      ],
       figures: [
         ...(largest === undefined
           ? []
@@ -127,13 +142,14 @@ export const storeGrowth: Bench = {
           "opening",
           sizes.map(({ entries, openMs }) => ({ size: entries, value: openMs })),
         ),
-        pageGrowth("Page of 100 of a source after a random place", "source, random place"),
+        pageGrowth("Page of 100 of a source after a random place", RANDOM),
+        pageGrowth("Page of 100 of a source after a random place, no chunk kept expanded", RANDOM_COLD),
         pageGrowth("Newest 100 of a source", "source, newest"),
         pageGrowth("Newest 100 of all sources", "project, newest"),
       ],
       notes: [
         ...notes,
-        "pages in process; as long as all fits into what is kept expanded, no chunk is opened for them",
+        `pages in process; as long as all fits into what is kept expanded, no chunk is opened for them; the store of ${SMALL.entries.toLocaleString("en")} entries that pages are compared with has ${SMALL.sources} sources, so that pages are full`,
       ],
     };
   },
@@ -143,10 +159,14 @@ function growth(what: string, unit: string, per: string, points: Growth["points"
   return { what, unit, per: `${per}, by entries in the store`, points };
 }
 
-async function eachLine(sizes: readonly number[], onLine: (line: Line) => void): Promise<void> {
+async function eachLine(
+  sizes: readonly number[],
+  sources: number,
+  onLine: (line: Line) => void,
+): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
   const program = await LineProcess.start("bench/store/page.ts", [
-    ...["--sizes", sizes.join(","), "--pages", String(PAGES)],
+    ...["--sizes", sizes.join(","), "--sources", String(sources), "--pages", String(PAGES)],
     ...["--retain", "--dir", join(dir, "data")],
   ]);
   try {

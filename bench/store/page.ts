@@ -10,7 +10,8 @@ import { EntryPool, readLines } from "./corpus.ts";
 import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
 
 /*
- * What a store costs as it grows: CPU of an append, bytes an entry, time to open, pages of 100 after random places, in process;
+ * What a store costs as it grows: CPU of an append, bytes an entry, time to open, pages of 100 after random places, in process,
+ * with chunks kept expanded as the service does and with none;
  * at the end what it costs to remove the older half. No compaction runs beside it; with --compact all is compacted before pages.
  * node page [--corpus FILE] [--sizes N,N] [--sources N] [--pages N] [--dir DIR] [--disk-gb N] [--compact] [--retain]
  * For all sizes: --sizes 100000,1000000,10000000,100000000 takes six minutes, and 2 GB of disk.
@@ -98,6 +99,12 @@ for (const size of values.sizes.split(",").map(Number)) {
     }),
   );
   for (const [name, page] of Object.entries(asPages)) await measure(name, page);
+  await store.close();
+  // Every chunk is read from the file and expanded anew.
+  store = await open({ openChunkBytesMax: 0 });
+  await measure("source, random place, nothing kept", asPages["source, random place"]);
+  await store.close();
+  store = await open();
 }
 if (values.retain) await retainHalf();
 await store.close();

@@ -1,6 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { type ByteWriter, wordsOf } from "./byte-writer.ts";
 import { type ChunkHead, Column, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
+import type { ChunkMemory } from "./chunk-memory.ts";
 import { readNumbers } from "./number-column.ts";
 import { TemplateReader } from "./template-column.ts";
 
@@ -32,10 +33,10 @@ const NONE = new Float64Array(0);
 /** How the received times of a compact chunk are written. */
 export const ReceivedForm = { Distances: 0, Times: 1 } as const;
 
-export function readPositions(head: ChunkHead, body: Buffer): Float64Array {
+export function readPositions(head: ChunkHead, body: Buffer, memory: ChunkMemory): Float64Array {
   const reader = columnReader(head, body, Column.Positions);
-  if (head.isCompact) return readNumbers(reader, head.entryCount);
-  const positions = new Float64Array(head.entryCount);
+  const positions = memory.numbers(head.entryCount);
+  if (head.isCompact) return readNumbers(reader, head.entryCount, positions);
   let position = head.firstPosition;
   if (head.entryCount > 0) positions[0] = position;
   for (let index = 1; index < head.entryCount; index++) {
@@ -45,8 +46,8 @@ export function readPositions(head: ChunkHead, body: Buffer): Float64Array {
   return positions;
 }
 
-export function readColumns(head: ChunkHead, body: Buffer): ChunkColumns {
-  return head.isCompact ? readCompactColumns(head, body) : readPlainColumns(head, body);
+export function readColumns(head: ChunkHead, body: Buffer, memory: ChunkMemory): ChunkColumns {
+  return head.isCompact ? readCompactColumns(head, body, memory) : readPlainColumns(head, body, memory);
 }
 
 function columnReader(head: ChunkHead, body: Buffer, column: number): ByteReader {
@@ -55,12 +56,12 @@ function columnReader(head: ChunkHead, body: Buffer, column: number): ByteReader
   return new ByteReader(body, start, start + (head.columnSizes[column] ?? 0));
 }
 
-function readPlainColumns(head: ChunkHead, body: Buffer): ChunkColumns {
+function readPlainColumns(head: ChunkHead, body: Buffer, memory: ChunkMemory): ChunkColumns {
   const count = head.entryCount;
   const reader = (column: number): ByteReader => columnReader(head, body, column);
   const kinds = bytesOf(reader(Column.Kinds), count);
-  const timestamps = new Float64Array(count);
-  const received = new Float64Array(count);
+  const timestamps = memory.numbers(count);
+  const received = memory.numbers(count);
   const timestampReader = reader(Column.Timestamps);
   const receivedReader = reader(Column.Received);
   let timestamp = 0;
@@ -69,7 +70,7 @@ function readPlainColumns(head: ChunkHead, body: Buffer): ChunkColumns {
     timestamps[index] = timestamp;
     received[index] = timestamp + receivedReader.signed();
   }
-  const msgStarts = new Uint32Array(count + 1);
+  const msgStarts = memory.numbers(count + 1);
   const sizes = reader(Column.Sizes);
   let start = reader(Column.Messages).position;
   for (let index = 0; index < count; index++) {
@@ -80,50 +81,52 @@ function readPlainColumns(head: ChunkHead, body: Buffer): ChunkColumns {
   const words = wordsOf(body);
   return {
     kinds,
-    contexts: head.contexts.length === 1 ? NONE : readVarints(reader(Column.Contexts), count),
-    seqs: readSparse(reader(Column.Seqs), kinds, HAS_SEQ, true),
+    contexts: head.contexts.length === 1 ? NONE : readVarints(reader(Column.Contexts), memory.numbers(count)),
+    seqs: readSparse(reader(Column.Seqs), kinds, HAS_SEQ, true, memory),
     timestamps,
     received,
-    uptimes: readSparse(reader(Column.Uptimes), kinds, HAS_UPTIME, true),
-    clockErrors: readSparse(reader(Column.ClockErrors), kinds, HAS_CLOCK_ERROR, false),
+    uptimes: readSparse(reader(Column.Uptimes), kinds, HAS_UPTIME, true, memory),
+    clockErrors: readSparse(reader(Column.ClockErrors), kinds, HAS_CLOCK_ERROR, false, memory),
     losts: readLosts(reader(Column.Losts), head),
     messageAt: (index) => body.toString("utf8", msgStarts[index], msgStarts[index + 1]),
     writeMessage: (index, to) => to.copyWords(words, msgStarts[index] ?? 0, msgStarts[index + 1] ?? 0),
   };
 }
 
-function readCompactColumns(head: ChunkHead, body: Buffer): ChunkColumns {
+function readCompactColumns(head: ChunkHead, body: Buffer, memory: ChunkMemory): ChunkColumns {
   const count = head.entryCount;
   const reader = (column: number): ByteReader => columnReader(head, body, column);
   const kinds = bytesOf(reader(Column.Kinds), count);
   const spread = (column: number, bit: number): Float64Array => {
     let present = 0;
     for (let index = 0; index < count; index++) if (((kinds[index] ?? 0) & bit) !== 0) present++;
+    if (present === 0) return NONE;
+    if (present === count) return readNumbers(reader(column), count, memory.numbers(count));
     const numbers = readNumbers(reader(column), present);
-    if (present === count || present === 0) return numbers;
-    const wide = new Float64Array(count);
+    const wide = memory.numbers(count);
     let next = 0;
     for (let index = 0; index < count; index++) {
       if (((kinds[index] ?? 0) & bit) !== 0) wide[index] = numbers[next++] ?? 0;
     }
     return wide;
   };
-  const timestamps = readNumbers(reader(Column.Timestamps), count);
+  const timestamps = readNumbers(reader(Column.Timestamps), count, memory.numbers(count));
   const receivedReader = reader(Column.Received);
   const form = receivedReader.u8();
-  const received = readNumbers(receivedReader, count);
+  const received = readNumbers(receivedReader, count, memory.numbers(count));
   if (form === ReceivedForm.Distances) {
     for (let index = 0; index < count; index++)
       received[index] = (received[index] ?? 0) + (timestamps[index] ?? 0);
   }
   let opened: TemplateReader | undefined;
   const messages = (): TemplateReader => {
-    opened ??= new TemplateReader(reader(Column.Sizes), reader(Column.Messages), count);
+    opened ??= new TemplateReader(reader(Column.Sizes), reader(Column.Messages), count, memory);
     return opened;
   };
   return {
     kinds,
-    contexts: readNumbers(reader(Column.Contexts), count),
+    contexts:
+      head.contexts.length === 1 ? NONE : readNumbers(reader(Column.Contexts), count, memory.numbers(count)),
     seqs: spread(Column.Seqs, HAS_SEQ),
     timestamps,
     received,
@@ -135,9 +138,8 @@ function readCompactColumns(head: ChunkHead, body: Buffer): ChunkColumns {
   };
 }
 
-function readVarints(reader: ByteReader, count: number): Float64Array {
-  const numbers = new Float64Array(count);
-  for (let index = 0; index < count; index++) numbers[index] = reader.varint();
+function readVarints(reader: ByteReader, numbers: Float64Array): Float64Array {
+  for (let index = 0; index < numbers.length; index++) numbers[index] = reader.varint();
   return numbers;
 }
 
@@ -148,9 +150,15 @@ function bytesOf(reader: ByteReader, count: number): Uint8Array {
 }
 
 /** A column that only entries with `bit` in their kind have. */
-function readSparse(reader: ByteReader, kinds: Uint8Array, bit: number, differences: boolean): Float64Array {
+function readSparse(
+  reader: ByteReader,
+  kinds: Uint8Array,
+  bit: number,
+  differences: boolean,
+  memory: ChunkMemory,
+): Float64Array {
   if (reader.done) return NONE;
-  const numbers = new Float64Array(kinds.length);
+  const numbers = memory.numbers(kinds.length);
   let last = 0;
   for (let index = 0; index < kinds.length; index++) {
     if (((kinds[index] ?? 0) & bit) === 0) continue;

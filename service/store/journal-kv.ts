@@ -56,6 +56,11 @@ export class JournalKv implements OrderedKv {
     return this.#read().get(key);
   }
 
+  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
+    const value = this.get(key);
+    return value && by(value);
+  }
+
   *range(range: KvRange): Generator<KvPair> {
     yield* this.#read().range(range);
   }

@@ -67,6 +67,13 @@ export class LmdbKv implements OrderedKv {
     return this.#db.getBinary(key);
   }
 
+  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
+    this.#assertUsable();
+    // It may lie in memory that all engines share, which is longer than `length` says.
+    const value = this.#db.getBinaryFast(key);
+    return value && by(value.subarray(0, value.length));
+  }
+
   *range(range: KvRange): Generator<KvPair> {
     this.#assertUsable();
     yield* this.#db.getRange(boundsOf(range));

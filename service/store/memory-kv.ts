@@ -203,6 +203,15 @@ class MemoryKv implements OrderedKv {
     return value && copyOf(value);
   }
 
+  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
+    const value = this.get(key);
+    if (value === undefined) return undefined;
+    const made = by(value);
+    // As memory that is used for the next one.
+    value.fill(0xff);
+    return made;
+  }
+
   *range(range: KvRange): Generator<KvPair> {
     this.#assertUsable();
     for (const key of keysWithin(this.#disk.keys(), range)) {

@@ -42,25 +42,80 @@ export function writeNumbers(to: ByteWriter, numbers: readonly number[]): void {
   to.advance(start + width * count);
 }
 
-export function readNumbers(from: ByteReader, count: number): Float64Array {
+/** Where the numbers of a column lie, and as what. */
+interface Planes {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly count: number;
+  readonly form: number;
+  readonly base: number;
+  readonly width: number;
+}
+
+/**
+ * All of a column.
+ * @param numbers as many zeros, which become them
+ */
+export function readNumbers(
+  from: ByteReader,
+  count: number,
+  numbers: Float64Array = new Float64Array(count),
+): Float64Array {
+  return numbersOf(readPlanes(from, count), numbers);
+}
+
+/** A column of which few numbers are wanted: they are made when asked for, where that takes no look at the others. */
+export class NumberColumn {
+  readonly #planes: Planes;
+  #numbers: Float64Array | undefined;
+
+  constructor(from: ByteReader, count: number) {
+    this.#planes = readPlanes(from, count);
+  }
+
+  at(index: number): number {
+    const { bytes, start, count, form, base, width } = this.#planes;
+    if (form === Form.Differences) {
+      this.#numbers ??= numbersOf(this.#planes, new Float64Array(count));
+      return this.#numbers[index] ?? 0;
+    }
+    let number = 0;
+    for (let plane = start + index, left = width; left > 0; left--, plane += count)
+      number = number * 256 + (bytes[plane] ?? 0);
+    return number + base;
+  }
+}
+
+function readPlanes(from: ByteReader, count: number): Planes {
   const form = from.u8();
   const base = from.signed();
   const width = from.u8();
   const start = from.position;
-  from.skip(Math.min(width, WIDTH_MAX) * count);
-  const { bytes } = from;
-  const numbers = new Float64Array(count);
-  let end = start;
-  for (let plane = 0; plane < width; plane++) {
+  from.skip(width * count);
+  return { bytes: from.bytes, start, count, form, base, width };
+}
+
+function numbersOf({ bytes, start, count, form, base, width }: Planes, numbers: Float64Array): Float64Array {
+  // Most are of one or two bytes: a loop over planes takes three times as long.
+  if (width === 1) {
+    for (let index = 0; index < count; index++) numbers[index] = (bytes[start + index] ?? 0) + base;
+  } else if (width === 2) {
+    const low = start + count;
     for (let index = 0; index < count; index++)
-      numbers[index] = (numbers[index] ?? 0) * 256 + (bytes[end + index] ?? 0);
-    end += count;
+      numbers[index] = (((bytes[start + index] ?? 0) << 8) | (bytes[low + index] ?? 0)) + base;
+  } else {
+    let end = start;
+    for (let plane = 0; plane < width; plane++, end += count) {
+      for (let index = 0; index < count; index++)
+        numbers[index] = (numbers[index] ?? 0) * 256 + (bytes[end + index] ?? 0);
+    }
+    for (let index = 0; index < count; index++) numbers[index] = (numbers[index] ?? 0) + base;
   }
+  if (form !== Form.Differences) return numbers;
   let before = 0;
   for (let index = 0; index < count; index++) {
-    const number = (numbers[index] ?? 0) + base + before;
-    numbers[index] = number;
-    if (form === Form.Differences) before = number;
+    before += numbers[index] ?? 0;
+    numbers[index] = before;
   }
   return numbers;
 }

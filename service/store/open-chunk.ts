@@ -10,15 +10,18 @@ import {
   HAS_UPTIME,
   type SealedChunk,
 } from "./chunk-head.ts";
+import { ChunkMemory } from "./chunk-memory.ts";
 import type { Compressor } from "./compressor.ts";
 import type { SourceDeletions } from "./deletions.ts";
 import type { IdMaker } from "./entry-id.ts";
 import { clockOfCode, entryOf, levelOfCode } from "./entry-record.ts";
 import { firstAfter } from "./memtable.ts";
+import { EXPAND_SPARE_BYTES } from "./stream-decoder.ts";
 
-/** Numbers of an entry that are always there: position, timestamp, received time, and where its message begins. */
-const NUMBERS_ALWAYS = 4;
-const NUMBER_BYTES = 8;
+/** Columns of numbers that are always there: positions, timestamps, received times, and where messages begin. */
+const COLUMNS_ALWAYS = 4;
+/** In place of the last: the templates of messages, and how many of the same come before. */
+const COLUMNS_ALWAYS_COMPACT = 5;
 /** Memory of an expanded chunk beside its bytes and numbers, about. */
 const CHUNK_BYTES = 2048;
 
@@ -47,6 +50,7 @@ export class ChunkRow {
 /** An expanded chunk. Columns are read when first needed, and entries made one at a time. */
 export class OpenChunk {
   readonly head: ChunkHead;
+  readonly #memory: ChunkMemory;
   readonly #body: Buffer;
   readonly positions: Float64Array;
   /** By number of the context. */
@@ -56,8 +60,9 @@ export class OpenChunk {
   /** @throws where the body does not expand to what the head says. */
   constructor({ head, compressed }: SealedChunk, compressor: Compressor) {
     this.head = head;
-    this.#body = compressor.expand(compressed, head.bodyBytes);
-    this.positions = readPositions(head, this.#body);
+    this.#memory = new ChunkMemory(head.bodyBytes + EXPAND_SPARE_BYTES, columnCount(head), head.entryCount);
+    this.#body = compressor.expand(compressed, head.bodyBytes, this.#memory.body());
+    this.positions = readPositions(head, this.#body, this.#memory);
     this.#names = head.contexts.map(({ stream, module, boot }) => ({
       stream: head.streams[stream] ?? "",
       module: module === 0 ? undefined : head.modules[module - 1],
@@ -66,17 +71,13 @@ export class OpenChunk {
   }
 
   get columns(): ChunkColumns {
-    this.#columns ??= readColumns(this.head, this.#body);
+    this.#columns ??= readColumns(this.head, this.#body, this.#memory);
     return this.#columns;
   }
 
   /** Memory it takes, about. */
   get bytes(): number {
-    const { columnSizes, entryCount } = this.head;
-    const numbers = [Column.Seqs, Column.Uptimes, Column.ClockErrors].filter(
-      (column) => (columnSizes[column] ?? 0) > 0,
-    ).length;
-    return CHUNK_BYTES + this.#body.length + entryCount * (NUMBERS_ALWAYS + numbers) * NUMBER_BYTES;
+    return CHUNK_BYTES + this.#memory.bytes;
   }
 
   /** Index of the first entry after the position. */
@@ -161,4 +162,12 @@ export class OpenChunk {
       ids.make(this.positions[index] ?? 0),
     );
   }
+}
+
+/** Of those that are numbers, a number an entry. */
+function columnCount({ isCompact, columnSizes, contexts }: ChunkHead): number {
+  const some = [Column.Seqs, Column.Uptimes, Column.ClockErrors].filter(
+    (column) => (columnSizes[column] ?? 0) > 0,
+  ).length;
+  return (isCompact ? COLUMNS_ALWAYS_COMPACT : COLUMNS_ALWAYS) + some + (contexts.length > 1 ? 1 : 0);
 }

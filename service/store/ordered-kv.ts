@@ -32,7 +32,13 @@ export interface KvRange {
  * transactions whole. Reads see only what is durable. Keys hold 1 to 1,900 bytes.
  */
 export interface OrderedKv {
+  /** The value is the caller's to keep. */
   get(key: Uint8Array): Uint8Array | undefined;
+  /**
+   * What `by` makes of a value, which takes no copy for the caller: the bytes are good until `by` returns, and it must read nothing
+   * else of an engine. Undefined where there is no such value.
+   */
+  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined;
   /** Pairs in key order (descending with `reverse`); the values are the caller's to keep. To be consumed within one turn. */
   range(range: KvRange): Iterable<KvPair>;
   /**

@@ -220,14 +220,15 @@ export class SegmentReader {
   }
 
   #read(segment: Segment, place: ChunkPlace): OpenChunk | undefined {
-    const pack = segment.kv.get(packKey(place.packNumber));
-    const sealed = pack && readSealedChunk(pack.subarray(place.start, place.start + place.size));
-    if (sealed === undefined) return undefined;
-    try {
-      return new OpenChunk(sealed, this.#deps.compressor);
-    } catch {
-      return undefined;
-    }
+    return segment.kv.read(packKey(place.packNumber), (pack) => {
+      const sealed = readSealedChunk(pack.subarray(place.start, place.start + place.size));
+      if (sealed === undefined) return undefined;
+      try {
+        return new OpenChunk(sealed, this.#deps.compressor);
+      } catch {
+        return undefined;
+      }
+    });
   }
 
   *#firstAfter(

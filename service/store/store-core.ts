@@ -35,7 +35,7 @@ export interface StoreDeps {
 export interface ChunkedStoreOptions {
   /** Unsealed entries are sealed from this many bytes in memory on (or when sources have full chunks). Twice as much can be held. */
   readonly sealBytes: number;
-  /** Entries of a sealed chunk at most. Two to eight hundred compress alike; a page reads one chunk. */
+  /** Entries of a sealed chunk at most: a page of a hundred expands two of them. */
   readonly chunkEntriesMax: number;
   /** Bytes of a chunk before compression at most, unless one entry alone is larger. */
   readonly chunkBytesMax: number;
@@ -74,12 +74,12 @@ export interface ChunkedStoreOptions {
 
 export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
   sealBytes: 32 << 20,
-  chunkEntriesMax: 512,
+  chunkEntriesMax: 128,
   chunkBytesMax: 128 << 10,
   segmentBytesMax: 256 << 20,
   segmentMsMax: 7 * 86_400_000,
   groupEntriesMax: 4096,
-  compactEntriesMax: 1024,
+  compactEntriesMax: 768,
   compactCharactersMax: 256 << 10,
   keepMs: undefined,
   keepBytes: undefined,

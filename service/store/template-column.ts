@@ -1,7 +1,8 @@
-import type { ByteReader } from "./byte-reader.ts";
+import { type ByteReader, MalformedRecord } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
+import type { ChunkMemory } from "./chunk-memory.ts";
 import { writeInteger } from "./json-digits.ts";
-import { readNumbers, writeNumbers } from "./number-column.ts";
+import { NumberColumn, readNumbers, writeNumbers } from "./number-column.ts";
 
 /*
  * Messages of a compact chunk as templates with what varies taken out: words (runs of ASCII letters and digits) that hold a digit.
@@ -22,14 +23,14 @@ const WordForm = { Numbers: 0, Texts: 1 } as const;
 const DIGITS_MAX = 15;
 const WORD = /[A-Za-z]*[0-9][0-9A-Za-z]*/g;
 
-interface Template {
+interface TemplateUnderWay {
   readonly number: number;
   /** By place: the words of its messages, in their order. */
   readonly places: string[][];
 }
 
 export class TemplateBuilder {
-  readonly #templates = new Map<string, Template>();
+  readonly #templates = new Map<string, TemplateUnderWay>();
   readonly #numbers: number[] = [];
 
   add(message: string): void {
@@ -88,46 +89,51 @@ function isPlainNumber(word: string): boolean {
 
 /** Words of one place, taken out of the bytes when asked for. */
 interface Words {
-  readonly at: (occurrence: number) => string;
+  at(occurrence: number): string;
   /** The same as UTF-8 bytes. */
-  readonly write: (occurrence: number, to: ByteWriter) => void;
+  write(occurrence: number, to: ByteWriter): void;
+}
+
+interface Template {
+  /** The text between its words. */
+  readonly parts: readonly string[];
+  readonly places: readonly Words[];
 }
 
 /** Puts messages together again, one at a time. */
 export class TemplateReader {
-  /** By template: the text between its words. */
-  readonly #parts: string[][] = [];
-  readonly #places: Words[][] = [];
+  readonly #templates: Template[] = [];
   readonly #numbers: Float64Array;
   /** By message: how many of the same template come before it. */
-  readonly #occurrences: Uint32Array;
+  readonly #occurrences: Float64Array;
 
-  constructor(templates: ByteReader, words: ByteReader, messageCount: number) {
+  constructor(templates: ByteReader, words: ByteReader, messageCount: number, memory: ChunkMemory) {
     const texts: string[] = [];
     for (let left = templates.varint(); left > 0; left--) texts.push(templates.text());
-    this.#numbers = readNumbers(templates, messageCount);
-    this.#occurrences = new Uint32Array(messageCount);
-    const counts = new Uint32Array(texts.length);
+    const numbers = readNumbers(templates, messageCount, memory.numbers(messageCount));
+    const occurrences = memory.numbers(messageCount);
+    const counts: number[] = texts.map(() => 0);
     for (let index = 0; index < messageCount; index++) {
-      const template = this.#numbers[index] ?? 0;
+      const template = numbers[index] ?? 0;
       const count = counts[template] ?? 0;
-      this.#occurrences[index] = count;
+      occurrences[index] = count;
       counts[template] = count + 1;
     }
+    this.#numbers = numbers;
+    this.#occurrences = occurrences;
     for (const [template, text] of texts.entries()) {
       const parts = text === WHOLE ? ["", ""] : text.split(MARK);
-      this.#parts.push(parts);
       const places: Words[] = [];
       for (let place = 1; place < parts.length; place++) places.push(readWords(words, counts[template] ?? 0));
-      this.#places.push(places);
+      this.#templates.push({ parts, places });
     }
   }
 
   messageAt(index: number): string {
-    const template = this.#numbers[index] ?? 0;
+    const template = this.#templates[this.#numbers[index] ?? 0];
+    if (template === undefined) throw new MalformedRecord("a message has no template");
     const occurrence = this.#occurrences[index] ?? 0;
-    const parts = this.#parts[template] ?? [];
-    const places = this.#places[template] ?? [];
+    const { parts, places } = template;
     let message = parts[0] ?? "";
     for (let place = 0; place < places.length; place++) {
       message += (places[place]?.at(occurrence) ?? "") + (parts[place + 1] ?? "");
@@ -137,10 +143,10 @@ export class TemplateReader {
 
   /** The same as UTF-8 bytes. */
   writeMessage(index: number, to: ByteWriter): void {
-    const template = this.#numbers[index] ?? 0;
+    const template = this.#templates[this.#numbers[index] ?? 0];
+    if (template === undefined) throw new MalformedRecord("a message has no template");
     const occurrence = this.#occurrences[index] ?? 0;
-    const parts = this.#parts[template] ?? [];
-    const places = this.#places[template] ?? [];
+    const { parts, places } = template;
     to.characters(parts[0] ?? "");
     for (let place = 0; place < places.length; place++) {
       places[place]?.write(occurrence, to);
@@ -150,25 +156,46 @@ export class TemplateReader {
 }
 
 function readWords(from: ByteReader, count: number): Words {
-  if (from.u8() === WordForm.Numbers) {
-    const numbers = readNumbers(from, count);
-    return {
-      at: (occurrence) => String(numbers[occurrence]),
-      write: (occurrence, to) => writeInteger(to, numbers[occurrence] ?? 0),
-    };
+  return from.u8() === WordForm.Numbers ? new NumberWords(from, count) : new TextWords(from, count);
+}
+
+class NumberWords implements Words {
+  readonly #numbers: NumberColumn;
+
+  constructor(from: ByteReader, count: number) {
+    this.#numbers = new NumberColumn(from, count);
   }
-  const lengths = readNumbers(from, count);
-  const { bytes } = from;
-  const starts = new Uint32Array(count + 1);
-  let start = from.position;
-  for (let index = 0; index < count; index++) {
-    starts[index] = start;
-    start += lengths[index] ?? 0;
+
+  at(occurrence: number): string {
+    return String(this.#numbers.at(occurrence));
   }
-  starts[count] = start;
-  from.skip(start - from.position);
-  return {
-    at: (occurrence) => bytes.toString("utf8", starts[occurrence], starts[occurrence + 1]),
-    write: (occurrence, to) => to.copy(bytes, starts[occurrence] ?? 0, starts[occurrence + 1] ?? 0),
-  };
+
+  write(occurrence: number, to: ByteWriter): void {
+    writeInteger(to, this.#numbers.at(occurrence));
+  }
+}
+
+class TextWords implements Words {
+  readonly #bytes: Buffer;
+  readonly #starts: number[] = [];
+
+  constructor(from: ByteReader, count: number) {
+    const lengths = new NumberColumn(from, count);
+    this.#bytes = from.bytes;
+    let start = from.position;
+    this.#starts.push(start);
+    for (let index = 0; index < count; index++) {
+      start += lengths.at(index);
+      this.#starts.push(start);
+    }
+    from.skip(start - from.position);
+  }
+
+  at(occurrence: number): string {
+    return this.#bytes.toString("utf8", this.#starts[occurrence], this.#starts[occurrence + 1]);
+  }
+
+  write(occurrence: number, to: ByteWriter): void {
+    to.copy(this.#bytes, this.#starts[occurrence] ?? 0, this.#starts[occurrence + 1] ?? 0);
+  }
 }

@@ -107,8 +107,10 @@ export function describeOrderedKv(name: string, makeDriver: () => Promise<SpaceD
               if (reverse) inside.reverse();
               const found = [...kv.range({ start, end, reverse, ...(limit && { limit }) })];
               expect(found.map(({ key, value }) => [hex(key), hex(value)])).toEqual(inside.slice(0, limit));
-              for (const [key, value] of model)
+              for (const [key, value] of model) {
                 expect(hex(kv.get(Buffer.from(key, "hex")) ?? Buffer.of())).toBe(value);
+                expect(kv.read(Buffer.from(key, "hex"), hex)).toBe(value);
+              }
               await kv.close();
               await space.remove(engine);
             },
@@ -133,6 +135,25 @@ export function describeOrderedKv(name: string, makeDriver: () => Promise<SpaceD
         }
         expect(kv.get(Uint8Array.of(6))?.[0]).toBe(7);
         expect(kv.get(Uint8Array.of(77))).toBeUndefined();
+        await kv.close();
+      }));
+
+    it("lets values be read where they lie: each as long as it was written, also after a longer one, and undefined for what is not there", () =>
+      withSpace(async (space) => {
+        const kv = await space.open("one");
+        const sizes = [0, 20_000_000, 1, 100, 40_000, 2030, 4096, 1_000_000, 7];
+        await kv.commit(sizes.map((size, index) => put([index], new Uint8Array(size).fill(index + 1))));
+        for (const round of [1, 2]) {
+          for (const [index, size] of sizes.entries()) {
+            const seen = kv.read(Uint8Array.of(index), (value) => ({
+              size: value.length,
+              whole: value.subarray(0, size + 1).length,
+              isOurs: value.every((byte) => byte === index + 1),
+            }));
+            expect(seen, `round ${round}`).toEqual({ size, whole: size, isOurs: true });
+          }
+        }
+        expect(kv.read(Uint8Array.of(77), () => "there")).toBeUndefined();
         await kv.close();
       }));
 

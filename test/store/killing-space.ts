@@ -37,6 +37,7 @@ export function killingSpace(space: KvSpace, point: KillPoint, kill: () => void)
   };
   const wrap = (name: string, kv: OrderedKv): OrderedKv => ({
     get: (key) => kv.get(key),
+    read: (key, by) => kv.read(key, by),
     range: (range) => kv.range(range),
     commit: (changes) => step("commit", name, () => kv.commit(changes)),
     releaseDeadViews: () => kv.releaseDeadViews(),

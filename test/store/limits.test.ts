@@ -15,6 +15,10 @@ function counted(space: KvSpace): { space: KvSpace; commits: string[]; reads: st
       reads.push(name);
       return kv.get(key);
     },
+    read: (key, by) => {
+      reads.push(name);
+      return kv.read(key, by);
+    },
     range: (range) => {
       reads.push(name);
       return kv.range(range);

@@ -9,6 +9,7 @@ import { ByteReader, MalformedRecord } from "../../service/store/byte-reader.ts"
 import { ByteWriter } from "../../service/store/byte-writer.ts";
 import { openValue, sealValue, ValueKind } from "../../service/store/checked-value.ts";
 import { readSealedChunk } from "../../service/store/chunk-head.ts";
+import { ChunkMemory } from "../../service/store/chunk-memory.ts";
 import { ChunkBuilder, sealChunk } from "../../service/store/chunk-record.ts";
 import { CompactChunkBuilder } from "../../service/store/compact-chunk.ts";
 import { brotliCompressor } from "../../service/store/compressor.ts";
@@ -249,7 +250,7 @@ describe("batches and chunks", () => {
           const readers = [templates, words].map((writer) => new ByteReader(Buffer.from(writer.view())));
           const [first, second] = readers;
           if (first === undefined || second === undefined) return;
-          const reader = new TemplateReader(first, second, messages.length);
+          const reader = new TemplateReader(first, second, messages.length, new ChunkMemory(0, 0, 0));
           expect(messages.map((_, index) => reader.messageAt(index))).toEqual(messages);
           const to = new ByteWriter(16);
           for (const index of messages.keys()) reader.writeMessage(index, to);
