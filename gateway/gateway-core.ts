@@ -30,7 +30,7 @@ import { WallClock } from "./wall-clock.ts";
  * What one turn of the loop reads of sixteen fast ports is no more; cut in its middle, the rest would wait as bytes for nothing. Beyond it
  * bytes cost less than what they become.
  */
-const SERIAL_READ_AHEADS = 2.5;
+const SERIAL_READ_AHEADS = 1.25;
 
 export interface GatewayWorld {
   readonly clock: Clock;

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { type Answer, answerPacket, joined, withPacketId } from "./answer-packets.ts";
 import { Fifo } from "./fifo.ts";
 import { TopicOutcome } from "./link.ts";
 import { type ConnectPacket, type Packet, parsePacket } from "./mqtt-packets.ts";
@@ -107,7 +108,8 @@ export class MqttServerConnection {
   readonly filters = new Set<string>();
   /** Ids of QoS 2 publishes between PUBLISH and PUBREL; true once durable. */
   readonly #unreleased = new Map<number, boolean>();
-  #output: Buffer[] = [];
+  /** To be written. Emptied and not replaced: once it is old, a list that is replaced keeps alive what it names. */
+  readonly #output: (Buffer | Answer)[] = [];
   #state: "new" | "asking" | "open" | "closed" = "new";
   #isGraceful = false;
   #isPaused = false;
@@ -163,9 +165,10 @@ export class MqttServerConnection {
   flush(): void {
     const output = this.#output;
     if (output.length === 0) return;
-    this.#output = [];
+    const bytes = joined(output);
+    output.length = 0;
     if (this.#state === "closed") return;
-    const isTaken = this.#socket.write(output.length === 1 ? (output[0] as Buffer) : Buffer.concat(output));
+    const isTaken = this.#socket.write(bytes);
     if (!isTaken) this.stuckSinceMs ??= this.#host.nowMs();
   }
 
@@ -173,7 +176,8 @@ export class MqttServerConnection {
     this.#socket.destroy();
   }
 
-  #put(bytes: Buffer): void {
+  /** Once a turn of the loop the server has it written. */
+  #put(bytes: Buffer | Answer): void {
     this.#output.push(bytes);
     if (this.#output.length === 1) this.#host.wantsFlush(this);
   }
@@ -407,35 +411,9 @@ export class MqttServerConnection {
   #closed(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#output = [];
+    this.#output.length = 0;
     this.#host.closed(this, this.#isGraceful);
   }
 }
 
 const EMPTY = Buffer.alloc(0);
-
-function answerPacket(type: number, packetId: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes[0] = (type << 4) | (type === PacketType.Pubrel ? 2 : 0);
-  bytes[1] = 2;
-  bytes.writeUInt16BE(packetId, 2);
-  return bytes;
-}
-
-function withPacketId(head: number, packetId: number, rest: readonly number[]): Buffer {
-  return Buffer.concat([
-    Buffer.from([head, ...lengthBytes(2 + rest.length), packetId >> 8, packetId & 0xff]),
-    Buffer.from(rest),
-  ]);
-}
-
-/** The length of a packet's body as it stands in its head (MQTT 3.1.1, 2.2.3). */
-export function lengthBytes(sizeBytes: number): number[] {
-  const bytes: number[] = [];
-  let rest = sizeBytes;
-  do {
-    bytes.push((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
-    rest >>>= 7;
-  } while (rest > 0);
-  return bytes;
-}

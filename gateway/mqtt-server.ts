@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
+import { lengthBytes } from "./answer-packets.ts";
 import { Fifo } from "./fifo.ts";
 import { type Demand, TopicOutcome } from "./link.ts";
 import type { ConnectPacket } from "./mqtt-packets.ts";
 import {
   type ConnectionHost,
-  lengthBytes,
   type MqttFault,
   MqttServerConnection,
   ReturnCode,

@@ -1,14 +1,10 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import { lengthBytes } from "../../gateway/answer-packets.ts";
 import { type Demand, TopicOutcome } from "../../gateway/link.ts";
 import { type MqttPolicy, MqttServer } from "../../gateway/mqtt-server.ts";
-import {
-  lengthBytes,
-  MqttFault,
-  type ReturnCode,
-  type ServerPublish,
-} from "../../gateway/mqtt-server-connection.ts";
+import { MqttFault, type ReturnCode, type ServerPublish } from "../../gateway/mqtt-server-connection.ts";
 import { PacketCutter, PacketFault } from "../../gateway/packet-cutter.ts";
 import { TopicSubscriptions } from "../../gateway/topic-subscriptions.ts";
 import { CounterTable } from "../../host/counters.ts";
