@@ -50,15 +50,18 @@ function paramsOf(quality: number, windowBits: number): Record<number, number> {
   };
 }
 
-let decoder: StreamDecoder | "none" | undefined;
+let expander: Pick<StreamDecoder, "expand"> | undefined;
 
 function expand(
   bytes: Uint8Array,
   sizeBytes: number,
   memory = Buffer.allocUnsafeSlow(sizeBytes + EXPAND_SPARE_BYTES),
 ): Buffer {
-  decoder ??= StreamDecoder.open() ?? "none";
-  if (decoder !== "none") return decoder.expand(bytes, sizeBytes, memory);
+  expander ??= StreamDecoder.open() ?? { expand: expandOnItsOwn };
+  return expander.expand(bytes, sizeBytes, memory);
+}
+
+function expandOnItsOwn(bytes: Uint8Array, sizeBytes: number, memory: Buffer): Buffer {
   const result = brotliDecompressSync(bytes, { maxOutputLength: sizeBytes, chunkSize: sizeBytes + 64 });
   if (result.length !== sizeBytes) throw new RangeError("a compressed value has another size than it says");
   result.copy(memory);

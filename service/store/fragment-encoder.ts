@@ -1,22 +1,6 @@
 import { type BrotliOptions, brotliDecompressSync, constants, createBrotliCompress } from "node:zlib";
+import { handleOf, Left, type ZlibHandle } from "./zlib-handle.ts";
 
-/** What the calls of `node:zlib` are made of: the encoder's own call, and what it left of the input and of the room. */
-interface Encoder {
-  readonly handle: {
-    writeSync(
-      operation: number,
-      input: Uint8Array,
-      inputStart: number,
-      inputBytes: number,
-      output: Uint8Array,
-      outputStart: number,
-      outputBytes: number,
-    ): void;
-  };
-  readonly left: Uint32Array;
-}
-
-const Left = { Output: 0, Input: 1 } as const;
 const NOTHING = Buffer.alloc(0);
 /** A last block without content. */
 const STREAM_END = 3;
@@ -30,24 +14,21 @@ const PROBE = Buffer.from("one, two, one, two, one, two, one, two, three");
  * head of a stream before it and an end behind it, it is a whole stream.
  */
 export class FragmentEncoder {
-  readonly #encoder: Encoder;
+  readonly #encoder: ZlibHandle;
   #output = Buffer.allocUnsafeSlow(1 << 16);
   readonly #headBytes: number;
 
-  private constructor(encoder: Encoder) {
+  private constructor(encoder: ZlibHandle) {
     this.#encoder = encoder;
     this.#headBytes = this.#write(NOTHING, 0);
   }
 
   /** Undefined where this version of Node has no such encoder, or one that writes something else. */
   static open(params: NonNullable<BrotliOptions["params"]>): FragmentEncoder | undefined {
-    const { _handle: handle, _writeState: left } = createBrotliCompress({ params }) as unknown as {
-      _handle?: Partial<Encoder["handle"]>;
-      _writeState?: unknown;
-    };
-    if (typeof handle?.writeSync !== "function" || !(left instanceof Uint32Array)) return undefined;
+    const encoder = handleOf(createBrotliCompress({ params }));
+    if (encoder === undefined) return undefined;
     try {
-      const fragments = new FragmentEncoder({ handle: handle as Encoder["handle"], left });
+      const fragments = new FragmentEncoder(encoder);
       const areStreams = [1, 2].every(() => brotliDecompressSync(fragments.compress(PROBE)).equals(PROBE));
       return areStreams ? fragments : undefined;
     } catch {

@@ -1,24 +1,6 @@
 import { brotliCompressSync, constants, createBrotliDecompress } from "node:zlib";
+import { handleOf, Left, type ZlibHandle } from "./zlib-handle.ts";
 
-/** What the calls of `node:zlib` are made of: the decoder's own call, and what it left of the input and of the room. */
-interface Decoder {
-  readonly handle: {
-    reset(): void;
-    writeSync(
-      operation: number,
-      input: Uint8Array,
-      inputStart: number,
-      inputBytes: number,
-      output: Uint8Array,
-      outputStart: number,
-      outputBytes: number,
-    ): void;
-    onerror: (message: string) => void;
-  };
-  readonly left: Uint32Array;
-}
-
-const Left = { Output: 0, Input: 1 } as const;
 /** One more than there can be, by which too many are known. */
 export const EXPAND_SPARE_BYTES = 1;
 const PROBE = Buffer.from("one, two, one, two, one, two, one, two, three");
@@ -28,16 +10,16 @@ const PROBE = Buffer.from("one, two, one, two, one, two, one, two, three");
  * value, which takes a third to a half of the time of a value of 20 KB.
  */
 export class StreamDecoder {
-  #decoder: Decoder;
+  #decoder: ZlibHandle;
   #problem: string | undefined;
 
-  private constructor(decoder: Decoder) {
+  private constructor(decoder: ZlibHandle) {
     this.#decoder = this.#heard(decoder);
   }
 
   /** Undefined where this version of Node has no such decoder, or one that reads something else. */
   static open(): StreamDecoder | undefined {
-    const decoder = newDecoder();
+    const decoder = handleOf(createBrotliDecompress());
     if (decoder === undefined) return undefined;
     try {
       const streams = new StreamDecoder(decoder);
@@ -79,27 +61,15 @@ export class StreamDecoder {
   /** A decoder that met an error keeps saying so, whatever it is given. */
   #failed(problem: string): RangeError {
     this.#problem = undefined;
-    this.#decoder = this.#heard(newDecoder() ?? this.#decoder);
+    this.#decoder = this.#heard(handleOf(createBrotliDecompress()) ?? this.#decoder);
     return new RangeError(`a compressed value does not expand: ${problem}`);
   }
 
-  #heard(decoder: Decoder): Decoder {
+  #heard(decoder: ZlibHandle): ZlibHandle {
     // What is there before ends the stream object, and with it the process.
     decoder.handle.onerror = (message) => {
       this.#problem = message;
     };
     return decoder;
   }
-}
-
-function newDecoder(): Decoder | undefined {
-  const { _handle: handle, _writeState: left } = createBrotliDecompress() as unknown as {
-    _handle?: Partial<Decoder["handle"]>;
-    _writeState?: unknown;
-  };
-  const isKnown =
-    typeof handle?.writeSync === "function" &&
-    typeof handle.reset === "function" &&
-    left instanceof Uint32Array;
-  return isKnown ? { handle: handle as Decoder["handle"], left } : undefined;
 }
