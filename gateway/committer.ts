@@ -2,13 +2,14 @@ import type { Timer, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
-import type { NewEntry } from "../protocol/entry.ts";
+import { type EntryPart, EntryRun } from "../protocol/entry-run.ts";
 import { Backoff } from "./backoff.ts";
 import { Fifo } from "./fifo.ts";
 import type { Demand } from "./link.ts";
 import { GatewayStopping, Pauses } from "./pauses.ts";
+import { ProjectBatches } from "./project-batches.ts";
 import { sourceKey } from "./source-key.ts";
-import { type Uplink, type UplinkBatch, UplinkUnavailable } from "./uplink.ts";
+import { type Uplink, UplinkUnavailable } from "./uplink.ts";
 
 export interface CommitterOptions {
   /** Entries in one transaction, at most (but for a single offer that is larger). */
@@ -51,7 +52,7 @@ const ENTRY_OVERHEAD_BYTES = 200;
 
 interface Offer {
   readonly lane: Lane;
-  readonly entries: readonly NewEntry[];
+  readonly entries: EntryPart;
   readonly sizeBytes: number;
   /** Its share of the bounds; an offer without entries waits too. */
   readonly weight: number;
@@ -178,7 +179,7 @@ export class Committer implements Demand {
    * also for no entries at all. False: the queue is full, nothing was taken.
    * @throws GatewayStopping
    */
-  offer(project: string, src: string, entries: readonly NewEntry[], onDurable: () => void): boolean {
+  offer(project: string, src: string, entries: EntryPart, onDurable: () => void): boolean {
     return this.#offer(project, sourceKey(project, src), entries, onDurable) === undefined;
   }
 
@@ -190,7 +191,7 @@ export class Committer implements Demand {
   accept(
     project: string,
     src: string,
-    entries: readonly NewEntry[],
+    entries: EntryPart,
     onDurable: () => void,
     key = sourceKey(project, src),
   ): Promise<void> | undefined {
@@ -209,12 +210,7 @@ export class Committer implements Demand {
   }
 
   /** @returns what there is no room for; undefined where it was taken. */
-  #offer(
-    project: string,
-    key: string,
-    entries: readonly NewEntry[],
-    onDurable: () => void,
-  ): Offer | undefined {
+  #offer(project: string, key: string, entries: EntryPart, onDurable: () => void): Offer | undefined {
     if (this.#stopping) throw new GatewayStopping();
     const known = this.#lanes.get(key);
     if (known === undefined && entries.length === 0) {
@@ -313,7 +309,9 @@ export class Committer implements Demand {
   }
 
   async #commit(taken: readonly Offer[]): Promise<void> {
-    const batches = batchesOf(taken);
+    const byProject = new ProjectBatches();
+    for (const { lane, entries } of taken) byProject.add(lane.project, entries);
+    const batches = byProject.list();
     if (batches.length === 0) return;
     for (;;) {
       try {
@@ -321,8 +319,7 @@ export class Committer implements Demand {
         this.#backoff.reset();
         this.#isUplinkAway = false;
         this.#counters.add("gateway_commits_total");
-        for (const batch of batches)
-          this.#counters.add("gateway_committed_entries_total", batch.entries.length);
+        for (const batch of batches) this.#counters.add("gateway_committed_entries_total", batch.entryCount);
         return;
       } catch (error) {
         if (!(error instanceof UplinkUnavailable)) throw error;
@@ -420,18 +417,8 @@ function newLane(key: string, project: string): Lane {
   };
 }
 
-function batchesOf(taken: readonly Offer[]): readonly UplinkBatch[] {
-  const byProject = new Map<string, NewEntry[]>();
-  for (const { lane, entries: offered } of taken) {
-    if (offered.length === 0) continue;
-    const entries = byProject.get(lane.project);
-    if (entries === undefined) byProject.set(lane.project, [...offered]);
-    else for (const entry of offered) entries.push(entry);
-  }
-  return Array.from(byProject, ([project, entries]) => ({ project, entries }));
-}
-
-function sizeOf(entries: readonly NewEntry[]): number {
+function sizeOf(entries: EntryPart): number {
+  if (entries instanceof EntryRun) return entries.characterCount + entries.length * ENTRY_OVERHEAD_BYTES;
   let sizeBytes = 0;
   for (const entry of entries) sizeBytes += entry.msg.length + ENTRY_OVERHEAD_BYTES;
   return sizeBytes;

@@ -4,7 +4,8 @@ import type { Answer } from "../protocol/answer.ts";
 import { bad, type Problem, Status } from "../protocol/decoded.ts";
 import { type Building, LossPlace, type NewEntry } from "../protocol/entry.ts";
 import { type EstimatedTime, entryFromLine } from "../protocol/entry-builder.ts";
-import type { Boot, Frame, FrameLines } from "../protocol/frame.ts";
+import { type EntryPart, EntryRun } from "../protocol/entry-run.ts";
+import { type Boot, type Frame, type FrameLines, UTC_MS_MIN } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
 import { PartJoiner } from "../protocol/part-joiner.ts";
@@ -203,7 +204,7 @@ export class SourceSession {
     this.#remarks.addTo(entries, frame, receipt, mark > markBefore);
     this.#watchGap(verdicts, mark, resend);
     if (resend) this.#world.counters.add("gateway_resend_requests_total");
-    return this.#offer(entries, receipt, {
+    return this.#offer(asReceived(entries, receipt), {
       onReply,
       markAfter: mark,
       resend,
@@ -223,13 +224,11 @@ export class SourceSession {
     this.#receipt = receipt;
     this.#origin.received = receipt.wallMs;
     const mark = lines.seqFirst + lines.count - 1;
-    const entries = new Array<NewEntry>(lines.count);
-    for (let index = 0; index < lines.count; index++)
-      entries[index] = entryFromLine(lines, index, this.#origin);
     this.#remarks.seeLines(lines);
-    this.#remarks.addTo(entries, frame, receipt, true);
+    const remarks: NewEntry[] = [];
+    this.#remarks.addTo(remarks, frame, receipt, true);
     this.#watchGap([], mark, false);
-    return this.#offer(entries, receipt, {
+    return this.#offer(this.#entriesOf(lines, remarks, receipt), {
       onReply,
       markAfter: mark,
       resend: false,
@@ -239,16 +238,24 @@ export class SourceSession {
     });
   }
 
-  #offer(
-    entries: readonly NewEntry[],
-    receipt: Receipt,
-    outstanding: Outstanding,
-  ): Promise<void> | undefined {
+  /** In columns, as they came, where all have the board's own UTC and nothing is to be said behind them. */
+  #entriesOf(lines: FrameLines, remarks: readonly NewEntry[], receipt: Receipt): EntryPart {
+    if (remarks.length === 0 && lines.timeAt(0) >= UTC_MS_MIN) {
+      const { src, boot } = this.#identity;
+      return new EntryRun(lines, { src, boot: boot.text, received: receipt.wallMs });
+    }
+    const entries = new Array<NewEntry>(lines.count);
+    for (let index = 0; index < lines.count; index++)
+      entries[index] = entryFromLine(lines, index, this.#origin);
+    entries.push(...remarks);
+    return asReceived(entries, receipt);
+  }
+
+  #offer(entries: EntryPart, outstanding: Outstanding): Promise<void> | undefined {
     const { committer } = this.#world;
     const { project, src } = this.#identity;
     const { markAfter } = outstanding;
-    const received = asReceived(entries, receipt);
-    const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding), this.#key);
+    const waits = committer.accept(project, src, entries, () => this.#becameDurable(outstanding), this.#key);
     if (waits === undefined) {
       this.#acceptedMark = markAfter;
       return undefined;

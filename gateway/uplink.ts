@@ -1,9 +1,12 @@
 import type { NewEntry } from "../protocol/entry.ts";
+import type { EntryPart } from "../protocol/entry-run.ts";
 
 /** Entries of one project, in the order they must be listed. */
 export interface UplinkBatch {
   readonly project: string;
   readonly entries: readonly NewEntry[];
+  /** All that `entries` says, where some of it came in columns: then those are made where they are asked for. */
+  readonly parts?: readonly EntryPart[];
 }
 
 /**

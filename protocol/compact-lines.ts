@@ -4,11 +4,14 @@ import { type Boot, COMMANDS_MAX, type Command, type Frame, type FrameLines, UTC
 import type { Level } from "./level.ts";
 import { hashOfLineBytes } from "./line-hash.ts";
 import { checkStream, isBoot } from "./names.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /** A thousand lines of 64 characters; a larger frame is read element by element. */
 const BYTES_MAX = 64 * 1024;
-/** Read beyond the end: a word, behind the two bytes of an escape that the end cuts. */
-const SLACK_BYTES = 8;
+/** Read beyond the end: a word, behind the six bytes of an escape that the end cuts. */
+const SLACK_BYTES = 12;
+/** Of some hundred frames of 20 lines: what is left over at the end is little, and what a line keeps alive is too. */
+const SLAB_BYTES = 256 * 1024;
 /** Surely below 2^53. */
 const DIGITS_MAX = 15;
 
@@ -19,60 +22,97 @@ const DIGIT_9 = 0x39;
 const BRACKET_OPEN = 0x5b;
 const BACKSLASH = 0x5c;
 const BRACKET_CLOSE = 0x5d;
-const NULL = 0x6e;
+const LETTER_U = 0x75;
+/** What may stand behind a backslash, beside `u` and four hexadecimal digits. */
+const ESCAPED = ascii('"\\/bfnrt');
+const NULL_BEFORE_NAME = ascii('null,"');
 
-/** The frame at hand, and of each of its lines what was read: one at a time, and nothing of it is kept. */
-const bytes = new Uint8Array(BYTES_MAX + SLACK_BYTES);
-const words = new DataView(bytes.buffer);
+/** Frames one behind the other: their lines stay where they are until they are stored, and memory for each would be work for the collector. */
+let bytes = new Uint8Array(0);
+let words = new DataView(bytes.buffer);
+/** Up to where frames lie in it that were taken. */
+let usedBytes = 0;
 const encoder = new TextEncoder();
-const starts = new Uint32Array(COMMANDS_MAX);
-const ends = new Uint32Array(COMMANDS_MAX);
 
 /** Numbers of a line: one array of them for a frame, in place of one for each column. */
-const Column = { Time: 0, Level: 1, Hash: 2 } as const;
-const COLUMN_COUNT = 3;
-/** Doubles from the first, so that the engine copies a part of it as it is. */
+const Column = { Time: 0, Level: 1, Hash: 2, Start: 3, End: 4 } as const;
+const COLUMN_COUNT = 5;
+/** Of the frame at hand. Doubles from the first, so that the engine copies a part of it as it is. */
 const numbers: number[] = new Array(COMMANDS_MAX * COLUMN_COUNT).fill(0.5);
 
 /** Where the number or string ended that was read last. */
 let end = 0;
+/** Behind the frame at hand. */
+let frameEnd = 0;
 let hasEscapes = false;
+/** The boot of the frame before, which nearly always is the next one's too. */
+let lastBoot = new CompactBoot("");
 
 /**
  * Reads a compact frame of nothing but whole lines, which nearly all are, in one pass over its bytes (docs/protocol.md 12). Undefined where it
  * is any other, or wrong: that is to be read element by element.
- * @param from the text's UTF-8, where it is there.
  */
-export function decodeCompactLines(text: string, from?: Uint8Array): Frame | undefined {
+export function decodeCompactLines(frame: Uint8Array): Frame | undefined {
+  if (frame.length > BYTES_MAX || frame[0] !== BRACKET_OPEN || frame[1] !== QUOTE) return undefined;
+  const start = makeRoom(frame.length);
+  bytes.set(frame, start);
+  return readFrame(start, frame.length);
+}
+
+/** The same of a frame that came as text. */
+export function decodeCompactLinesText(text: string): Frame | undefined {
   const size = text.length;
-  if (size > BYTES_MAX || !load(text, from)) return undefined;
-  if (bytes[0] !== BRACKET_OPEN || bytes[1] !== QUOTE) return undefined;
+  if (size > BYTES_MAX || !text.startsWith('["')) return undefined;
+  const start = makeRoom(size);
+  // A text of as many units as its UTF-8 has bytes is ASCII.
+  const { read, written } = encoder.encodeInto(text, bytes.subarray(start, start + size));
+  return read === size && written === size ? readFrame(start, size) : undefined;
+}
+
+/** Where a frame of so many bytes goes. */
+function makeRoom(size: number): number {
+  if (usedBytes + size + SLACK_BYTES > bytes.length) {
+    bytes = new Uint8Array(SLAB_BYTES);
+    words = new DataView(bytes.buffer);
+    usedBytes = 0;
+  }
+  return usedBytes;
+}
+
+function readFrame(start: number, size: number): Frame | undefined {
+  frameEnd = start + size;
+  // What was refused may lie there.
+  bytes.fill(0, frameEnd, frameEnd + SLACK_BYTES);
   hasEscapes = false;
-  if (!skipString(2) || hasEscapes) return undefined;
-  const mark = text.charAt(2);
-  const boot = text.slice(3, end - 1);
-  if ((mark !== CompactMark.Acked && mark !== CompactMark.Unacked) || !isBoot(boot)) return undefined;
+  if (!skipString(start + 2) || hasEscapes) return undefined;
+  const mark = String.fromCharCode(bytes[start + 2] ?? 0);
+  const boot = bootBetween(start + 3, end - 1);
+  if ((mark !== CompactMark.Acked && mark !== CompactMark.Unacked) || !isBoot(boot.text)) return undefined;
   const first = integerBehindComma(end);
   const skipped = integerBehindComma(end);
   const time = integerBehindComma(end);
   const age = integerBehindComma(end);
   if (first < 1 || skipped < 0 || time < 0 || age < 0) return undefined;
-  const lines = readLines(text, first + skipped, time);
+  const lines = readLines(first + skipped, time);
   if (lines === undefined) return undefined;
-  return new LinesFrame(new CompactBoot(boot), mark === CompactMark.Acked, first, time + age, lines);
+  usedBytes = frameEnd + SLACK_BYTES;
+  return new LinesFrame(boot, mark === CompactMark.Acked, first, time + age, lines);
 }
 
-/** False where it is not ASCII. */
-function load(text: string, from: Uint8Array | undefined): boolean {
-  const size = text.length;
-  // A text of as many units as its UTF-8 has bytes is ASCII.
-  if (from?.length === size) bytes.set(from);
-  else if (encoder.encodeInto(text, bytes).written !== size) return false;
-  bytes.fill(0, size, size + SLACK_BYTES);
-  return true;
+function bootBetween(start: number, textEnd: number): Boot {
+  const { text } = lastBoot;
+  let index = 0;
+  if (text.length === textEnd - start)
+    while (index < text.length && text.charCodeAt(index) === bytes[start + index]) index++;
+  if (index !== textEnd - start || index === 0) lastBoot = new CompactBoot(asciiBetween(start, textEnd));
+  return lastBoot;
 }
 
-function readLines(text: string, seqFirst: number, timeFirst: number): LineColumns | undefined {
+function asciiBetween(start: number, textEnd: number): string {
+  return decodeUtf8(bytes.subarray(start, textEnd)).text;
+}
+
+function readLines(seqFirst: number, timeFirst: number): LineColumns | undefined {
   let count = 0;
   let time = timeFirst;
   let level = 0;
@@ -83,20 +123,20 @@ function readLines(text: string, seqFirst: number, timeFirst: number): LineColum
     const byte = bytes[start];
     if (byte === QUOTE) {
       if (count === COMMANDS_MAX || !skipString(start + 1)) return undefined;
-      starts[count] = start;
-      ends[count] = end;
       const at = count * COLUMN_COUNT;
       numbers[at + Column.Time] = time;
       numbers[at + Column.Level] = level;
       numbers[at + Column.Hash] = hashOfLineBytes(words, start, end, level, module);
+      numbers[at + Column.Start] = start;
+      numbers[at + Column.End] = end;
       if (module !== undefined) {
         modules ??= [];
         modules[count] = module;
         module = undefined;
       }
       count += 1;
-    } else if (byte === NULL) {
-      module = readModule(text, start);
+    } else if (byte === NULL_BEFORE_NAME[0]) {
+      module = readModule(start);
       if (module === undefined) return undefined;
     } else {
       const step = integerBehindComma(end);
@@ -105,25 +145,21 @@ function readLines(text: string, seqFirst: number, timeFirst: number): LineColum
       level = step % LEVEL_NAMES.length;
     }
   }
-  const isWhole = bytes[end] === BRACKET_CLOSE && end + 1 === text.length;
+  const isWhole = bytes[end] === BRACKET_CLOSE && end + 1 === frameEnd;
   if (!isWhole || count === 0 || module !== undefined) return undefined;
   if (!Number.isSafeInteger(time) || !Number.isSafeInteger(seqFirst + count)) return undefined;
-  const msgs = new Array<MsgJson>(count);
-  for (let index = 0; index < count; index++) {
-    const msg = text.slice(starts[index], ends[index]);
-    if (hasEscapes && !isJson(msg)) return undefined;
-    msgs[index] = msg;
-  }
-  return new LineColumns(seqFirst, msgs, numbers.slice(0, count * COLUMN_COUNT), modules);
+  return new LineColumns(seqFirst, count, bytes, numbers.slice(0, count * COLUMN_COUNT), modules);
 }
 
 /** Behind `null` at `start`; one that is a word with an escape, or is none, is not read here. */
-function readModule(text: string, start: number): string | undefined {
+function readModule(start: number): string | undefined {
+  const nameStart = start + NULL_BEFORE_NAME.length;
   const escapesBefore = hasEscapes;
   hasEscapes = false;
-  if (!text.startsWith('null,"', start) || !skipString(start + 6) || hasEscapes) return undefined;
+  if (!NULL_BEFORE_NAME.every((byte, index) => bytes[start + index] === byte)) return undefined;
+  if (!skipString(nameStart) || hasEscapes) return undefined;
   hasEscapes = escapesBefore;
-  const name = checkStream(text.slice(start + 6, end - 1), "module");
+  const name = checkStream(asciiBetween(nameStart, end - 1), "module");
   return name.ok ? name.value : undefined;
 }
 
@@ -142,10 +178,23 @@ function skipString(start: number): boolean {
       end = at + 1;
       return true;
     }
-    if (byte !== BACKSLASH) return false;
+    const escapeBytes = byte === BACKSLASH ? escapeBytesAt(at + 1) : 0;
+    if (escapeBytes === 0) return false;
     hasEscapes = true;
-    at += 2;
+    at += 1 + escapeBytes;
   }
+}
+
+/** Of an escape behind its backslash; 0 where JSON has no such. */
+function escapeBytesAt(at: number): number {
+  if (bytes[at] !== LETTER_U) return ESCAPED.includes(bytes[at] ?? 0) ? 1 : 0;
+  for (let index = at + 1; index <= at + 4; index++) if (!isHexDigit(bytes[index] ?? 0)) return 0;
+  return 5;
+}
+
+function isHexDigit(byte: number): boolean {
+  const lower = byte | 0x20;
+  return (byte >= DIGIT_0 && byte <= DIGIT_9) || (lower >= 0x61 && lower <= 0x66);
 }
 
 /**
@@ -182,40 +231,46 @@ function integerBehindComma(at: number): number {
   return value;
 }
 
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+function ascii(text: string): readonly number[] {
+  return Array.from(text, (character) => character.charCodeAt(0));
 }
 
 class LineColumns implements FrameLines {
   readonly seqFirst: number;
-  readonly #msgs: readonly MsgJson[];
+  readonly count: number;
+  readonly bytes: Uint8Array;
   readonly #numbers: readonly number[];
   /** By line; absent where none has one. */
   readonly #modules: readonly (string | undefined)[] | undefined;
+  /** Of all lines. */
+  #text: string | undefined;
 
   constructor(
     seqFirst: number,
-    msgs: readonly MsgJson[],
+    count: number,
+    memory: Uint8Array,
     numbersOfLines: readonly number[],
     modules: readonly (string | undefined)[] | undefined,
   ) {
     this.seqFirst = seqFirst;
-    this.#msgs = msgs;
+    this.count = count;
+    this.bytes = memory;
     this.#numbers = numbersOfLines;
     this.#modules = modules;
   }
 
-  get count(): number {
-    return this.#msgs.length;
+  msgAt(index: number): MsgJson {
+    const textStart = this.startAt(0);
+    this.#text ??= decodeUtf8(this.bytes.subarray(textStart, this.endAt(this.count - 1))).text;
+    return this.#text.slice(this.startAt(index) - textStart, this.endAt(index) - textStart);
   }
 
-  msgAt(index: number): MsgJson {
-    return this.#msgs[index] ?? "";
+  startAt(index: number): number {
+    return this.#numbers[index * COLUMN_COUNT + Column.Start] ?? 0;
+  }
+
+  endAt(index: number): number {
+    return this.#numbers[index * COLUMN_COUNT + Column.End] ?? 0;
   }
 
   timeAt(index: number): number {
@@ -223,7 +278,11 @@ class LineColumns implements FrameLines {
   }
 
   levelAt(index: number): Level | undefined {
-    return LEVEL_NAMES[this.#numbers[index * COLUMN_COUNT + Column.Level] ?? 0];
+    return LEVEL_NAMES[this.levelRankAt(index)];
+  }
+
+  levelRankAt(index: number): number {
+    return this.#numbers[index * COLUMN_COUNT + Column.Level] ?? 0;
   }
 
   hashAt(index: number): number {

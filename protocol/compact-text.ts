@@ -1,5 +1,5 @@
 import { type CompactElement, type CompactText, frameFromElements } from "./compact-frame.ts";
-import { decodeCompactLines } from "./compact-lines.ts";
+import { decodeCompactLinesText } from "./compact-lines.ts";
 import { bad, type Decoded, good } from "./decoded.ts";
 import type { Frame } from "./frame.ts";
 import type { JsonValue } from "./json-parser.ts";
@@ -31,12 +31,9 @@ const BRACKET_CLOSE = 0x5d;
 /** Surely below 2^53. */
 const EASY_DIGITS_MAX = 15;
 
-/**
- * Decodes a compact frame written as a JSON array, without its checksum (docs/protocol.md 12).
- * @param bytes the same as it came, where it did so as UTF-8.
- */
-export function decodeCompactText(text: string, bytes?: Uint8Array): Decoded<Frame> {
-  const frame = decodeCompactLines(text, bytes);
+/** Decodes a compact frame written as a JSON array, without its checksum (docs/protocol.md 12). */
+export function decodeCompactText(text: string): Decoded<Frame> {
+  const frame = decodeCompactLinesText(text);
   return frame === undefined ? decodeElements(text) : good(frame);
 }
 

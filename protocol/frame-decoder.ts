@@ -1,5 +1,6 @@
 import Type from "typebox";
 import { argsFromCbor, decodeCbor } from "./cbor.ts";
+import { decodeCompactLines } from "./compact-lines.ts";
 import { decodeCompactText, decodeCompactValue } from "./compact-text.ts";
 import { bad, type Decoded, good, Status } from "./decoded.ts";
 import {
@@ -54,17 +55,16 @@ export function decodeFrame(bytes: Uint8Array, form?: FrameForm): Decoded<Frame>
     if (Array.isArray(decoded.value)) return decodeCompactValue(decoded.value);
     return frameFromValue(decoded.value, "cbor");
   }
+  const lines = decodeCompactLines(bytes);
+  if (lines !== undefined) return good(lines);
   const { text, lossy } = decodeUtf8(bytes);
-  return decodeFrameText(text, lossy, bytes);
+  return decodeFrameText(text, lossy);
 }
 
-/**
- * The same from JSON text; `lossy` when decoding its bytes put U+FFFD in.
- * @param bytes where it came as UTF-8.
- */
-export function decodeFrameText(text: string, lossy = false, bytes?: Uint8Array): Decoded<Frame> {
+/** The same from JSON text; `lossy` when decoding its bytes put U+FFFD in. */
+export function decodeFrameText(text: string, lossy = false): Decoded<Frame> {
   // Clause 12.1: a compact frame is ASCII.
-  if (text.startsWith('["') && !lossy) return decodeCompactText(text, bytes);
+  if (text.startsWith('["') && !lossy) return decodeCompactText(text);
   const parsed = parseJson(text, { verbatim: isVerbatimInFrame, lossy });
   if (!parsed.ok) return bad(`frame: not JSON: ${parsed.reason} at character ${parsed.index}`);
   return frameFromValue(parsed.value, "json");

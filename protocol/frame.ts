@@ -51,10 +51,18 @@ export interface Frame {
 export interface FrameLines {
   readonly count: number;
   readonly seqFirst: number;
+  /** The memory in which each `msg` lies, all ASCII, one behind the other with little between them. */
+  readonly bytes: Uint8Array;
+  startAt(index: number): number;
+  /** Behind its last byte. */
+  endAt(index: number): number;
+  /** The same as text, made where it is asked for. */
   msgAt(index: number): MsgJson;
-  /** From `UTC_MS_MIN` on UTC ms, below it uptime. */
+  /** From `UTC_MS_MIN` on UTC ms, below it uptime; never falls from line to line. */
   timeAt(index: number): number;
   levelAt(index: number): Level | undefined;
+  /** Its place in `LEVEL_RANK`, 0 for none. */
+  levelRankAt(index: number): number;
   moduleAt(index: number): string | undefined;
   /** What `hashOfLine` says of it. */
   hashAt(index: number): number;

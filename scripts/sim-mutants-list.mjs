@@ -28,6 +28,12 @@ export const MUTANTS = [
     "accepted ??= entries.slice(0, index);\n        break;",
   ),
   committer(
+    "store: lines in columns that come again are stored again",
+    "if (lines.seqFirst !== mark.top + 1) return false;",
+    "if (lines.seqFirst > mark.top + 1) return false;",
+    ["serviceCrash"],
+  ),
+  committer(
     "store: a loss record moves no mark",
     "const losses = acceptEntry(mark, entry);",
     "if (lost !== undefined && seq === undefined) return NO_LOSSES;\n    const losses = acceptEntry(mark, entry);",
@@ -146,8 +152,8 @@ export const MUTANTS = [
   ),
   session(
     "gateway: acks before the commit",
-    "const waits = committer.accept(project, src, received, () => this.#becameDurable(outstanding), this.#key);",
-    "this.#becameDurable(outstanding);\n    const waits = committer.accept(project, src, received, () => {});",
+    "const waits = committer.accept(project, src, entries, () => this.#becameDurable(outstanding), this.#key);",
+    "this.#becameDurable(outstanding);\n    const waits = committer.accept(project, src, entries, () => {});",
   ),
   session(
     "gateway: repeats are silent",
@@ -199,10 +205,11 @@ export const MUTANTS = [
     "this.#callWaiters();\n    for",
     "for",
   ),
-  gatewayCommitter(
+  mutant(
+    "gateway/project-batches.ts",
     "gateway: projects are mixed up",
-    "const entries = byProject.get(lane.project);",
-    "const entries = byProject.values().next().value;",
+    "let list = this.#byProject.get(project);",
+    "let list = this.#byProject.values().next().value;",
     ["slowCommit"],
   ),
   sequencing(

@@ -1,10 +1,12 @@
 import { crc32 } from "node:zlib";
 import type { NewEntry, SeqRange } from "../../protocol/entry.ts";
+import type { EntryRun } from "../../protocol/entry-run.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter, wordsOf } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, ValueKind } from "./checked-value.ts";
-import { RowView, skipRow, writeRow } from "./entry-record.ts";
+import { RowView, skipRow, writeLineRow, writeRow } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
+import { MessageText } from "./message-text.ts";
 import { SeqRanges } from "./seq-ranges.ts";
 import { type ValueBlock, ValueMemory } from "./value-memory.ts";
 
@@ -72,15 +74,15 @@ const OLD_BATCH_KIND = 5;
  * Builds the value of one transaction: `[checksum of the head][kind][size of the head][head][messages][rows]`. The head is
  * `[count][projects][sources][form, size and checksum of the messages][size and checksum of the rows]` and says of each source how
  * many entries it has; a row is `[index of its source][length][row]`. Each part has a checksum of its own, so that where one is
- * damaged the others tell what is lost. The messages are written in one go, which costs a third of one at a time.
+ * damaged the others tell what is lost.
  */
 export class BatchBuilder<S extends BatchMember> {
   readonly #head = new ByteWriter(4096);
   readonly #rows = new ByteWriter(1 << 16);
-  /** By row. As long as the batch before had rows, so that it need not grow anew each time: that was an eighth of what the collector had of an append. */
-  readonly #messages: string[] = [];
+  readonly #messages = new MessageText();
+  /** Of a run. */
+  readonly #boot = new ByteWriter(64);
   readonly memory = new ValueMemory();
-  #messageUnits = 0;
   #sources: S[] = [];
   /** Entries, by index of the source. */
   #counts = new Uint32Array(64);
@@ -94,6 +96,31 @@ export class BatchBuilder<S extends BatchMember> {
 
   /** True when the batch did not hold anything of the source before. */
   add(source: S, entry: NewEntry): boolean {
+    const isFirst = this.#count(source, 1);
+    this.#beginRow(source);
+    writeRow(this.#rows, entry, this.#messages.units);
+    this.#messages.add(entry.msg);
+    return isFirst;
+  }
+
+  /** The same for all of a run. Its messages are taken in one piece, with what little stands between them. */
+  addRun(source: S, run: EntryRun): boolean {
+    const isFirst = this.#count(source, run.length);
+    const { lines } = run;
+    this.#boot.clear();
+    this.#boot.text(run.boot);
+    const boot = this.#boot.view();
+    const textStart = lines.startAt(0);
+    const unitsBefore = this.#messages.units - textStart;
+    for (let line = 0; line < lines.count; line++) {
+      this.#beginRow(source);
+      writeLineRow(this.#rows, run, line, boot, unitsBefore + lines.startAt(line));
+    }
+    this.#messages.addAscii(lines.bytes, textStart, lines.endAt(lines.count - 1));
+    return isFirst;
+  }
+
+  #count(source: S, entryCount: number): boolean {
     let index = source.batchIndex;
     const isFirst = index === NOT_IN_BATCH;
     if (isFirst) {
@@ -102,38 +129,35 @@ export class BatchBuilder<S extends BatchMember> {
       this.#counts[index] = 0;
       source.batchIndex = index;
     }
-    this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+    this.#counts[index] = (this.#counts[index] ?? 0) + entryCount;
+    return isFirst;
+  }
+
+  #beginRow({ batchIndex }: S): void {
     const row = this.#entryCount++;
     if (row === this.#rowStarts.length) this.#grow();
-    this.#rows.varint(index);
-    this.#rowSources[row] = index;
+    this.#rows.varint(batchIndex);
+    this.#rowSources[row] = batchIndex;
     this.#rowStarts[row] = this.#rows.length;
-    writeRow(this.#rows, entry, this.#messageUnits);
-    this.#messages[row] = entry.msg;
-    this.#messageUnits += entry.msg.length;
-    return isFirst;
   }
 
   /** The batch, whose value is its own; the builder is empty again. */
   finish(firstPosition: number): Batch<S> {
-    const text = this.#joinedMessages();
-    const isAscii = Buffer.byteLength(text) === text.length;
-    const messagesBytes = isAscii ? text.length : text.length * 2;
+    const messages = this.#messages.finish();
+    const { isAscii } = this.#messages;
     const rows = this.#rows.view();
-    const { head, messagesSumAt, rowsSumAt } = this.#writeHead(isAscii, messagesBytes, rows.length);
+    const { head, messagesSumAt, rowsSumAt } = this.#writeHead(isAscii, messages.length, rows.length);
     const messagesStart = VALUE_HEAD_BYTES + head.length;
-    const rowsStart = messagesStart + messagesBytes;
+    const rowsStart = messagesStart + messages.length;
     const { value, block } = this.memory.take(rowsStart + rows.length);
     value[CHECKED_HEAD_BYTES - 1] = ValueKind.Batch;
     value.writeUInt32BE(head.length, CHECKED_HEAD_BYTES);
     value.set(head, VALUE_HEAD_BYTES);
-    // Into their place, not by way of a buffer of their own: what is allocated here is most of what the collector has to do.
-    value.write(text, messagesStart, isAscii ? "latin1" : "utf16le");
+    value.set(messages, messagesStart);
     value.set(rows, rowsStart);
-    const sumOf = (start: number, end: number): number => crc32(value.subarray(start, end));
-    value.writeUInt32BE(sumOf(messagesStart, rowsStart), VALUE_HEAD_BYTES + messagesSumAt);
+    value.writeUInt32BE(crc32(messages), VALUE_HEAD_BYTES + messagesSumAt);
     value.writeUInt32BE(crc32(rows), VALUE_HEAD_BYTES + rowsSumAt);
-    value.writeUInt32BE(sumOf(4, messagesStart), 0);
+    value.writeUInt32BE(crc32(value.subarray(4, messagesStart)), 0);
     const rowStarts = this.#rowStarts;
     for (let row = 0; row < this.#entryCount; row++) rowStarts[row] = (rowStarts[row] ?? 0) + rowsStart;
     const batch = {
@@ -150,19 +174,10 @@ export class BatchBuilder<S extends BatchMember> {
     };
     for (const source of this.#sources) source.batchIndex = NOT_IN_BATCH;
     this.#sources = [];
-    this.#messageUnits = 0;
+    this.#messages.clear();
     this.#entryCount = 0;
     this.#rows.clear();
     return batch;
-  }
-
-  #joinedMessages(): string {
-    const messages = this.#messages;
-    messages.length = this.#entryCount;
-    const text = messages.join("");
-    // They are not to live on until the next batch.
-    messages.fill("");
-    return text;
   }
 
   /** The head without the checksums of the parts, and where in it they belong. */

@@ -100,6 +100,12 @@ export class ByteWriter {
       : this.#bytes.write(value, this.#length);
   }
 
+  /** UTF-16 without its length, the low byte first. */
+  utf16(value: string): void {
+    this.reserve(value.length * 2);
+    this.#length += this.#bytes.write(value, this.#length, "utf16le");
+  }
+
   /** The bytes from `start` to below `end` of what is a message long: four bytes a step take half the time of a byte a step, or of a call into the engine. */
   copyWords(from: DataView, start: number, end: number): void {
     this.reserve(end - start);
@@ -120,7 +126,7 @@ export class ByteWriter {
   }
 
   /** The bytes from `start` to below `end` of another buffer. */
-  copy(from: Buffer, start: number, end: number): void {
+  copy(from: Uint8Array, start: number, end: number): void {
     const size = end - start;
     this.reserve(size);
     if (size > LOOP_MAX) {

@@ -1,4 +1,5 @@
-import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
+import { type NewEntry, STREAM_DEFAULT, type StoredEntry } from "../../protocol/entry.ts";
+import { type EntryPart, EntryRun, PartedEntries } from "../../protocol/entry-run.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
 import { acceptEntry, NO_LOSSES } from "./boot-mark.ts";
 import {
@@ -11,7 +12,7 @@ import {
 } from "./log-store.ts";
 import type { Memtable } from "./memtable.ts";
 import type { Project, SourceState } from "./source-state.ts";
-import { assertProject, assertStorable } from "./storable.ts";
+import { assertProject, assertRunStorable, assertStorable } from "./storable.ts";
 import type { StoreCore } from "./store-core.ts";
 import { batchKey } from "./store-keys.ts";
 
@@ -19,25 +20,29 @@ import { batchKey } from "./store-keys.ts";
 export class BatchResult implements AppendResult, StoredBatch {
   readonly project: string;
   readonly duplicateCount: number;
-  readonly entries: readonly NewEntry[];
+  readonly #accepted: PartedEntries;
   readonly #firstPosition: number;
   readonly #ids: Project["ids"] | undefined;
   #stored: readonly StoredEntry[] | undefined;
 
   constructor(
     project: string,
-    accepted: { entries: readonly NewEntry[]; firstPosition: number; ids: Project["ids"] | undefined },
+    accepted: { parts: readonly EntryPart[]; firstPosition: number; ids: Project["ids"] | undefined },
     duplicateCount: number,
   ) {
     this.project = project;
-    this.entries = accepted.entries;
+    this.#accepted = new PartedEntries(accepted.parts);
     this.#firstPosition = accepted.firstPosition;
     this.#ids = accepted.ids;
     this.duplicateCount = duplicateCount;
   }
 
+  get entries(): readonly NewEntry[] {
+    return this.#accepted.entries;
+  }
+
   get storedCount(): number {
-    return this.entries.length;
+    return this.#accepted.entryCount;
   }
 
   idAt(index: number): string {
@@ -97,10 +102,9 @@ export class Committer {
     let characterCount = 0;
     for (const batch of batches) {
       assertProject(batch.project);
-      entryCount += batch.entries.length;
-      for (const entry of batch.entries) {
-        assertStorable(entry);
-        characterCount += entry.msg.length;
+      for (const part of partsOf(batch)) {
+        entryCount += part.length;
+        characterCount += part instanceof EntryRun ? assertedRun(part) : assertedEntries(part);
       }
     }
     if (entryCount > 0 && this.#core.room.isShort) {
@@ -207,19 +211,61 @@ export class Committer {
     };
   }
 
-  #addBatch({ project: projectName, entries }: StoreBatch, firstPosition: number): BatchResult {
-    const builder = this.#builder;
-    const first = firstPosition + builder.entryCount;
-    let ids: Project["ids"] | undefined;
+  #addBatch(batch: StoreBatch, firstPosition: number): BatchResult {
+    const first = firstPosition + this.#builder.entryCount;
+    const accepted: EntryPart[] = [];
+    const parts = partsOf(batch);
+    const duplicateCount = parts.some(({ length }) => length > 0)
+      ? this.#addParts(parts, this.#core.sources.obtainer(batch.project), accepted)
+      : 0;
+    if (duplicateCount > 0) this.#core.deps.counters.add("store_duplicates_total", duplicateCount);
+    const ids = accepted.length === 0 ? undefined : this.#core.sources.findProject(batch.project)?.ids;
+    return new BatchResult(batch.project, { parts: accepted, firstPosition: first, ids }, duplicateCount);
+  }
+
+  /** @returns how many were there already; the others are in `accepted`, and losses behind those that led to them. */
+  #addParts(
+    parts: readonly EntryPart[],
+    obtain: (src: string) => SourceState,
+    accepted: EntryPart[],
+  ): number {
+    let duplicateCount = 0;
+    for (const part of parts) {
+      if (part instanceof EntryRun && this.#addRun(obtain(part.src), part)) {
+        accepted.push(part);
+        continue;
+      }
+      const entries = part instanceof EntryRun ? part.entries : part;
+      const stored = this.#addEntries(entries, obtain);
+      duplicateCount += stored.duplicateCount;
+      accepted.push(stored.entries);
+    }
+    return duplicateCount;
+  }
+
+  /** False where it is not all new: then each of its entries is to be looked at. */
+  #addRun(source: SourceState, run: EntryRun): boolean {
+    const { boot, received, lines } = run;
+    const mark = this.#core.sources.obtainMark(source, boot);
+    if (lines.seqFirst !== mark.top + 1) return false;
+    mark.accept(lines.seqFirst, lines.seqFirst + lines.count - 1);
+    source.markChanged(boot, mark);
+    if (this.#builder.addRun(source, run)) source.pinCount++;
+    source.addPending({ received, clock: "device", boot, stream: STREAM_DEFAULT, msg: "" }, lines.count);
+    return true;
+  }
+
+  #addEntries(
+    entries: readonly NewEntry[],
+    obtain: (src: string) => SourceState,
+  ): { readonly entries: readonly NewEntry[]; readonly duplicateCount: number } {
     // Only where there are duplicates or losses is another list needed.
     let accepted: NewEntry[] | undefined;
     let duplicateCount = 0;
-    const obtain = entries.length === 0 ? undefined : this.#core.sources.obtainer(projectName);
     for (let index = 0; index < entries.length; index++) {
       const entry = entries[index];
-      const source = entry && obtain?.(entry.src);
-      if (entry === undefined || source === undefined) break;
-      ids = source.project.ids;
+      if (entry === undefined) break;
+      const source = obtain(entry.src);
       const losses = this.#accept(source, entry);
       if (losses === undefined) {
         duplicateCount++;
@@ -231,9 +277,7 @@ export class Committer {
       this.#add(source, entry);
       for (const loss of losses) this.#add(source, loss);
     }
-    const stored = accepted ?? entries;
-    if (duplicateCount > 0) this.#core.deps.counters.add("store_duplicates_total", duplicateCount);
-    return new BatchResult(projectName, { entries: stored, firstPosition: first, ids }, duplicateCount);
+    return { entries: accepted ?? entries, duplicateCount };
   }
 
   #add(source: SourceState, entry: NewEntry): void {
@@ -291,4 +335,24 @@ export class Committer {
     this.#quietActions = [];
     for (const action of actions) action();
   }
+}
+
+/** Its list is not looked at where there are parts: it would be made then. */
+function partsOf(batch: StoreBatch): readonly EntryPart[] {
+  return batch.parts ?? [batch.entries];
+}
+
+/** Their characters. */
+function assertedEntries(entries: readonly NewEntry[]): number {
+  let characterCount = 0;
+  for (const entry of entries) {
+    assertStorable(entry);
+    characterCount += entry.msg.length;
+  }
+  return characterCount;
+}
+
+function assertedRun(run: EntryRun): number {
+  assertRunStorable(run);
+  return run.characterCount;
 }

@@ -1,6 +1,7 @@
 import type { ClockQuality, MsgJson, NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
 import { CLOCK_QUALITIES, STREAM_DEFAULT } from "../../protocol/entry.ts";
-import { LEVELS, type Level } from "../../protocol/level.ts";
+import type { EntryRun } from "../../protocol/entry-run.ts";
+import { LEVEL_RANK, LEVELS, type Level } from "../../protocol/level.ts";
 import { type ByteReader, MalformedRecord } from "./byte-reader.ts";
 import { type ByteWriter, prefixBytes, putPadded, putText, putVarint } from "./byte-writer.ts";
 
@@ -18,8 +19,8 @@ const HAS_CLOCK_ERROR = 0x04;
 const HAS_LOST = 0x08;
 const RECEIVED_BEFORE = 0x10;
 
-/** Codes of a level: 0 is none. */
-export const LEVEL_CODE: Readonly<Record<Level, number>> = { debug: 1, info: 2, warn: 3, error: 4 };
+/** Codes of a level, which are its ranks: 0 is none. */
+export const LEVEL_CODE: Readonly<Record<Level, number>> = LEVEL_RANK;
 export const CLOCK_CODE: Readonly<Record<ClockQuality, number>> = {
   device: 0,
   estimated: 1,
@@ -78,6 +79,37 @@ export function writeRow(to: ByteWriter, entry: NewEntry, messageStart: number):
   }
   at = putVarint(bytes, at, messageStart);
   at = putVarint(bytes, at, entry.msg.length);
+  putPadded(bytes, to.length, at - start, prefixSize);
+  to.advance(at);
+}
+
+/**
+ * The same for a line of a run: of the default stream, with the board's own time.
+ * @param boot of the run, as text with its length before it: it is encoded once for all lines.
+ */
+export function writeLineRow(
+  to: ByteWriter,
+  { received, lines }: EntryRun,
+  line: number,
+  boot: Uint8Array,
+  messageStart: number,
+): void {
+  const module = lines.moduleAt(line);
+  const timestamp = lines.timeAt(line);
+  const sizeMax = ROW_FIXED_BYTES_MAX + 3 * (module?.length ?? 0) + boot.length;
+  const bytes = to.open(sizeMax + 5);
+  const prefixSize = prefixBytes(sizeMax);
+  const start = to.length + prefixSize;
+  bytes[start] =
+    lines.levelRankAt(line) | (CLOCK_CODE.device << 3) | (module === undefined ? 0 : HAS_MODULE) | HAS_BOOT;
+  bytes[start + 1] = HAS_SEQ | (received < timestamp ? RECEIVED_BEFORE : 0);
+  let at = putVarint(bytes, start + 2, timestamp);
+  at = putVarint(bytes, at, Math.abs(received - timestamp));
+  if (module !== undefined) at = putText(bytes, at, module);
+  for (let index = 0; index < boot.length; index++) bytes[at++] = boot[index] ?? 0;
+  at = putVarint(bytes, at, lines.seqFirst + line);
+  at = putVarint(bytes, at, messageStart);
+  at = putVarint(bytes, at, lines.endAt(line) - lines.startAt(line));
   putPadded(bytes, to.length, at - start, prefixSize);
   to.advance(at);
 }

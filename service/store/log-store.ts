@@ -1,4 +1,5 @@
 import type { NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
+import type { EntryPart } from "../../protocol/entry-run.ts";
 import type { ExtraField } from "../../protocol/methods.ts";
 import type { SourceSummary } from "../../protocol/source-summary.ts";
 import type { ByteWriter } from "./byte-writer.ts";
@@ -7,6 +8,8 @@ import type { ByteWriter } from "./byte-writer.ts";
 export interface StoreBatch {
   readonly project: string;
   readonly entries: readonly NewEntry[];
+  /** All that `entries` says, where some of it came in columns: then those are made where they are asked for. */
+  readonly parts?: readonly EntryPart[];
   /**
    * Where each entry is in the spool that the call's `position` is of, ascending: tells repeats where an append is not one
    * transaction over all its sources.

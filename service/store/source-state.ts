@@ -109,8 +109,9 @@ export class SourceState implements BatchMember {
     return this.totals.lastReceived > 0 || this.totals.entryCount > 0 || this.throughPosition > 0;
   }
 
-  addPending(entry: TotalledEntry): void {
-    this.#pendingCount++;
+  /** @param count so many like it, where none is a loss record. */
+  addPending(entry: TotalledEntry, count = 1): void {
+    this.#pendingCount += count;
     this.#pendingLast = entry;
     if (entry.boot !== undefined) this.#pendingBoot = entry.boot;
     if (entry.stream !== STREAM_LOSS) return;

@@ -1,4 +1,5 @@
 import type { NewEntry } from "../../protocol/entry.ts";
+import type { EntryRun } from "../../protocol/entry-run.ts";
 
 /** Bytes of a key that the engine takes, less our prefix. A source (docs/protocol.md 1.3) and a boot stay far below. */
 export const NAME_BYTES_MAX = 1024;
@@ -12,13 +13,11 @@ interface WellFormed {
  * that gets here is a mistake of ours.
  */
 export function assertStorable(entry: NewEntry): void {
-  assertText("src", entry.src);
+  assertSrc(entry.src);
   assertText("stream", entry.stream);
   assertText("msg", entry.msg);
   assertInteger("timestamp", entry.timestamp, 0);
   assertInteger("received", entry.received, 0);
-  if (entry.src.length === 0 || entry.src.length > NAME_BYTES_MAX / 3)
-    throw new TypeError("src: wrong length");
   if (entry.module !== undefined) assertText("module", entry.module);
   if (entry.boot !== undefined) assertBoot(entry.boot);
   if (entry.seq !== undefined) {
@@ -36,11 +35,32 @@ export function assertStorable(entry: NewEntry): void {
   }
 }
 
+/** The same for entries in columns, whose messages are ASCII. */
+export function assertRunStorable({ src, boot, received, lines }: EntryRun): void {
+  assertSrc(src);
+  assertBoot(boot);
+  assertInteger("received", received, 0);
+  assertInteger("seq", lines.seqFirst, 1);
+  assertInteger("seq", lines.seqFirst + lines.count - 1, 1);
+  // Times never fall.
+  assertInteger("timestamp", lines.timeAt(0), 0);
+  assertInteger("timestamp", lines.timeAt(lines.count - 1), 0);
+  for (let index = 0; index < lines.count; index++) {
+    const module = lines.moduleAt(index);
+    if (module !== undefined) assertText("module", module);
+  }
+}
+
 /** The same for the name of a project. */
 export function assertProject(project: string): void {
   assertText("project", project);
   if (project.length === 0 || project.length > NAME_BYTES_MAX / 3)
     throw new TypeError("project: wrong length");
+}
+
+function assertSrc(src: string): void {
+  assertText("src", src);
+  if (src.length === 0 || src.length > NAME_BYTES_MAX / 3) throw new TypeError("src: wrong length");
 }
 
 function assertBoot(boot: string): void {

@@ -66,9 +66,9 @@ describe("a frame of whole lines, read in one pass", () => {
     fc.assert(
       fc.property(frame, (elements) => {
         const json = JSON.stringify(elements);
-        const decoded = decodeCompactText(json, encodeUtf8(json));
+        const decoded = decodeCompactText(json);
         expect(shown(decoded)).toEqual(shown(decodeCompactValue(elements)));
-        expect(shown(decodeCompactText(json))).toEqual(shown(decoded));
+        if (json.startsWith('["')) expect(shown(decodeFrame(encodeUtf8(json)))).toEqual(shown(decoded));
         if (decoded.ok && decoded.value.lines !== undefined) linesCount += 1;
       }),
       options,
