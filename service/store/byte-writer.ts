@@ -1,3 +1,5 @@
+export const VARINT_BYTES_MAX = 8;
+export const SIGNED_BYTES_MAX = 9;
 /** Up to this many bytes a loop is faster than a call that copies them. */
 const LOOP_MAX = 128;
 const INT_MAX = 0x7fffffff;
@@ -64,26 +66,15 @@ export class ByteWriter {
   }
 
   varint(value: number): void {
-    this.reserve(8);
+    this.reserve(VARINT_BYTES_MAX);
     if (value < 128) this.#bytes[this.#length++] = value;
     else this.#length = putVarint(this.#bytes, this.#length, value);
   }
 
   /** An integer from -(2^53-1) to 2^53-1: the sign is the lowest bit of the first byte, since 2^54 would lose a bit. */
   signed(value: number): void {
-    this.reserve(9);
-    const bytes = this.#bytes;
-    const size = Math.abs(value);
-    const sign = value < 0 ? 1 : 0;
-    if (size < 64) {
-      bytes[this.#length++] = (size << 1) | sign;
-      return;
-    }
-    // What fits into an integer is not divided as a double, which takes several times as long.
-    const isInt = size <= INT_MAX;
-    const low = isInt ? size & 63 : size % 64;
-    bytes[this.#length++] = 128 | (low << 1) | sign;
-    this.#length = putVarint(bytes, this.#length, isInt ? size >>> 6 : Math.floor(size / 64));
+    this.reserve(SIGNED_BYTES_MAX);
+    this.#length = putSigned(this.#bytes, this.#length, value);
   }
 
   /** UTF-8 with its length before it, in one pass: the length takes as many bytes as the longest UTF-8 could need. */
@@ -166,6 +157,21 @@ export function putVarint(bytes: Buffer, at: number, value: number): number {
   }
   bytes[position++] = rest;
   return position;
+}
+
+/** Writes an integer with its sign at `at`; returns where it ends. */
+export function putSigned(bytes: Buffer, at: number, value: number): number {
+  const size = Math.abs(value);
+  const sign = value < 0 ? 1 : 0;
+  if (size < 64) {
+    bytes[at] = (size << 1) | sign;
+    return at + 1;
+  }
+  // What fits into an integer is not divided as a double, which takes several times as long.
+  const isInt = size <= INT_MAX;
+  const low = isInt ? size & 63 : size % 64;
+  bytes[at] = 128 | (low << 1) | sign;
+  return putVarint(bytes, at + 1, isInt ? size >>> 6 : Math.floor(size / 64));
 }
 
 /** Bytes that `putText` writes at most. */

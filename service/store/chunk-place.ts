@@ -19,12 +19,18 @@ export interface ChunkPlace extends ChunkSummary {
   readonly size: number;
 }
 
-function encodePlace(writer: ByteWriter, place: ChunkPlace): Buffer {
+function encodePlace(
+  writer: ByteWriter,
+  packNumber: number,
+  start: number,
+  size: number,
+  summary: ChunkSummary,
+): Buffer {
   writer.clear();
-  writer.varint(place.packNumber);
-  writer.varint(place.start);
-  writer.varint(place.size);
-  writeSummary(writer, place);
+  writer.varint(packNumber);
+  writer.varint(start);
+  writer.varint(size);
+  writeSummary(writer, summary);
   return sealValue(ValueKind.ChunkPlace, writer.view());
 }
 
@@ -53,11 +59,10 @@ export class PackBuilder {
   /** Takes a sealed chunk; returns what is to be written. */
   add(sourceNumber: number, summary: ChunkSummary, sealed: Buffer): KvChange[] {
     const changes = this.#bytes > 0 && this.#bytes + sealed.length > PACK_BYTES_MAX ? this.finish() : [];
-    const place = { ...summary, packNumber: this.nextPack, start: this.#bytes, size: sealed.length };
+    const value = encodePlace(this.#place, this.nextPack, this.#bytes, sealed.length, summary);
     this.#chunks.push(sealed);
     this.#bytes += sealed.length;
-    const key = chunkKey(sourceNumber, summary.lastPosition);
-    changes.push({ type: "put", key, value: encodePlace(this.#place, place) });
+    changes.push({ type: "put", key: chunkKey(sourceNumber, summary.lastPosition), value });
     return changes;
   }
 

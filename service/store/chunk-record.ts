@@ -1,51 +1,54 @@
 import type { BatchValue } from "./batch-record.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { sealValue, ValueKind } from "./checked-value.ts";
-import { ContextList, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
+import { COLUMN_COUNT, Column, ContextList, HAS_CLOCK_ERROR, HAS_SEQ, HAS_UPTIME } from "./chunk-head.ts";
 import { type ChunkSummary, SummaryBuilder } from "./chunk-summary.ts";
 import type { Compressor } from "./compressor.ts";
 import type { RowView } from "./entry-record.ts";
 import { messageOf } from "./memtable.ts";
+import { NumberList } from "./number-list.ts";
 
 /** Collects the entries of one chunk; used again for the next after `finish`. */
 export class ChunkBuilder {
-  readonly #positions = new ByteWriter(1024);
+  readonly #positions = new NumberList();
   readonly #kinds = new ByteWriter(1024);
-  readonly #contextNumbers = new ByteWriter(1024);
-  readonly #seqs = new ByteWriter(1024);
-  readonly #timestamps = new ByteWriter(4096);
-  readonly #received = new ByteWriter(1024);
-  readonly #uptimes = new ByteWriter(256);
-  readonly #clockErrors = new ByteWriter(256);
+  readonly #contextNumbers = new NumberList();
+  readonly #seqs = new NumberList();
+  readonly #timestamps = new NumberList();
+  readonly #received = new NumberList();
+  readonly #uptimes = new NumberList();
+  readonly #clockErrors = new NumberList();
   readonly #losts = new ByteWriter(256);
-  readonly #sizes = new ByteWriter(1024);
+  readonly #sizes = new NumberList();
   readonly #messages = new ByteWriter(1 << 15);
-  /** In the order of `Column`. */
-  readonly #columns = [
+  readonly #joiner = new ChunkJoiner();
+  readonly #numbers = [
     this.#positions,
-    this.#kinds,
     this.#contextNumbers,
     this.#seqs,
     this.#timestamps,
     this.#received,
     this.#uptimes,
     this.#clockErrors,
-    this.#losts,
     this.#sizes,
-    this.#messages,
   ];
-  readonly #joiner = new ChunkJoiner();
+  /** In the order of `Column`. */
+  readonly #columns = Array.from({ length: COLUMN_COUNT }, (_, column) =>
+    column === Column.Kinds
+      ? this.#kinds
+      : column === Column.Losts
+        ? this.#losts
+        : column === Column.Messages
+          ? this.#messages
+          : new ByteWriter(1024),
+  );
   #contexts = new ContextList();
   readonly #summary = new SummaryBuilder();
-  #count = 0;
   #first = 0;
   #last = 0;
-  #timestamp = 0;
-  #seq = 0;
-  #uptime = 0;
 
   get entryCount(): number {
-    return this.#count;
+    return this.#positions.count;
   }
 
   /** Bytes of its messages. */
@@ -55,11 +58,10 @@ export class ChunkBuilder {
 
   /** `row` was read from `batch`. */
   add(position: number, row: RowView, batch: BatchValue): void {
-    const { seq, timestamp, uptime, clockError, lost } = row;
-    if (this.#count === 0) this.#first = position;
-    else this.#positions.varint(position - this.#last - 1);
+    const { seq, uptime, clockError, lost } = row;
+    if (this.#positions.count === 0) this.#first = position;
     this.#last = position;
-    this.#count++;
+    this.#positions.push(position);
     this.#kinds.u8(
       row.levelCode |
         (row.clockCode << 3) |
@@ -67,22 +69,15 @@ export class ChunkBuilder {
         (uptime === undefined ? 0 : HAS_UPTIME) |
         (clockError === undefined ? 0 : HAS_CLOCK_ERROR),
     );
-    this.#contextNumbers.varint(this.#contexts.numberOf(row));
-    this.#summary.add(row.levelCode, timestamp, this.#contexts.bootNumber, seq);
-    if (seq !== undefined) {
-      this.#seqs.signed(seq - this.#seq);
-      this.#seq = seq;
-    }
-    this.#timestamps.signed(timestamp - this.#timestamp);
-    this.#timestamp = timestamp;
-    this.#received.signed(row.received - timestamp);
-    if (uptime !== undefined) {
-      this.#uptimes.signed(uptime - this.#uptime);
-      this.#uptime = uptime;
-    }
-    if (clockError !== undefined) this.#clockErrors.varint(clockError);
+    this.#contextNumbers.push(this.#contexts.numberOf(row));
+    this.#summary.add(row.levelCode, row.timestamp, this.#contexts.bootNumber, seq);
+    if (seq !== undefined) this.#seqs.push(seq);
+    this.#timestamps.push(row.timestamp);
+    this.#received.push(row.received);
+    if (uptime !== undefined) this.#uptimes.push(uptime);
+    if (clockError !== undefined) this.#clockErrors.push(clockError);
     if (lost !== undefined) {
-      this.#losts.varint(this.#count - 1);
+      this.#losts.varint(this.#positions.count - 1);
       this.#losts.varint(this.#contexts.boots.numberOf(lost.boot));
       this.#losts.varint(lost.first);
       this.#losts.varint(lost.last);
@@ -91,11 +86,11 @@ export class ChunkBuilder {
     if (batch.unitBytes === 1) {
       const start = batch.messagesStart + row.messageStart;
       messages.copyWords(batch.words, start, start + row.messageUnits);
-      this.#sizes.varint(row.messageUnits);
+      this.#sizes.push(row.messageUnits);
     } else {
       const before = messages.length;
       messages.characters(messageOf(batch, row));
-      this.#sizes.varint(messages.length - before);
+      this.#sizes.push(messages.length - before);
     }
   }
 
@@ -106,11 +101,12 @@ export class ChunkBuilder {
       {
         firstPosition: this.#first,
         lastPosition: this.#last,
-        entryCount: this.#count,
+        entryCount: this.#positions.count,
         streams: streams.texts,
       },
       boots.texts,
     );
+    this.#writeNumbers();
     const chunk = this.#joiner.join(
       { project, src, kind: ValueKind.Chunk },
       summary,
@@ -118,9 +114,24 @@ export class ChunkBuilder {
       this.#columns,
     );
     for (const column of this.#columns) column.clear();
+    for (const numbers of this.#numbers) numbers.clear();
     this.#contexts = new ContextList();
-    this.#count = this.#timestamp = this.#seq = this.#uptime = 0;
     return chunk;
+  }
+
+  #writeNumbers(): void {
+    const write = (column: number, by: (to: ByteWriter) => void): void => {
+      const to = this.#columns[column];
+      if (to !== undefined) by(to);
+    };
+    write(Column.Positions, (to) => this.#positions.writeGaps(to));
+    write(Column.Contexts, (to) => this.#contextNumbers.writePlain(to));
+    write(Column.Seqs, (to) => this.#seqs.writeDifferences(to));
+    write(Column.Timestamps, (to) => this.#timestamps.writeDifferences(to));
+    write(Column.Received, (to) => this.#received.writeDistances(this.#timestamps, to));
+    write(Column.Uptimes, (to) => this.#uptimes.writeDifferences(to));
+    write(Column.ClockErrors, (to) => this.#clockErrors.writePlain(to));
+    write(Column.Sizes, (to) => this.#sizes.writePlain(to));
   }
 }
 

@@ -87,12 +87,17 @@ export class SummaryBuilder {
     rest: Pick<ChunkSummary, "firstPosition" | "lastPosition" | "entryCount" | "streams">,
     boots: readonly string[],
   ): ChunkSummary {
-    const seqRanges = boots.flatMap((boot, number) => {
+    const seqRanges: SeqRange[] = [];
+    for (const [number, boot] of boots.entries()) {
       const range = this.#ranges[number];
-      return range === undefined ? [] : [{ boot, ...range }];
-    });
+      if (range !== undefined) seqRanges.push({ boot, first: range.first, last: range.last });
+    }
+    // Written out: spread from object to object, each summary got a shape of its own, a sixth of a seal without its compression.
     const summary = {
-      ...rest,
+      firstPosition: rest.firstPosition,
+      lastPosition: rest.lastPosition,
+      entryCount: rest.entryCount,
+      streams: rest.streams,
       timestampMin: this.#timestampMin,
       timestampMax: this.#timestampMax,
       levelCounts: this.#levelCounts,
