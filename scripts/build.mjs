@@ -13,8 +13,15 @@ async function buildCommand() {
     outdir: path("dist"),
     // Each command loads only what it uses: `list` needs no database.
     splitting: true,
+    // Packages too: a hundred small modules cost a process several times the memory that they do in one file.
     bundle: true,
-    plugins: [packagesOutside],
+    external: PACKAGES_OUTSIDE,
+    banner: { js: REQUIRE },
+    // Names stay, for traces of a stack, and lines are short: what ends a process is shown with the line it stands in.
+    minifyWhitespace: true,
+    lineLimit: 160,
+    minifySyntax: true,
+    legalComments: "none",
     platform: "node",
     format: "esm",
     target: "node20",
@@ -23,19 +30,10 @@ async function buildCommand() {
   });
 }
 
-/**
- * Packages stay where npm put them, but for those of very many small modules, which cost a process several MB as they are and a fraction
- * in one file.
- */
-const BUNDLED_PACKAGES = /^typebox(?:\/|$)/;
-const packagesOutside = {
-  name: "packages-outside",
-  setup(builder) {
-    builder.onResolve({ filter: /^[^./]/ }, ({ path: name, kind }) =>
-      kind === "entry-point" || BUNDLED_PACKAGES.test(name) ? undefined : { path: name, external: true },
-    );
-  },
-};
+/** With a binary beside them, which they look for from where they lie. */
+const PACKAGES_OUTSIDE = ["@serialport/bindings-cpp", "cbor-extract", "esbuild", "koffi", "lmdb"];
+/** Packages of CommonJS call it for what Node has; a module has none. */
+const REQUIRE = `import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);`;
 
 async function buildConsole() {
   const { metafile } = await build({

@@ -41,7 +41,7 @@ import { postLevel } from "./level-handler.ts";
 import { admitLive, type LiveRequest, refusedAnswer } from "./live-request.ts";
 import { getLogs } from "./logs-handler.ts";
 import { CloseCode, type MessageSocket, messageSocketOf, ServiceEnd } from "./message-socket.ts";
-import { Metrics } from "./metrics.ts";
+import type { Metrics } from "./metrics.ts";
 import { openApi } from "./open-api.ts";
 import { isSameOrigin } from "./origin.ts";
 import { getRates } from "./rates-handler.ts";
@@ -113,6 +113,12 @@ const PREFLIGHT_HEADERS = {
   "access-control-max-age": "600",
 };
 
+const noSchema = (): never => {
+  throw new TypeError("a route has a schema; bodies are read by `protocol/`");
+};
+/** Without these Fastify loads a validator and a serializer, which are half of all that it loads. */
+const NO_SCHEMAS = { buildValidator: noSchema, buildSerializer: noSchema };
+
 type Handler = (request: HttpRequest) => Promise<HttpAnswer>;
 type Method = "GET" | "POST";
 
@@ -155,6 +161,7 @@ export class HttpServer {
     this.#app = fastify({
       // Its log lines hold whole URLs, and so keys.
       logger: false,
+      schemaController: { compilersFactory: NO_SCHEMAS },
       bodyLimit: FRAME_BYTES_MAX,
       forceCloseConnections: true,
       requestTimeout: requestMsMax,
@@ -233,13 +240,19 @@ export class HttpServer {
       preClose: (done) => done(),
     });
     const handlers = { commands, keys, counters, ownAddress };
-    const metrics = new Metrics(counters, () => this.#gauges());
+    let metrics: Promise<Metrics> | undefined;
+    // Its library is loaded once somebody asks.
+    const loadMetrics = async (): Promise<Metrics> =>
+      new (await import("./metrics.ts")).Metrics(counters, () => this.#gauges());
     this.#route("POST", "/", (request) => postFrame(request, handlers));
     this.#route("POST", "/v1/:method", (request) => postArgs(request, handlers));
     this.#route("GET", "/v1/Log", async () => jsonAnswer(200, LOG_SERVICE));
     this.#route("GET", "/openapi.json", async () => jsonAnswer(200, openApi(packageJson.version)));
     this.#route("GET", "/healthz", async () => this.#health());
-    this.#route("GET", "/metrics", () => metrics.answer());
+    this.#route("GET", "/metrics", async () => {
+      metrics ??= loadMetrics();
+      return (await metrics).answer();
+    });
     this.#route("GET", "/v1/projects/:projectId/logs", (request) => getLogs(request, this.#dependencies));
     this.#route("GET", "/v1/projects/:projectId/entries", (request) =>
       getEntries(request, this.#dependencies),
