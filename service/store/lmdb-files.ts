@@ -11,8 +11,8 @@ const ENGINE_SUFFIXES = [DATA_SUFFIX, JOURNAL_SUFFIX];
 const LOCK_SUFFIX = `${DATA_SUFFIX}-lock`;
 /** An engine that is never written to: who holds a reader's place in it owns the folder. */
 export const OWNER_NAME = "owner";
-/** The layout of pages that is looked at is that of 64-bit machines. */
-const IS_LAYOUT_KNOWN = !["arm", "ia32", "mips", "mipsel"].includes(process.arch);
+/** The layout of pages that is looked at is that of such machines. */
+export const IS_64_BIT = !["arm", "ia32", "mips", "mipsel"].includes(process.arch);
 
 export function dataPath(folder: string, name: string): string {
   return join(folder, name + DATA_SUFFIX);
@@ -55,7 +55,7 @@ export async function stateAt(path: string): Promise<FileState | undefined> {
  */
 export async function assertOpens(path: string, isSuspect: (file: number) => boolean): Promise<void> {
   const problem = await withFile(path, constants.O_RDWR, (file) =>
-    stateOf(file) === "damaged" || (IS_LAYOUT_KNOWN && isSuspect(file)) ? problemOf(file) : undefined,
+    stateOf(file) === "damaged" || (IS_64_BIT && isSuspect(file)) ? problemOf(file) : undefined,
   );
   if (problem !== undefined) throw new StoreUnavailable(`${path}: ${problem}`);
 }
@@ -69,12 +69,12 @@ export async function problemAt(path: string): Promise<string | undefined> {
 }
 
 function stateOf(file: number): FileState {
-  if (IS_LAYOUT_KNOWN) return stateOfFile(file);
+  if (IS_64_BIT) return stateOfFile(file);
   return fstatSync(file).size === 0 ? "empty" : "committed";
 }
 
 function problemOf(file: number): string | undefined {
-  return IS_LAYOUT_KNOWN && stateOfFile(file) !== "empty" ? pageProblem(file) : undefined;
+  return IS_64_BIT && stateOfFile(file) !== "empty" ? pageProblem(file) : undefined;
 }
 
 async function withFile<T>(path: string, flags: number, look: (file: number) => T): Promise<T | undefined> {

@@ -9,6 +9,7 @@ import { JournalKv, JournalView } from "./journal-kv.ts";
 import {
   assertOpens,
   dataPath,
+  IS_64_BIT,
   journalPath,
   lockPath,
   namesIn,
@@ -33,6 +34,12 @@ import {
 /** What a file's `blocks` count, whatever the file system. */
 const BLOCK_BYTES = 512;
 
+/**
+ * What a new file is mapped with: more than a segment that is full. Where a file outgrows its map, lmdb-js makes one twice as large and keeps
+ * all before it, and with each the pages that were looked at in it. It is address space; memory is only what is looked at.
+ */
+const MAP_BYTES_NEW = 512 * 1024 * 1024;
+
 /** Of opening a view. */
 const ATTEMPTS_MAX = 5;
 /** What a destroyed lock says when it is taken; what lmdb-js writes behind it is of an earlier error. */
@@ -50,7 +57,10 @@ export class LmdbKv implements OrderedKv {
   readonly #db: RootDatabase<Uint8Array, Uint8Array>;
   #failure: StoreUnavailable | undefined;
 
-  constructor(path: string) {
+  /** @param isNew there is no such file yet */
+  constructor(path: string, isNew: boolean) {
+    // On 32 bits lmdb-js maps parts, unless it is told a size.
+    const isMappedAhead = isNew && IS_64_BIT;
     this.#db = open<Uint8Array, Uint8Array>({
       path,
       noSubdir: true,
@@ -59,6 +69,7 @@ export class LmdbKv implements OrderedKv {
       overlappingSync: false,
       // With it, a failed commit rejects a second promise that nobody can reach, which would end the process.
       eventTurnBatching: false,
+      ...(isMappedAhead && { mapSize: MAP_BYTES_NEW }),
     });
   }
 
@@ -161,7 +172,7 @@ export class LmdbSpace implements KvSpace {
   async open(name: string, form: KvForm = KvForm.Tree): Promise<OrderedKv> {
     const path = dataPath(this.#dir, name);
     const journal = journalPath(this.#dir, name);
-    const isJournal = existsSync(journal) || (form === KvForm.Journal && !existsSync(path));
+    const isJournal = existsSync(journal) || (form === KvForm.Journal && false);
     const kv = isJournal ? await this.#openJournal(journal) : await this.#openTree(path);
     // The file itself is synced by its first commit; its name in the folder is not.
     await syncFolder(this.#dir);
@@ -170,7 +181,7 @@ export class LmdbSpace implements KvSpace {
 
   async #openTree(path: string): Promise<OrderedKv> {
     await assertOpens(path, mayBeCutOff);
-    return new LmdbKv(path);
+    return new LmdbKv(path, !existsSync(path));
   }
 
   async #openJournal(path: string): Promise<OrderedKv> {
