@@ -8,7 +8,7 @@ import { LineProcess } from "../harness/line-process.ts";
 const SIZES = [100_000, 1_000_000, 10_000_000, 100_000_000];
 const SOURCES = 1000;
 /** Pages of 100 after a random place of a source need more entries of it than that. */
-const SMALL = { entries: 100_000, sources: 100 };
+const SMALL = { entries: 100_000, sources: 125 };
 const PAGES = 2_000;
 const OPEN_MS_MAX = 2_000;
 const PAGE_P99_MS_MAX = 2;
@@ -149,7 +149,7 @@ export const storeGrowth: Bench = {
       ],
       notes: [
         ...notes,
-        `pages in process; as long as all fits into what is kept expanded, no chunk is opened for them; the store of ${SMALL.entries.toLocaleString("en")} entries that pages are compared with has ${SMALL.sources} sources, so that pages are full`,
+        `pages in process; as long as all fits into what is kept expanded, no chunk is opened for them; the store of ${SMALL.entries.toLocaleString("en")} entries that pages are compared with has ${SMALL.sources} sources, so that pages are full, and chunks as full as in the large one`,
       ],
     };
   },

@@ -21,6 +21,7 @@ export const ValueKind = {
   Batch: 17,
   ClusterBatch: 17,
   ClusterRegister: 18,
+  IndexPlace: 19,
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 

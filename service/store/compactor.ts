@@ -2,6 +2,8 @@ import { sealChunk } from "./chunk-record.ts";
 import type { Committer } from "./committer.ts";
 import { CompactChunkBuilder } from "./compact-chunk.ts";
 import { StoreFull } from "./log-store.ts";
+import { PackReader } from "./pack.ts";
+import { sealedIndexRow } from "./project-index.ts";
 import { enforceRetention, removeSegments } from "./retention.ts";
 import type { Segment } from "./segment-reader.ts";
 import { SegmentWriter } from "./segment-writer.ts";
@@ -46,6 +48,7 @@ export class Compactor {
   readonly #committer: Committer;
   /** Lets other work of the process have its turn; compaction is in no hurry. */
   readonly #rest: () => Promise<void>;
+  readonly #packs = new PackReader();
   #aborted = false;
 
   constructor(core: StoreCore, committer: Committer, rest: () => Promise<void>) {
@@ -172,7 +175,12 @@ export class Compactor {
     const range = projectIndexKeysAll();
     for (let start = range.start; ; ) {
       const rows = [...segment.kv.range({ start, end: range.end, limit: ROWS_MAX })];
-      for (const { key, value } of rows) writer.put(key, value);
+      for (const { key, value } of rows) {
+        const row = sealedIndexRow(value, segment.kv, this.#packs);
+        // One that is not there is found damaged when it is read, and made anew.
+        if (row === undefined) writer.put(key, value);
+        else writer.putIndexRow(key, row);
+      }
       const last = rows.at(-1)?.key;
       if (last === undefined || rows.length < ROWS_MAX) return;
       start = Buffer.concat([last, Buffer.of(0)]);

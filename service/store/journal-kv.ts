@@ -146,6 +146,11 @@ export class JournalView implements KvView {
     return this.#content.get(key);
   }
 
+  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
+    const value = this.get(key);
+    return value && by(value);
+  }
+
   *range(range: KvRange): Generator<KvPair> {
     yield* this.#content.range(range);
   }

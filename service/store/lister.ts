@@ -64,18 +64,21 @@ export class Lister {
     const gone = this.#core.deletions.of(source.number);
     let cursor = Math.max(page.after, gone?.through ?? 0);
     while (cursor < Math.min(sealed, last)) {
-      const found = reader.chunkAfter(source.number, cursor, sealed);
-      if (found === undefined) break;
-      const place = found.content;
-      if (place !== undefined && (stream === undefined || place.streams.includes(stream))) {
-        const chunk = reader.open(found);
-        const count = chunk?.indexAfter(last) ?? 0;
-        for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
-          if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
+      const some = reader.nextChunks(source.number, cursor, sealed);
+      if (some.length === 0) break;
+      for (const found of some) {
+        const place = found.content;
+        if (place !== undefined && (stream === undefined || place.streams.includes(stream))) {
+          const chunk = reader.open(found);
+          const count = chunk?.indexAfter(last) ?? 0;
+          for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
+            if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
+          }
         }
+        cursor = found.lastPosition;
+        if (into.length >= limit || turns.due) break;
       }
       if (into.length >= limit) return into;
-      cursor = found.lastPosition;
       if (turns.due) await turns.keep();
     }
     for (const table of tables) {

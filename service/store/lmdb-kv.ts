@@ -318,7 +318,7 @@ function viewJournal(path: string): KvView | undefined {
 
 class LocksDestroyed extends StoreUnavailable {}
 
-const NOTHING_YET: KvView = { get: () => undefined, *range() {}, async close() {} };
+const NOTHING_YET: KvView = { get: () => undefined, read: () => undefined, *range() {}, async close() {} };
 
 class LmdbView implements KvView {
   readonly #db: RootDatabase<Uint8Array, Uint8Array>;
@@ -354,6 +354,11 @@ class LmdbView implements KvView {
       options: { transaction: Transaction },
     ) => Uint8Array | undefined;
     return read.call(this.#db, key, { transaction });
+  }
+
+  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
+    const value = this.get(key);
+    return value && by(value);
   }
 
   *range(range: KvRange): Generator<KvPair> {

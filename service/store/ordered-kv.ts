@@ -79,7 +79,7 @@ export interface KvSpace {
 }
 
 /** An engine as it was at one moment; what is written since is not seen. */
-export interface KvView extends Pick<OrderedKv, "get" | "range" | "damage"> {
+export interface KvView extends Pick<OrderedKv, "get" | "read" | "range" | "damage"> {
   /** Lets go of the moment: until then, what it shows takes room. Harmless twice. */
   close(): Promise<void>;
 }

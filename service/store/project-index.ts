@@ -2,6 +2,8 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { Compressor } from "./compressor.ts";
+import type { OrderedKv } from "./ordered-kv.ts";
+import { type PackPlace, type PackReader, readPackPlace, writePackPlace } from "./pack.ts";
 
 /** Entries a row of the project index stands for: a row expands in well under 1 ms. */
 export const INDEX_ROW_ENTRIES_MAX = 4096;
@@ -54,14 +56,46 @@ export function sealIndexRow(row: UnsealedIndexRow, compressor: Compressor): Buf
   return sealValue(ValueKind.ProjectIndex, row.head, compressor.compress(row.body));
 }
 
+/** Where a sealed row is. */
+export function encodeIndexPlace(writer: ByteWriter, place: PackPlace): Buffer {
+  writer.clear();
+  writePackPlace(writer, place);
+  return sealValue(ValueKind.IndexPlace, writer.view());
+}
+
+/**
+ * The sealed row that a value of a segment stands for: in packs, or the value itself where it was made anew.
+ * @returns good until `packs` reads the next; undefined where the place is damaged or the row is not there
+ */
+export function sealedIndexRow(
+  stored: Uint8Array,
+  kv: Pick<OrderedKv, "read">,
+  packs: PackReader,
+): Uint8Array | undefined {
+  if (isOwnRow(stored)) return stored;
+  const place = readIndexPlace(stored);
+  return place && packs.read(kv, place);
+}
+
+/** True where the row was made anew, and is the value itself. */
+export function isOwnRow(stored: Uint8Array): boolean {
+  return stored[CHECKED_HEAD_BYTES - 1] === ValueKind.ProjectIndex;
+}
+
+/** Undefined where the checksum fails. */
+export function readIndexPlace(stored: Uint8Array): PackPlace | undefined {
+  const value = openValue(ValueKind.IndexPlace, stored);
+  return value && readPackPlace(new ByteReader(value, CHECKED_HEAD_BYTES));
+}
+
 export interface IndexRow {
   readonly positions: Float64Array;
   readonly sourceNumbers: Uint32Array;
 }
 
 /** Undefined where the checksum fails. */
-export function readIndexRow(stored: Uint8Array, compressor: Compressor): IndexRow | undefined {
-  const value = openValue(ValueKind.ProjectIndex, stored);
+export function readIndexRow(sealed: Uint8Array, compressor: Compressor): IndexRow | undefined {
+  const value = openValue(ValueKind.ProjectIndex, sealed);
   if (value === undefined) return undefined;
   const reader = new ByteReader(value, CHECKED_HEAD_BYTES);
   let position = reader.varint();

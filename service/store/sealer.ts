@@ -154,7 +154,7 @@ export class Sealer {
     const builders = new Map<Project, ProjectIndexBuilder>();
     const write = async (project: Project, builder: ProjectIndexBuilder): Promise<void> => {
       const row = builder.finish();
-      writer.put(projectIndexKey(project.number, row.lastPosition), sealIndexRow(row, compressor));
+      writer.putIndexRow(projectIndexKey(project.number, row.lastPosition), sealIndexRow(row, compressor));
       await writer.flushIfFull();
     };
     let project: Project | undefined;

@@ -1,18 +1,18 @@
 import type { Findings } from "./check-report.ts";
 import { readSealedChunk } from "./chunk-head.ts";
-import { type ChunkPlace, readPlace } from "./chunk-place.ts";
+import { type ChunkPlace, readChunkPlace } from "./chunk-place.ts";
 import type { Compressor } from "./compressor.ts";
 import type { CheckedHead } from "./head-check.ts";
 import { IndexTally } from "./index-tally.ts";
 import { OpenChunk } from "./open-chunk.ts";
-import { readIndexRow } from "./project-index.ts";
+import { PackReader } from "./pack.ts";
+import { type IndexRow, isOwnRow, readIndexPlace, readIndexRow, sealedIndexRow } from "./project-index.ts";
 import type { SourceLedger } from "./source-ledger.ts";
 import {
   chunkKeysAll,
   everyKey,
   lastPositionOfKey,
   numberOfKey,
-  packKey,
   packKeys,
   packNumberOfKey,
   projectIndexKeysAll,
@@ -37,14 +37,17 @@ export class SegmentCheck {
   readonly #deps: SegmentCheckDeps;
   readonly #segment: SegmentView;
   readonly #sealedPosition: number;
-  /** By pack: bytes that places name. */
-  readonly #packBytes = new Map<number, number>();
+  readonly #packs = new PackReader();
+  /** Bytes of packs that places name. */
+  #placedBytes = 0;
   readonly #tally = new IndexTally();
   #entryCount = 0;
   #timestampMin = Number.MAX_SAFE_INTEGER;
   #timestampMax = 0;
   /** Damage was found that makes sums differ. */
   #isDamaged = false;
+  /** A row of the project index was made anew; what it was before is in the packs still. */
+  #isRepaired = false;
 
   constructor(deps: SegmentCheckDeps, segment: SegmentView, sealedPosition: number) {
     this.#deps = deps;
@@ -107,12 +110,12 @@ export class SegmentCheck {
       this.#isDamaged = true;
       this.#problem(what, named);
     };
-    const place = readPlace(value, lastPosition);
+    const place = readChunkPlace(value, lastPosition);
     if (place === undefined) {
       damaged("the place of a chunk is damaged; its entries are lost");
       return 0;
     }
-    this.#packBytes.set(place.packNumber, (this.#packBytes.get(place.packNumber) ?? 0) + place.size);
+    this.#placedBytes += place.size;
     if (named === undefined) damaged(`the head has no source number ${sourceNumber}, which a chunk is of`);
     const chunk = this.#open(place);
     if (chunk === undefined) {
@@ -131,9 +134,9 @@ export class SegmentCheck {
   }
 
   #open(place: ChunkPlace): OpenChunk | undefined {
-    const pack = this.#segment.view.get(packKey(place.packNumber));
+    const bytes = this.#packs.read(this.#segment.view, place);
     try {
-      const sealed = pack && readSealedChunk(pack.subarray(place.start, place.start + place.size));
+      const sealed = bytes && readSealedChunk(bytes);
       return sealed && new OpenChunk(sealed, this.#deps.compressor);
     } catch {
       return undefined;
@@ -184,13 +187,13 @@ export class SegmentCheck {
 
   async #checkIndex(): Promise<void> {
     const { view, state } = this.#segment;
-    const { compressor, head, turn } = this.#deps;
+    const { head, turn } = this.#deps;
     const all = projectIndexKeysAll();
     for (let start = all.start; ; ) {
       const some = [...view.range({ start, end: all.end, limit: TURN_VALUES })];
       for (const { key, value } of some) {
         if (this.#isUnfinished(key)) continue;
-        const row = readIndexRow(value, compressor);
+        const row = this.#indexRow(value);
         const project = head.projectNames.get(numberOfKey(key)) ?? `number ${numberOfKey(key)}`;
         if (row === undefined) {
           this.#isDamaged = true;
@@ -212,14 +215,21 @@ export class SegmentCheck {
       this.#problem("the index of a project does not agree with the chunks");
   }
 
+  #indexRow(value: Uint8Array): IndexRow | undefined {
+    if (isOwnRow(value)) this.#isRepaired = true;
+    const place = readIndexPlace(value);
+    this.#placedBytes += place?.size ?? 0;
+    const sealed = sealedIndexRow(value, this.#segment.view, this.#packs);
+    return sealed && readIndexRow(sealed, this.#deps.compressor);
+  }
+
   #checkPacks(): void {
     const { view, state } = this.#segment;
-    for (const { key, value } of view.range(packKeys(0))) {
-      const number = packNumberOfKey(key);
-      if (number >= state.nextPack || this.#isDamaged) continue;
-      if ((this.#packBytes.get(number) ?? 0) !== value.length)
-        this.#problem(`pack ${number} holds bytes that no chunk's place names`);
-    }
+    let bytes = 0;
+    for (const { key, value } of view.range(packKeys(0)))
+      if (packNumberOfKey(key) < state.nextPack) bytes += value.length;
+    if (this.#isDamaged || this.#isRepaired || bytes === this.#placedBytes) return;
+    this.#problem(`its packs hold ${bytes} bytes, places name ${this.#placedBytes}`);
   }
 
   #compareState(bytes: number): void {
@@ -227,7 +237,8 @@ export class SegmentCheck {
     const { state } = this.#segment;
     const counts: [string, number, number][] = [
       ["entries", state.entryCount, this.#entryCount],
-      ["bytes", state.bytes, bytes],
+      // A row that was made anew takes other bytes than it took before.
+      ["bytes", state.bytes, this.#isRepaired ? state.bytes : bytes],
       ["as its lowest timestamp", state.timestampMin, this.#timestampMin],
       ["as its highest timestamp", state.timestampMax, this.#timestampMax],
     ];

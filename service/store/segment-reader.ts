@@ -2,20 +2,20 @@ import type { Counters } from "../../host/counters.ts";
 import type { ProcessLog } from "../../host/log.ts";
 import { ChunkCache } from "./chunk-cache.ts";
 import { readSealedChunk } from "./chunk-head.ts";
-import { type ChunkPlace, readPlace } from "./chunk-place.ts";
+import { type ChunkPlace, readChunkPlace } from "./chunk-place.ts";
 import type { Compressor } from "./compressor.ts";
 import type { DamageReporter } from "./damage-reporter.ts";
 import type { IndexRepair } from "./index-repair.ts";
 import { OpenChunk } from "./open-chunk.ts";
 import type { OrderedKv } from "./ordered-kv.ts";
-import { type IndexRow, readIndexRow } from "./project-index.ts";
+import { PackReader } from "./pack.ts";
+import { type IndexRow, readIndexRow, sealedIndexRow } from "./project-index.ts";
 import {
   chunkKeys,
   chunkKeysAll,
   type KeyRange,
   lastPositionOfKey,
   numberOfKey,
-  packKey,
   projectIndexKeys,
 } from "./store-keys.ts";
 import type { SegmentState } from "./store-state.ts";
@@ -63,6 +63,8 @@ interface SegmentReaderDeps {
   readonly damages: DamageReporter;
 }
 
+/** Places looked up together: a page of 100 mostly meets two chunks. */
+const PLACES_TOGETHER = 2;
 /** Damaged values remembered so as not to be counted again; past it they are forgotten and may count twice. */
 const KNOWN_DAMAGES_MAX = 10_000;
 
@@ -71,6 +73,7 @@ export class SegmentReader {
   readonly #segments: readonly Segment[];
   readonly #deps: SegmentReaderDeps;
   readonly #openChunks: ChunkCache;
+  readonly #packs = new PackReader();
   readonly #known = new Set<string>();
   #indexRepair: IndexRepair | undefined;
 
@@ -90,14 +93,31 @@ export class SegmentReader {
 
   /** The first chunk of the source that ends after the position. */
   chunkAfter(sourceNumber: number, after: number, through: number): FoundChunk | undefined {
+    return this.#chunksAfter(sourceNumber, after, through, 1)[0];
+  }
+
+  /**
+   * The first of the chunks of the source that end after the position, ascending; none only where there is none. What follows is good
+   * until the end of the turn.
+   */
+  nextChunks(sourceNumber: number, after: number, through: number): readonly FoundChunk[] {
+    return this.#chunksAfter(sourceNumber, after, through, PLACES_TOGETHER);
+  }
+
+  #chunksAfter(sourceNumber: number, after: number, through: number, limit: number): FoundChunk[] {
     const known = this.#openChunks.after(sourceNumber, after);
     if (known !== undefined && known.lastPosition <= through && this.#segments.includes(known.segment))
-      return known;
+      return [known];
     const keysOf = (last: number): KeyRange => chunkKeys(sourceNumber, after + 1, last);
-    for (const { segment, key, value } of this.#firstAfter(keysOf, after, through)) {
-      return this.#place(sourceNumber, segment, key, value, after);
+    const found: FoundChunk[] = [];
+    let floor = after;
+    for (const { segment, key, value } of this.#firstAfter(keysOf, after, through, limit)) {
+      const next = this.#place(sourceNumber, segment, key, value, floor);
+      found.push(next);
+      floor = next.lastPosition;
+      if (found.length === limit) break;
     }
-    return undefined;
+    return found;
   }
 
   /** The last chunk of the source that ends at or before `through`, and after the position. */
@@ -220,27 +240,26 @@ export class SegmentReader {
   }
 
   #read(segment: Segment, place: ChunkPlace): OpenChunk | undefined {
-    return segment.kv.read(packKey(place.packNumber), (pack) => {
-      const sealed = readSealedChunk(pack.subarray(place.start, place.start + place.size));
-      if (sealed === undefined) return undefined;
-      try {
-        return new OpenChunk(sealed, this.#deps.compressor);
-      } catch {
-        return undefined;
-      }
-    });
+    const bytes = this.#packs.read(segment.kv, place);
+    const sealed = bytes && readSealedChunk(bytes);
+    try {
+      return sealed && new OpenChunk(sealed, this.#deps.compressor);
+    } catch {
+      return undefined;
+    }
   }
 
   *#firstAfter(
     keysOf: (last: number) => KeyRange,
     after: number,
     through: number,
+    limit = 1,
   ): Generator<{ segment: Segment; key: Uint8Array; value: Uint8Array }> {
     for (let index = firstEndingAfter(this.#segments, after); index < this.#segments.length; index++) {
       const segment = this.#segments[index];
       if (segment === undefined || segment.state.first > through) return;
       const keys = keysOf(Math.min(through, segment.state.last));
-      for (const pair of segment.kv.range({ ...keys, limit: 1 })) yield { segment, ...pair };
+      for (const pair of segment.kv.range({ ...keys, limit })) yield { segment, ...pair };
     }
   }
 
@@ -266,7 +285,7 @@ export class SegmentReader {
     after = Number.POSITIVE_INFINITY,
   ): FoundChunk {
     const lastPosition = lastPositionOfKey(key);
-    const content = readPlace(value, lastPosition);
+    const content = readChunkPlace(value, lastPosition);
     if (content === undefined) this.#chunkDamaged(sourceNumber, segment, lastPosition, undefined);
     const floor = Math.min(after, (content?.firstPosition ?? lastPosition) - 1);
     return { sourceNumber, segment, lastPosition, content, floor };
@@ -274,8 +293,9 @@ export class SegmentReader {
 
   #indexRow(projectNumber: number, segment: Segment, key: Uint8Array, value: Uint8Array): Found<IndexRow> {
     const lastPosition = lastPositionOfKey(key);
-    const content = readIndexRow(value, this.#deps.compressor);
-    if (content !== undefined) return { lastPosition, content };
+    const sealed = sealedIndexRow(value, segment.kv, this.#packs);
+    const content = sealed && readIndexRow(sealed, this.#deps.compressor);
+    if (content?.positions.at(-1) === lastPosition) return { lastPosition, content };
     this.#damaged("store_corrupt_index_rows_total", { project: projectNumber, lastPosition });
     return { lastPosition, content: this.#indexRepair?.row(projectNumber, segment, lastPosition) };
   }

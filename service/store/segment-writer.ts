@@ -1,6 +1,10 @@
-import { PackBuilder } from "./chunk-place.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { encodeChunkPlace } from "./chunk-place.ts";
 import type { ChunkSummary } from "./chunk-summary.ts";
 import type { KvChange, OrderedKv } from "./ordered-kv.ts";
+import { PackBuilder } from "./pack.ts";
+import { encodeIndexPlace } from "./project-index.ts";
+import { chunkKey } from "./store-keys.ts";
 import type { SegmentState } from "./store-state.ts";
 
 /** Bytes of sealed values written in one transaction: about as long as one fsync. */
@@ -10,6 +14,7 @@ const WRITE_BYTES_MAX = 1 << 20;
 export class SegmentWriter {
   readonly #kv: OrderedKv;
   readonly #packs: PackBuilder;
+  readonly #place = new ByteWriter(128);
   #changes: KvChange[] = [];
   #pendingBytes = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -32,7 +37,25 @@ export class SegmentWriter {
     this.entryCount += summary.entryCount;
     this.timestampMin = Math.min(this.timestampMin, summary.timestampMin);
     this.timestampMax = Math.max(this.timestampMax, summary.timestampMax);
-    this.#putAll(this.#packs.add(sourceNumber, summary, sealed));
+    const key = chunkKey(sourceNumber, summary.lastPosition);
+    this.#putAll(
+      this.#packs.add(sealed, (place) => ({
+        type: "put",
+        key,
+        value: encodeChunkPlace(this.#place, place, summary),
+      })),
+    );
+  }
+
+  /** @param key of the row */
+  putIndexRow(key: Uint8Array, sealed: Uint8Array): void {
+    this.#putAll(
+      this.#packs.add(sealed, (place) => ({
+        type: "put",
+        key,
+        value: encodeIndexPlace(this.#place, place),
+      })),
+    );
   }
 
   put(key: Uint8Array, value: Uint8Array): void {

@@ -79,7 +79,7 @@ export const OPTIONS_DEFAULT: ChunkedStoreOptions = {
   segmentBytesMax: 256 << 20,
   segmentMsMax: 7 * 86_400_000,
   groupEntriesMax: 4096,
-  compactEntriesMax: 768,
+  compactEntriesMax: 512,
   compactCharactersMax: 256 << 10,
   keepMs: undefined,
   keepBytes: undefined,
