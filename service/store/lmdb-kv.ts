@@ -172,7 +172,7 @@ export class LmdbSpace implements KvSpace {
   async open(name: string, form: KvForm = KvForm.Tree): Promise<OrderedKv> {
     const path = dataPath(this.#dir, name);
     const journal = journalPath(this.#dir, name);
-    const isJournal = existsSync(journal) || (form === KvForm.Journal && false);
+    const isJournal = existsSync(journal) || (form === KvForm.Journal && !existsSync(path));
     const kv = isJournal ? await this.#openJournal(journal) : await this.#openTree(path);
     // The file itself is synced by its first commit; its name in the folder is not.
     await syncFolder(this.#dir);
