@@ -97,18 +97,26 @@ export class ByteWriter {
     this.#length += this.#bytes.write(value, this.#length, "utf16le");
   }
 
-  /** The bytes from `start` to below `end` of what is a message long: four bytes a step take half the time of a byte a step, or of a call into the engine. */
+  /**
+   * The bytes from `start` to below `end` of a text in UTF-8 that is a message long. Eight bytes a step take a third of the time of four,
+   * which take half of that of one, or of a call into the engine; the last step may write some of what the one before wrote.
+   * They go as doubles, which are copied as they are but for those that are no number, and no UTF-8 looks like one: its eighth byte would
+   * be 255, or 127 behind one of 240 or more.
+   */
   copyWords(from: DataView, start: number, end: number): void {
-    this.reserve(end - start);
+    const size = end - start;
+    this.reserve(size);
     const words = this.#words;
-    let at = this.#length;
-    let index = start;
-    for (; index + 4 <= end; index += 4) {
-      words.setInt32(at, from.getInt32(index, true), true);
-      at += 4;
+    const at = this.#length;
+    this.#length = at + size;
+    if (size >= 8) {
+      const last = size - 8;
+      for (let index = 0; index < last; index += 8)
+        words.setFloat64(at + index, from.getFloat64(start + index, true), true);
+      words.setFloat64(at + last, from.getFloat64(start + last, true), true);
+    } else {
+      for (let index = 0; index < size; index++) words.setUint8(at + index, from.getUint8(start + index));
     }
-    for (; index < end; index++) words.setUint8(at++, from.getUint8(index));
-    this.#length = at;
   }
 
   /** All bytes of another writer. */
@@ -131,7 +139,7 @@ export class ByteWriter {
   }
 }
 
-/** The same bytes, to be copied by `copyWords`. */
+/** The same bytes of UTF-8, to be copied by `copyWords`. */
 export function wordsOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
