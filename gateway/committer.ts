@@ -43,6 +43,9 @@ const LANE_BYTES_MAX = 2 * 1024 * 1024;
  */
 const READ_AHEAD_ENTRIES = 2_000;
 const READ_AHEAD_BYTES = 1024 * 1024;
+/** Of an entry that waits for a commit: one in columns is no object that would outlive anything. */
+const AHEAD_WEIGHT = 3;
+const RUN_AHEAD_WEIGHT = 2;
 /** A commit that goes on for longer is one of a slow disk: so often it lets as many in again, up to what the next one can take. */
 const READ_ON_MS = 5;
 
@@ -56,6 +59,8 @@ interface Offer {
   readonly sizeBytes: number;
   /** Its share of the bounds; an offer without entries waits too. */
   readonly weight: number;
+  /** Likewise of what is read ahead. */
+  readonly aheadWeight: number;
   readonly onDurable: () => void;
 }
 
@@ -166,7 +171,8 @@ export class Committer implements Demand {
     if (this.#isUplinkAway) return true;
     const readAheads = times * this.#readAheads;
     return (
-      this.#waitingWeight < readAheads * readAheadEntries && this.#waitingBytes < readAheads * readAheadBytes
+      this.#waitingWeight < readAheads * readAheadEntries * AHEAD_WEIGHT &&
+      this.#waitingBytes < readAheads * readAheadBytes
     );
   }
 
@@ -219,7 +225,8 @@ export class Committer implements Demand {
     }
     const lane = known ?? newLane(key, project);
     const weight = Math.max(1, entries.length);
-    const offer = { lane, entries, sizeBytes: sizeOf(entries), weight, onDurable };
+    const aheadWeight = weight * (entries instanceof EntryRun ? RUN_AHEAD_WEIGHT : AHEAD_WEIGHT);
+    const offer = { lane, entries, sizeBytes: sizeOf(entries), weight, aheadWeight, onDurable };
     // Who waits is not overtaken by its own source.
     if (lane.waiters.count > 0 || !this.#isQueueOpen || !this.#hasRoom(lane, offer)) return offer;
     if (known === undefined) this.#lanes.set(key, lane);
@@ -273,6 +280,7 @@ export class Committer implements Demand {
     const taken: Offer[] = [];
     const wasOpen = this.isOpen;
     let entryCount = 0;
+    let aheadWeight = 0;
     let sizeBytes = 0;
     while (entryCount < commitEntriesMax && sizeBytes < commitBytesMax) {
       const lane = this.#turns.shift();
@@ -281,10 +289,11 @@ export class Committer implements Demand {
       if (lane.offers.count > 0) this.#turns.push(lane);
       lane.inFlightCount += 1;
       entryCount += offer.weight;
+      aheadWeight += offer.aheadWeight;
       sizeBytes += offer.sizeBytes;
       taken.push(offer);
     }
-    this.#waitingWeight -= entryCount;
+    this.#waitingWeight -= aheadWeight;
     this.#waitingBytes -= sizeBytes;
     this.#readAheads = 1;
     this.#readOnTimer?.cancel();
@@ -391,7 +400,7 @@ export class Committer implements Demand {
     if (lane.offers.count === 0) this.#turns.push(lane);
     lane.offers.push(offer);
     this.#addTo(lane, offer.weight, offer.sizeBytes);
-    this.#waitingWeight += offer.weight;
+    this.#waitingWeight += offer.aheadWeight;
     this.#waitingBytes += offer.sizeBytes;
     if (!this.isOpen) this.#readOnLater();
   }

@@ -2,6 +2,9 @@ import { describe, expect, test, vi } from "vitest";
 import { Committer, type CommitterOptions } from "../../gateway/committer.ts";
 import { GatewayStopping } from "../../gateway/pauses.ts";
 import type { NewEntry } from "../../protocol/entry.ts";
+import { EntryRun } from "../../protocol/entry-run.ts";
+import { decodeFrame } from "../../protocol/frame-decoder.ts";
+import { encodeUtf8 } from "../../protocol/utf8.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
 
 function entry(src: string, text: string): NewEntry {
@@ -381,4 +384,27 @@ describe("the committer's stop", () => {
       expect(time.pendingCount).toBe(0);
     });
   });
+});
+
+test("lines in columns are read further ahead than entries that are objects", async () => {
+  const isOpenAfter = async (...offers: (EntryRun | readonly NewEntry[])[]): Promise<boolean> => {
+    const { committer, uplink, time } = setUp({ readAheadEntries: 2 });
+    uplink.gate = gate().wait;
+    // The first goes into the commit that is under way from now on.
+    committer.offer("default", "first", [entry("first", "1")], () => {});
+    await time.advanceAsync(0);
+    for (const [index, entries] of offers.entries())
+      committer.offer("default", `board ${index}`, entries, () => {});
+    return committer.isOpen;
+  };
+  const run = (...lines: string[]): EntryRun => {
+    const frame = decodeFrame(encodeUtf8(JSON.stringify(["~b", 1, 0, 1_763_784_000_000, 0, ...lines])));
+    if (!frame.ok || frame.value.lines === undefined) throw new Error("no frame of lines");
+    return new EntryRun(frame.value.lines, { src: "a", boot: "b", received: 1 });
+  };
+  expect(await isOpenAfter([entry("a", "1")])).toBe(true);
+  expect(await isOpenAfter([entry("a", "1"), entry("a", "2")])).toBe(false);
+  expect(await isOpenAfter(run("1", "2"))).toBe(true);
+  expect(await isOpenAfter(run("1", "2", "3"))).toBe(false);
+  expect(await isOpenAfter(run("1"), [entry("a", "2")])).toBe(true);
 });
