@@ -99,12 +99,12 @@ export class PageText implements EntryForm<number> {
 
   #order(numbers: readonly number[]): void {
     const to = this.#to;
-    const written = Buffer.from(to.view().subarray(this.#start));
+    const written = wordsOf(Buffer.from(to.view().subarray(this.#start)));
     to.advance(this.#start);
     for (const number of numbers) {
       const start = (this.#starts[number] ?? 0) - this.#start;
       const next = this.#starts[number + 1];
-      to.copy(written, start, next === undefined ? written.length : next - this.#start);
+      to.copyWords(written, start, next === undefined ? written.byteLength : next - this.#start);
     }
   }
 
