@@ -34,10 +34,11 @@ const EASY_DIGITS_MAX = 15;
 /** Decodes a compact frame written as a JSON array, without its checksum (docs/protocol.md 12). */
 export function decodeCompactText(text: string): Decoded<Frame> {
   const frame = decodeCompactLinesText(text);
-  return frame === undefined ? decodeElements(text) : good(frame);
+  return frame === undefined ? decodeCompactElements(text) : good(frame);
 }
 
-function decodeElements(text: string): Decoded<Frame> {
+/** The same of one that is no whole lines: element by element. */
+export function decodeCompactElements(text: string): Decoded<Frame> {
   if (!text.startsWith("[")) return bad(UNMATCHED);
   const elements: CompactElement[] = [];
   const reader = new ElementReader(text);

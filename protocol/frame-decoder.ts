@@ -1,7 +1,7 @@
 import Type from "typebox";
 import { argsFromCbor, decodeCbor } from "./cbor.ts";
 import { decodeCompactLines } from "./compact-lines.ts";
-import { decodeCompactText, decodeCompactValue } from "./compact-text.ts";
+import { decodeCompactElements, decodeCompactText, decodeCompactValue } from "./compact-text.ts";
 import { bad, type Decoded, good, Status } from "./decoded.ts";
 import {
   type Boot,
@@ -58,13 +58,20 @@ export function decodeFrame(bytes: Uint8Array, form?: FrameForm): Decoded<Frame>
   const lines = decodeCompactLines(bytes);
   if (lines !== undefined) return good(lines);
   const { text, lossy } = decodeUtf8(bytes);
-  return decodeFrameText(text, lossy);
+  return isCompact(text, lossy) ? decodeCompactElements(text) : decodeJson(text, lossy);
 }
 
 /** The same from JSON text; `lossy` when decoding its bytes put U+FFFD in. */
 export function decodeFrameText(text: string, lossy = false): Decoded<Frame> {
-  // Clause 12.1: a compact frame is ASCII.
-  if (text.startsWith('["') && !lossy) return decodeCompactText(text);
+  return isCompact(text, lossy) ? decodeCompactText(text) : decodeJson(text, lossy);
+}
+
+/** Clause 12.1: a compact frame is ASCII. */
+function isCompact(text: string, lossy: boolean): boolean {
+  return text.startsWith('["') && !lossy;
+}
+
+function decodeJson(text: string, lossy: boolean): Decoded<Frame> {
   const parsed = parseJson(text, { verbatim: isVerbatimInFrame, lossy });
   if (!parsed.ok) return bad(`frame: not JSON: ${parsed.reason} at character ${parsed.index}`);
   return frameFromValue(parsed.value, "json");

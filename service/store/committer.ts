@@ -1,5 +1,5 @@
 import { type NewEntry, STREAM_DEFAULT, type StoredEntry } from "../../protocol/entry.ts";
-import { type EntryPart, EntryRun, PartedEntries } from "../../protocol/entry-run.ts";
+import { type EntryPart, EntryRun, entriesOfPart, PartedEntries } from "../../protocol/entry-run.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
 import { acceptEntry, NO_LOSSES } from "./boot-mark.ts";
 import {
@@ -235,8 +235,7 @@ export class Committer {
         accepted.push(part);
         continue;
       }
-      const entries = part instanceof EntryRun ? part.entries : part;
-      const stored = this.#addEntries(entries, obtain);
+      const stored = this.#addEntries(entriesOfPart(part), obtain);
       duplicateCount += stored.duplicateCount;
       accepted.push(stored.entries);
     }

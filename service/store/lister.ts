@@ -67,16 +67,13 @@ export class Lister {
       const some = reader.nextChunks(source.number, cursor, sealed);
       if (some.length === 0) break;
       for (const found of some) {
-        const place = found.content;
-        if (place !== undefined && (stream === undefined || place.streams.includes(stream))) {
-          const chunk = reader.open(found);
-          const count = chunk?.indexAfter(last) ?? 0;
-          for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
-            if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
-          }
+        const chunk = this.#open(found, stream);
+        const count = chunk?.indexAfter(last) ?? 0;
+        for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
+          if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
         }
         cursor = found.lastPosition;
-        if (into.length >= limit || turns.due) break;
+        if (into.length >= limit || cursor >= last || turns.due) break;
       }
       if (into.length >= limit) return into;
       if (turns.due) await turns.keep();
@@ -124,19 +121,23 @@ export class Lister {
     while (into.length < limit && through > after) {
       const found = reader.lastChunk(source.number, after, { through, last });
       if (found === undefined) break;
-      const place = found.content;
-      if (place !== undefined && (stream === undefined || place.streams.includes(stream))) {
-        const chunk = reader.open(found);
-        const floor = chunk?.indexAfter(after) ?? 0;
-        const count = chunk?.indexAfter(last) ?? 0;
-        for (let index = count - 1; index >= floor && into.length < limit; index--) {
-          if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
-        }
+      const chunk = this.#open(found, stream);
+      const floor = chunk?.indexAfter(after) ?? 0;
+      const count = chunk?.indexAfter(last) ?? 0;
+      for (let index = count - 1; index >= floor && into.length < limit; index--) {
+        if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
       }
       through = found.lastPosition - 1;
       if (turns.due) await turns.keep();
     }
     return into.reverse();
+  }
+
+  /** The chunk; undefined where it is damaged, or has no entry of the stream, if one is named. */
+  #open(found: FoundChunk, stream: string | undefined): OpenChunk | undefined {
+    const place = found.content;
+    const isWanted = place !== undefined && (stream === undefined || place.streams.includes(stream));
+    return isWanted ? this.#core.reader.open(found) : undefined;
   }
 
   async #nextOfProject<T>(project: Project, page: Page<T>): Promise<T[]> {

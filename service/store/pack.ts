@@ -43,9 +43,14 @@ export class PackBuilder {
     this.nextPack = nextPack;
   }
 
-  /** Takes a sealed value. @param named what says where it is; returns that, and packs, to be written */
-  add(sealed: Uint8Array, named: (place: PackPlace) => KvChange): KvChange[] {
-    const changes = [named({ packNumber: this.nextPack, start: this.#bytes, size: sealed.length })];
+  /**
+   * Takes a sealed value.
+   * @param key under which `encode` says where it is
+   * @returns what is to be written: that, and packs
+   */
+  add(key: Uint8Array, sealed: Uint8Array, encode: (place: PackPlace) => Uint8Array): KvChange[] {
+    const value = encode({ packNumber: this.nextPack, start: this.#bytes, size: sealed.length });
+    const changes: KvChange[] = [{ type: "put", key, value }];
     for (let taken = 0; taken < sealed.length; ) {
       if (this.#memory.length === 0) this.#memory = Buffer.allocUnsafeSlow(PACKS_TOGETHER * PACK_BYTES);
       const count = Math.min(sealed.length - taken, PACK_BYTES - this.#bytes);

@@ -38,24 +38,12 @@ export class SegmentWriter {
     this.timestampMin = Math.min(this.timestampMin, summary.timestampMin);
     this.timestampMax = Math.max(this.timestampMax, summary.timestampMax);
     const key = chunkKey(sourceNumber, summary.lastPosition);
-    this.#putAll(
-      this.#packs.add(sealed, (place) => ({
-        type: "put",
-        key,
-        value: encodeChunkPlace(this.#place, place, summary),
-      })),
-    );
+    this.#putAll(this.#packs.add(key, sealed, (place) => encodeChunkPlace(this.#place, place, summary)));
   }
 
   /** @param key of the row */
   putIndexRow(key: Uint8Array, sealed: Uint8Array): void {
-    this.#putAll(
-      this.#packs.add(sealed, (place) => ({
-        type: "put",
-        key,
-        value: encodeIndexPlace(this.#place, place),
-      })),
-    );
+    this.#putAll(this.#packs.add(key, sealed, (place) => encodeIndexPlace(this.#place, place)));
   }
 
   put(key: Uint8Array, value: Uint8Array): void {

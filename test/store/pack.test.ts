@@ -22,9 +22,9 @@ async function packed(sizes: readonly number[]) {
   const values = sizes.map((size, number) => Buffer.alloc(size, number + 1));
   const places: PackPlace[] = [];
   for (const value of values) {
-    const changes = builder.add(value, (place) => {
+    const changes = builder.add(Buffer.from(`place ${places.length}`), value, (place) => {
       places.push(place);
-      return { type: "put", key: Buffer.from(`place ${places.length}`), value: Buffer.of(0) };
+      return Buffer.of(0);
     });
     await kv.commit(changes);
   }
