@@ -214,6 +214,6 @@ function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
 
-function isMark(text: string): text is CompactMark {
+export function isMark(text: string): text is CompactMark {
   return text === CompactMark.Acked || text === CompactMark.Called || text === CompactMark.Unacked;
 }

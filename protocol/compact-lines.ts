@@ -1,9 +1,9 @@
-import { CompactBoot, CompactMark, entryCommand, LEVEL_NAMES } from "./compact-frame.ts";
+import { CompactBoot, CompactMark, entryCommand, isMark, LEVEL_NAMES } from "./compact-frame.ts";
 import type { MsgJson } from "./entry.ts";
 import { type Boot, COMMANDS_MAX, type Command, type Frame, type FrameLines, UTC_MS_MIN } from "./frame.ts";
 import type { Level } from "./level.ts";
 import { hashOfLineBytes } from "./line-hash.ts";
-import { checkStream, isBoot } from "./names.ts";
+import { checkSrc, checkStream, isBoot } from "./names.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 /** A thousand lines of 64 characters; a larger frame is read element by element. */
@@ -47,6 +47,7 @@ let frameEnd = 0;
 let hasEscapes = false;
 /** The boot of the frame before, which nearly always is the next one's too. */
 let lastBoot = new CompactBoot("");
+let lastSrc: string | undefined;
 
 /**
  * Reads a compact frame of nothing but whole lines, which nearly all are, in one pass over its bytes (docs/protocol.md 12). Undefined where it
@@ -87,7 +88,10 @@ function readFrame(start: number, size: number): Frame | undefined {
   if (!skipString(start + 2) || hasEscapes) return undefined;
   const mark = String.fromCharCode(bytes[start + 2] ?? 0);
   const boot = bootBetween(start + 3, end - 1);
-  if ((mark !== CompactMark.Acked && mark !== CompactMark.Unacked) || !isBoot(boot.text)) return undefined;
+  if (!isMark(mark) || !isBoot(boot.text)) return undefined;
+  const hasSrc = bytes[end] === COMMA && bytes[end + 1] === QUOTE;
+  const src = hasSrc ? readSrc(end + 2) : undefined;
+  if (hasSrc && src === undefined) return undefined;
   const first = integerBehindComma(end);
   const skipped = integerBehindComma(end);
   const time = integerBehindComma(end);
@@ -96,16 +100,30 @@ function readFrame(start: number, size: number): Frame | undefined {
   const lines = readLines(first + skipped, time);
   if (lines === undefined) return undefined;
   usedBytes = frameEnd + SLACK_BYTES;
-  return new LinesFrame(boot, mark === CompactMark.Acked, first, time + age, lines);
+  return new LinesFrame(mark, boot, src, first, time + age, lines);
 }
 
 function bootBetween(start: number, textEnd: number): Boot {
   const { text } = lastBoot;
-  let index = 0;
-  if (text.length === textEnd - start)
-    while (index < text.length && text.charCodeAt(index) === bytes[start + index]) index++;
-  if (index !== textEnd - start || index === 0) lastBoot = new CompactBoot(asciiBetween(start, textEnd));
+  if (text.length !== textEnd - start || !isAt(text, start))
+    lastBoot = new CompactBoot(asciiBetween(start, textEnd));
   return lastBoot;
+}
+
+/** The name whose first character is at `start`; undefined where it is none, or has an escape. */
+function readSrc(start: number): string | undefined {
+  if (!skipString(start) || hasEscapes) return undefined;
+  const textEnd = end - 1;
+  if (lastSrc !== undefined && lastSrc.length === textEnd - start && isAt(lastSrc, start)) return lastSrc;
+  const src = checkSrc(asciiBetween(start, textEnd));
+  lastSrc = src.ok ? src.value : undefined;
+  return lastSrc;
+}
+
+function isAt(text: string, start: number): boolean {
+  let index = 0;
+  while (index < text.length && text.charCodeAt(index) === bytes[start + index]) index++;
+  return index === text.length;
 }
 
 function asciiBetween(start: number, textEnd: number): string {
@@ -298,18 +316,29 @@ class LineColumns implements FrameLines {
 class LinesFrame implements Frame {
   readonly v = 1;
   readonly form = "json";
+  readonly src?: string;
   readonly boot: Boot;
   readonly now: number;
   readonly first: number;
   readonly ack: boolean;
+  readonly isCalled?: true;
   readonly answerCount = 0;
   readonly clock: "utc" | "uptime";
   readonly #lines: FrameLines;
   #commands: readonly Command[] | undefined;
 
-  constructor(boot: Boot, ack: boolean, first: number, now: number, lines: FrameLines) {
+  constructor(
+    mark: CompactMark,
+    boot: Boot,
+    src: string | undefined,
+    first: number,
+    now: number,
+    lines: FrameLines,
+  ) {
+    if (src !== undefined) this.src = src;
     this.boot = boot;
-    this.ack = ack;
+    this.ack = mark !== CompactMark.Unacked;
+    if (mark === CompactMark.Called) this.isCalled = true;
     this.first = first;
     this.now = now;
     this.clock = now >= UTC_MS_MIN ? "utc" : "uptime";

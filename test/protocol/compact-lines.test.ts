@@ -76,6 +76,15 @@ describe("a frame of whole lines, read in one pass", () => {
     expect(linesCount).toBeGreaterThan(options.numRuns / 10);
   });
 
+  test.each([
+    ["its board's name, as on a serial line", '["~b","//board/src",3,0,1763784000000,0,"c",7,"d"]'],
+    ["the mark of a board at whose end a prompt is", '["!b","board",3,0,1763784000000,0,"c",7,"d"]'],
+  ])("may hold %s", (_, json) => {
+    const decoded = decodeCompactText(json);
+    expect(decoded.ok && decoded.value.lines?.count).toBe(2);
+    expect(shown(decoded)).toEqual(shown(decodeCompactValue(JSON.parse(json))));
+  });
+
   test("is refused with one byte wrong, or says what JSON says", () => {
     const broken = fc.tuple(frame, fc.nat(), fc.string({ unit: "binary", maxLength: 1 }));
     fc.assert(
