@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { chmod, copyFile, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { syncFolder } from "../host/system-disk.ts";
-import { isEngineFile } from "../service/store/lmdb-files.ts";
+import { isStoreFile } from "../service/store/lmdb-files.ts";
 import { LmdbSpace } from "../service/store/lmdb-kv.ts";
 import { type BackupSummary, copyStore } from "../service/store/store-backup.ts";
 import type { StoreView } from "../service/store/store-view.ts";
@@ -91,7 +91,7 @@ async function copyAll(
     await space.close();
   }
   for (const name of await readdir(folder)) {
-    if (isEngineFile(name)) await chmod(join(folder, name), 0o600);
+    if (isStoreFile(name)) await chmod(join(folder, name), 0o600);
     else await rm(join(folder, name));
   }
   for (const entry of await readdir(from, { withFileTypes: true })) {

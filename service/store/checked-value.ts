@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 /** Bytes before the content of every value: CRC-32 of the rest, then the kind of value and its version. */
 export const CHECKED_HEAD_BYTES = 5;
 
-/** What a value is, and in which form. A number is never used again for another form (1, 3, 5 and 9 were). */
+/** What a value is, and in which form. A number is never used again for another form (1, 3, 5, 9, 11, 12 and 19 were). */
 export const ValueKind = {
   Project: 2,
   Mark: 4,
@@ -11,8 +11,6 @@ export const ValueKind = {
   ProjectIndex: 7,
   Secret: 8,
   SpoolPosition: 10,
-  ChunkPlace: 11,
-  State: 12,
   Source: 13,
   Deletion: 14,
   CompactChunk: 15,
@@ -21,7 +19,9 @@ export const ValueKind = {
   Batch: 17,
   ClusterBatch: 17,
   ClusterRegister: 18,
-  IndexPlace: 19,
+  ChunkPlace: 20,
+  IndexPlace: 21,
+  State: 22,
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 

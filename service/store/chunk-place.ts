@@ -25,7 +25,6 @@ export function readChunkPlace(stored: Uint8Array, lastPosition: number): ChunkP
   const summary = readSummary(reader, lastPosition);
   // Not spread: each place would get a hidden class of its own, which costs more than reading it.
   return {
-    packNumber: place.packNumber,
     start: place.start,
     size: place.size,
     firstPosition: summary.firstPosition,

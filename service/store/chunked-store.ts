@@ -34,6 +34,7 @@ import { sourcesOf } from "./place-walk.ts";
 import { openCore } from "./recovery.ts";
 import { enforceRetention } from "./retention.ts";
 import { SealAborted, Sealer } from "./sealer.ts";
+import { closeSegment } from "./segment.ts";
 import { type Project, summaryOf } from "./source-state.ts";
 import { StencilBooks } from "./stencil-book.ts";
 import { type ChunkedStoreOptions, optionsOf, type StoreCore, type StoreDeps } from "./store-core.ts";
@@ -216,7 +217,8 @@ export class ChunkedStore implements LogStore {
     await core.changes.run("", async () => {});
     await core.gate.drained();
     this.#listeners.clear();
-    const kvs = [core.head, ...core.segments.map((segment) => segment.kv)];
+    for (const segment of core.segments) await closeSegment(segment);
+    const kvs = [core.head];
     for (const table of [core.frozen, core.active]) kvs.push(...(table?.logs ?? []).map((log) => log.kv));
     for (const kv of kvs) await kv.close();
     await core.deps.space.close();

@@ -5,7 +5,7 @@ import { StoreFull } from "./log-store.ts";
 import { PackReader } from "./pack.ts";
 import { sealedIndexRow } from "./project-index.ts";
 import { enforceRetention, removeSegments } from "./retention.ts";
-import type { Segment } from "./segment-reader.ts";
+import { openSegment, removeSegment, type Segment } from "./segment.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 import { stateChange } from "./state-change.ts";
 import type { StoreCore } from "./store-core.ts";
@@ -96,19 +96,18 @@ export class Compactor {
   async #writeAnew(segment: Segment, number: number): Promise<void> {
     const core = this.#core;
     this.#assertWanted(segment);
-    const kv = await core.deps.space.open(segmentName(number));
+    const files = await openSegment(core.deps.space, number);
     let written: Segment;
     try {
-      const writer = new SegmentWriter(kv, 1);
+      const writer = new SegmentWriter(files, 0);
       await this.#writeChunks(segment, writer);
       await this.#copyIndex(segment, writer);
       await writer.finish();
       // What was damaged is not in the new segment: it must be on record before the old one goes.
       await core.damages.settled();
-      written = { kv, state: stateOf(segment, number, writer) };
+      written = { ...files, state: stateOf(segment, number, writer) };
     } catch (error) {
-      await kv.close();
-      await core.deps.space.remove(segmentName(number));
+      await removeSegment(core.deps.space, files, number);
       throw error instanceof CompactionAborted || !core.health.usable ? error : new CompactionFailed(error);
     }
     await core.changes.run("", () => this.#changeOver(segment, written));
@@ -176,10 +175,10 @@ export class Compactor {
     for (let start = range.start; ; ) {
       const rows = [...segment.kv.range({ start, end: range.end, limit: ROWS_MAX })];
       for (const { key, value } of rows) {
-        const row = sealedIndexRow(value, segment.kv, this.#packs);
+        const row = sealedIndexRow(value, segment.pack, this.#packs);
         // One that is not there is found damaged when it is read, and made anew.
         if (row === undefined) writer.put(key, value);
-        else writer.putIndexRow(key, row);
+        else writer.putIndexRow(key, Buffer.from(row));
       }
       const last = rows.at(-1)?.key;
       if (last === undefined || rows.length < ROWS_MAX) return;
@@ -222,7 +221,7 @@ function stateOf({ state }: Segment, number: number, writer: SegmentWriter): Seg
     entryCount: writer.entryCount,
     timestampMin: writer.timestampMin,
     timestampMax: writer.timestampMax,
-    nextPack: writer.nextPack,
+    packBytes: writer.packBytes,
     isCompact: true,
   };
 }

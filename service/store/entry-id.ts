@@ -8,6 +8,8 @@ const POSITION_DIGITS = 11;
 const LOW_DIGITS = 6;
 const HIGH_DIGITS = POSITION_DIGITS - LOW_DIGITS;
 const LOW_POSITIONS = 2 ** 30;
+/** Positions by 1,024 that have their first digits in common. */
+const TOP_SHARE = LOW_POSITIONS / 1024;
 /** 30 bits: a made-up token passes once in 10^9 tries. */
 const TAG_DIGITS = 6;
 export const ID_CHARACTERS = POSITION_DIGITS + TAG_DIGITS;
@@ -29,6 +31,8 @@ export class IdMaker {
   readonly #key1: number;
   #prefix = "";
   #prefixHigh = -1;
+  #top = "";
+  #topHigh = -1;
 
   constructor(storeSecret: Uint8Array, project: string) {
     const key = createHmac("sha256", storeSecret).update(project, "utf8").digest();
@@ -40,10 +44,21 @@ export class IdMaker {
     const high = Math.floor(position / 1024);
     if (high !== this.#prefixHigh) {
       this.#prefixHigh = high;
-      this.#prefix = positionDigits(high);
+      this.#prefix = this.#prefixOf(high);
     }
     const tag = this.#tag(position);
     return `${this.#prefix}${PAIRS[position % 1024]}${PAIRS[tag >>> 22]}${PAIRS[(tag >>> 12) & 1023]}${PAIRS[(tag >>> 2) & 1023]}`;
+  }
+
+  /** The first nine digits of an id: all but the last ten bits of its position. With many sources, each entry of one has others. */
+  #prefixOf(high: number): string {
+    const top = Math.floor(high / TOP_SHARE);
+    if (top !== this.#topHigh) {
+      this.#topHigh = top;
+      this.#top = topDigits(top);
+    }
+    const low = high - top * TOP_SHARE;
+    return `${this.#top}${PAIRS[low >>> 10]}${PAIRS[low & 1023]}`;
   }
 
   /** What `make` makes, as ID_CHARACTERS bytes at `at`. */
@@ -118,13 +133,9 @@ function putDigits(bytes: Buffer, at: number, value: number, count: number): voi
   }
 }
 
-/** The first nine digits of an id: all but the last ten bits of its position. */
-function positionDigits(high: number): string {
-  let text = "";
-  let rest = high;
-  for (let index = 0; index < POSITION_DIGITS - 2; index++) {
-    text = DIGITS.charAt(rest % 32) + text;
-    rest = Math.floor(rest / 32);
-  }
-  return text;
+/** The first five digits of an id. */
+function topDigits(top: number): string {
+  const bytes = Buffer.alloc(HIGH_DIGITS);
+  putDigits(bytes, 0, top, HIGH_DIGITS);
+  return bytes.toString("latin1");
 }

@@ -1,7 +1,8 @@
 import type { OpenChunk } from "./open-chunk.ts";
 import type { KvChange } from "./ordered-kv.ts";
 import { type IndexRow, ProjectIndexBuilder, sealIndexRow } from "./project-index.ts";
-import type { FoundChunk, Segment } from "./segment-reader.ts";
+import type { Segment } from "./segment.ts";
+import type { FoundChunk } from "./segment-reader.ts";
 import type { StoreCore } from "./store-core.ts";
 import { lastPositionOfKey, projectIndexKey, projectIndexKeys } from "./store-keys.ts";
 

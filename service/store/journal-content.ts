@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import type { JournalFile } from "./journal-file.ts";
+import type { ByteFile } from "./durable-file.ts";
 import {
   endOfRecord,
   headBytesAt,
@@ -20,7 +20,7 @@ export interface ValuePlace {
   readonly size: number;
 }
 
-type ReadFile = Pick<JournalFile, "sizeBytes" | "read">;
+type ReadFile = Pick<ByteFile, "sizeBytes" | "read">;
 
 /**
  * What a journal holds. A last transaction that is not as it was written was cut short by a power cut: nobody was told that it is

@@ -1,6 +1,6 @@
 import { commitFailure } from "./commit-failure.ts";
+import type { DurableFile } from "./durable-file.ts";
 import { JournalContent } from "./journal-content.ts";
-import type { JournalFile } from "./journal-file.ts";
 import { JournalEncoder } from "./journal-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { KvChange, KvDamage, KvPair, KvRange, KvView, OrderedKv } from "./ordered-kv.ts";
@@ -20,7 +20,7 @@ const ROOM = Buffer.alloc(ROOM_BYTES_MAX);
  * holds is found by reading all of it, so it is for what does not grow without end.
  */
 export class JournalKv implements OrderedKv {
-  readonly #file: JournalFile;
+  readonly #file: DurableFile;
   readonly #encoder = new JournalEncoder();
   /** Where the next transaction goes, and up to where the file is prepared. */
   #end: number;
@@ -33,7 +33,7 @@ export class JournalKv implements OrderedKv {
   #isClosed = false;
   readonly damage: KvDamage | undefined;
 
-  private constructor(file: JournalFile, content: JournalContent) {
+  private constructor(file: DurableFile, content: JournalContent) {
     this.#file = file;
     this.#content = content;
     this.#end = content.end;
@@ -42,7 +42,7 @@ export class JournalKv implements OrderedKv {
   }
 
   /** What a power cut left behind the last transaction is written over, so that it is never met again. */
-  static async open(file: JournalFile): Promise<JournalKv> {
+  static async open(file: DurableFile): Promise<JournalKv> {
     const content = new JournalContent(file);
     const kv = new JournalKv(file, content);
     if (content.isClean) return kv;
@@ -54,11 +54,6 @@ export class JournalKv implements OrderedKv {
 
   get(key: Uint8Array): Uint8Array | undefined {
     return this.#read().get(key);
-  }
-
-  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
-    const value = this.get(key);
-    return value && by(value);
   }
 
   *range(range: KvRange): Generator<KvPair> {
@@ -129,11 +124,11 @@ export class JournalKv implements OrderedKv {
 
 /** A journal as it was at one moment, also while another process writes to it: of a transaction under way nothing is seen. */
 export class JournalView implements KvView {
-  readonly #file: JournalFile;
+  readonly #file: DurableFile;
   readonly #content: JournalContent;
   #isClosed = false;
 
-  constructor(file: JournalFile) {
+  constructor(file: DurableFile) {
     this.#file = file;
     this.#content = new JournalContent(file);
   }
@@ -144,11 +139,6 @@ export class JournalView implements KvView {
 
   get(key: Uint8Array): Uint8Array | undefined {
     return this.#content.get(key);
-  }
-
-  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
-    const value = this.get(key);
-    return value && by(value);
   }
 
   *range(range: KvRange): Generator<KvPair> {

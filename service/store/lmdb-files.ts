@@ -7,6 +7,7 @@ import { StoreUnavailable } from "./log-store.ts";
 const DATA_SUFFIX = ".mdb";
 const JOURNAL_SUFFIX = ".journal";
 const ENGINE_SUFFIXES = [DATA_SUFFIX, JOURNAL_SUFFIX];
+const PACK_SUFFIX = ".pack";
 /** LMDB's own name for it. */
 const LOCK_SUFFIX = `${DATA_SUFFIX}-lock`;
 /** An engine that is never written to: who holds a reader's place in it owns the folder. */
@@ -22,13 +23,17 @@ export function journalPath(folder: string, name: string): string {
   return join(folder, name + JOURNAL_SUFFIX);
 }
 
+export function packPath(folder: string, name: string): string {
+  return join(folder, name + PACK_SUFFIX);
+}
+
 export function lockPath(folder: string, name: string): string {
   return join(folder, name + LOCK_SUFFIX);
 }
 
 /** True for a file that holds what is stored, and is not there to keep processes apart. */
-export function isEngineFile(file: string): boolean {
-  return ENGINE_SUFFIXES.some((suffix) => file.endsWith(suffix));
+export function isStoreFile(file: string): boolean {
+  return [...ENGINE_SUFFIXES, PACK_SUFFIX].some((suffix) => file.endsWith(suffix));
 }
 
 /** The engines of a folder, ascending; the owner's mark is none of them. */

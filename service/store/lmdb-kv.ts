@@ -4,7 +4,7 @@ import { open, type RangeOptions, type RootDatabase, type Transaction } from "lm
 import type { Clock } from "../../host/clock.ts";
 import { syncFolder } from "../../host/system-disk.ts";
 import { commitFailure } from "./commit-failure.ts";
-import { type Disk, diskOf, SystemJournalFile } from "./journal-file.ts";
+import { type ByteFile, type Disk, type DurableFile, diskOf, SystemFile } from "./durable-file.ts";
 import { JournalKv, JournalView } from "./journal-kv.ts";
 import {
   assertOpens,
@@ -14,6 +14,7 @@ import {
   lockPath,
   namesIn,
   OWNER_NAME,
+  packPath,
   problemAt,
   stateAt,
 } from "./lmdb-files.ts";
@@ -76,13 +77,6 @@ export class LmdbKv implements OrderedKv {
   get(key: Uint8Array): Uint8Array | undefined {
     this.#assertUsable();
     return this.#db.getBinary(key);
-  }
-
-  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
-    this.#assertUsable();
-    // It may lie in memory that all engines share, which is longer than `length` says.
-    const value = this.#db.getBinaryFast(key);
-    return value && by(value.subarray(0, value.length));
   }
 
   *range(range: KvRange): Generator<KvPair> {
@@ -173,23 +167,24 @@ export class LmdbSpace implements KvSpace {
     const path = dataPath(this.#dir, name);
     const journal = journalPath(this.#dir, name);
     const isJournal = existsSync(journal) || (form === KvForm.Journal && !existsSync(path));
-    const kv = isJournal ? await this.#openJournal(journal) : await this.#openTree(path);
+    const kv = isJournal
+      ? await openedFile(journal, (file) => JournalKv.open(file), this.#disk)
+      : await this.#openTree(path);
     // The file itself is synced by its first commit; its name in the folder is not.
     await syncFolder(this.#dir);
     return kv;
   }
 
+  async openPack(name: string): Promise<DurableFile> {
+    const path = packPath(this.#dir, name);
+    const file = await openedFile(path, async (made) => made);
+    await syncFolder(this.#dir);
+    return file;
+  }
+
   async #openTree(path: string): Promise<OrderedKv> {
     await assertOpens(path, mayBeCutOff);
     return new LmdbKv(path, !existsSync(path));
-  }
-
-  async #openJournal(path: string): Promise<OrderedKv> {
-    try {
-      return await JournalKv.open(SystemJournalFile.open(path, this.#disk));
-    } catch (error) {
-      throw new StoreUnavailable(`${path} cannot be opened: ${String(error)}`, { cause: error });
-    }
   }
 
   names(): Promise<string[]> {
@@ -198,7 +193,7 @@ export class LmdbSpace implements KvSpace {
 
   async bytes(name: string): Promise<number> {
     let blocks = 0;
-    const paths = [dataPath(this.#dir, name), lockPath(this.#dir, name), journalPath(this.#dir, name)];
+    const paths = [dataPath, lockPath, journalPath, packPath].map((pathOf) => pathOf(this.#dir, name));
     for (const path of paths) blocks += (await stat(path).catch(() => undefined))?.blocks ?? 0;
     return blocks * BLOCK_BYTES;
   }
@@ -209,6 +204,12 @@ export class LmdbSpace implements KvSpace {
   }
 
   async remove(name: string): Promise<void> {
+    const pack = packPath(this.#dir, name);
+    if (existsSync(pack)) {
+      await rm(pack, { force: true });
+      // Engines have names, packs have not: one without its engine would stay for good.
+      await syncFolder(this.#dir);
+    }
     await rm(dataPath(this.#dir, name), { force: true });
     await rm(lockPath(this.#dir, name), { force: true });
     await rm(journalPath(this.#dir, name), { force: true });
@@ -271,7 +272,7 @@ export class LmdbViews implements KvViews {
 
   async view(name: string): Promise<KvView | undefined> {
     const journal = journalPath(this.#dir, name);
-    if (existsSync(journal)) return viewJournal(journal);
+    if (existsSync(journal)) return viewedFile(journal, (file) => new JournalView(file));
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#tryView(name);
@@ -280,6 +281,10 @@ export class LmdbViews implements KvViews {
         if (attempt === ATTEMPTS_MAX || !(error instanceof LocksDestroyed)) throw error;
       }
     }
+  }
+
+  async viewPack(name: string): Promise<ByteFile | undefined> {
+    return viewedFile(packPath(this.#dir, name), (file) => file);
   }
 
   async #tryView(name: string): Promise<KvView | undefined> {
@@ -306,10 +311,19 @@ export class LmdbViews implements KvViews {
   }
 }
 
-/** Undefined where it was removed at this moment; once it is open, it stays readable. */
-function viewJournal(path: string): KvView | undefined {
+/** @throws StoreUnavailable */
+async function openedFile<T>(path: string, by: (file: SystemFile) => Promise<T>, disk?: Disk): Promise<T> {
   try {
-    return new JournalView(SystemJournalFile.view(path));
+    return await by(SystemFile.open(path, disk));
+  } catch (error) {
+    throw new StoreUnavailable(`${path} cannot be opened: ${String(error)}`, { cause: error });
+  }
+}
+
+/** Undefined where it was removed at this moment; once it is open, it stays readable. @throws StoreUnavailable */
+function viewedFile<T>(path: string, by: (file: SystemFile) => T): T | undefined {
+  try {
+    return by(SystemFile.view(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new StoreUnavailable(`${path} cannot be read: ${String(error)}`, { cause: error });
@@ -318,7 +332,7 @@ function viewJournal(path: string): KvView | undefined {
 
 class LocksDestroyed extends StoreUnavailable {}
 
-const NOTHING_YET: KvView = { get: () => undefined, read: () => undefined, *range() {}, async close() {} };
+const NOTHING_YET: KvView = { get: () => undefined, *range() {}, async close() {} };
 
 class LmdbView implements KvView {
   readonly #db: RootDatabase<Uint8Array, Uint8Array>;
@@ -354,11 +368,6 @@ class LmdbView implements KvView {
       options: { transaction: Transaction },
     ) => Uint8Array | undefined;
     return read.call(this.#db, key, { transaction });
-  }
-
-  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
-    const value = this.get(key);
-    return value && by(value);
   }
 
   *range(range: KvRange): Generator<KvPair> {

@@ -1,8 +1,15 @@
 import type { Random } from "../../host/random.ts";
+import type { ByteFile, DurableFile } from "./durable-file.ts";
 import { JournalKv, JournalView } from "./journal-kv.ts";
 import { keysWithin, textOf } from "./key-text.ts";
 import { StoreUnavailable } from "./log-store.ts";
-import { MemoryJournal, MemoryJournalFile, type MemoryKvHooks } from "./memory-journal.ts";
+import {
+  MemoryFile,
+  MemoryFileHandle,
+  MemoryJournal,
+  type MemoryKvHooks,
+  WHOLE_FILE,
+} from "./memory-file.ts";
 import {
   type KvChange,
   KvForm,
@@ -94,6 +101,7 @@ const TURNS_MAX = 30;
 export class MemoryKvSpace implements KvSpace, KvViews {
   readonly #random: Random;
   readonly #disks = new Map<string, MemoryTree | MemoryJournal>();
+  readonly #packs = new Map<string, MemoryFile>();
   readonly #syncDelay: () => Promise<void>;
   /** Handles of an earlier life are dead. */
   #life = 0;
@@ -113,15 +121,14 @@ export class MemoryKvSpace implements KvSpace, KvViews {
       disk = form === KvForm.Journal ? new MemoryJournal() : new MemoryTree();
       this.#disks.set(name, disk);
     }
-    const life = this.#life;
-    const hooks: MemoryKvHooks = {
-      syncDelay: this.#syncDelay,
-      alive: () => life === this.#life,
-      fails: () => this.#random.fraction() < this.faults.commitFails,
-      survives: () => this.#random.fraction() < 0.5,
-    };
-    if (disk instanceof MemoryTree) return new MemoryKv(disk, hooks);
-    return await JournalKv.open(new MemoryJournalFile(disk, hooks));
+    if (disk instanceof MemoryTree) return new MemoryKv(disk, this.#hooks());
+    return await JournalKv.open(new MemoryFileHandle(disk, this.#hooks()));
+  }
+
+  async openPack(name: string): Promise<DurableFile> {
+    const disk = this.#packs.get(name) ?? new MemoryFile();
+    this.#packs.set(name, disk);
+    return new MemoryFileHandle(disk, this.#hooks());
   }
 
   async names(): Promise<string[]> {
@@ -129,7 +136,7 @@ export class MemoryKvSpace implements KvSpace, KvViews {
   }
 
   async bytes(name: string): Promise<number> {
-    return this.#disks.get(name)?.bytes ?? 0;
+    return (this.#disks.get(name)?.bytes ?? 0) + (this.#packs.get(name)?.bytes ?? 0);
   }
 
   freeBytes(): number {
@@ -137,6 +144,7 @@ export class MemoryKvSpace implements KvSpace, KvViews {
   }
 
   async remove(name: string): Promise<void> {
+    this.#packs.delete(name);
     this.#disks.delete(name);
   }
 
@@ -144,16 +152,21 @@ export class MemoryKvSpace implements KvSpace, KvViews {
 
   async view(name: string): Promise<KvView | undefined> {
     const disk = this.#disks.get(name)?.copy();
-    const hooks = { syncDelay: this.#syncDelay, alive: () => true, fails: () => false, survives: () => true };
     if (disk === undefined) return undefined;
-    if (disk instanceof MemoryTree) return new MemoryKv(disk, hooks);
-    return new JournalView(new MemoryJournalFile(disk, hooks));
+    if (disk instanceof MemoryTree) return new MemoryKv(disk, this.#viewHooks);
+    return new JournalView(new MemoryFileHandle(disk, this.#viewHooks));
+  }
+
+  async viewPack(name: string): Promise<ByteFile | undefined> {
+    const disk = this.#packs.get(name)?.copy();
+    return disk && new MemoryFileHandle(disk, this.#viewHooks);
   }
 
   /** What is durable now, as a space of its own. */
   copy(): MemoryKvSpace {
     const copy = new MemoryKvSpace(this.#random, this.#syncDelay);
     for (const [name, disk] of this.#disks) copy.#disks.set(name, disk.copy());
+    for (const [name, disk] of this.#packs) copy.#packs.set(name, disk.copy());
     return copy;
   }
 
@@ -161,28 +174,50 @@ export class MemoryKvSpace implements KvSpace, KvViews {
   restore(from: MemoryKvSpace): void {
     this.#life++;
     this.#disks.clear();
-    for (const [name, disk] of from.copy().#disks) this.#disks.set(name, disk);
+    this.#packs.clear();
+    const image = from.copy();
+    for (const [name, disk] of image.#disks) this.#disks.set(name, disk);
+    for (const [name, disk] of image.#packs) this.#packs.set(name, disk);
   }
 
   /** The power goes: handles die. */
   crash(): void {
     this.#life++;
-    for (const disk of this.#disks.values()) disk.crash(this.#random);
+    for (const disk of [...this.#disks.values(), ...this.#packs.values()]) disk.crash(this.#random);
     this.faults = FAULTS_NONE;
   }
 
-  /** Every value there is: the engine's name and the key, as `flipBit` takes them. */
+  /** Every value there is: the engine's name and the key, as `flipBit` takes them; of a pack `WHOLE_FILE` stands for the key. */
   values(): { readonly name: string; readonly key: string; readonly bytes: number }[] {
-    return [...this.#disks].flatMap(([name, disk]) =>
+    return [...this.#disks, ...this.#packs].flatMap(([name, disk]) =>
       disk.keys().map((key) => ({ name, key, bytes: disk.sizeOf(key) })),
     );
   }
 
   /** Turns one bit of a value over, as a worn-out disk would. */
   flipBit(name: string, key: string, bit: number): void {
-    const disk = this.#disks.get(name);
+    const disk = key === WHOLE_FILE ? this.#packs.get(name) : this.#disks.get(name);
     if (disk === undefined) throw new RangeError("there is no such bit");
     disk.flipBit(key, bit);
+  }
+
+  /** Leaves only the first bytes of a pack. */
+  cutPack(name: string, sizeBytes: number): void {
+    this.#packs.get(name)?.cut(sizeBytes);
+  }
+
+  #hooks(): MemoryKvHooks {
+    const life = this.#life;
+    return {
+      syncDelay: this.#syncDelay,
+      alive: () => life === this.#life,
+      fails: () => this.#random.fraction() < this.faults.commitFails,
+      survives: () => this.#random.fraction() < 0.5,
+    };
+  }
+
+  get #viewHooks(): MemoryKvHooks {
+    return { syncDelay: this.#syncDelay, alive: () => true, fails: () => false, survives: () => true };
   }
 }
 
@@ -201,15 +236,6 @@ class MemoryKv implements OrderedKv {
     this.#assertUsable();
     const value = this.#disk.values.get(textOf(key));
     return value && copyOf(value);
-  }
-
-  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined {
-    const value = this.get(key);
-    if (value === undefined) return undefined;
-    const made = by(value);
-    // As memory that is used for the next one.
-    value.fill(0xff);
-    return made;
   }
 
   *range(range: KvRange): Generator<KvPair> {

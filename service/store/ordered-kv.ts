@@ -1,3 +1,5 @@
+import type { ByteFile, DurableFile } from "./durable-file.ts";
+
 /** One change of a transaction. Keys compare byte by byte. */
 export type KvChange =
   | { readonly type: "put"; readonly key: Uint8Array; readonly value: Uint8Array }
@@ -34,11 +36,6 @@ export interface KvRange {
 export interface OrderedKv {
   /** The value is the caller's to keep. */
   get(key: Uint8Array): Uint8Array | undefined;
-  /**
-   * What `by` makes of a value, which takes no copy for the caller: the bytes are good until `by` returns, and it must read nothing
-   * else of an engine. Undefined where there is no such value.
-   */
-  read<T>(key: Uint8Array, by: (value: Uint8Array) => T): T | undefined;
   /** Pairs in key order (descending with `reverse`); the values are the caller's to keep. To be consumed within one turn. */
   range(range: KvRange): Iterable<KvPair>;
   /**
@@ -59,27 +56,35 @@ export interface OrderedKv {
 export const KvForm = { Tree: "tree", Journal: "journal" } as const;
 export type KvForm = (typeof KvForm)[keyof typeof KvForm];
 
-/** Named engines beside each other, each a file of its own: whole ones are added and removed, never shrunk. */
+/**
+ * Named engines beside each other, each a file of its own and some a pack of bytes with it: whole ones are added and removed, never
+ * shrunk.
+ */
 export interface KvSpace {
   /**
    * Opens an engine, making an empty one where there is none; its existence is durable when this resolves.
    * @param form of one that is made, a tree where absent; one that is there is what it is
    */
   open(name: string, form?: KvForm): Promise<OrderedKv>;
+  /**
+   * Opens the pack of an engine that is there, making an empty one where there is none; its existence is durable when this resolves.
+   * It goes with its engine.
+   */
+  openPack(name: string): Promise<DurableFile>;
   /** Names of the engines there are, sorted. */
   names(): Promise<string[]>;
-  /** What an engine takes of the disk, in bytes; 0 where there is none. */
+  /** What an engine takes of the disk with its pack, in bytes; 0 where there is none. */
   bytes(name: string): Promise<number>;
   /** Bytes that may still be written before the disk is full. Cheap. */
   freeBytes(): number;
-  /** Removes a closed engine and frees its space; harmless where there is none. */
+  /** Removes a closed engine and its pack and frees their space; harmless where there is none. */
   remove(name: string): Promise<void>;
   /** Gives the space back to other processes. Engines must be closed before. */
   close(): Promise<void>;
 }
 
 /** An engine as it was at one moment; what is written since is not seen. */
-export interface KvView extends Pick<OrderedKv, "get" | "read" | "range" | "damage"> {
+export interface KvView extends Pick<OrderedKv, "get" | "range" | "damage"> {
   /** Lets go of the moment: until then, what it shows takes room. Harmless twice. */
   close(): Promise<void>;
 }
@@ -93,4 +98,6 @@ export interface KvViews {
    * @throws StoreUnavailable where it cannot be read.
    */
   view(name: string): Promise<KvView | undefined>;
+  /** The pack of an engine, in the same way. It shows what is written since, too. */
+  viewPack(name: string): Promise<ByteFile | undefined>;
 }

@@ -1,99 +1,89 @@
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import type { KvChange, OrderedKv } from "./ordered-kv.ts";
-import { packKey } from "./store-keys.ts";
+import { commitFailure } from "./commit-failure.ts";
+import type { ByteFile, DurableFile } from "./durable-file.ts";
 
-/**
- * Bytes of a pack: a page of the engine less its head. A sealed value as a value of the engine would leave half a page empty; laid end to
- * end and cut into packs they leave nothing, and to read one takes the pages that it is on: in a large log these are in no cache, and
- * each costs microseconds.
+/*
+ * Sealed values lie end to end in a plain file beside their segment's tree, which holds only where each is. As values of the tree
+ * they were read by its map: each page of 4 KiB that had not been looked at for a while was mapped by the kernel one by one, and in
+ * a log of 10^8 entries that cost more than all else of a page of 100. One read of a file costs the same however large it is.
  */
-export const PACK_BYTES = 4096 - 24;
-/** Packs that share memory while they wait to be written. */
-const PACKS_TOGETHER = 32;
 
-/** Where in the packs of a segment a sealed value is. */
+/** Where in the pack of a segment a sealed value is, in bytes. */
 export interface PackPlace {
-  /** In which it begins. */
-  readonly packNumber: number;
-  /** Bytes before it in that pack. */
   readonly start: number;
-  /** In bytes; what is not in the pack is at the beginning of the next ones. */
   readonly size: number;
 }
 
-export function writePackPlace(writer: ByteWriter, { packNumber, start, size }: PackPlace): void {
-  writer.varint(packNumber);
+export function writePackPlace(writer: ByteWriter, { start, size }: PackPlace): void {
   writer.varint(start);
   writer.varint(size);
 }
 
 export function readPackPlace(reader: ByteReader): PackPlace {
-  return { packNumber: reader.varint(), start: reader.varint(), size: reader.varint() };
+  return { start: reader.varint(), size: reader.varint() };
 }
 
-/** Lays sealed values end to end and cuts what they make into packs. */
-export class PackBuilder {
-  /** Of the pack under way and those after it. */
-  #memory = Buffer.alloc(0);
-  #bytes = 0;
-  nextPack: number;
+/** Lays sealed values end to end behind what a pack holds. */
+export class PackWriter {
+  readonly #file: DurableFile;
+  #parts: Uint8Array[] = [];
+  /** Up to where it is written. */
+  #writtenBytes: number;
+  /** Of the pack with what is still to be written. */
+  bytes: number;
 
-  constructor(nextPack: number) {
-    this.nextPack = nextPack;
+  /** @param bytes of the pack; what is behind them is written over */
+  constructor(file: DurableFile, bytes: number) {
+    this.#file = file;
+    this.#writtenBytes = bytes;
+    this.bytes = bytes;
+  }
+
+  get pendingBytes(): number {
+    return this.bytes - this.#writtenBytes;
+  }
+
+  /** @param sealed must not be changed until it is written */
+  add(sealed: Uint8Array): PackPlace {
+    const place = { start: this.bytes, size: sealed.length };
+    this.#parts.push(sealed);
+    this.bytes += sealed.length;
+    return place;
   }
 
   /**
-   * Takes a sealed value.
-   * @param key under which `encode` says where it is
-   * @returns what is to be written: that, and packs
+   * Resolves when all that was added is durable. One at a time.
+   * @throws StoreUnavailable
    */
-  add(key: Uint8Array, sealed: Uint8Array, encode: (place: PackPlace) => Uint8Array): KvChange[] {
-    const value = encode({ packNumber: this.nextPack, start: this.#bytes, size: sealed.length });
-    const changes: KvChange[] = [{ type: "put", key, value }];
-    for (let taken = 0; taken < sealed.length; ) {
-      if (this.#memory.length === 0) this.#memory = Buffer.allocUnsafeSlow(PACKS_TOGETHER * PACK_BYTES);
-      const count = Math.min(sealed.length - taken, PACK_BYTES - this.#bytes);
-      this.#memory.set(sealed.subarray(taken, taken + count), this.#bytes);
-      taken += count;
-      this.#bytes += count;
-      if (this.#bytes === PACK_BYTES) changes.push(...this.finish());
+  async write(): Promise<void> {
+    const parts = this.#parts;
+    if (parts.length === 0) return;
+    const at = this.#writtenBytes;
+    this.#parts = [];
+    this.#writtenBytes = this.bytes;
+    try {
+      await this.#file.write(parts, at);
+    } catch (error) {
+      throw commitFailure(error);
     }
-    return changes;
-  }
-
-  /** The pack under way. */
-  finish(): KvChange[] {
-    if (this.#bytes === 0) return [];
-    const value = this.#memory.subarray(0, this.#bytes);
-    const key = packKey(this.nextPack++);
-    this.#memory = this.#memory.subarray(PACK_BYTES);
-    this.#bytes = 0;
-    return [{ type: "put", key, value }];
   }
 }
 
-/** Puts sealed values together from their packs, one after the other in the same memory. */
+/** Reads sealed values, one after the other in the same memory. */
 export class PackReader {
   #memory = Buffer.alloc(1 << 14);
 
-  /** The value, good until the next is read. Undefined where there is less of it than its place says. */
-  read(kv: Pick<OrderedKv, "read">, { packNumber, start, size }: PackPlace): Buffer | undefined {
+  /** The value, good until the next is read. Undefined where the pack ends before, or the disk cannot read it. */
+  read(pack: ByteFile, { start, size }: PackPlace): Buffer | undefined {
     if (size > this.#memory.length) this.#memory = Buffer.alloc(size * 2);
-    const memory = this.#memory;
-    let filled = 0;
-    let from = start;
-    const take = (pack: Uint8Array): number => {
-      const part = pack.subarray(from, from + size - filled);
-      memory.set(part, filled);
-      return part.length;
-    };
-    for (let number = packNumber; filled < size; number++) {
-      const taken = kv.read(packKey(number), take) ?? 0;
-      if (taken === 0) return undefined;
-      filled += taken;
-      from = 0;
+    try {
+      const bytes = pack.read(start, size, this.#memory);
+      return bytes.length === size ? bytes : undefined;
+    } catch (error) {
+      // A worn-out disk; another reason is none of the disk.
+      if ((error as NodeJS.ErrnoException).code === "EIO") return undefined;
+      throw error;
     }
-    return memory.subarray(0, size);
   }
 }

@@ -2,7 +2,7 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-value.ts";
 import type { Compressor } from "./compressor.ts";
-import type { OrderedKv } from "./ordered-kv.ts";
+import type { ByteFile } from "./durable-file.ts";
 import { type PackPlace, type PackReader, readPackPlace, writePackPlace } from "./pack.ts";
 
 /** Entries a row of the project index stands for: a row expands in well under 1 ms. */
@@ -64,17 +64,17 @@ export function encodeIndexPlace(writer: ByteWriter, place: PackPlace): Buffer {
 }
 
 /**
- * The sealed row that a value of a segment stands for: in packs, or the value itself where it was made anew.
+ * The sealed row that a value of a segment stands for: in the pack, or the value itself where it was made anew.
  * @returns good until `packs` reads the next; undefined where the place is damaged or the row is not there
  */
 export function sealedIndexRow(
   stored: Uint8Array,
-  kv: Pick<OrderedKv, "read">,
+  pack: ByteFile,
   packs: PackReader,
 ): Uint8Array | undefined {
   if (isOwnRow(stored)) return stored;
   const place = readIndexPlace(stored);
-  return place && packs.read(kv, place);
+  return place && packs.read(pack, place);
 }
 
 /** True where the row was made anew, and is the value itself. */

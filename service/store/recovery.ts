@@ -1,3 +1,4 @@
+import type { ProcessLog } from "../../host/log.ts";
 import { STREAM_LOSS } from "../../protocol/entry.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
 import { type Batch, type BatchSource, readBatch } from "./batch-record.ts";
@@ -5,19 +6,21 @@ import { CHECKED_HEAD_BYTES, openValue, sealValue, ValueKind } from "./checked-v
 import { DamageReporter } from "./damage-reporter.ts";
 import { Deletions } from "./deletions.ts";
 import { DiskRoom } from "./disk-room.ts";
+import type { ByteFile } from "./durable-file.ts";
 import { clockOfCode, RowView } from "./entry-record.ts";
 import { IndexRepair } from "./index-repair.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import { Memtable, messageOf } from "./memtable.ts";
 import { type KvChange, KvForm, type OrderedKv } from "./ordered-kv.ts";
 import { ReaderGate } from "./reader-gate.ts";
-import { type Segment, SegmentReader } from "./segment-reader.ts";
+import { openSegment, type Segment } from "./segment.ts";
+import { SegmentReader } from "./segment-reader.ts";
 import { SourceRepair } from "./source-repair.ts";
 import { addToTotals, type SourceState } from "./source-state.ts";
 import { SourceTable } from "./source-table.ts";
 import { SpoolPositions } from "./spool-positions.ts";
 import { type ChunkedStoreOptions, type StoreCore, type StoreDeps, StoreHealth } from "./store-core.ts";
-import { batchKeys, batchOfKey, chunkKeys, isBatchKey, packKeys, projectIndexKeys } from "./store-keys.ts";
+import { batchKeys, batchOfKey, chunkKeys, isBatchKey, projectIndexKeys } from "./store-keys.ts";
 import {
   decodeState,
   encodeState,
@@ -28,6 +31,7 @@ import {
   numberOfName,
   positionsMissing,
   SECRET_KEY,
+  type SegmentState,
   STATE_EMPTY,
   STATE_KEY,
   type StoreState,
@@ -63,7 +67,9 @@ export async function openCore(
     if (!names.includes(segmentName(segment.number))) {
       throw new StoreUnavailable(`the segment ${segmentName(segment.number)} is missing`);
     }
-    segments.push({ state: segment, kv: await space.open(segmentName(segment.number)) });
+    const files = await openSegment(space, segment.number);
+    assertPack(files.pack, segment, deps.log);
+    segments.push({ state: segment, ...files });
   }
   const damages = new DamageReporter();
   const core: StoreCore = {
@@ -144,6 +150,15 @@ async function removeUnnamedSegments(
   for (const name of names) {
     if (numberOfName("seg", name) !== undefined && !named.has(name)) await deps.space.remove(name);
   }
+}
+
+/** Chunks of a pack that was cut off are found damaged when they are read. @throws StoreUnavailable where there is none */
+function assertPack({ sizeBytes }: ByteFile, { number, packBytes }: SegmentState, log: ProcessLog): void {
+  const name = segmentName(number);
+  if (sizeBytes === 0 && packBytes > 0)
+    throw new StoreUnavailable(`the pack of the segment ${name} is missing`);
+  if (sizeBytes < packBytes)
+    log.error({ name, sizeBytes, packBytes }, "the pack of a segment is cut off; what was behind is lost");
 }
 
 async function replayLogs(core: StoreCore, names: readonly string[]): Promise<void> {
@@ -264,7 +279,10 @@ function replayRows(core: StoreCore, batch: Batch<SourceState>): void {
   }
 }
 
-/** A seal that a crash cut short left values past the sealed position; sealing again would cut the chunks elsewhere. */
+/**
+ * A seal that a crash cut short left places past the sealed position; sealing again would cut the chunks elsewhere. What it left in
+ * the pack is written over.
+ */
 async function removeUnfinishedSeal(core: StoreCore, state: StoreState): Promise<void> {
   const newest = core.segments.at(-1);
   if (newest !== undefined) {
@@ -273,7 +291,6 @@ async function removeUnfinishedSeal(core: StoreCore, state: StoreState): Promise
     const projects = new Set([...core.active.tails.keys()].map((source) => source.project.number));
     const ranges = [
       ...[...core.active.tails.keys()].map((source) => chunkKeys(source.number, first, POSITION_MAX)),
-      packKeys(newest.state.nextPack),
       ...[...projects].map((number) => projectIndexKeys(number, first, POSITION_MAX)),
     ];
     for (const range of ranges) {

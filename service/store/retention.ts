@@ -2,7 +2,7 @@ import type { Committer } from "./committer.ts";
 import { turnsOf } from "./lister.ts";
 import type { Memtable } from "./memtable.ts";
 import type { KvChange } from "./ordered-kv.ts";
-import type { Segment } from "./segment-reader.ts";
+import { removeSegment, type Segment } from "./segment.ts";
 import type { SourceState } from "./source-state.ts";
 import { stateChange } from "./state-change.ts";
 import type { StoreCore } from "./store-core.ts";
@@ -66,10 +66,7 @@ export async function enforceRetention(
 export async function removeSegments(core: StoreCore, segments: readonly Segment[]): Promise<void> {
   core.reader.forget();
   await core.gate.drained();
-  for (const { kv, state } of segments) {
-    await kv.close();
-    await core.deps.space.remove(segmentName(state.number));
-  }
+  for (const segment of segments) await removeSegment(core.deps.space, segment, segment.state.number);
 }
 
 /** What may still be written until the next seal begins, which comes back here. */

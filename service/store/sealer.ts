@@ -3,13 +3,13 @@ import type { Committer } from "./committer.ts";
 import { RowView } from "./entry-record.ts";
 import type { Memtable, SourceTail } from "./memtable.ts";
 import { INDEX_ROW_ENTRIES_MAX, ProjectIndexBuilder, sealIndexRow } from "./project-index.ts";
-import type { Segment } from "./segment-reader.ts";
+import { openSegment, type Segment } from "./segment.ts";
 import { filledState, SegmentWriter } from "./segment-writer.ts";
 import type { Project, SourceState } from "./source-state.ts";
 import { stateChange } from "./state-change.ts";
 import type { StoreCore } from "./store-core.ts";
 import { projectIndexKey } from "./store-keys.ts";
-import { emptySegment, segmentName } from "./store-state.ts";
+import { emptySegment } from "./store-state.ts";
 import { TurnKeeper } from "./turn-keeper.ts";
 
 /** Sources whose totals and marks are written in one transaction of the head. */
@@ -55,7 +55,7 @@ export class Sealer {
     const core = this.#core;
     const segment = await this.#segmentToFill();
     await core.head.commit([stateChange(core, { sealing: true })]);
-    const writer = new SegmentWriter(segment.kv, segment.state.nextPack);
+    const writer = new SegmentWriter(segment, segment.state.packBytes);
     await this.#writeChunks(table, writer);
     await this.#writeProjectIndex(table, writer);
     await writer.finish();
@@ -96,7 +96,7 @@ export class Sealer {
     if (isOpen) return newest;
     const number = core.nextSegmentNumber++;
     const segment: Segment = {
-      kv: await core.deps.space.open(segmentName(number)),
+      ...(await openSegment(core.deps.space, number)),
       state: emptySegment(number, core.sealedPosition, wallMs),
     };
     core.segments.push(segment);

@@ -5,18 +5,16 @@ import type { Compressor } from "./compressor.ts";
 import type { CheckedHead } from "./head-check.ts";
 import { IndexTally } from "./index-tally.ts";
 import { OpenChunk } from "./open-chunk.ts";
-import { PackReader } from "./pack.ts";
-import { type IndexRow, isOwnRow, readIndexPlace, readIndexRow, sealedIndexRow } from "./project-index.ts";
+import { type PackPlace, PackReader } from "./pack.ts";
+import { type IndexRow, isOwnRow, readIndexPlace, readIndexRow } from "./project-index.ts";
 import type { SourceLedger } from "./source-ledger.ts";
 import {
   chunkKeysAll,
   everyKey,
+  isSegmentKey,
   lastPositionOfKey,
   numberOfKey,
-  packKeys,
-  packNumberOfKey,
   projectIndexKeysAll,
-  segmentKindOf,
 } from "./store-keys.ts";
 import { isUnfinished, type SegmentView } from "./store-view.ts";
 
@@ -38,7 +36,7 @@ export class SegmentCheck {
   readonly #segment: SegmentView;
   readonly #sealedPosition: number;
   readonly #packs = new PackReader();
-  /** Bytes of packs that places name. */
+  /** Bytes of the pack that places name. */
   #placedBytes = 0;
   readonly #tally = new IndexTally();
   #entryCount = 0;
@@ -46,7 +44,7 @@ export class SegmentCheck {
   #timestampMax = 0;
   /** Damage was found that makes sums differ. */
   #isDamaged = false;
-  /** A row of the project index was made anew; what it was before is in the packs still. */
+  /** A row of the project index was made anew; what it was before is in the pack still. */
   #isRepaired = false;
 
   constructor(deps: SegmentCheckDeps, segment: SegmentView, sealedPosition: number) {
@@ -64,7 +62,7 @@ export class SegmentCheck {
     for (let start = everyKey().start; ; ) {
       const some = [...view.range({ ...everyKey(), start, limit: TURN_VALUES })];
       for (const { key, value } of some) {
-        if (segmentKindOf(key) === undefined) this.#problem("it holds a value of an unknown kind");
+        if (!isSegmentKey(key)) this.#problem("it holds a value of an unknown kind");
         if (this.#isUnfinished(key)) continue;
         findings.value(value);
         bytes += value.length;
@@ -74,14 +72,14 @@ export class SegmentCheck {
       start = after(last);
       await turn(0);
     }
-    this.#checkPacks();
-    this.#compareState(bytes);
+    this.#checkPack();
+    this.#compareState(bytes + this.#segment.state.packBytes);
     findings.counts.segmentCount++;
     findings.counts.sealedEntryCount += this.#entryCount;
   }
 
   #isUnfinished(key: Uint8Array): boolean {
-    return isUnfinished(key, this.#segment.state, this.#sealedPosition);
+    return isUnfinished(key, this.#sealedPosition);
   }
 
   async #checkChunks(): Promise<void> {
@@ -134,7 +132,7 @@ export class SegmentCheck {
   }
 
   #open(place: ChunkPlace): OpenChunk | undefined {
-    const bytes = this.#packs.read(this.#segment.view, place);
+    const bytes = this.#readPack(place);
     try {
       const sealed = bytes && readSealedChunk(bytes);
       return sealed && new OpenChunk(sealed, this.#deps.compressor);
@@ -219,17 +217,23 @@ export class SegmentCheck {
     if (isOwnRow(value)) this.#isRepaired = true;
     const place = readIndexPlace(value);
     this.#placedBytes += place?.size ?? 0;
-    const sealed = sealedIndexRow(value, this.#segment.view, this.#packs);
+    const sealed = place === undefined ? value : this.#readPack(place);
     return sealed && readIndexRow(sealed, this.#deps.compressor);
   }
 
-  #checkPacks(): void {
-    const { view, state } = this.#segment;
-    let bytes = 0;
-    for (const { key, value } of view.range(packKeys(0)))
-      if (packNumberOfKey(key) < state.nextPack) bytes += value.length;
-    if (this.#isDamaged || this.#isRepaired || bytes === this.#placedBytes) return;
-    this.#problem(`its packs hold ${bytes} bytes, places name ${this.#placedBytes}`);
+  #readPack(place: PackPlace): Buffer | undefined {
+    const bytes = this.#packs.read(this.#segment.pack, place);
+    if (bytes !== undefined) this.#deps.findings.value(bytes);
+    return bytes;
+  }
+
+  #checkPack(): void {
+    const { pack, state } = this.#segment;
+    const { sizeBytes } = pack;
+    if (sizeBytes < state.packBytes)
+      this.#problem(`its pack is cut off: it has ${sizeBytes} bytes, the head says ${state.packBytes}`);
+    if (this.#isDamaged || this.#isRepaired || state.packBytes === this.#placedBytes) return;
+    this.#problem(`its pack holds ${state.packBytes} bytes, places name ${this.#placedBytes}`);
   }
 
   #compareState(bytes: number): void {

@@ -7,9 +7,9 @@ import type { Compressor } from "./compressor.ts";
 import type { DamageReporter } from "./damage-reporter.ts";
 import type { IndexRepair } from "./index-repair.ts";
 import { OpenChunk } from "./open-chunk.ts";
-import type { OrderedKv } from "./ordered-kv.ts";
 import { PackReader } from "./pack.ts";
 import { type IndexRow, readIndexRow, sealedIndexRow } from "./project-index.ts";
+import type { Segment } from "./segment.ts";
 import {
   chunkKeys,
   chunkKeysAll,
@@ -18,13 +18,6 @@ import {
   numberOfKey,
   projectIndexKeys,
 } from "./store-keys.ts";
-import type { SegmentState } from "./store-state.ts";
-
-/** An open engine of sealed entries. */
-export interface Segment {
-  readonly kv: OrderedKv;
-  state: SegmentState;
-}
 
 /** A value found: its last position, and its content unless it is damaged. */
 export interface Found<T> {
@@ -32,7 +25,7 @@ export interface Found<T> {
   readonly content: T | undefined;
 }
 
-/** A chunk found; `segment` holds its pack. */
+/** A chunk found; `segment` has it in its pack. */
 export interface FoundChunk extends Found<ChunkPlace> {
   readonly sourceNumber: number;
   readonly segment: Segment;
@@ -240,7 +233,7 @@ export class SegmentReader {
   }
 
   #read(segment: Segment, place: ChunkPlace): OpenChunk | undefined {
-    const bytes = this.#packs.read(segment.kv, place);
+    const bytes = this.#packs.read(segment.pack, place);
     const sealed = bytes && readSealedChunk(bytes);
     try {
       return sealed && new OpenChunk(sealed, this.#deps.compressor);
@@ -293,7 +286,7 @@ export class SegmentReader {
 
   #indexRow(projectNumber: number, segment: Segment, key: Uint8Array, value: Uint8Array): Found<IndexRow> {
     const lastPosition = lastPositionOfKey(key);
-    const sealed = sealedIndexRow(value, segment.kv, this.#packs);
+    const sealed = sealedIndexRow(value, segment.pack, this.#packs);
     const content = sealed && readIndexRow(sealed, this.#deps.compressor);
     if (content?.positions.at(-1) === lastPosition) return { lastPosition, content };
     this.#damaged("store_corrupt_index_rows_total", { project: projectNumber, lastPosition });

@@ -1,22 +1,24 @@
 import { ByteWriter } from "./byte-writer.ts";
 import { encodeChunkPlace } from "./chunk-place.ts";
 import type { ChunkSummary } from "./chunk-summary.ts";
+import type { DurableFile } from "./durable-file.ts";
 import type { KvChange, OrderedKv } from "./ordered-kv.ts";
-import { PackBuilder } from "./pack.ts";
+import { type PackPlace, PackWriter } from "./pack.ts";
 import { encodeIndexPlace } from "./project-index.ts";
 import { chunkKey } from "./store-keys.ts";
 import type { SegmentState } from "./store-state.ts";
 
-/** Bytes of sealed values written in one transaction: about as long as one fsync. */
+/** Bytes of sealed values in one write: about as long as one fsync. */
 const WRITE_BYTES_MAX = 1 << 20;
+/** Places in one transaction. */
+const PLACES_MAX = 4096;
 
-/** Writes sealed values in transactions of a moderate size. */
+/** Writes sealed values to a pack and their places to the tree beside it, in parts of a moderate size. No place is there before its value. */
 export class SegmentWriter {
   readonly #kv: OrderedKv;
-  readonly #packs: PackBuilder;
+  readonly #pack: PackWriter;
   readonly #place = new ByteWriter(128);
   #changes: KvChange[] = [];
-  #pendingBytes = 0;
   #writing: Promise<void> = Promise.resolve();
   /** Of all that was put. */
   bytes = 0;
@@ -24,61 +26,60 @@ export class SegmentWriter {
   timestampMin = Number.MAX_SAFE_INTEGER;
   timestampMax = 0;
 
-  constructor(kv: OrderedKv, nextPack: number) {
+  /** @param packBytes of the pack that are written already */
+  constructor({ kv, pack }: { readonly kv: OrderedKv; readonly pack: DurableFile }, packBytes: number) {
     this.#kv = kv;
-    this.#packs = new PackBuilder(nextPack);
+    this.#pack = new PackWriter(pack, packBytes);
   }
 
-  get nextPack(): number {
-    return this.#packs.nextPack;
+  get packBytes(): number {
+    return this.#pack.bytes;
   }
 
+  /** @param sealed must not be changed until it is written */
   putChunk(sourceNumber: number, summary: ChunkSummary, sealed: Buffer): void {
     this.entryCount += summary.entryCount;
     this.timestampMin = Math.min(this.timestampMin, summary.timestampMin);
     this.timestampMax = Math.max(this.timestampMax, summary.timestampMax);
-    const key = chunkKey(sourceNumber, summary.lastPosition);
-    this.#putAll(this.#packs.add(key, sealed, (place) => encodeChunkPlace(this.#place, place, summary)));
+    const value = encodeChunkPlace(this.#place, this.#add(sealed), summary);
+    this.put(chunkKey(sourceNumber, summary.lastPosition), value);
   }
 
-  /** @param key of the row */
+  /**
+   * @param key of the row
+   * @param sealed must not be changed until it is written
+   */
   putIndexRow(key: Uint8Array, sealed: Uint8Array): void {
-    this.#putAll(this.#packs.add(key, sealed, (place) => encodeIndexPlace(this.#place, place)));
+    this.put(key, encodeIndexPlace(this.#place, this.#add(sealed)));
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    this.#putAll([{ type: "put", key, value }]);
+    this.#changes.push({ type: "put", key, value });
+    this.bytes += value.length;
   }
 
   async flushIfFull(): Promise<void> {
-    if (this.#pendingBytes < WRITE_BYTES_MAX) return;
-    // One transaction may be under way while the next is collected.
+    if (this.#pack.pendingBytes < WRITE_BYTES_MAX && this.#changes.length < PLACES_MAX) return;
+    // One part may be under way while the next is collected.
     await this.#writing;
-    this.#write();
+    this.#write(this.#changes.length >= PLACES_MAX);
   }
 
   async finish(): Promise<void> {
-    this.#putAll(this.#packs.finish());
     await this.#writing;
-    this.#write();
+    this.#write(true);
     await this.#writing;
   }
 
-  #putAll(changes: readonly KvChange[]): void {
-    for (const change of changes) {
-      const bytes = change.type === "put" ? change.value.length : 0;
-      this.#changes.push(change);
-      this.#pendingBytes += bytes;
-      this.bytes += bytes;
-    }
+  #add(sealed: Uint8Array): PackPlace {
+    this.bytes += sealed.length;
+    return this.#pack.add(sealed);
   }
 
-  #write(): void {
-    if (this.#changes.length === 0) return;
-    const changes = this.#changes;
-    this.#changes = [];
-    this.#pendingBytes = 0;
-    this.#writing = this.#kv.commit(changes);
+  #write(withPlaces: boolean): void {
+    const changes = withPlaces ? this.#changes : [];
+    if (withPlaces) this.#changes = [];
+    this.#writing = this.#pack.write().then(() => this.#kv.commit(changes));
     this.#writing.catch(() => {
       // Whoever awaits #writing next gets the error.
     });
@@ -99,6 +100,6 @@ export function filledState(
     entryCount: state.entryCount + writer.entryCount,
     timestampMin: Math.min(state.timestampMin, writer.timestampMin),
     timestampMax: Math.max(state.timestampMax, writer.timestampMax),
-    nextPack: writer.nextPack,
+    packBytes: writer.packBytes,
   };
 }

@@ -1,5 +1,5 @@
 import type { KvChange } from "./ordered-kv.ts";
-import type { Segment } from "./segment-reader.ts";
+import type { Segment } from "./segment.ts";
 import type { StoreCore } from "./store-core.ts";
 import { encodeState, type SegmentState, STATE_KEY } from "./store-state.ts";
 

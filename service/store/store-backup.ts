@@ -49,10 +49,10 @@ export async function copyStore(
     ],
   });
   for (const log of logs) await copy.engine(log, () => true, { form: KvForm.Journal });
-  const isPart = ({ state: segment }: SegmentView) => {
-    return (key: Uint8Array): boolean => !isUnfinished(key, segment, state.sealedPosition);
-  };
-  for (const segment of segments.toReversed()) await copy.engine(segment, isPart(segment));
+  for (const segment of segments.toReversed()) {
+    await copy.pack(segment);
+    await copy.engine(segment, (key) => !isUnfinished(key, state.sealedPosition));
+  }
   const sealedCount = state.segments.reduce((sum, segment) => sum + segment.entryCount, 0);
   return { entryCount: sealedCount + unsealedCount, valueCount: copy.valueCount, bytes: copy.bytes };
 }
@@ -94,6 +94,27 @@ class StoreCopy {
       await kv.close();
     }
     await view.close();
+  }
+
+  /** The engine that it is beside is made with it. */
+  async pack({ name, pack, state }: SegmentView): Promise<void> {
+    const kv = await this.#to.open(name);
+    await kv.close();
+    const file = await this.#to.openPack(name);
+    try {
+      for (let at = 0; at < state.packBytes; ) {
+        const bytes = pack.read(at, Math.min(WRITE_BYTES_MAX, state.packBytes - at));
+        // One that is cut off stays what it is.
+        if (bytes.length === 0) break;
+        await file.write([bytes], at);
+        at += bytes.length;
+        this.bytes += bytes.length;
+        await this.#turn(this.bytes);
+      }
+    } finally {
+      await file.close();
+    }
+    await pack.close();
   }
 }
 

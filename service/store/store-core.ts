@@ -10,7 +10,8 @@ import { StoreUnavailable } from "./log-store.ts";
 import type { Memtable } from "./memtable.ts";
 import type { KvSpace, OrderedKv } from "./ordered-kv.ts";
 import type { ReaderGate } from "./reader-gate.ts";
-import type { Segment, SegmentReader } from "./segment-reader.ts";
+import type { Segment } from "./segment.ts";
+import type { SegmentReader } from "./segment-reader.ts";
 import type { SourceTable } from "./source-table.ts";
 import type { SpoolPositions } from "./spool-positions.ts";
 

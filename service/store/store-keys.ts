@@ -10,9 +10,8 @@
  *                 d <source number> <what>          up to where entries of a source were deleted (`deletions.ts`)
  * engine `log-N`  b <first position> <count: 4>     one committed transaction, not yet sealed
  *                 g <spool>                         the same position, newer
- * engine `seg-N`  c <source number> <last position> chunk: where sealed entries of one source are
- *                 v <pack number>                   pack: chunks one after the other
- *                 p <project number> <last position> which source has which position of a project
+ * engine `seg-N`  c <source number> <last position> chunk: where in the pack sealed entries of one source are
+ *                 p <project number> <last position> where in it is which source has which position of a project
  *
  * Chunks are found by their last position: the first key not below (source, after + 1) is the chunk a page starts in.
  */
@@ -28,7 +27,6 @@ const Prefix = {
   Batch: 0x62,
   Chunk: 0x63,
   ProjectIndex: 0x70,
-  Pack: 0x76,
   Deletion: 0x64,
 } as const;
 
@@ -90,22 +88,6 @@ export function batchKey(firstPosition: number, entryCount: number): Buffer {
 
 export function chunkKey(sourceNumber: number, lastPosition: number): Buffer {
   return numbered(Prefix.Chunk, sourceNumber, lastPosition);
-}
-
-export function packKey(packNumber: number): Buffer {
-  const key = Buffer.allocUnsafe(1 + POSITION_BYTES);
-  key[0] = Prefix.Pack;
-  putPosition(key, 1, packNumber);
-  return key;
-}
-
-export function packNumberOfKey(key: Uint8Array): number {
-  return positionAt(Buffer.from(key.buffer, key.byteOffset, key.length), 1);
-}
-
-/** The packs from a number on. */
-export function packKeys(first: number): KeyRange {
-  return { start: packKey(first), end: Buffer.of(Prefix.Pack + 1) };
 }
 
 export function projectIndexKey(projectNumber: number, lastPosition: number): Buffer {
@@ -177,11 +159,9 @@ export function isLogKey(key: Uint8Array): boolean {
   return key[0] === Prefix.Batch || key[0] === Prefix.Spool;
 }
 
-/** What a value of a segment is; undefined for a key that no segment may hold. */
-export function segmentKindOf(key: Uint8Array): "chunk" | "pack" | "index" | undefined {
-  if (key[0] === Prefix.Chunk) return "chunk";
-  if (key[0] === Prefix.Pack) return "pack";
-  return key[0] === Prefix.ProjectIndex ? "index" : undefined;
+/** True for a key that a segment may hold. */
+export function isSegmentKey(key: Uint8Array): boolean {
+  return key[0] === Prefix.Chunk || key[0] === Prefix.ProjectIndex;
 }
 
 /** The number in a key that begins with one. */

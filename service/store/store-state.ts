@@ -9,13 +9,13 @@ export const STATE_KEY = metaKey("state");
 export const SECRET_KEY = metaKey("secret");
 export const FLOOR_KEY = metaKey("floor");
 
-/** An engine of sealed entries. */
+/** What the store knows of a segment. */
 export interface SegmentState {
   readonly number: number;
   /** Positions of its entries; `last` below `first` where there are none yet. */
   readonly first: number;
   readonly last: number;
-  /** Bytes of its values. */
+  /** Bytes of its values, places and pack. */
   readonly bytes: number;
   readonly entryCount: number;
   /** Of its entries; `timestampMax` below `timestampMin` where there are none yet. */
@@ -25,8 +25,8 @@ export interface SegmentState {
   readonly sealedMs: number;
   /** It was written anew by a compaction. */
   readonly isCompact: boolean;
-  /** Packs from this number on belong to a seal that was not finished. */
-  readonly nextPack: number;
+  /** Of its pack; what is behind them belongs to a seal that was not finished. */
+  readonly packBytes: number;
   /** UTC ms. */
   readonly created: number;
 }
@@ -69,17 +69,17 @@ export function encodeState(state: StoreState): Uint8Array {
     writer.varint(segment.timestampMax);
     writer.varint(segment.sealedMs);
     writer.u8(segment.isCompact ? 1 : 0);
-    writer.varint(segment.nextPack);
+    writer.varint(segment.packBytes);
     writer.varint(segment.created);
   }
   return sealValue(ValueKind.State, writer.view());
 }
 
-/** The state of a store written before places told times and levels; such stores are not read any more. */
-const OLD_STATE_KIND = 1;
+/** The states of stores written before places told times and levels, and before segments had packs; such stores are not read any more. */
+const OLD_STATE_KINDS: readonly unknown[] = [1, 12];
 
 export function isOldState(stored: Uint8Array): boolean {
-  return stored[4] === OLD_STATE_KIND;
+  return OLD_STATE_KINDS.includes(stored[4]);
 }
 
 /** Undefined where the checksum fails. */
@@ -103,7 +103,7 @@ export function decodeState(stored: Uint8Array): StoreState | undefined {
       timestampMax: reader.varint(),
       sealedMs: reader.varint(),
       isCompact: reader.u8() === 1,
-      nextPack: reader.varint(),
+      packBytes: reader.varint(),
       created: reader.varint(),
     });
   }
@@ -156,7 +156,7 @@ export function emptySegment(number: number, sealedPosition: number, wallMs: num
     timestampMax: 0,
     sealedMs: wallMs,
     isCompact: false,
-    nextPack: 1,
+    packBytes: 0,
     created: wallMs,
   };
 }

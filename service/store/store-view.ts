@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { openValue, ValueKind } from "./checked-value.ts";
+import type { ByteFile } from "./durable-file.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import type { KvView, KvViews } from "./ordered-kv.ts";
-import { deletionKeys, lastPositionOfKey, packNumberOfKey, segmentKindOf } from "./store-keys.ts";
+import { deletionKeys, isSegmentKey, lastPositionOfKey } from "./store-keys.ts";
 import {
   decodeState,
   floorOf,
@@ -26,12 +27,14 @@ export interface NamedView {
 }
 
 export interface SegmentView extends NamedView {
+  readonly pack: ByteFile;
   readonly state: SegmentState;
 }
 
 /**
  * A whole store as it was at one moment, though its engines are files of their own and another process may be writing to them.
- * The newest segment may hold values past the sealed position, of a seal under way: they are not part of it.
+ * The newest segment may hold places past the sealed position, and its pack bytes past those of its state, of a seal under way: they
+ * are not part of it.
  */
 export interface StoreView {
   readonly state: StoreState;
@@ -43,11 +46,9 @@ export interface StoreView {
   close(): Promise<void>;
 }
 
-/** True for a value of the newest segment that a seal under way has written: nobody sees it yet. */
-export function isUnfinished(key: Uint8Array, segment: SegmentState, sealedPosition: number): boolean {
-  const kind = segmentKindOf(key);
-  if (kind === undefined) return false;
-  return kind === "pack" ? packNumberOfKey(key) >= segment.nextPack : lastPositionOfKey(key) > sealedPosition;
+/** True for a place in the newest segment that a seal under way has written: nobody sees it yet. */
+export function isUnfinished(key: Uint8Array, sealedPosition: number): boolean {
+  return isSegmentKey(key) && lastPositionOfKey(key) > sealedPosition;
 }
 
 /**
@@ -91,20 +92,34 @@ class SegmentViews {
           before.delete(segment.number);
           continue;
         }
-        const name = segmentName(segment.number);
-        const view = await this.#views.view(name);
-        if (view !== undefined) found.push({ name, view, state: segment });
+        const opened = await this.#open(segment);
+        if (opened !== undefined) found.push(opened);
       }
     } finally {
-      for (const { view } of before.values()) await view.close();
+      for (const segment of before.values()) await closeView(segment);
       this.#kept = found;
     }
     return found;
   }
 
-  async close(): Promise<void> {
-    for (const { view } of this.#kept) await view.close();
+  async #open(state: SegmentState): Promise<SegmentView | undefined> {
+    const name = segmentName(state.number);
+    const view = await this.#views.view(name);
+    if (view === undefined) return undefined;
+    const pack = await this.#views.viewPack(name);
+    if (pack !== undefined) return { name, view, pack, state };
+    await view.close();
+    return undefined;
   }
+
+  async close(): Promise<void> {
+    for (const segment of this.#kept) await closeView(segment);
+  }
+}
+
+async function closeView({ view, pack }: SegmentView): Promise<void> {
+  await view.close();
+  await pack.close();
 }
 
 async function tryView(views: KvViews, kept: SegmentViews): Promise<StoreView | undefined> {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ChunkCache } from "../../service/store/chunk-cache.ts";
 import type { OpenChunk } from "../../service/store/open-chunk.ts";
-import type { FoundChunk, Segment } from "../../service/store/segment-reader.ts";
+import type { Segment } from "../../service/store/segment.ts";
+import type { FoundChunk } from "../../service/store/segment-reader.ts";
 
 const CHUNK_BYTES = 100;
 const [OLD, NEW] = [{} as Segment, {} as Segment];

@@ -16,6 +16,7 @@ describeOrderedKv("journals", async () => {
     const space = await LmdbSpace.open(dir);
     return {
       open: (name) => space.open(name, KvForm.Journal),
+      openPack: (name) => space.openPack(name),
       names: () => space.names(),
       bytes: (name) => space.bytes(name),
       freeBytes: () => space.freeBytes(),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { JournalFile } from "../../service/store/journal-file.ts";
+import type { DurableFile } from "../../service/store/durable-file.ts";
 import { JournalKv, JournalView } from "../../service/store/journal-kv.ts";
 import { LmdbSpace, LmdbViews } from "../../service/store/lmdb-kv.ts";
 import { StoreUnavailable } from "../../service/store/log-store.ts";
@@ -8,7 +8,7 @@ import { entry, listAll } from "../conformance/store-driver.ts";
 import { openLmdbStore, temporaryFolder } from "./store-drivers.ts";
 
 /** A file in memory. What is written is there at once, and durable a turn later. */
-class MemoryFile implements JournalFile {
+class MemoryFile implements DurableFile {
   bytes = Buffer.alloc(0);
   /** What was written, in its order: where, and what. */
   readonly writes: { readonly at: number; readonly bytes: Buffer }[] = [];

@@ -19,8 +19,10 @@ const ROUND_MS_MAX = 1500;
 const STEPS = OPERATIONS.flatMap(
   (operation) =>
     ENGINES.flatMap((engine) => (["before", "after"] as const).map((side) => ({ operation, engine, side }))),
-  // The head is opened once and never closed or removed by a running store.
-).filter(({ operation, engine }) => engine !== "head" || operation === "commit");
+  // The head is opened once and never closed or removed by a running store; a pack is removed with its segment.
+).filter(({ operation, engine }) =>
+  engine === "head" ? operation === "commit" : engine !== "pack" || operation !== "remove",
+);
 
 interface Life {
   readonly isCopied: boolean;

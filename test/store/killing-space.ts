@@ -1,8 +1,10 @@
+import type { DurableFile } from "../../service/store/durable-file.ts";
 import type { KvSpace, OrderedKv } from "../../service/store/ordered-kv.ts";
 
 /** What a store does to its engines, one after the other: the steps of every seal, compaction, retention, deletion. */
 export const OPERATIONS = ["open", "commit", "close", "remove"] as const;
-export const ENGINES = ["head", "log", "seg"] as const;
+/** A pack is written to where an engine has commits, and goes with its engine. */
+export const ENGINES = ["head", "log", "seg", "pack"] as const;
 
 /** A step, as the n-th of its kind, and whether the kill comes before it is begun or after it is done. */
 export interface KillPoint {
@@ -37,14 +39,24 @@ export function killingSpace(space: KvSpace, point: KillPoint, kill: () => void)
   };
   const wrap = (name: string, kv: OrderedKv): OrderedKv => ({
     get: (key) => kv.get(key),
-    read: (key, by) => kv.read(key, by),
     range: (range) => kv.range(range),
     commit: (changes) => step("commit", name, () => kv.commit(changes)),
     releaseDeadViews: () => kv.releaseDeadViews(),
     close: () => step("close", name, () => kv.close()),
   });
+  const wrapPack = (name: string, file: DurableFile): DurableFile => ({
+    get sizeBytes() {
+      return file.sizeBytes;
+    },
+    read: (at, bytesMax, memory) => file.read(at, bytesMax, memory),
+    write: (parts, at) => step("commit", name, () => file.write(parts, at)),
+    close: () => step("close", name, () => file.close()),
+  });
+  const openPack = (name: string): Promise<DurableFile> =>
+    step("open", `pack ${name}`, async () => wrapPack(`pack ${name}`, await space.openPack(name)));
   return {
     open: (name, form) => step("open", name, async () => wrap(name, await space.open(name, form))),
+    openPack,
     names: () => space.names(),
     bytes: (name) => space.bytes(name),
     freeBytes: () => space.freeBytes(),

@@ -15,10 +15,6 @@ function counted(space: KvSpace): { space: KvSpace; commits: string[]; reads: st
       reads.push(name);
       return kv.get(key);
     },
-    read: (key, by) => {
-      reads.push(name);
-      return kv.read(key, by);
-    },
     range: (range) => {
       reads.push(name);
       return kv.range(range);
@@ -35,6 +31,7 @@ function counted(space: KvSpace): { space: KvSpace; commits: string[]; reads: st
     reads,
     space: {
       open: async (name, form) => wrap(name, await space.open(name, form)),
+      openPack: (name) => space.openPack(name),
       names: () => space.names(),
       bytes: (name) => space.bytes(name),
       freeBytes: () => space.freeBytes(),

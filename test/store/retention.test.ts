@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
 import type { MsgJson } from "../../protocol/entry.ts";
+import { WHOLE_FILE } from "../../service/store/memory-file.ts";
 import { entry, listAll } from "../conformance/store-driver.ts";
 import { memorySpace, openLmdbStore, openMemoryStore, TINY, temporaryFolder } from "./store-drivers.ts";
 
@@ -169,8 +170,7 @@ describe("a damaged chunk", () => {
     for (let seq = 1; seq <= 40; seq++) await store.append([{ project: "p", entries: [entry("a", seq)] }]);
     await store.seal();
     await store.close();
-    const pack = space.values().find(({ name, key }) => name.startsWith("seg-") && key.startsWith("v"));
-    space.flipBit(pack?.name ?? "", pack?.key ?? "", 200);
+    space.flipBit("seg-0000000001", WHOLE_FILE, 200);
     for (let round = 0; round < 3; round++) {
       const counters = new CounterTable();
       store = await openMemoryStore(space, 1, { counters });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import { type Disk, SystemJournalFile } from "../../service/store/journal-file.ts";
+import { type Disk, SystemFile } from "../../service/store/durable-file.ts";
 import { WritePace } from "../../service/store/write-pace.ts";
 import { temporaryFolder } from "./store-drivers.ts";
 
@@ -55,7 +55,7 @@ describe("a write to a journal", () => {
       const pace = new WritePace();
       if (kind !== "unknown") pace.took(kind === "fast" ? 0.2 : 20);
       const disk: Disk = { clock: { monotonicMs: () => 0, wallMs: () => 0 }, pace };
-      const file = SystemJournalFile.open(path, disk);
+      const file = SystemFile.open(path, disk);
       const others = occupyThreads();
       const written = file.write([bytes.subarray(0, 100), bytes.subarray(100)], 0);
       expect(readFileSync(path).length).toBe(isAtOnce ? bytes.length : 0);

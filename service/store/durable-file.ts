@@ -1,16 +1,24 @@
 import { close, constants, fdatasync, fstatSync, openSync, readSync, writev, writevSync } from "node:fs";
 import { promisify } from "node:util";
 import type { Clock } from "../../host/clock.ts";
+import { StoreUnavailable } from "./log-store.ts";
 import { WritePace } from "./write-pace.ts";
 
-/** The file under a journal. */
-export interface JournalFile {
+/** A file of bytes to look at. */
+export interface ByteFile {
   readonly sizeBytes: number;
-  /** So many bytes from `at` on, fewer where the file ends before. */
-  read(at: number, bytesMax: number): Buffer;
+  /**
+   * So many bytes from `at` on, fewer where the file ends before.
+   * @param memory in which they are read, where it is given: it must have room for them
+   */
+  read(at: number, bytesMax: number, memory?: Buffer): Buffer;
+  close(): Promise<void>;
+}
+
+/** The file under a journal, or a pack. */
+export interface DurableFile extends ByteFile {
   /** Resolves when all parts are durable, one after the other from `at` on. After a failure the file must not be used again. */
   write(parts: readonly Uint8Array[], at: number): Promise<void>;
-  close(): Promise<void>;
 }
 
 /**
@@ -33,9 +41,10 @@ export function diskOf(clock: Clock): Disk {
 }
 
 /** A file of the disk. */
-export class SystemJournalFile implements JournalFile {
+export class SystemFile implements DurableFile {
   readonly #file: number;
   readonly #disk: Disk | undefined;
+  #isClosed = false;
 
   private constructor(file: number, disk: Disk | undefined) {
     this.#file = file;
@@ -46,22 +55,23 @@ export class SystemJournalFile implements JournalFile {
    * Makes an empty one where there is none.
    * @param disk where it is known, small writes are made on the caller's thread while it is fast.
    */
-  static open(path: string, disk?: Disk): SystemJournalFile {
+  static open(path: string, disk?: Disk): SystemFile {
     const flags = constants.O_RDWR | constants.O_CREAT | (SYNCS_ITSELF ? constants.O_DSYNC : 0);
-    return new SystemJournalFile(openSync(path, flags, OWNER_ONLY), disk);
+    return new SystemFile(openSync(path, flags, OWNER_ONLY), disk);
   }
 
   /** To read only. @throws where there is none. */
-  static view(path: string): SystemJournalFile {
-    return new SystemJournalFile(openSync(path, constants.O_RDONLY), undefined);
+  static view(path: string): SystemFile {
+    return new SystemFile(openSync(path, constants.O_RDONLY), undefined);
   }
 
   get sizeBytes(): number {
     return fstatSync(this.#file).size;
   }
 
-  read(at: number, bytesMax: number): Buffer {
-    const bytes = Buffer.allocUnsafeSlow(bytesMax);
+  read(at: number, bytesMax: number, memory?: Buffer): Buffer {
+    this.#assertOpen();
+    const bytes = memory ?? Buffer.allocUnsafeSlow(bytesMax);
     let size = 0;
     while (size < bytesMax) {
       const count = readSync(this.#file, bytes, size, bytesMax - size, at + size);
@@ -85,6 +95,7 @@ export class SystemJournalFile implements JournalFile {
   }
 
   async #write(parts: readonly Uint8Array[], at: number, writeSome: WriteSome): Promise<void> {
+    this.#assertOpen();
     let left = parts;
     let position = at;
     while (left.length > 0) {
@@ -96,8 +107,16 @@ export class SystemJournalFile implements JournalFile {
     if (!SYNCS_ITSELF) await promisify(fdatasync)(this.#file);
   }
 
-  close(): Promise<void> {
-    return promisify(close)(this.#file);
+  /** Harmless twice. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await promisify(close)(this.#file);
+  }
+
+  /** Its number may be that of another file already. */
+  #assertOpen(): void {
+    if (this.#isClosed) throw new StoreUnavailable("the file is closed");
   }
 }
 
