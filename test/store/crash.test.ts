@@ -314,7 +314,7 @@ describe("a chunked store", () => {
           expect(run.counters.values()).toEqual({});
           await run.store.close();
         }),
-        { numRuns: RUNS },
+        { numRuns: RUNS, endOnFailure: true },
       );
     },
     20_000 + RUNS * 600,

@@ -208,6 +208,16 @@ describe("a journal", () => {
     await kv.close();
   });
 
+  it("is closed, with all that was acked, where the disk fails at the very last", async () => {
+    const file = new MemoryFile();
+    const kv = await JournalKv.open(file);
+    await kv.commit([put("a", "one")]);
+    file.failure = new Error("EIO: i/o error, write");
+    await kv.close();
+    expect(() => kv.get(Buffer.from("a"))).toThrow(StoreUnavailable);
+    expect(contentOf(new JournalView(file))).toEqual({ a: "one" });
+  });
+
   it("says that the disk is full where that is why", async () => {
     const file = new MemoryFile();
     const kv = await JournalKv.open(file);
