@@ -7,8 +7,10 @@ import type { MsgJson } from "../protocol/entry.ts";
 import { type Envelope, envelopeOf } from "../protocol/frame.ts";
 import { isOwnSrc } from "../protocol/names.ts";
 import {
+  decodeFrameLine,
   decodeLine,
   encodeLine,
+  type FrameItem,
   isPlainText,
   LINE_BYTES_MAX,
   type LineItem,
@@ -50,8 +52,6 @@ const QUIET_MS = 10_000;
 /** Put at the end of a line that was too long (docs/protocol.md 7.6). */
 const CUT_MARK = " [cut]";
 
-type FrameItem = Extract<LineItem, { type: "frame" }>;
-
 /** What one read brought. As lines it would outlive collections of young objects, and cost several times as much as the bytes. */
 interface Read {
   /** Undefined where the wire went: a cut line ends there. */
@@ -65,6 +65,10 @@ interface Lines {
   readonly lines: readonly string[];
   /** Of the next to be taken. */
   index: number;
+  /** What they were cut out of, while it is there; a line is to be read in it only where it lies there as a whole. */
+  bytes: Uint8Array | undefined;
+  /** Of the next to be taken in `bytes`; below 0 where it begins before. */
+  start: number;
   readonly receipt: Receipt;
 }
 
@@ -228,7 +232,7 @@ export class SerialInput implements TurnTaker {
     if (!isBusy && this.#turns.isTurnOf(this)) {
       this.#split({ bytes, receipt });
       this.#work();
-    } else this.#keep({ bytes: bytes.slice(), receipt });
+    } else this.#keep({ bytes: new Uint8Array(bytes), receipt });
   }
 
   #endLine(): void {
@@ -266,6 +270,9 @@ export class SerialInput implements TurnTaker {
       }
     } catch (error) {
       ignoreStopping(error);
+    } finally {
+      // The next read may lie where they do.
+      if (this.#lines !== undefined) this.#lines.bytes = undefined;
     }
   }
 
@@ -286,9 +293,9 @@ export class SerialInput implements TurnTaker {
   }
 
   #split({ bytes, receipt }: Read): void {
-    const lines = bytes === undefined ? this.#splitter.end() : this.#splitter.push(bytes);
+    const { lines, start } = bytes === undefined ? this.#splitter.end() : this.#splitter.push(bytes);
     if (bytes === undefined) this.#splitter = this.#newSplitter();
-    this.#lines = lines.length === 0 ? undefined : { lines, index: 0, receipt };
+    this.#lines = lines.length === 0 ? undefined : { lines, index: 0, bytes, start, receipt };
   }
 
   /** Hands in console text up to a frame, and the frame. */
@@ -299,7 +306,8 @@ export class SerialInput implements TurnTaker {
     let line = "";
     while (read.index < lines.length && frame === undefined && texts.length < TEXT_LINES_MAX) {
       line = lines[read.index++] ?? "";
-      frame = this.#take(line, texts);
+      frame = this.#wholeFrame(read, line) ?? this.#take(line, texts);
+      read.start += line.length + 1;
     }
     if (read.index >= lines.length) this.#lines = undefined;
     const { project } = this.#options;
@@ -320,6 +328,14 @@ export class SerialInput implements TurnTaker {
       this.#paused = false;
       this.#link.resume();
     }
+  }
+
+  /** A line that is nothing but a frame, as nearly all frames come: read where it lies. */
+  #wholeFrame({ bytes, start }: Lines, line: string): FrameItem | undefined {
+    if (bytes === undefined || start < 0 || this.#prompt.isOn || this.#echo !== undefined) return undefined;
+    const frame = decodeFrameLine(bytes, start, start + line.length);
+    // A port that nobody called a console turns out to be one: then a line is to be read as one of it.
+    return frame?.frame.isCalled ? undefined : frame;
   }
 
   /** Adds a line's console text to `texts` and gives its frame, which always ends the line. */

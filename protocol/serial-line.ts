@@ -1,6 +1,7 @@
 import { asciiJson } from "./ack.ts";
+import { decodeCompactLines } from "./compact-lines.ts";
 import { COMPACT_STARTS, decodeCompactText, looksCompact } from "./compact-text.ts";
-import { crc32Digits, crc32OfLatin1 } from "./crc32.ts";
+import { crc32, crc32Digits, crc32OfLatin1 } from "./crc32.ts";
 import type { Frame } from "./frame.ts";
 import { decodeFrameText } from "./frame-decoder.ts";
 import { decodeUtf8OfLatin1 } from "./utf8.ts";
@@ -16,14 +17,27 @@ export const LineDiscard = {
 } as const;
 export type LineDiscard = (typeof LineDiscard)[keyof typeof LineDiscard];
 
+export interface FrameItem {
+  readonly type: "frame";
+  readonly frame: Frame;
+  readonly hasChecksum: boolean;
+}
+
 /** One thing found on a line; a frame glued to text is two (docs/protocol.md 7.3). */
 export type LineItem =
-  | { readonly type: "frame"; readonly frame: Frame; readonly hasChecksum: boolean }
+  | FrameItem
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "discarded"; readonly reason: LineDiscard; readonly line: string };
 
+const CR = 0x0d;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const BRACKET_OPEN = 0x5b;
+const LETTER_A = 0x61;
+const LETTER_F = 0x66;
 const NOT_PLAIN = /[^ !#-[\]-~]/;
 const FRAME_START = '{"v":';
+const CHECKSUM_DIGITS = 8;
 const CHECKSUM_END = /^[}\]]([0-9a-fA-F]{8})$/;
 /** Places on one line where a frame is looked for; more are console text that mentions frames. */
 const FRAME_STARTS_MAX = 8;
@@ -52,6 +66,21 @@ export function decodeLine(line: string): readonly LineItem[] {
 }
 
 /**
+ * The frame that a line is from its first byte to its last, where it is a compact one of whole lines, as nearly all frames are: what
+ * `decodeLine` says of it, without a text. Undefined for any other line.
+ * @param bytes hold the line, without its LF, from `start` to `end`.
+ */
+export function decodeFrameLine(bytes: Uint8Array, start: number, end: number): FrameItem | undefined {
+  if (bytes[start] !== BRACKET_OPEN) return undefined;
+  const jsonEnd = end - CHECKSUM_DIGITS - (bytes[end - 1] === CR ? 1 : 0);
+  const checksum = jsonEnd <= start ? undefined : checksumAt(bytes, jsonEnd);
+  if (checksum === undefined) return undefined;
+  const json = bytes.subarray(start, jsonEnd);
+  const frame = crc32(json) === checksum ? decodeCompactLines(json) : undefined;
+  return frame && { type: "frame", frame, hasChecksum: true };
+}
+
+/**
  * Whether a line, as `decodeLine` takes it, is console text that stands in JSON as it is: printable ASCII without quote and backslash. No
  * frame is without quotes.
  */
@@ -77,6 +106,23 @@ export function decodeLineChecksum(line: string): string | undefined {
 function checksumDigits(line: string): string | undefined {
   // Not of the whole line: the engine would look for a bracket from its start on.
   return CHECKSUM_END.exec(line.slice(-9))?.[1];
+}
+
+/** The number that the hexadecimal digits there are. */
+function checksumAt(line: Uint8Array, start: number): number | undefined {
+  let checksum = 0;
+  for (let index = start; index < start + CHECKSUM_DIGITS; index++) {
+    const digit = hexDigit(line[index] ?? 0);
+    if (digit === undefined) return undefined;
+    checksum = checksum * 16 + digit;
+  }
+  return checksum;
+}
+
+function hexDigit(byte: number): number | undefined {
+  if (byte >= DIGIT_0 && byte <= DIGIT_9) return byte - DIGIT_0;
+  const lower = byte | 0x20;
+  return lower >= LETTER_A && lower <= LETTER_F ? lower - LETTER_A + 10 : undefined;
 }
 
 /** Most lines of a console have none. */

@@ -9,8 +9,8 @@ function linesOf(chunks: readonly Uint8Array[]) {
   const splitter = new LineSplitter((byteCount) => {
     discardedBytes += byteCount;
   });
-  const lines = chunks.flatMap((chunk) => splitter.push(chunk));
-  lines.push(...splitter.end());
+  const lines = chunks.flatMap((chunk) => splitter.push(chunk).lines);
+  lines.push(...splitter.end().lines);
   return { lines: lines.filter((line) => line !== ""), discardedBytes };
 }
 
@@ -27,6 +27,34 @@ test("gives the same lines however the bytes are cut", () => {
       expect(linesOf(chunks)).toEqual({ lines: expected, discardedBytes: 0 });
     }),
   );
+});
+
+test("tells where in what was pushed a line lies, unless it began before or lies nowhere as a whole", () => {
+  const splitter = new LineSplitter(() => {});
+  const liesThere = (text: string): readonly (readonly [string, string | undefined])[] => {
+    const bytes = Buffer.from(text);
+    const { lines, start } = splitter.push(bytes);
+    let at = start;
+    return lines.map((line) => {
+      const there = at < 0 ? undefined : bytes.toString("latin1", at, at + line.length);
+      at += line.length + 1;
+      return [line, there];
+    });
+  };
+  expect(liesThere("one\ntwo\r\n\nthr")).toEqual([
+    ["one", "one"],
+    ["two\r", "two\r"],
+    ["", ""],
+  ]);
+  expect(liesThere("ee\nfour\n")).toEqual([
+    ["three", undefined],
+    ["four", "four"],
+  ]);
+  const long = "x".repeat(2 * LINE_BYTES_MAX);
+  expect(liesThere(`${long}\nfive\n`)).toEqual([
+    [long.slice(0, LINE_BYTES_MAX + 2), undefined],
+    ["five", undefined],
+  ]);
 });
 
 test("keeps every byte value as one code unit", () => {
@@ -61,8 +89,8 @@ test("gives what stands there without an LF when the wire ends", () => {
 test("the memory that bytes came in may be used again at once", () => {
   const splitter = new LineSplitter(() => {});
   const memory = Buffer.from("one\ntw");
-  const lines = [...splitter.push(memory)];
+  const lines = [...splitter.push(memory).lines];
   memory.write("o\nx\nyy");
-  lines.push(...splitter.push(memory), ...splitter.end());
+  lines.push(...splitter.push(memory).lines, ...splitter.end().lines);
   expect(lines).toEqual(["one", "two", "x", "yy"]);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { GatewayCore } from "../../gateway/gateway-core.ts";
+import { encodeLine } from "../../protocol/serial-line.ts";
 import { logLine } from "../support/frames.ts";
 import { virtualWorld } from "../support/gateway-world.ts";
 import { HandByteLink } from "../support/hand-byte-link.ts";
@@ -25,6 +26,42 @@ test("frames and text of one read go into one commit, in their order, and get on
     "after",
   ]);
   expect(link.down.filter((line) => line.includes('"ack":'))).toEqual([expect.stringContaining('"ack":4,')]);
+});
+
+test("frames are taken once and in their order, wherever reads cut them, whatever stands between them and however long they wait", async () => {
+  const compact = (seq: number, src: string): string =>
+    encodeLine(
+      JSON.stringify([
+        `@b-${src}`,
+        src,
+        seq,
+        0,
+        1_763_784_000_000 + seq,
+        0,
+        `line ${seq}`,
+        5,
+        `line ${seq + 1}`,
+      ]),
+      true,
+    );
+  const said = (src: string): string =>
+    [1, 3, 5, 7, 9, 11].map((seq) => `${compact(seq, src)}text behind ${seq}\n`).join("");
+  for (const readBytes of [1, 7, 100, 150, 1_000]) {
+    const { links, time, uplink, commit, freeDisk } = slowGateway(2);
+    const wires = [said("pump-0"), said("pump-1")];
+    for (let start = 0; start < Math.max(...wires.map(({ length }) => length)); start += readBytes) {
+      for (const [index, wire] of wires.entries()) links[index]?.say(wire.slice(start, start + readBytes));
+      if (start % 3 === 0) await time.advanceAsync(1);
+    }
+    await time.advanceAsync(1);
+    freeDisk();
+    commit();
+    await time.advanceAsync(100);
+    for (const src of ["pump-0", "pump-1"]) {
+      expect(uplink.texts(src)).toEqual(Array.from({ length: 12 }, (_, index) => `line ${index + 1}`));
+      expect(uplink.texts(src, "uart")).toEqual([1, 3, 5, 7, 9, 11].map((seq) => `text behind ${seq}`));
+    }
+  }
 });
 
 /** Ports with one source each, of which a commit takes ten entries, and a disk that takes what it is told. */

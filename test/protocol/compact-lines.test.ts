@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeCompactText, decodeCompactValue } from "../../protocol/compact-text.ts";
-import type { Decoded } from "../../protocol/decoded.ts";
+import { type Decoded, good } from "../../protocol/decoded.ts";
 import type { Frame } from "../../protocol/frame.ts";
 import { decodeFrame } from "../../protocol/frame-decoder.ts";
 import { hashOfLine } from "../../protocol/line-hash.ts";
 import { nextLines, sequence } from "../../protocol/sequencing.ts";
+import { decodeFrameLine, decodeLine, encodeLine } from "../../protocol/serial-line.ts";
 import { encodeUtf8 } from "../../protocol/utf8.ts";
 
 const options = { seed: 20_261_128, numRuns: 3_000 };
@@ -54,6 +55,11 @@ const frame = fc
   .tuple(head, body)
   .map(([[start, src, ...numbers], elements]) => [start, ...src, ...numbers, ...elements.flat()]);
 
+function digits(line: string, isUpper: boolean): string {
+  const checksum = line.slice(-8);
+  return isUpper ? checksum.toUpperCase() : checksum;
+}
+
 function shown(decoded: Decoded<Frame>): object {
   if (!decoded.ok) return decoded.problem;
   const { boot, commands, ...rest } = decoded.value;
@@ -74,6 +80,49 @@ describe("a frame of whole lines, read in one pass", () => {
       options,
     );
     expect(linesCount).toBeGreaterThan(options.numRuns / 10);
+  });
+
+  test("says on a serial line what the line's text says, wherever its bytes lie, or leaves it to that", () => {
+    const ends = fc.constantFrom("", "\r", " ", "0");
+    const around = fc.tuple(fc.nat(9), fc.nat(9), ends, fc.constantFrom("", "[", "x"), fc.boolean());
+    let frameCount = 0;
+    fc.assert(
+      fc.property(frame, around, (elements, [before, behind, end, start, isUpper]) => {
+        const written = encodeLine(JSON.stringify(elements), true).slice(0, -1);
+        const line = start + written.slice(0, -8) + digits(written, isUpper) + end;
+        const bytes = Buffer.concat([
+          Buffer.alloc(before, "["),
+          Buffer.from(line, "latin1"),
+          Buffer.alloc(behind),
+        ]);
+        const item = decodeFrameLine(bytes, before, before + line.length);
+        if (item === undefined) return;
+        frameCount += 1;
+        const [expected, ...others] = decodeLine(line);
+        if (expected?.type !== "frame") throw new Error(`${line} is no frame`);
+        expect(others).toEqual([]);
+        expect(item.hasChecksum).toBe(expected.hasChecksum);
+        expect(shown(good(item.frame))).toEqual(shown(good(expected.frame)));
+      }),
+      options,
+    );
+    expect(frameCount).toBeGreaterThan(options.numRuns / 20);
+  });
+
+  test("is left to the line's text with any byte of it wrong", () => {
+    const line = Buffer.from(encodeLine('["~b","pump",3,0,1763784000000,0,"c",7,"d"]', true).slice(0, -1));
+    expect(decodeFrameLine(line, 0, line.length)?.frame.lines?.count).toBe(2);
+    for (let index = 0; index < line.length; index++) {
+      const wrong = Uint8Array.from(line);
+      for (let byte = 0; byte < 256; byte++) {
+        wrong[index] = byte;
+        const isDigit = index >= line.length - 8;
+        const isSame =
+          byte === line[index] ||
+          (isDigit && String.fromCharCode(byte).toLowerCase() === line.toString("latin1", index, index + 1));
+        expect(decodeFrameLine(wrong, 0, line.length) !== undefined).toBe(isSame);
+      }
+    }
   });
 
   test.each([

@@ -36,7 +36,10 @@ export class HandByteLink implements ByteLink {
 
   /** The board says it; text stands for its Latin-1 bytes. */
   say(bytes: string | Uint8Array): void {
-    this.#events?.onBytes(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
+    const memory = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes.slice();
+    this.#events?.onBytes(memory);
+    // As a real wire does by its next read.
+    memory.fill(0x2a);
   }
 
   replug(): void {
