@@ -6,6 +6,7 @@ import { EmbeddedBroker, type EmbeddedBrokerOptions } from "./embedded-broker.ts
 import { GatewayCore, type GatewayCoreOptions, type GatewayWorld } from "./gateway-core.ts";
 import { MqttBrokerLink } from "./mqtt-broker-link.ts";
 import { PortFinder } from "./port-finder.ts";
+import { ReadRounds } from "./read-rounds.ts";
 import { type PortToOpen, SerialPorts } from "./serial-ports.ts";
 import type { SerialSetting } from "./serial-setting.ts";
 import { SerialportLink } from "./serialport-link.ts";
@@ -39,6 +40,7 @@ export interface FullGatewayWorld extends GatewayWorld {
 /** Serial lines and MQTT in, a log service out; nothing lost in between. */
 export class Gateway {
   readonly #world: FullGatewayWorld;
+  readonly #rounds: ReadRounds;
   readonly #options: GatewayOptions;
   readonly #core: GatewayCore;
   #embedded: EmbeddedBroker | undefined;
@@ -48,6 +50,7 @@ export class Gateway {
 
   constructor(world: FullGatewayWorld, options: GatewayOptions) {
     this.#world = world;
+    this.#rounds = new ReadRounds(world.timers);
     this.#options = options;
     this.#core = new GatewayCore(world, options);
     this.#ports = new SerialPorts({
@@ -130,7 +133,7 @@ export class Gateway {
     // On one pair of wires a silence is measured: all is heard when it comes.
     const mayRest = !isHalfDuplex;
     const options = { name, locate, baud, mayRest, ...(flowControl !== undefined && { flowControl }) };
-    const link = new SerialportLink(this.#world, options);
+    const link = new SerialportLink({ ...this.#world, rounds: this.#rounds }, options);
     this.#serial.push({ link, isNamed: setting.pattern.type === "path" });
     this.#core.addSerial(link, {
       project: this.#options.project,

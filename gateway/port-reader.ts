@@ -1,14 +1,10 @@
 import type { Clock, Timer, Timers } from "../host/clock.ts";
+import { type ReadRounds, ROUND_REST_MS, type RoundReader } from "./read-rounds.ts";
 
 /** What Linux keeps of a terminal that nobody reads; beyond it the driver is told to stop, or loses what comes. */
 const KERNEL_BYTES = 4_096;
 /** Longest rest after a read, ms: about what a USB adapter keeps a byte for (16 ms on FTDI's), and nobody who looks on sees it. */
 const REST_MS_MAX = 20;
-/**
- * Shortest, of a wire faster than any UART (a pty, a USB console), which is full meanwhile, holds up its board and loses nothing. Not none: a
- * read of a terminal that was just emptied waits for the kernel's worker, with the whole process.
- */
-const REST_MS_MIN = 1;
 /** The kernel gives one byte less than it keeps: there may have been more. */
 const FULL_READ_BYTES = KERNEL_BYTES - 1;
 const BITS_PER_BYTE = 10;
@@ -52,10 +48,11 @@ export interface PortReaderOptions {
  *
  * In place of the driver's own reads and its stream, which each take turns of the thread pool, promises and memory of their own.
  */
-export class PortReader {
+export class PortReader implements RoundReader {
   readonly #port: PolledPort;
   readonly #clock: Clock;
   readonly #timers: Timers;
+  readonly #rounds: ReadRounds;
   readonly #events: PortReaderEvents;
   readonly #mayRest: boolean;
   readonly #restMs: number;
@@ -63,18 +60,26 @@ export class PortReader {
   #isOver = false;
   /** Nothing is to be read before it ends. */
   #rest: Timer | undefined;
+  /** Nor before the round comes. */
+  #isInRound = false;
   #lastReadMs = Number.NEGATIVE_INFINITY;
   /** The last rest brought something, so the next one will: to ask the poller first would cost as much as to read. */
   #isFlowing = false;
 
   constructor(
-    world: { readonly port: PolledPort; readonly clock: Clock; readonly timers: Timers },
+    world: {
+      readonly port: PolledPort;
+      readonly clock: Clock;
+      readonly timers: Timers;
+      readonly rounds: ReadRounds;
+    },
     { baud, mayRest }: PortReaderOptions,
     events: PortReaderEvents,
   ) {
     this.#port = world.port;
     this.#clock = world.clock;
     this.#timers = world.timers;
+    this.#rounds = world.rounds;
     this.#events = events;
     this.#mayRest = mayRest;
     // At its own speed a wire fills half of what the kernel keeps, at most: a stall of ours as long loses nothing.
@@ -86,7 +91,7 @@ export class PortReader {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    if (this.#rest === undefined) this.#wait();
+    if (!this.#isResting) this.#wait();
   }
 
   /** Reads nothing until `resume`. */
@@ -94,11 +99,15 @@ export class PortReader {
     this.#isPaused = true;
   }
 
+  get #isResting(): boolean {
+    return this.#rest !== undefined || this.#isInRound;
+  }
+
   #readable(error: Error | null): void {
     if (this.#isOver) return;
     if (error !== null) this.#end((error as { readonly canceled?: boolean }).canceled !== true);
     // The driver waits again for all that it was ever asked to wait for: unheard, it would say so without end.
-    else if (this.#isPaused || this.#rest !== undefined) this.#poll(0);
+    else if (this.#isPaused || this.#isResting) this.#poll(0);
     else this.#read();
   }
 
@@ -113,11 +122,31 @@ export class PortReader {
   }
 
   #read(): void {
+    const sizeBytes = this.#readNow(buffer);
+    this.took(buffer.subarray(0, sizeBytes));
+  }
+
+  /** @returns the bytes read; none also where there is nothing, or it fails. */
+  #readNow(memory: Uint8Array): number {
+    try {
+      return this.#port.readNow(memory);
+    } catch (error) {
+      const { code = "" } = error as NodeJS.ErrnoException;
+      if (code !== "EAGAIN" && code !== "EINTR") this.#end(true);
+      return 0;
+    }
+  }
+
+  readInto(slot: Uint8Array): number | undefined {
+    this.#isInRound = false;
+    return this.#isPaused || this.#isOver || !this.#port.isOpen ? undefined : this.#readNow(slot);
+  }
+
+  took(bytes: Uint8Array): void {
     const sinceMs = this.#lastReadMs;
-    const sizeBytes = this.#readNow() ?? 0;
-    if (sizeBytes > 0) this.#events.onBytes(buffer.subarray(0, sizeBytes));
+    if (bytes.length > 0) this.#events.onBytes(bytes);
     if (this.#isOver) return;
-    if (sizeBytes === 0) {
+    if (bytes.length === 0) {
       const wasFlowing = this.#isFlowing;
       this.#isFlowing = false;
       // Readable and empty is a device that went, for ever after; who watches over it closes the port then.
@@ -130,18 +159,15 @@ export class PortReader {
     this.#isFlowing = tookMs < 2 * REST_MS_MAX;
     if (!this.#mayRest) this.#wait();
     // Where the wire is faster than it says, what it was seen to bring counts.
-    else if (sizeBytes >= FULL_READ_BYTES) this.#restFor(REST_MS_MIN);
-    else this.#restFor(Math.max(REST_MS_MIN, Math.min(this.#restMs, restAt(sizeBytes / tookMs))));
+    else if (bytes.length < FULL_READ_BYTES)
+      this.#restFor(Math.max(ROUND_REST_MS, Math.min(this.#restMs, restAt(bytes.length / tookMs))));
+    else if (this.#isFlowing) this.#joinRound();
+    else this.#restFor(ROUND_REST_MS);
   }
 
-  #readNow(): number | undefined {
-    try {
-      return this.#port.readNow(buffer);
-    } catch (error) {
-      const { code = "" } = error as NodeJS.ErrnoException;
-      if (code !== "EAGAIN" && code !== "EINTR") this.#end(true);
-      return undefined;
-    }
+  #joinRound(): void {
+    this.#isInRound = true;
+    this.#rounds.join(this);
   }
 
   #restFor(restMs: number): void {

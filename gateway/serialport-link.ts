@@ -9,6 +9,7 @@ import type { Random } from "../host/random.ts";
 import { Backoff } from "./backoff.ts";
 import type { ByteLink, ByteLinkEvents } from "./link.ts";
 import { type PolledPort, PortReader } from "./port-reader.ts";
+import { ReadRounds } from "./read-rounds.ts";
 import { explainOpenError } from "./serial-port-error.ts";
 import type { FlowControl } from "./serial-setting.ts";
 
@@ -39,6 +40,7 @@ export interface SerialportOptions {
 export class SerialportLink implements ByteLink {
   readonly #clock: Clock;
   readonly #timers: Timers;
+  readonly #rounds: ReadRounds;
   readonly #log: ProcessLog;
   readonly #options: SerialportOptions;
   readonly #backoff: Backoff;
@@ -63,6 +65,8 @@ export class SerialportLink implements ByteLink {
     world: {
       readonly clock: Clock;
       readonly timers: Timers;
+      /** Of ports that are read together; without it this one is alone. */
+      readonly rounds?: ReadRounds;
       readonly random: Random;
       readonly log: ProcessLog;
     },
@@ -70,6 +74,7 @@ export class SerialportLink implements ByteLink {
   ) {
     this.#clock = world.clock;
     this.#timers = world.timers;
+    this.#rounds = world.rounds ?? new ReadRounds(world.timers);
     this.#log = world.log;
     this.#options = options;
     this.#backoff = new Backoff(world.random, REOPEN);
@@ -226,7 +231,7 @@ export class SerialportLink implements ByteLink {
       if (port.isOpen) port.close(() => {});
     };
     const { baud, mayRest = false } = this.#options;
-    const world = { port: polled, clock: this.#clock, timers: this.#timers };
+    const world = { port: polled, clock: this.#clock, timers: this.#timers, rounds: this.#rounds };
     return new PortReader(world, { baud, mayRest }, { onBytes, onGone });
   }
 

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { expect, test } from "vitest";
 import { type PolledPort, PortReader } from "../../gateway/port-reader.ts";
+import { ReadRounds } from "../../gateway/read-rounds.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
 
 const READABLE = 1;
@@ -56,13 +57,16 @@ class HandPort extends EventEmitter implements PolledPort {
   }
 }
 
-function openPort(options: { readonly baud?: number; readonly mayRest?: boolean } = {}) {
-  const time = new VirtualTime();
+function openPort(
+  options: { readonly baud?: number; readonly mayRest?: boolean } = {},
+  time = new VirtualTime(),
+  rounds = new ReadRounds(time),
+) {
   const port = new HandPort();
   const reads: { readonly atMs: number; readonly text: string }[] = [];
   const gone = { count: 0 };
   const reader = new PortReader(
-    { port, clock: time, timers: time },
+    { port, clock: time, timers: time, rounds },
     { baud: 115_200, mayRest: true, ...options },
     {
       onBytes: (bytes) =>
@@ -125,6 +129,60 @@ test("a wire that is always full is read once a ms, and not without a rest: a re
   await pass(10);
   expect(reads.length).toBeGreaterThanOrEqual(9);
   expect(reads.length).toBeLessThanOrEqual(11);
+});
+
+/** Ports of one gateway whose wires are full for 100 ms, and what was done with them since, in its order. */
+async function fullPorts(count: number) {
+  const time = new VirtualTime();
+  const rounds = new ReadRounds(time);
+  const ports = Array.from({ length: count }, () => openPort({}, time, rounds));
+  for (const [index, { port }] of ports.entries()) port.say(`${index},`.repeat(200_000));
+  await time.advanceAsync(50);
+  const done: string[] = [];
+  for (const [index, { port, reads }] of ports.entries()) {
+    const readNow = port.readNow.bind(port);
+    port.readNow = (memory) => {
+      done.push(`read ${index}`);
+      return readNow(memory);
+    };
+    reads.push = (...items) => {
+      done.push(`took ${index}`);
+      return Array.prototype.push.apply(reads, items);
+    };
+  }
+  return { time, ports, done };
+}
+
+const named = (what: string, from: number, to: number): readonly string[] =>
+  Array.from({ length: to - from }, (_, index) => `${what} ${from + index}`);
+
+test("wires that are always full are read one right after the other, sixteen at a time, before what they brought is looked at", async () => {
+  const { time, ports, done } = await fullPorts(20);
+  await time.advanceAsync(2);
+  const round = [
+    ...named("read", 0, 16),
+    ...named("took", 0, 16),
+    ...named("read", 16, 20),
+    ...named("took", 16, 20),
+  ];
+  expect(done).toEqual([...round, ...round]);
+  for (const [index, { port, reads }] of ports.entries()) {
+    const text = reads.map((read) => read.text).join("") + port.waiting;
+    expect(text).toBe(`${index},`.repeat(200_000));
+  }
+});
+
+test("one of them that is paused or closed is read no more, and the others are", async () => {
+  const { time, ports, done } = await fullPorts(3);
+  ports[0]?.reader.pause();
+  ports[1]?.port.close();
+  await time.advanceAsync(2);
+  expect(done).toEqual(["read 2", "took 2", "read 2", "took 2"]);
+  done.length = 0;
+  ports[0]?.reader.resume();
+  await time.advanceAsync(0);
+  expect(done).toEqual(["read 0", "took 0"]);
+  expect(ports.map(({ gone }) => gone.count)).toEqual([0, 0, 0]);
 });
 
 test("where each rest brings something the poller is not asked, and where one brings nothing it is", async () => {
