@@ -49,8 +49,8 @@ const PINGRESP = Buffer.from([0xd0, 0]);
 const UNRELEASED_MAX = 1_024;
 /** What waits to be written to a client that does not read; acks beyond it are dropped, as they come again (docs/protocol.md 5.6). */
 const WRITABLE_BYTES_MAX = 1024 * 1024;
-/** Kept of a connection that waits for its turn: what Node itself would keep of one that is paused. Beyond it nothing is read. */
-const IN_LINE_BYTES_MAX = 16 * 1024;
+/** Kept of a connection that waits for its turn, and what one more read brings: 20 frames of 20 lines. Beyond it nothing is read. */
+const IN_LINE_BYTES_MAX = 24 * 1024;
 const VERSION_MAX = 4;
 
 export interface ServerPublish {
@@ -326,7 +326,9 @@ export class MqttServerConnection {
 
   #other(type: number, bytes: Buffer, start: number, body: number, end: number): void {
     if (this.#state === "new") {
-      const packet = type === PacketType.Connect ? parsePacket(bytes.subarray(start, end)) : undefined;
+      // A copy: its will is read once it is known who this is.
+      const own = Buffer.from(bytes.subarray(start, end));
+      const packet = type === PacketType.Connect ? parsePacket(own) : undefined;
       if (packet?.cmd !== "connect") {
         this.#fail(MqttFault.NoConnect);
         return;

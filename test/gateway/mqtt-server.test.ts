@@ -5,7 +5,6 @@ import { lengthBytes } from "../../gateway/answer-packets.ts";
 import { type Demand, TopicOutcome } from "../../gateway/link.ts";
 import { type MqttPolicy, MqttServer } from "../../gateway/mqtt-server.ts";
 import { MqttFault, type ReturnCode, type ServerPublish } from "../../gateway/mqtt-server-connection.ts";
-import { PacketCutter, PacketFault } from "../../gateway/packet-cutter.ts";
 import { TopicSubscriptions } from "../../gateway/topic-subscriptions.ts";
 import { CounterTable } from "../../host/counters.ts";
 import { VirtualTime } from "../../sim/virtual-time.ts";
@@ -131,43 +130,6 @@ describe("the server side of MQTT", () => {
     };
     return { time, policy, demand, mqtt, open, handled: () => handledCount };
   }
-
-  test("packets cut at every byte are the same packets", () => {
-    const stream = Buffer.concat([
-      connectPacket("c"),
-      publish(1, 7, "x".repeat(200)),
-      publish(0, 0, ""),
-      publish(2, 9, "y"),
-    ]);
-    const read = (pieces: readonly Buffer[]): string[] => {
-      const cutter = new PacketCutter(1000);
-      const packets: string[] = [];
-      for (const piece of pieces) {
-        const fault = cutter.push(piece, (bytes, start, _body, end) => {
-          packets.push(bytes.toString("hex", start, end));
-          return true;
-        });
-        expect(fault).toBeUndefined();
-      }
-      return packets;
-    };
-    const whole = read([stream]);
-    expect(whole).toHaveLength(4);
-    for (let at = 1; at < stream.length; at++) {
-      expect(read([stream.subarray(0, at), stream.subarray(at)])).toEqual(whole);
-    }
-    expect(read(Array.from(stream, (byte) => Buffer.from([byte])))).toEqual(whole);
-  });
-
-  test("a packet that is too large, and a length without end, are told at their heads", () => {
-    const never = (): boolean => {
-      throw new Error("no packet");
-    };
-    expect(new PacketCutter(1000).push(Buffer.from([0x30, 0xff, 0x7f]), never)).toBe(PacketFault.TooLarge);
-    expect(new PacketCutter(1000).push(Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff]), never)).toBe(
-      PacketFault.BadLength,
-    );
-  });
 
   test("answers go out in the order of the publishes, whichever is durable first", async () => {
     const { policy, open } = await started();
@@ -409,6 +371,33 @@ describe("the server side of MQTT", () => {
     cut.socket.destroy();
     await until("the will", () => policy.published.length === 1);
     expect(policy.published[0]?.payload).toBe("gone cut");
+  });
+
+  test("a will is what its client said, also where the client came in pieces and others sent theirs before it was let in", async () => {
+    const { policy, open } = await started();
+    let letIn: (client: string) => void = () => {};
+    policy.admit = () => new Promise((resolve) => (letIn = resolve));
+    const connecting = packet(
+      0x10,
+      ...CONNECT_HEAD,
+      0x06,
+      0,
+      60,
+      ...text("c"),
+      ...text("will"),
+      ...text("gone"),
+    );
+    const { socket, heard } = await open(connecting.subarray(0, 20));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    socket.write(connecting.subarray(20));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await open(connectPacket("x".repeat(100)).subarray(0, 90));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    letIn("late");
+    await until("in", () => heard.length === 4);
+    socket.destroy();
+    await until("the will", () => policy.published.length === 1);
+    expect(policy.published[0]?.payload).toBe("gone");
   });
 
   test("a filter that is not allowed is refused in its place, and unsubscribing ends a subscription", async () => {
