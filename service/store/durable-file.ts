@@ -12,12 +12,16 @@ export interface ByteFile {
    * @param memory in which they are read, where it is given: it must have room for them
    */
   read(at: number, bytesMax: number, memory?: Buffer): Buffer;
+  /** Waits for a write under way. */
   close(): Promise<void>;
 }
 
 /** The file under a journal, or a pack. */
 export interface DurableFile extends ByteFile {
-  /** Resolves when all parts are durable, one after the other from `at` on. After a failure the file must not be used again. */
+  /**
+   * Resolves when all parts are durable, one after the other from `at` on. One at a time. After a failure the file must not be used
+   * again.
+   */
   write(parts: readonly Uint8Array[], at: number): Promise<void>;
 }
 
@@ -44,6 +48,8 @@ export function diskOf(clock: Clock): Disk {
 export class SystemFile implements DurableFile {
   readonly #file: number;
   readonly #disk: Disk | undefined;
+  /** The last write, one after the other. */
+  #last: Promise<void> | undefined;
   #isClosed = false;
 
   private constructor(file: number, disk: Disk | undefined) {
@@ -83,9 +89,11 @@ export class SystemFile implements DurableFile {
 
   write(parts: readonly Uint8Array[], at: number): Promise<void> {
     const disk = this.#disk;
-    return disk !== undefined && SYNCS_ITSELF && sizeOf(parts) <= SMALL_BYTES_MAX
-      ? this.#writeSmall(parts, at, disk)
-      : this.#write(parts, at, writeParts);
+    this.#last =
+      disk !== undefined && SYNCS_ITSELF && sizeOf(parts) <= SMALL_BYTES_MAX
+        ? this.#writeSmall(parts, at, disk)
+        : this.#write(parts, at, writeParts);
+    return this.#last;
   }
 
   async #writeSmall(parts: readonly Uint8Array[], at: number, { clock, pace }: Disk): Promise<void> {
@@ -111,6 +119,8 @@ export class SystemFile implements DurableFile {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    // Its number would soon be that of another file, which the write would go to.
+    await this.#last?.catch(() => {});
     await promisify(close)(this.#file);
   }
 

@@ -180,6 +180,7 @@ export class MemoryJournal extends MemoryFile {
 export class MemoryFileHandle implements DurableFile {
   readonly #disk: MemoryFile;
   readonly #hooks: MemoryKvHooks;
+  #last: Promise<void> | undefined;
 
   constructor(disk: MemoryFile, hooks: MemoryKvHooks) {
     this.#disk = disk;
@@ -195,7 +196,16 @@ export class MemoryFileHandle implements DurableFile {
     return this.#disk.read(at, bytesMax, memory);
   }
 
-  async write(parts: readonly Uint8Array[], at: number): Promise<void> {
+  write(parts: readonly Uint8Array[], at: number): Promise<void> {
+    this.#last = this.#write(parts, at);
+    return this.#last;
+  }
+
+  async close(): Promise<void> {
+    await this.#last?.catch(() => {});
+  }
+
+  async #write(parts: readonly Uint8Array[], at: number): Promise<void> {
     this.#assertAlive();
     this.#disk.begin(Buffer.concat(parts), at);
     await this.#hooks.syncDelay();
@@ -208,8 +218,6 @@ export class MemoryFileHandle implements DurableFile {
     else this.#disk.tear(() => this.#hooks.survives());
     throw new StoreUnavailable("a simulated sync failed");
   }
-
-  async close(): Promise<void> {}
 
   #assertAlive(): void {
     if (!this.#hooks.alive()) throw new StoreUnavailable("the power is gone");

@@ -1,10 +1,10 @@
 import { ByteWriter } from "./byte-writer.ts";
 import { encodeChunkPlace } from "./chunk-place.ts";
 import type { ChunkSummary } from "./chunk-summary.ts";
-import type { DurableFile } from "./durable-file.ts";
 import type { KvChange, OrderedKv } from "./ordered-kv.ts";
 import { type PackPlace, PackWriter } from "./pack.ts";
 import { encodeIndexPlace } from "./project-index.ts";
+import type { SegmentFiles } from "./segment.ts";
 import { chunkKey } from "./store-keys.ts";
 import type { SegmentState } from "./store-state.ts";
 
@@ -27,7 +27,7 @@ export class SegmentWriter {
   timestampMax = 0;
 
   /** @param packBytes of the pack that are written already */
-  constructor({ kv, pack }: { readonly kv: OrderedKv; readonly pack: DurableFile }, packBytes: number) {
+  constructor({ kv, pack }: SegmentFiles, packBytes: number) {
     this.#kv = kv;
     this.#pack = new PackWriter(pack, packBytes);
   }

@@ -204,7 +204,13 @@ export function describeOrderedKv(name: string, makeDriver: () => Promise<SpaceD
           pack = await space.openPack("one");
         }
         expect(await space.names()).toEqual(["one"]);
+        let isWritten = false;
+        const writing = pack.write([Buffer.alloc(3_000_000, 8)], 0).then(() => {
+          isWritten = true;
+        });
         await pack.close();
+        expect(isWritten).toBe(true);
+        await writing;
         await kv.close();
         await space.remove("one");
         expect(await space.bytes("one")).toBe(0);
