@@ -47,8 +47,11 @@ export class Throttle {
   }
 
   lane({ project, src, key = sourceKey(project, src) }: Origin): ThrottleLane {
-    const known = this.#lanes.get(key);
-    if (known !== undefined) return known;
+    return this.#lanes.get(key) ?? this.#newLane(project, src, key);
+  }
+
+  /** Apart from `lane`, whose every call would make what the closures share. */
+  #newLane(project: string, src: string, key: string): ThrottleLane {
     const lane = new ThrottleLane(
       {
         clock: this.#clock,

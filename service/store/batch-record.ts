@@ -107,9 +107,9 @@ export class BatchBuilder<S extends BatchMember> {
   addRun(source: S, run: EntryRun): boolean {
     const isFirst = this.#count(source, run.length);
     const { lines } = run;
-    this.#boot.clear();
-    this.#boot.text(run.boot);
-    const boot = this.#boot.view();
+    const boot = this.#boot;
+    boot.clear();
+    boot.text(run.boot);
     const textStart = lines.startAt(0);
     const unitsBefore = this.#messages.units - textStart;
     for (let line = 0; line < lines.count; line++) {

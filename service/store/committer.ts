@@ -1,4 +1,4 @@
-import { type NewEntry, STREAM_DEFAULT, type StoredEntry } from "../../protocol/entry.ts";
+import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
 import { type EntryPart, EntryRun, entriesOfPart, PartedEntries } from "../../protocol/entry-run.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
 import { acceptEntry, NO_LOSSES } from "./boot-mark.ts";
@@ -250,7 +250,7 @@ export class Committer {
     mark.accept(lines.seqFirst, lines.seqFirst + lines.count - 1);
     source.markChanged(boot, mark);
     if (this.#builder.addRun(source, run)) source.pinCount++;
-    source.addPending({ received, clock: "device", boot, stream: STREAM_DEFAULT, msg: "" }, lines.count);
+    source.addPendingRun(lines.count, received, boot);
     return true;
   }
 

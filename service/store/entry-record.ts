@@ -91,7 +91,7 @@ export function writeLineRow(
   to: ByteWriter,
   { received, lines }: EntryRun,
   line: number,
-  boot: Uint8Array,
+  boot: ByteWriter,
   messageStart: number,
 ): void {
   const module = lines.moduleAt(line);
@@ -106,7 +106,8 @@ export function writeLineRow(
   let at = putVarint(bytes, start + 2, timestamp);
   at = putVarint(bytes, at, Math.abs(received - timestamp));
   if (module !== undefined) at = putText(bytes, at, module);
-  for (let index = 0; index < boot.length; index++) bytes[at++] = boot[index] ?? 0;
+  const bootBytes = boot.open(0);
+  for (let index = 0; index < boot.length; index++) bytes[at++] = bootBytes[index] ?? 0;
   at = putVarint(bytes, at, lines.seqFirst + line);
   at = putVarint(bytes, at, messageStart);
   at = putVarint(bytes, at, lines.endAt(line) - lines.startAt(line));

@@ -16,6 +16,9 @@ export class MessageText {
   #joined = "";
   #writtenUnits = 0;
   #isAscii = true;
+  /** What ASCII was taken from last: hundreds of frames lie in the same bytes. */
+  #from: Uint8Array | undefined;
+  #fromWords: DataView | undefined;
 
   /** UTF-16 units so far: where the next message begins. */
   get units(): number {
@@ -36,9 +39,16 @@ export class MessageText {
   addAscii(from: Uint8Array, start: number, end: number): void {
     this.#write();
     const bytes = this.#bytes;
-    if (this.#isAscii) bytes.copy(from, start, end);
+    if (this.#isAscii) bytes.copyWords(this.#wordsOf(from), start, end);
     else bytes.utf16(Buffer.from(from.buffer, from.byteOffset + start, end - start).toString("latin1"));
     this.#writtenUnits += end - start;
+  }
+
+  #wordsOf(bytes: Uint8Array): DataView {
+    if (this.#from === bytes && this.#fromWords !== undefined) return this.#fromWords;
+    this.#from = bytes;
+    this.#fromWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    return this.#fromWords;
   }
 
   /** All of it; good until the next call. */
@@ -52,6 +62,7 @@ export class MessageText {
     this.#bytes.clear();
     this.#writtenUnits = 0;
     this.#isAscii = true;
+    this.#from = this.#fromWords = undefined;
   }
 
   #write(): void {

@@ -87,9 +87,11 @@ export class SourceState implements BatchMember {
   batchIndex = NOT_IN_BATCH;
   /** Its entries in the table that takes new ones. */
   tail: SourceTail | undefined;
-  /** Of the transaction under way: how many entries, and those that the totals need. */
+  /** Of the transaction under way: how many entries, and what the totals need of the last and of losses. Not in an object: most are lone. */
   #pendingCount = 0;
-  #pendingLast: TotalledEntry | undefined;
+  #pendingReceived = 0;
+  #pendingClock: ClockQuality = "server";
+  #pendingClockError: number | undefined;
   #pendingBoot: string | undefined;
   #pendingLosses: TotalledEntry[] | undefined;
   readonly #marks = new Map<string, BootMark>();
@@ -109,30 +111,39 @@ export class SourceState implements BatchMember {
     return this.totals.lastReceived > 0 || this.totals.entryCount > 0 || this.throughPosition > 0;
   }
 
-  /** @param count so many like it, where none is a loss record. */
-  addPending(entry: TotalledEntry, count = 1): void {
-    this.#pendingCount += count;
-    this.#pendingLast = entry;
+  addPending(entry: TotalledEntry): void {
+    this.#pendingCount += 1;
+    this.#pendingReceived = entry.received;
+    this.#pendingClock = entry.clock;
+    this.#pendingClockError = entry.clockError;
     if (entry.boot !== undefined) this.#pendingBoot = entry.boot;
     if (entry.stream !== STREAM_LOSS) return;
     this.#pendingLosses ??= [];
     this.#pendingLosses.push(entry);
   }
 
+  /** The same for so many of a board whose clock is right, none of them a loss record. */
+  addPendingRun(count: number, received: number, boot: string): void {
+    this.#pendingCount += count;
+    this.#pendingReceived = received;
+    this.#pendingClock = "device";
+    this.#pendingClockError = undefined;
+    this.#pendingBoot = boot;
+  }
+
   /** The transaction under way is durable. */
   settlePending(): void {
     const { totals } = this;
-    const last = this.#pendingLast;
-    if (last === undefined) return;
+    if (this.#pendingCount === 0) return;
     totals.entryCount += this.#pendingCount;
-    totals.lastReceived = last.received;
-    totals.clock = last.clock;
-    totals.clockError = last.clockError;
+    totals.lastReceived = this.#pendingReceived;
+    totals.clock = this.#pendingClock;
+    totals.clockError = this.#pendingClockError;
     totals.lastBoot = this.#pendingBoot ?? totals.lastBoot;
     if (this.#pendingLosses !== undefined)
       for (const loss of this.#pendingLosses) addLoss(totals.lossCounts, loss);
     this.#pendingCount = 0;
-    this.#pendingLast = this.#pendingBoot = this.#pendingLosses = undefined;
+    this.#pendingBoot = this.#pendingLosses = undefined;
   }
 
   /** The mark where it is in memory. */
