@@ -121,8 +121,9 @@ export class Intake {
       this.#lose(lane, lines.length);
       return undefined;
     }
-    const entries = lines.map((msg) => textEntry(origin.src, STREAM_UART, msg, receipt));
-    return this.#committer.accept(origin.project, origin.src, asReceived(entries, receipt), () => {});
+    const { project, src, key } = origin;
+    const entries = lines.map((msg) => textEntry(src, STREAM_UART, msg, receipt));
+    return this.#committer.accept(project, src, asReceived(entries, receipt), () => {}, key);
   }
 
   /**

@@ -19,7 +19,7 @@ import { decodeUtf8 } from "../protocol/utf8.ts";
 import type { BoardLinks } from "./board-links.ts";
 import type { DemandTurns, TurnTaker } from "./demand-turns.ts";
 import { Fifo } from "./fifo.ts";
-import type { Intake } from "./intake.ts";
+import type { Intake, Origin } from "./intake.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import type { ByteLink } from "./link.ts";
 import { ignoreStopping } from "./pauses.ts";
@@ -27,6 +27,7 @@ import { PromptWatch } from "./prompt-watch.ts";
 import { encodeReply, type Reply } from "./reply.ts";
 import type { SeldomLog } from "./seldom-log.ts";
 import { SerialDownlink } from "./serial-downlink.ts";
+import { sourceKey } from "./source-key.ts";
 import type { Receipt, WallClock } from "./wall-clock.ts";
 import { WireEcho } from "./wire-echo.ts";
 
@@ -51,6 +52,8 @@ const HELLO_PERIOD_MS = 1000;
 const QUIET_MS = 10_000;
 /** Put at the end of a line that was too long (docs/protocol.md 7.6). */
 const CUT_MARK = " [cut]";
+
+type KeyedOrigin = Required<Origin>;
 
 /** What one read brought. As lines it would outlive collections of young objects, and cost several times as much as the bytes. */
 interface Read {
@@ -101,6 +104,8 @@ export class SerialInput implements TurnTaker {
   #splitter: LineSplitter;
   #portName = "";
   #boundSrc: string | undefined;
+  /** Under the name that it had last. */
+  #lastOrigin: KeyedOrigin | undefined;
   /** The device went away since it was bound: the next frame may come from another board. */
   #mayRebind = true;
   /** Another one each time the port opens. */
@@ -310,9 +315,7 @@ export class SerialInput implements TurnTaker {
       read.start += line.length + 1;
     }
     if (read.index >= lines.length) this.#lines = undefined;
-    const { project } = this.#options;
-    const queued =
-      texts.length > 0 ? this.#intake.text({ project, src: this.src }, texts, receipt) : undefined;
+    const queued = texts.length > 0 ? this.#intake.text(this.#origin, texts, receipt) : undefined;
     if (frame === undefined) return queued;
     const frameBytes = line.length;
     const ofFrame = frame;
@@ -391,18 +394,28 @@ export class SerialInput implements TurnTaker {
       this.#intake.refuse(frame, `src: this port belongs to ${this.src}`, onReply);
       return undefined;
     }
-    const { project } = this.#options;
-    this.#boards.heard(project, this.src, {
+    const origin = this.#origin;
+    const link = {
       bootText: frame.boot?.text,
       wire: this.#wire,
-      send: (json) => {
+      send: (json: string) => {
         this.#downlink.send(undefined, encodeDown(json, envelope, hasChecksum));
         return true;
       },
-    });
+    };
+    this.#boards.heard(origin.project, origin.src, link, origin.key);
     // A wire that is not read loses what comes next, text too: the board feels that its acks do not come.
     const arrival = { sizeBytes, isHeldBack: false };
-    return this.#intake.frame({ project, src: this.src }, frame, receipt, arrival, onReply);
+    return this.#intake.frame(origin, frame, receipt, arrival, onReply);
+  }
+
+  /** What its entries are filed under now. */
+  get #origin(): KeyedOrigin {
+    const { src } = this;
+    if (this.#lastOrigin?.src === src) return this.#lastOrigin;
+    const { project } = this.#options;
+    this.#lastOrigin = { project, src, key: sourceKey(project, src) };
+    return this.#lastOrigin;
   }
 
   /** Clause 7.8: says whether a frame with this `src` may come from this port, and binds the port to the first. */
