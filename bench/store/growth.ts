@@ -149,7 +149,7 @@ export const storeGrowth: Bench = {
       ],
       notes: [
         ...notes,
-        `pages in process; as long as all fits into what is kept expanded, no chunk is opened for them; the store of ${SMALL.entries.toLocaleString("en")} entries that pages are compared with has ${SMALL.sources} sources, so that pages are full, and chunks as full as in the large one`,
+        `pages in process, by code that is compiled and of files that the machine holds in memory, so that sizes are compared and not starts; as long as all fits into what is kept expanded, no chunk is opened for them; the store of ${SMALL.entries.toLocaleString("en")} entries that pages are compared with has ${SMALL.sources} sources, so that pages are full, and chunks as full as in the large one`,
       ],
     };
   },

@@ -7,7 +7,7 @@ import type { ChunkedStore } from "../../service/store/chunked-store.ts";
 import type { ChunkedStoreOptions } from "../../service/store/store-core.ts";
 import { compact, openBenchStore, openCompacting } from "./bench-store.ts";
 import { EntryPool, readLines } from "./corpus.ts";
-import { cpuMicroseconds, diskBytes, percentile } from "./measure.ts";
+import { cpuMicroseconds, diskBytes, percentile, readFiles } from "./measure.ts";
 
 /*
  * What a store costs as it grows: CPU of an append, bytes an entry, time to open, pages of 100 after random places, in process,
@@ -35,19 +35,22 @@ const ENTRY_BYTES_MAX = 30;
 /** Left to the others on the disk. */
 const FREE_BYTES_MIN = 5e9;
 const WARM_ENTRIES = 300_000;
+const WARM_PAGES = 6_000;
 const sourceCount = Number(values.sources);
 const pageCount = Number(values.pages);
 rmSync(values.dir, { recursive: true, force: true });
 // What the engine compiles on the way is not the work.
-let store = await open();
+let store = await open({ openChunkBytesMax: 0 });
+const project = "default";
 const warmPool = new EntryPool(readLines(values.corpus), sourceCount, 1000);
 for (let count = 0; count < WARM_ENTRIES; count += 1000)
-  await store.append([{ project: "default", entries: warmPool.batch() }]);
+  await store.append([{ project, entries: warmPool.batch() }]);
 await store.seal();
+for (let count = 0; count < WARM_PAGES; count++)
+  await store.list({ project, src: randomSource(), limit: 100 });
 await store.close();
 rmSync(values.dir, { recursive: true, force: true });
 store = await open();
-const project = "default";
 const ids: string[] = [];
 const pool = new EntryPool(readLines(values.corpus), sourceCount, 1000);
 let entryCount = 0;
@@ -98,6 +101,7 @@ for (const size of values.sizes.split(",").map(Number)) {
       openMs: Math.round(openMs * 10) / 10,
     }),
   );
+  readFiles(values.dir);
   for (const [name, page] of Object.entries(asPages)) await measure(name, page);
   await store.close();
   // Every chunk is read from the file and expanded anew.
