@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Bench, BenchOptions, BenchResult, Comparison, Growth } from "../harness/bench.ts";
+import type { Bench, BenchOptions, BenchResult, Comparison, Growth, Pair } from "../harness/bench.ts";
 import { LineProcess } from "../harness/line-process.ts";
 
 /** The last takes some five minutes and 2 GB of disk. */
@@ -35,13 +35,20 @@ interface PageCost {
   readonly p50Us: number;
   readonly p99Us: number;
 }
+interface InTurns {
+  readonly entries: number;
+  readonly page: string;
+  readonly beside: number;
+  /** Medians of turns, us. */
+  readonly pairs: readonly Pair[];
+}
 interface Retained {
   readonly entries: number;
   readonly retainMs: number;
   readonly retainCpuMs: number;
   readonly freedMegabytes: number;
 }
-type Line = Size | Skipped | PageCost | Retained;
+type Line = Size | Skipped | PageCost | InTurns | Retained;
 
 /** One store that grows and grows, in a process of its own. */
 export const storeGrowth: Bench = {
@@ -54,13 +61,11 @@ export const storeGrowth: Bench = {
     let retained: Retained | undefined;
     // In batches of 1,000: at a small scale the first are alike.
     const wanted = new Set(SIZES.map((size) => Math.max(1, Math.round((size * scale) / 1000)) * 1000));
-    const small: PageCost[] = [];
-    await eachLine([SMALL.entries], SMALL.sources, (line) => {
-      if ("page" in line) small.push(line);
-    });
-    await eachLine([...wanted], SOURCES, (line) => {
+    const inTurns: InTurns[] = [];
+    await eachLine([...wanted], (line) => {
       if ("skipped" in line)
         notes.push(`left out: ${line.entries.toLocaleString("en")} entries; ${line.skipped}`);
+      else if ("pairs" in line) inTurns.push(line);
       else if ("page" in line) pages.push(line);
       else if ("retainMs" in line) retained = line;
       else {
@@ -71,19 +76,15 @@ export const storeGrowth: Bench = {
     const ofPage = (name: string): PageCost[] => pages.filter(({ page }) => page === name);
     const random = ofPage(RANDOM);
     const largest = sizes.at(-1);
-    const compared = (name: string, against: string): Comparison[] => {
-      const first = small.find(({ page }) => page === name);
-      const last = ofPage(name).at(-1);
-      if (first === undefined || last === undefined) return [];
-      return [
-        {
-          what: `page of 100 of a source after a random place, ${last.entries.toLocaleString("en")} entries`,
-          against: `the same in ${first.entries.toLocaleString("en")} entries${against}`,
+    const compared = (name: string, against: string): Comparison[] =>
+      inTurns
+        .filter(({ page }) => page === name)
+        .map(({ entries, beside, pairs }) => ({
+          what: `page of 100 of a source after a random place, ${entries.toLocaleString("en")} entries`,
+          against: `the same in ${beside.toLocaleString("en")} entries${against}; in turns`,
           unit: "us at the median",
-          pairs: [{ ours: last.p50Us, other: first.p50Us }],
-        },
-      ];
-    };
+          pairs,
+        }));
     const pageGrowth = (what: string, name: string): Growth =>
       growth(
         what,
@@ -159,14 +160,11 @@ function growth(what: string, unit: string, per: string, points: Growth["points"
   return { what, unit, per: `${per}, by entries in the store`, points };
 }
 
-async function eachLine(
-  sizes: readonly number[],
-  sources: number,
-  onLine: (line: Line) => void,
-): Promise<void> {
+async function eachLine(sizes: readonly number[], onLine: (line: Line) => void): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
   const program = await LineProcess.start("bench/store/page.ts", [
-    ...["--sizes", sizes.join(","), "--sources", String(sources), "--pages", String(PAGES)],
+    ...["--sizes", sizes.join(","), "--sources", String(SOURCES), "--pages", String(PAGES)],
+    ...["--beside", String(SMALL.entries), "--beside-sources", String(SMALL.sources)],
     ...["--retain", "--dir", join(dir, "data")],
   ]);
   try {

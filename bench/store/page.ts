@@ -7,13 +7,15 @@ import type { ChunkedStore } from "../../service/store/chunked-store.ts";
 import type { ChunkedStoreOptions } from "../../service/store/store-core.ts";
 import { compact, openBenchStore, openCompacting } from "./bench-store.ts";
 import { EntryPool, readLines } from "./corpus.ts";
-import { cpuMicroseconds, diskBytes, percentile, readFiles } from "./measure.ts";
+import { cpuMicroseconds, diskBytes, median, percentile, readFiles } from "./measure.ts";
 
 /*
  * What a store costs as it grows: CPU of an append, bytes an entry, time to open, pages of 100 after random places, in process,
  * with chunks kept expanded as the service does and with none;
  * at the end what it costs to remove the older half. No compaction runs beside it; with --compact all is compacted before pages.
  * node page [--corpus FILE] [--sizes N,N] [--sources N] [--pages N] [--dir DIR] [--disk-gb N] [--compact] [--retain]
+ *           [--beside N --beside-sources N]
+ * With --beside pages of the last size are measured in turns with those of a store of so many entries.
  * For all sizes: --sizes 100000,1000000,10000000,100000000 takes six minutes, and 2 GB of disk.
  */
 // As the program does that this store is part of.
@@ -28,6 +30,8 @@ const { values } = parseArgs({
     "disk-gb": { type: "string", default: "20" },
     compact: { type: "boolean", default: false },
     retain: { type: "boolean", default: false },
+    beside: { type: "string", default: "0" },
+    "beside-sources": { type: "string", default: "125" },
   },
 });
 /** More than an entry takes before compaction. */
@@ -36,27 +40,95 @@ const ENTRY_BYTES_MAX = 30;
 const FREE_BYTES_MIN = 5e9;
 const WARM_ENTRIES = 300_000;
 const WARM_PAGES = 6_000;
+/** Turns of two stores, and pages of one in a turn. */
+const TURNS = 15;
+const TURN_PAGES = 200;
+const RANDOM = "source, random place";
+const RANDOM_COLD = "source, random place, nothing kept";
+/** Every chunk is read from the file and expanded anew. */
+const NOTHING_KEPT: Partial<ChunkedStoreOptions> = { openChunkBytesMax: 0 };
+const project = "default";
+
+/** A store that is filled, and pages of it. */
+class Filled {
+  readonly dir: string;
+  readonly #sourceCount: number;
+  readonly #pool: EntryPool;
+  readonly #ids: string[] = [];
+  entryCount = 0;
+  /** Open from the first call of `open` on. */
+  store!: ChunkedStore;
+
+  constructor(dir: string, sourceCount: number) {
+    this.dir = dir;
+    this.#sourceCount = sourceCount;
+    this.#pool = new EntryPool(readLines(values.corpus), sourceCount, 1000);
+    rmSync(dir, { recursive: true, force: true });
+  }
+
+  async open(options: Partial<ChunkedStoreOptions> = {}): Promise<void> {
+    this.store = await openBenchStore(this.dir, { maintenanceMs: 0, ...options });
+  }
+
+  async openAnew(options: Partial<ChunkedStoreOptions> = {}): Promise<void> {
+    await this.store.close();
+    await this.open(options);
+  }
+
+  /** Appends up to so many entries, and seals them. */
+  async fill(size: number): Promise<void> {
+    while (this.entryCount < size) {
+      const [result] = await this.store.append([{ project, entries: this.#pool.batch() }]);
+      this.#ids.push(result?.stored[this.entryCount % 997]?.id ?? "");
+      this.entryCount += 1000;
+    }
+    await this.store.seal();
+  }
+
+  async compact(): Promise<void> {
+    await this.store.close();
+    this.store = await openCompacting(this.dir, this.#pool);
+    await compact(this.store);
+  }
+
+  async appendOne(): Promise<void> {
+    await this.store.append([{ project, entries: this.#pool.batch().slice(0, 1) }]);
+  }
+
+  readonly randomPage = (): Promise<unknown> =>
+    this.store.list({ project, src: this.#randomSource(), after: this.#randomId(), limit: 100 });
+
+  readonly newestPage = (): Promise<unknown> =>
+    this.store.list({ project, src: this.#randomSource(), limit: 100, newest: true });
+
+  readonly randomPageOfAll = (): Promise<unknown> =>
+    this.store.listProject({ project, after: this.#randomId(), limit: 100 });
+
+  readonly newestPageOfAll = (): Promise<unknown> =>
+    this.store.listProject({ project, limit: 100, newest: true });
+
+  #randomSource(): string {
+    return `dev-${String(Math.floor(Math.random() * this.#sourceCount)).padStart(4, "0")}`;
+  }
+
+  #randomId(): string {
+    return this.#ids[Math.floor(Math.random() * this.#ids.length * 0.9)] ?? "";
+  }
+}
+
 const sourceCount = Number(values.sources);
 const pageCount = Number(values.pages);
-rmSync(values.dir, { recursive: true, force: true });
 // What the engine compiles on the way is not the work.
-let store = await open({ openChunkBytesMax: 0 });
-const project = "default";
-const warmPool = new EntryPool(readLines(values.corpus), sourceCount, 1000);
-for (let count = 0; count < WARM_ENTRIES; count += 1000)
-  await store.append([{ project, entries: warmPool.batch() }]);
-await store.seal();
-for (let count = 0; count < WARM_PAGES; count++)
-  await store.list({ project, src: randomSource(), limit: 100 });
-await store.close();
-rmSync(values.dir, { recursive: true, force: true });
-store = await open();
-const ids: string[] = [];
-const pool = new EntryPool(readLines(values.corpus), sourceCount, 1000);
-let entryCount = 0;
+const warm = new Filled(values.dir, sourceCount);
+await warm.open(NOTHING_KEPT);
+await warm.fill(WARM_ENTRIES);
+for (let count = 0; count < WARM_PAGES; count++) await warm.randomPage();
+await warm.store.close();
 
+const filled = new Filled(values.dir, sourceCount);
+await filled.open();
 for (const size of values.sizes.split(",").map(Number)) {
-  if (!hasRoom((size - entryCount) * ENTRY_BYTES_MAX)) {
+  if (!hasRoom((size - filled.entryCount) * ENTRY_BYTES_MAX)) {
     console.log(
       JSON.stringify({
         entries: size,
@@ -65,34 +137,15 @@ for (const size of values.sizes.split(",").map(Number)) {
     );
     break;
   }
-  const appended = size - entryCount;
+  const appended = size - filled.entryCount;
   const appendCpu = process.cpuUsage();
-  while (entryCount < size) {
-    const entries = pool.batch();
-    const [result] = await store.append([{ project, entries }]);
-    ids.push(result?.stored[entryCount % 997]?.id ?? "");
-    entryCount += 1000;
-  }
-  await store.seal();
+  await filled.fill(size);
   const appendCpuUs = cpuMicroseconds(appendCpu) / appended;
-  await store.close();
-  if (values.compact) {
-    store = await openCompacting(values.dir, pool);
-    await compact(store);
-    await store.close();
-  }
+  if (values.compact) await filled.compact();
+  await filled.store.close();
   const openStart = performance.now();
-  store = await open();
+  await filled.open();
   const openMs = performance.now() - openStart;
-  const asPages = {
-    "source, random place": (): Promise<unknown> =>
-      store.list({ project, src: randomSource(), after: randomId(), limit: 100 }),
-    "source, newest": (): Promise<unknown> =>
-      store.list({ project, src: randomSource(), limit: 100, newest: true }),
-    "project, newest": (): Promise<unknown> => store.listProject({ project, limit: 100, newest: true }),
-    "project, random place": (): Promise<unknown> =>
-      store.listProject({ project, after: randomId(), limit: 100 }),
-  };
   console.log(
     JSON.stringify({
       entries: size,
@@ -102,35 +155,58 @@ for (const size of values.sizes.split(",").map(Number)) {
     }),
   );
   readFiles(values.dir);
-  for (const [name, page] of Object.entries(asPages)) await measure(name, page);
-  await store.close();
-  // Every chunk is read from the file and expanded anew.
-  store = await open({ openChunkBytesMax: 0 });
-  await measure("source, random place, nothing kept", asPages["source, random place"]);
-  await store.close();
-  store = await open();
+  await measure(RANDOM, filled.randomPage, pageCount);
+  await measure("source, newest", filled.newestPage, pageCount);
+  await measure("project, newest", filled.newestPageOfAll, pageCount / 10);
+  await measure("project, random place", filled.randomPageOfAll, pageCount / 10);
+  await filled.openAnew(NOTHING_KEPT);
+  await measure(RANDOM_COLD, filled.randomPage, pageCount);
+  await filled.openAnew();
 }
+if (Number(values.beside) > 0) await compareWithSmall();
 if (values.retain) await retainHalf();
-await store.close();
+await filled.store.close();
 rmSync(values.dir, { recursive: true, force: true });
 
-function open(options: Partial<ChunkedStoreOptions> = {}): Promise<ChunkedStore> {
-  return openBenchStore(values.dir, { maintenanceMs: 0, ...options });
+/** In turns, since a machine is not as fast all the time. */
+async function compareWithSmall(): Promise<void> {
+  const small = new Filled(`${values.dir}-small`, Number(values["beside-sources"]));
+  await small.open();
+  await small.fill(Number(values.beside));
+  for (const [page, options] of [
+    [RANDOM, {}],
+    [RANDOM_COLD, NOTHING_KEPT],
+  ] as const) {
+    await small.openAnew(options);
+    await filled.openAnew(options);
+    readFiles(values.dir);
+    const pairs: { ours: number; other: number }[] = [];
+    for (let turn = 0; turn < TURNS; turn++)
+      pairs.push({ ours: await medianUs(filled), other: await medianUs(small) });
+    const beside = small.entryCount;
+    console.log(JSON.stringify({ entries: filled.entryCount, page, beside, pairs }));
+  }
+  await small.store.close();
+  rmSync(small.dir, { recursive: true, force: true });
+}
+
+async function medianUs({ randomPage }: Filled): Promise<number> {
+  return Math.round(median(await timesOf(randomPage, TURN_PAGES)) * 10) / 10;
 }
 
 /** What is over the bytes to keep goes before a seal. */
 async function retainHalf(): Promise<void> {
-  await store.close();
+  await filled.store.close();
   const before = diskBytes(values.dir);
-  store = await open({ keepBytes: before / 2 });
-  await store.append([{ project, entries: pool.batch().slice(0, 1) }]);
+  await filled.open({ keepBytes: before / 2 });
+  await filled.appendOne();
   const cpu = process.cpuUsage();
   const start = performance.now();
-  await store.seal();
+  await filled.store.seal();
   const retainMs = Math.round((performance.now() - start) * 10) / 10;
   const retainCpuMs = Math.round(cpuMicroseconds(cpu) / 100) / 10;
   const freedMegabytes = Math.round((before - diskBytes(values.dir)) / 1e6);
-  console.log(JSON.stringify({ entries: entryCount, retainMs, retainCpuMs, freedMegabytes }));
+  console.log(JSON.stringify({ entries: filled.entryCount, retainMs, retainCpuMs, freedMegabytes }));
 }
 
 function hasRoom(bytes: number): boolean {
@@ -138,25 +214,22 @@ function hasRoom(bytes: number): boolean {
   return bytes <= Number(values["disk-gb"]) * 1e9 && bavail * bsize > bytes + FREE_BYTES_MIN;
 }
 
-async function measure(name: string, page: () => Promise<unknown>): Promise<void> {
-  const count = name.startsWith("project") ? pageCount / 10 : pageCount;
+async function measure(name: string, page: () => Promise<unknown>, count: number): Promise<void> {
   for (let index = 0; index < count / 3; index++) await page();
-  const times: number[] = [];
   const cpu = process.cpuUsage();
+  const times = await timesOf(page, count);
+  const cpuUs = Math.round(cpuMicroseconds(cpu) / count);
+  const [p50Us, p99Us] = [0.5, 0.99].map((fraction) => Math.round(percentile(times, fraction)));
+  console.log(JSON.stringify({ entries: filled.entryCount, page: name, cpuUs, p50Us, p99Us }));
+}
+
+/** Of each page, us. */
+async function timesOf(page: () => Promise<unknown>, count: number): Promise<number[]> {
+  const times: number[] = [];
   for (let index = 0; index < count; index++) {
     const start = performance.now();
     await page();
     times.push((performance.now() - start) * 1000);
   }
-  const cpuUs = Math.round(cpuMicroseconds(cpu) / count);
-  const [p50Us, p99Us] = [0.5, 0.99].map((fraction) => Math.round(percentile(times, fraction)));
-  console.log(JSON.stringify({ entries: entryCount, page: name, cpuUs, p50Us, p99Us }));
-}
-
-function randomSource(): string {
-  return `dev-${String(Math.floor(Math.random() * sourceCount)).padStart(4, "0")}`;
-}
-
-function randomId(): string {
-  return ids[Math.floor(Math.random() * ids.length * 0.9)] ?? "";
+  return times;
 }
