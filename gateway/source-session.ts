@@ -53,6 +53,7 @@ interface Outstanding {
 }
 
 const NO_ANSWERS: readonly Answer[] = [];
+const SETTLED = Promise.resolve();
 const MARK_RETRY = { firstMs: 100, maxMs: 10_000 };
 /** Stands for what the gateway itself gives up: nobody waits for an answer. */
 const NO_FRAME: Frame = { v: 1, form: "json", clock: "utc", ack: false, commands: [], answerCount: 0 };
@@ -79,7 +80,8 @@ export class SourceSession {
   /** The frame that waits for its turn or for room, last of all; never rejects. */
   #last: Promise<void> | undefined;
   #pendingCount = 0;
-  readonly #durable: Outstanding[] = [];
+  /** Not answered yet. */
+  #durable: Outstanding[] | undefined;
   /** Of the frame that is being taken, as is what `#origin` says of time. */
   #receipt: Receipt | undefined;
   /** One for all frames: it is read while a frame is taken, and not kept. */
@@ -318,26 +320,35 @@ export class SourceSession {
   }
 
   #becameDurable(outstanding: Outstanding): void {
-    this.#durable.push(outstanding);
-    // Later, so that frames stored by one commit get one ack.
-    if (this.#durable.length === 1) queueMicrotask(() => this.#reply());
+    if (this.#durable !== undefined) {
+      this.#durable.push(outstanding);
+      return;
+    }
+    // Mostly it is one: pushed, it would make room for 17.
+    this.#durable = [outstanding];
+    // Later, so that frames stored by one commit get one ack. `queueMicrotask` makes an object that hooks may watch.
+    void SETTLED.then(this.#reply);
   }
 
-  #reply(): void {
-    const durable = this.#durable.splice(0);
-    for (const { markAfter } of durable) this.#durableMark = Math.max(this.#durableMark, markAfter);
+  readonly #reply = (): void => {
+    const durable = this.#durable ?? [];
+    this.#durable = undefined;
     this.#pendingCount -= durable.length;
-    const lastAck = durable.findLast((outstanding) => outstanding.wantsAck);
-    const resend = durable.some(
-      (outstanding) => outstanding.resend && outstanding.markAfter === this.#durableMark,
-    );
+    for (const { markAfter } of durable) this.#durableMark = Math.max(this.#durableMark, markAfter);
+    // Mostly it is one, so it is looked through without a function for each question.
+    let lastAck: Outstanding | undefined;
+    let resend = false;
+    for (const outstanding of durable) {
+      if (outstanding.wantsAck) lastAck = outstanding;
+      if (outstanding.resend && outstanding.markAfter === this.#durableMark) resend = true;
+    }
     const nowMs = this.#world.wallClock.monotonicMs();
     for (const outstanding of durable) {
       const reply = this.#replyTo(outstanding, lastAck, resend);
       if (reply.type !== "none") this.#clockMap.acked(this.#durableMark, nowMs);
       outstanding.onReply(reply);
     }
-  }
+  };
 
   #replyTo(outstanding: Outstanding, lastAck: Outstanding | undefined, resend: boolean): Reply {
     const { answers, boot } = outstanding;
