@@ -326,9 +326,9 @@ export class MqttServerConnection {
 
   #other(type: number, bytes: Buffer, start: number, body: number, end: number): void {
     if (this.#state === "new") {
-      // A copy: its will is read once it is known who this is.
-      const own = Buffer.from(bytes.subarray(start, end));
-      const packet = type === PacketType.Connect ? parsePacket(own) : undefined;
+      // Of a copy: its will is read once it is known who this is.
+      const packet =
+        type === PacketType.Connect ? parsePacket(Buffer.from(bytes.subarray(start, end))) : undefined;
       if (packet?.cmd !== "connect") {
         this.#fail(MqttFault.NoConnect);
         return;

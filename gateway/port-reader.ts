@@ -1,8 +1,6 @@
 import type { Clock, Timer, Timers } from "../host/clock.ts";
-import { type ReadRounds, ROUND_REST_MS, type RoundReader } from "./read-rounds.ts";
+import { KERNEL_BYTES, type ReadRounds, ROUND_REST_MS, type RoundReader } from "./read-rounds.ts";
 
-/** What Linux keeps of a terminal that nobody reads; beyond it the driver is told to stop, or loses what comes. */
-const KERNEL_BYTES = 4_096;
 /** Longest rest after a read, ms: about what a USB adapter keeps a byte for (16 ms on FTDI's), and nobody who looks on sees it. */
 const REST_MS_MAX = 20;
 /** The kernel gives one byte less than it keeps: there may have been more. */

@@ -7,13 +7,13 @@ import type { Timers } from "../host/clock.ts";
 export const ROUND_REST_MS = 1;
 /** Ports that are read one right after the other, before what any of them brought is looked at. */
 const GROUP_PORTS = 16;
-/** More than the kernel gives at once. */
-const SLOT_BYTES = 4_096;
+/** What Linux keeps of a terminal that nobody reads; beyond it the driver is told to stop, or loses what comes. */
+export const KERNEL_BYTES = 4_096;
 
 /** Of all groups, one after the other. */
-const memory = new Uint8Array(GROUP_PORTS * SLOT_BYTES);
+const memory = new Uint8Array(GROUP_PORTS * KERNEL_BYTES);
 const slots = Array.from({ length: GROUP_PORTS }, (_, index) =>
-  memory.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES),
+  memory.subarray(index * KERNEL_BYTES, (index + 1) * KERNEL_BYTES),
 );
 
 /** A port that is read in rounds. */

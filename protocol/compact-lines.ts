@@ -1,6 +1,7 @@
 import { CompactBoot, CompactMark, entryCommand, isMark, LEVEL_NAMES } from "./compact-frame.ts";
 import type { MsgJson } from "./entry.ts";
 import { type Boot, COMMANDS_MAX, type Command, type Frame, type FrameLines, UTC_MS_MIN } from "./frame.ts";
+import { hexDigit } from "./hex-digit.ts";
 import type { Level } from "./level.ts";
 import { hashOfLineBytes } from "./line-hash.ts";
 import { checkSrc, checkStream, isBoot } from "./names.ts";
@@ -206,13 +207,8 @@ function skipString(start: number): boolean {
 /** Of an escape behind its backslash; 0 where JSON has no such. */
 function escapeBytesAt(at: number): number {
   if (bytes[at] !== LETTER_U) return ESCAPED.includes(bytes[at] ?? 0) ? 1 : 0;
-  for (let index = at + 1; index <= at + 4; index++) if (!isHexDigit(bytes[index] ?? 0)) return 0;
+  for (let index = at + 1; index <= at + 4; index++) if (hexDigit(bytes[index] ?? 0) === undefined) return 0;
   return 5;
-}
-
-function isHexDigit(byte: number): boolean {
-  const lower = byte | 0x20;
-  return (byte >= DIGIT_0 && byte <= DIGIT_9) || (lower >= 0x61 && lower <= 0x66);
 }
 
 /**

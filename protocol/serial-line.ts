@@ -4,6 +4,7 @@ import { COMPACT_STARTS, decodeCompactText, looksCompact } from "./compact-text.
 import { crc32, crc32Digits, crc32OfLatin1 } from "./crc32.ts";
 import type { Frame } from "./frame.ts";
 import { decodeFrameText } from "./frame-decoder.ts";
+import { hexDigit } from "./hex-digit.ts";
 import { decodeUtf8OfLatin1 } from "./utf8.ts";
 
 /** Longest line taken from a serial port, without its LF (docs/protocol.md 7.6). */
@@ -30,11 +31,7 @@ export type LineItem =
   | { readonly type: "discarded"; readonly reason: LineDiscard; readonly line: string };
 
 const CR = 0x0d;
-const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
 const BRACKET_OPEN = 0x5b;
-const LETTER_A = 0x61;
-const LETTER_F = 0x66;
 const NOT_PLAIN = /[^ !#-[\]-~]/;
 const FRAME_START = '{"v":';
 const CHECKSUM_DIGITS = 8;
@@ -117,12 +114,6 @@ function checksumAt(line: Uint8Array, start: number): number | undefined {
     checksum = checksum * 16 + digit;
   }
   return checksum;
-}
-
-function hexDigit(byte: number): number | undefined {
-  if (byte >= DIGIT_0 && byte <= DIGIT_9) return byte - DIGIT_0;
-  const lower = byte | 0x20;
-  return lower >= LETTER_A && lower <= LETTER_F ? lower - LETTER_A + 10 : undefined;
 }
 
 /** Most lines of a console have none. */

@@ -140,7 +140,7 @@ export class ByteWriter {
 }
 
 /** The same bytes of UTF-8, to be copied by `copyWords`. */
-export function wordsOf(bytes: Buffer): DataView {
+export function wordsOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 

@@ -177,8 +177,10 @@ export class LmdbSpace implements KvSpace {
 
   async openPack(name: string): Promise<DurableFile> {
     const path = packPath(this.#dir, name);
-    const file = await openedFile(path, async (made) => made);
-    await syncFolder(this.#dir);
+    const isNew = !existsSync(path);
+    const file = await openedFile(path, async (opened) => opened);
+    // The name of one that is there was synced before its engine was in use.
+    if (isNew) await syncFolder(this.#dir);
     return file;
   }
 

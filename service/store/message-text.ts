@@ -1,4 +1,4 @@
-import { ByteWriter } from "./byte-writer.ts";
+import { ByteWriter, wordsOf } from "./byte-writer.ts";
 
 /** UTF-16 units that are joined at a time: a longer text would have memory of its own, got from the system and given back for each batch. */
 const JOINED_UNITS_MAX = 16 << 10;
@@ -47,7 +47,7 @@ export class MessageText {
   #wordsOf(bytes: Uint8Array): DataView {
     if (this.#from === bytes && this.#fromWords !== undefined) return this.#fromWords;
     this.#from = bytes;
-    this.#fromWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#fromWords = wordsOf(bytes);
     return this.#fromWords;
   }
 

@@ -50,8 +50,8 @@ export async function copyStore(
   });
   for (const log of logs) await copy.engine(log, () => true, { form: KvForm.Journal });
   for (const segment of segments.toReversed()) {
-    await copy.pack(segment);
     await copy.engine(segment, (key) => !isUnfinished(key, state.sealedPosition));
+    await copy.pack(segment);
   }
   const sealedCount = state.segments.reduce((sum, segment) => sum + segment.entryCount, 0);
   return { entryCount: sealedCount + unsealedCount, valueCount: copy.valueCount, bytes: copy.bytes };
@@ -96,10 +96,8 @@ class StoreCopy {
     await view.close();
   }
 
-  /** The engine that it is beside is made with it. */
+  /** Of a segment whose engine is copied. */
   async pack({ name, pack, state }: SegmentView): Promise<void> {
-    const kv = await this.#to.open(name);
-    await kv.close();
     const file = await this.#to.openPack(name);
     try {
       for (let at = 0; at < state.packBytes; ) {

@@ -56,7 +56,7 @@ describe("a pack", () => {
     const [first, second] = places;
     if (first === undefined || second === undefined) throw new Error("not packed");
     const bytes = Buffer.concat(values);
-    const cut: ByteFile = { ...handle(bytes.subarray(0, -1)) };
+    const cut = handle(bytes.subarray(0, -1));
     const reader = new PackReader();
     expect(reader.read(cut, second)).toBeUndefined();
     expect(reader.read(cut, first)).toEqual(values[0]);
