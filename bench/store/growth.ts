@@ -7,8 +7,10 @@ import { LineProcess } from "../harness/line-process.ts";
 /** The last takes some five minutes and 2 GB of disk. */
 const SIZES = [100_000, 1_000_000, 10_000_000, 100_000_000];
 const SOURCES = 1000;
-/** Pages of 100 after a random place of a source need more entries of it than that. */
-const SMALL = { entries: 100_000, sources: 125 };
+/** Two chunks of each source: as many as a page of 100 after a random place mostly meets, however large the store. */
+const SMALL_ENTRIES = 256_000;
+/** A page of the largest may cost so many times one of the smallest. */
+const PAGE_GROWTH_MAX = 1.1;
 const PAGES = 2_000;
 const OPEN_MS_MAX = 2_000;
 const PAGE_P99_MS_MAX = 2;
@@ -16,6 +18,8 @@ const PAGE_P99_MS_MAX = 2;
 /** As `page.ts` names them. */
 const RANDOM = "source, random place";
 const RANDOM_COLD = "source, random place, nothing kept";
+const RANDOM_FIRST = "source, random place, nothing kept, first after opening";
+const RANDOM_EMPTIED = "source, random place, nothing kept, caches emptied";
 
 /** What `page.ts` says, one line after the other. */
 interface Size {
@@ -76,14 +80,15 @@ export const storeGrowth: Bench = {
     const ofPage = (name: string): PageCost[] => pages.filter(({ page }) => page === name);
     const random = ofPage(RANDOM);
     const largest = sizes.at(-1);
-    const compared = (name: string, against: string): Comparison[] =>
+    const compared = (name: string, how: string, atMost?: number): Comparison[] =>
       inTurns
         .filter(({ page }) => page === name)
         .map(({ entries, beside, pairs }) => ({
           what: `page of 100 of a source after a random place, ${entries.toLocaleString("en")} entries`,
-          against: `the same in ${beside.toLocaleString("en")} entries${against}; in turns`,
+          against: `the same in ${beside.toLocaleString("en")} entries, ${how}`,
           unit: "us at the median",
           pairs,
+          ...(atMost !== undefined && { atMost }),
         }));
     const pageGrowth = (what: string, name: string): Growth =>
       growth(
@@ -94,8 +99,17 @@ export const storeGrowth: Bench = {
       );
     return {
       comparisons: [
-        ...compared(RANDOM_COLD, ", no chunk kept expanded in either"),
-        ...compared(RANDOM, ", all of which are kept expanded"),
+        ...compared(RANDOM_COLD, "no chunk kept expanded in either; in turns", PAGE_GROWTH_MAX),
+        ...compared(
+          RANDOM_EMPTIED,
+          "no chunk kept expanded in either, the processor's caches emptied before each page; in turns",
+          PAGE_GROWTH_MAX,
+        ),
+        ...compared(RANDOM_FIRST, "no chunk kept expanded in either, the first 1,000 after opening"),
+        ...compared(
+          RANDOM,
+          "with chunks kept expanded as by default, which is all of the small one; in turns",
+        ),
       ],
       figures: [
         ...(largest === undefined
@@ -150,7 +164,7 @@ export const storeGrowth: Bench = {
       ],
       notes: [
         ...notes,
-        `pages in process, by code that is compiled and of files that the machine holds in memory, so that sizes are compared and not starts; as long as all fits into what is kept expanded, no chunk is opened for them; the store of ${SMALL.entries.toLocaleString("en")} entries that pages are compared with has ${SMALL.sources} sources, so that pages are full, and chunks as full as in the large one`,
+        `pages in process, by code that is compiled and of files that the machine holds in memory, so that sizes are compared and not starts; as long as all fits into what is kept expanded, no chunk is opened for them; the store of ${SMALL_ENTRIES.toLocaleString("en")} entries that pages are compared with has as many sources, and chunks as full, as the large one; the first pages after opening are dearer in a large store by what the kernel takes to map its places`,
       ],
     };
   },
@@ -164,7 +178,7 @@ async function eachLine(sizes: readonly number[], onLine: (line: Line) => void):
   const dir = await mkdtemp(join(tmpdir(), "boardlog-bench-"));
   const program = await LineProcess.start("bench/store/page.ts", [
     ...["--sizes", sizes.join(","), "--sources", String(SOURCES), "--pages", String(PAGES)],
-    ...["--beside", String(SMALL.entries), "--beside-sources", String(SMALL.sources)],
+    ...["--beside", String(SMALL_ENTRIES)],
     ...["--retain", "--dir", join(dir, "data")],
   ]);
   try {

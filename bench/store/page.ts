@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { keepObjectsYoung } from "../../host/young-objects.ts";
 import type { ChunkedStore } from "../../service/store/chunked-store.ts";
-import type { ChunkedStoreOptions } from "../../service/store/store-core.ts";
+import { type ChunkedStoreOptions, OPTIONS_DEFAULT } from "../../service/store/store-core.ts";
 import { compact, openBenchStore, openCompacting } from "./bench-store.ts";
 import { EntryPool, readLines } from "./corpus.ts";
 import { cpuMicroseconds, diskBytes, median, percentile, readFiles } from "./measure.ts";
@@ -14,8 +14,9 @@ import { cpuMicroseconds, diskBytes, median, percentile, readFiles } from "./mea
  * with chunks kept expanded as the service does and with none;
  * at the end what it costs to remove the older half. No compaction runs beside it; with --compact all is compacted before pages.
  * node page [--corpus FILE] [--sizes N,N] [--sources N] [--pages N] [--dir DIR] [--disk-gb N] [--compact] [--retain]
- *           [--beside N --beside-sources N]
- * With --beside pages of the last size are measured in turns with those of a store of so many entries.
+ *           [--beside N]
+ * With --beside pages of the last size are measured in turns with those of a store of so many entries of the same sources: once both
+ * are mapped, as the processor's caches find them, then with these emptied before each page.
  * For all sizes: --sizes 100000,1000000,10000000,100000000 takes six minutes, and 2 GB of disk.
  */
 // As the program does that this store is part of.
@@ -31,7 +32,6 @@ const { values } = parseArgs({
     compact: { type: "boolean", default: false },
     retain: { type: "boolean", default: false },
     beside: { type: "string", default: "0" },
-    "beside-sources": { type: "string", default: "125" },
   },
 });
 /** More than an entry takes before compaction. */
@@ -43,8 +43,21 @@ const WARM_PAGES = 6_000;
 /** Turns of two stores, and pages of one in a turn. */
 const TURNS = 15;
 const TURN_PAGES = 200;
+/** After as many, nearly all places of the last size are mapped. */
+const MAPPING_PAGES = 20_000;
+/** Of entries, that pages begin in: behind each are enough of its source for a full page in the smallest store that is compared. */
+const PLACES_SHARE = 0.6;
+/** Right after opening. */
+const FIRST_PAGES = 1_000;
+/** In a turn of pages before which the caches are emptied, which takes ten times as long as the page. */
+const EMPTIED_TURN_PAGES = 50;
+/** More than caches hold. */
+const SWEEP_BYTES = 48 << 20;
+const CACHE_LINE_BYTES = 64;
 const RANDOM = "source, random place";
 const RANDOM_COLD = "source, random place, nothing kept";
+const RANDOM_FIRST = "source, random place, nothing kept, first after opening";
+const RANDOM_EMPTIED = "source, random place, nothing kept, caches emptied";
 /** Every chunk is read from the file and expanded anew. */
 const NOTHING_KEPT: Partial<ChunkedStoreOptions> = { openChunkBytesMax: 0 };
 const project = "default";
@@ -75,12 +88,16 @@ class Filled {
     await this.open(options);
   }
 
-  /** Appends up to so many entries, and seals them. */
-  async fill(size: number): Promise<void> {
+  /**
+   * Appends up to so many entries, and seals them.
+   * @param sealEntries sealed each time, where it is not left to the store
+   */
+  async fill(size: number, sealEntries = Number.POSITIVE_INFINITY): Promise<void> {
     while (this.entryCount < size) {
       const [result] = await this.store.append([{ project, entries: this.#pool.batch() }]);
       this.#ids.push(result?.stored[this.entryCount % 997]?.id ?? "");
       this.entryCount += 1000;
+      if (this.entryCount % sealEntries === 0) await this.store.seal();
     }
     await this.store.seal();
   }
@@ -112,7 +129,7 @@ class Filled {
   }
 
   #randomId(): string {
-    return this.#ids[Math.floor(Math.random() * this.#ids.length * 0.9)] ?? "";
+    return this.#ids[Math.floor(Math.random() * this.#ids.length * PLACES_SHARE)] ?? "";
   }
 }
 
@@ -160,6 +177,7 @@ for (const size of values.sizes.split(",").map(Number)) {
   await measure("project, newest", filled.newestPageOfAll, pageCount / 10);
   await measure("project, random place", filled.randomPageOfAll, pageCount / 10);
   await filled.openAnew(NOTHING_KEPT);
+  await timesOf(filled.randomPage, MAPPING_PAGES);
   await measure(RANDOM_COLD, filled.randomPage, pageCount);
   await filled.openAnew();
 }
@@ -170,28 +188,45 @@ rmSync(values.dir, { recursive: true, force: true });
 
 /** In turns, since a machine is not as fast all the time. */
 async function compareWithSmall(): Promise<void> {
-  const small = new Filled(`${values.dir}-small`, Number(values["beside-sources"]));
+  const small = new Filled(`${values.dir}-small`, sourceCount);
   await small.open();
-  await small.fill(Number(values.beside));
-  for (const [page, options] of [
-    [RANDOM, {}],
-    [RANDOM_COLD, NOTHING_KEPT],
-  ] as const) {
+  // Left to the store, its chunks would be less full than the large one's, and pages cheaper for that.
+  await small.fill(Number(values.beside), OPTIONS_DEFAULT.chunkEntriesMax * sourceCount);
+  const sweep = new Float64Array(SWEEP_BYTES / Float64Array.BYTES_PER_ELEMENT);
+  const emptyCaches = (): void => {
+    const step = CACHE_LINE_BYTES / Float64Array.BYTES_PER_ELEMENT;
+    for (let index = 0; index < sweep.length; index += step) sweep[index] = (sweep[index] ?? 0) + 1;
+  };
+  const inTurns = async (page: string, count: number, before?: () => void): Promise<void> => {
+    const pairs: { ours: number; other: number }[] = [];
+    for (let turn = 0; turn < TURNS; turn++)
+      pairs.push({
+        ours: await medianUs(filled, count, before),
+        other: await medianUs(small, count, before),
+      });
+    console.log(JSON.stringify({ entries: filled.entryCount, page, beside: small.entryCount, pairs }));
+  };
+  const openBoth = async (options: Partial<ChunkedStoreOptions>): Promise<void> => {
     await small.openAnew(options);
     await filled.openAnew(options);
     readFiles(values.dir);
-    const pairs: { ours: number; other: number }[] = [];
-    for (let turn = 0; turn < TURNS; turn++)
-      pairs.push({ ours: await medianUs(filled), other: await medianUs(small) });
-    const beside = small.entryCount;
-    console.log(JSON.stringify({ entries: filled.entryCount, page, beside, pairs }));
-  }
+  };
+  await openBoth({});
+  await inTurns(RANDOM, TURN_PAGES);
+  await openBoth(NOTHING_KEPT);
+  const pairs = [{ ours: await medianUs(filled, FIRST_PAGES), other: await medianUs(small, FIRST_PAGES) }];
+  console.log(
+    JSON.stringify({ entries: filled.entryCount, page: RANDOM_FIRST, beside: small.entryCount, pairs }),
+  );
+  await timesOf(filled.randomPage, MAPPING_PAGES);
+  await inTurns(RANDOM_COLD, TURN_PAGES);
+  await inTurns(RANDOM_EMPTIED, EMPTIED_TURN_PAGES, emptyCaches);
   await small.store.close();
   rmSync(small.dir, { recursive: true, force: true });
 }
 
-async function medianUs({ randomPage }: Filled): Promise<number> {
-  return Math.round(median(await timesOf(randomPage, TURN_PAGES)) * 10) / 10;
+async function medianUs({ randomPage }: Filled, count: number, before?: () => void): Promise<number> {
+  return Math.round(median(await timesOf(randomPage, count, before)) * 10) / 10;
 }
 
 /** What is over the bytes to keep goes before a seal. */
@@ -223,10 +258,14 @@ async function measure(name: string, page: () => Promise<unknown>, count: number
   console.log(JSON.stringify({ entries: filled.entryCount, page: name, cpuUs, p50Us, p99Us }));
 }
 
-/** Of each page, us. */
-async function timesOf(page: () => Promise<unknown>, count: number): Promise<number[]> {
+/**
+ * Of each page, us.
+ * @param before called before each, and not measured
+ */
+async function timesOf(page: () => Promise<unknown>, count: number, before?: () => void): Promise<number[]> {
   const times: number[] = [];
   for (let index = 0; index < count; index++) {
+    before?.();
     const start = performance.now();
     await page();
     times.push((performance.now() - start) * 1000);
