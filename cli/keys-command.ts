@@ -58,6 +58,7 @@ async function change(
   id: string | undefined,
   options: KeysOptions,
 ): Promise<void> {
+  if (action === "list" && id !== undefined) throw new UserError("keys list: takes no id");
   if (action === "list") return await print(keys.list(), options.json);
   if (action === "add") {
     if (id !== undefined) throw new UserError("keys add: takes options only (--rights or --device)");

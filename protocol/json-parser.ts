@@ -48,6 +48,10 @@ export interface JsonParserOptions {
   readonly verbatim?: (name: string, parent: string | undefined) => boolean;
   /** The text was decoded with loss: U+FFFD in names and parsed strings is refused. */
   readonly lossy?: boolean;
+  /** Deepest nesting of what is parsed; `JSON_DEPTH_MAX` when absent. */
+  readonly depthMax?: number;
+  /** A lone surrogate in a string becomes U+FFFD; without this it is refused. */
+  readonly mendsSurrogates?: boolean;
 }
 
 export type JsonParsed =
@@ -100,11 +104,13 @@ function parsed(parse: () => JsonValue): JsonParsed {
 class Parser {
   readonly #text: string;
   readonly #options: JsonParserOptions;
+  readonly #depthMax: number;
   #index = 0;
 
   constructor(text: string, options: JsonParserOptions) {
     this.#text = text;
     this.#options = options;
+    this.#depthMax = options.depthMax ?? JSON_DEPTH_MAX;
   }
 
   document(): JsonValue {
@@ -151,7 +157,7 @@ class Parser {
   }
 
   #object(depth: number, parent: string | undefined): JsonObject {
-    this.#descend(depth);
+    this.#descend(depth, this.#depthMax);
     const object = new BareObject();
     if (this.#closes(BRACE_CLOSE)) return object;
     for (;;) {
@@ -164,7 +170,7 @@ class Parser {
   }
 
   #array(depth: number, name: string | undefined): JsonArray {
-    this.#descend(depth);
+    this.#descend(depth, this.#depthMax);
     const array: JsonValue[] = [];
     if (this.#closes(BRACKET_CLOSE)) return array;
     for (;;) {
@@ -174,8 +180,8 @@ class Parser {
   }
 
   /** Past the opening brace or bracket. */
-  #descend(depth: number): void {
-    if (depth > JSON_DEPTH_MAX) throw this.#refuse(`nested deeper than ${JSON_DEPTH_MAX}`);
+  #descend(depth: number, depthMax = JSON_DEPTH_MAX): void {
+    if (depth > depthMax) throw this.#refuse(`nested deeper than ${depthMax}`);
     this.#index += 1;
     this.#space();
   }
@@ -210,7 +216,10 @@ class Parser {
     const string = escaped
       ? (JSON.parse(this.#text.slice(start, end)) as string)
       : this.#text.slice(start + 1, end - 1);
-    if (escaped && !string.isWellFormed()) throw this.#refuse("lone surrogate");
+    if (escaped && !string.isWellFormed()) {
+      if (this.#options.mendsSurrogates !== true) throw this.#refuse("lone surrogate");
+      return string.toWellFormed();
+    }
     if (this.#options.lossy && string.includes("\ufffd")) throw this.#refuse("invalid UTF-8");
     return string;
   }

@@ -53,8 +53,8 @@ interface Field {
 }
 type Fields = Readonly<Record<number, Field>>;
 
-/** As JSON's (docs/protocol.md 2.1), of which a message within another takes one. */
-const DEPTH_MAX = 16;
+/** Up to three messages for each level of a body, of which there may be 16 (docs/protocol.md 2.1), within four others; with room. */
+const DEPTH_MAX = 60;
 const Wire = { Varint: 0, Fixed64: 1, Bytes: 2, Fixed32: 5 } as const;
 
 class Malformed extends Error {}

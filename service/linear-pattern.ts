@@ -110,7 +110,12 @@ function emit(node: Node, steps: Step[]): void {
   else if (node.type === "all") for (const one of node.nodes) emit(one, steps);
   else if (node.type === "any") emitAny(node.nodes, steps);
   else {
-    for (let count = 0; count < node.min; count++) emit(node.node, steps);
+    for (let count = 0; count < node.min; count++) {
+      const before = steps.length;
+      emit(node.node, steps);
+      // Nothing, however often: without this a pattern of 30 characters has it repeated for hours, and adds no step.
+      if (steps.length === before) return;
+    }
     if (node.max === Number.POSITIVE_INFINITY) {
       const split = steps.length;
       push(steps, { type: "split", to: split + 1, or: split + 1 });

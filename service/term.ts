@@ -4,6 +4,8 @@ import { LinearPattern, TEXT_MAX } from "./linear-pattern.ts";
 
 /** Longest term, in characters. */
 const TERM_MAX = 258;
+/** A pattern as JavaScript writes one, with any of its flags. What else stands behind a second slash makes a path: `/usr/bin`. */
+const PATTERN = /^\/(.+)\/([dgimsuvy]*)$/s;
 
 /** What a reader looks for in the text of entries. */
 export interface Term {
@@ -18,7 +20,7 @@ export interface Term {
  */
 export function parseTerm(term: string): Decoded<Term> {
   if (term.length > TERM_MAX) return bad(`term: must be at most ${TERM_MAX} characters`);
-  const [, pattern, flags] = /^\/(.+)\/([a-z]*)$/s.exec(term) ?? [];
+  const [, pattern, flags] = PATTERN.exec(term) ?? [];
   if (pattern === undefined) {
     const lower = term.toLowerCase();
     return good({
@@ -26,7 +28,7 @@ export function parseTerm(term: string): Decoded<Term> {
       matches: (entry) => textOf(entry).slice(0, TEXT_MAX).toLowerCase().includes(lower),
     });
   }
-  if (flags !== "" && flags !== "i") return bad("term: i is the only flag there is");
+  if (flags !== "" && flags !== "i") return bad("term: i is the only flag of a pattern there is");
   const parsed = LinearPattern.parse(pattern, flags === "i");
   if (!parsed.ok) return bad(`term: ${parsed.problem.text}`);
   return good({ text: term, matches: (entry) => parsed.value.test(textOf(entry)) });

@@ -94,6 +94,7 @@ export async function admitReader(
 
 /** The filter of a path and query, or what is wrong with it. */
 export function filterOf({ params, query }: HttpRequest): EntryFilter | string {
+  if (query.has("src") && query.has("deviceId")) return "deviceId: the same as src; give one of them";
   const src = params.deviceId ?? query.get("src") ?? query.get("deviceId") ?? undefined;
   const stream = query.get("stream") ?? undefined;
   const module = query.get("module") ?? undefined;

@@ -18,8 +18,16 @@ export const QueryNames = {
   liveOfDevice: LIVE,
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
-/** What is wrong with the names in a query, if anything. */
+/** Where `src` may stand more than once. */
+const MANY_SOURCES: readonly (readonly string[])[] = [QueryNames.entries, QueryNames.rates];
+
+/** What is wrong with the names in a query, if anything. Of two values of one name either would be another answer than was asked for. */
 export function wrongName(query: URLSearchParams, known: readonly string[]): string | undefined {
-  for (const name of query.keys()) if (!known.includes(name)) return unknownArgument(name, known);
+  const seen = new Set<string>();
+  for (const name of query.keys()) {
+    if (!known.includes(name)) return unknownArgument(name, known);
+    if (seen.has(name) && !(name === "src" && MANY_SOURCES.includes(known))) return `${name}: only once here`;
+    seen.add(name);
+  }
   return undefined;
 }

@@ -1,6 +1,12 @@
 import { bad, type Decoded, good } from "../../protocol/decoded.ts";
 import type { MsgJson } from "../../protocol/entry.ts";
-import { InexactNumber, type JsonObject, type JsonValue, parseJson } from "../../protocol/json-parser.ts";
+import {
+  InexactNumber,
+  JSON_DEPTH_MAX,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+} from "../../protocol/json-parser.ts";
 import type { Level } from "../../protocol/level.ts";
 import type { LogArgs } from "../../protocol/methods.ts";
 import { checkSrc, checkStream } from "../../protocol/names.ts";
@@ -13,22 +19,37 @@ const MSG_CHARACTERS_MAX = 1024 * 1024;
 /** A record in our own terms, or why it is none. */
 export type OtlpRecord = Decoded<LogArgs & { readonly src: string }>;
 
+/**
+ * OTLP has three or four JSON values, one in the other, for each level of a body: so deep a request is that holds what `msg` may
+ * be, with room. In protobuf the messages are as deep as the decoder takes.
+ */
+const REQUEST_DEPTH_MAX = 80;
+/** A scope whose name is no module's: what OpenTelemetry calls it where there are attributes alone. */
+const SCOPE_NAME = "otel.scope.name";
+
 /** The JSON of an `ExportLogsServiceRequest` (docs/protocol.md 10.9). */
 export function decodeOtlpJson(text: string): Decoded<JsonValue> {
-  const parsed = parseJson(text);
+  const parsed = parseJson(text, { depthMax: REQUEST_DEPTH_MAX, mendsSurrogates: true });
   return parsed.ok ? good(parsed.value) : bad(`body: ${parsed.reason} at ${parsed.index}`);
 }
 
 /** Its records. What is wrong in one record is that record's own. */
 export function recordsOf(request: JsonValue): Decoded<readonly OtlpRecord[]> {
+  if (!isObject(request)) return bad("body: must be an object with resourceLogs");
   const records: OtlpRecord[] = [];
-  for (const resourceLogs of objectsIn(Object(request).resourceLogs)) {
+  const resources = listOf(request, "resourceLogs");
+  if (!resources.ok) return resources;
+  for (const resourceLogs of resources.value) {
     const resource = attributesOf(Object(resourceLogs.resource).attributes);
     const name = resource["service.name"];
     const src = checkSrc(typeof name === "string" ? name : "", "resource.attributes: service.name");
-    for (const scopeLogs of objectsIn(resourceLogs.scopeLogs)) {
+    const scopes = listOf(resourceLogs, "scopeLogs");
+    if (!scopes.ok) return scopes;
+    for (const scopeLogs of scopes.value) {
       const scope = Object(scopeLogs.scope).name;
-      for (const record of objectsIn(scopeLogs.logRecords)) {
+      const logRecords = listOf(scopeLogs, "logRecords");
+      if (!logRecords.ok) return logRecords;
+      for (const record of logRecords.value) {
         if (records.length >= OTLP_RECORDS_MAX) return bad(`logRecords: more than ${OTLP_RECORDS_MAX}`, 413);
         records.push(src.ok ? recordOf(record, src.value, scope) : src);
       }
@@ -43,33 +64,55 @@ function recordOf(record: JsonObject, src: string, scope: unknown): OtlpRecord {
   const named = typeof stream === "string" ? checkStream(stream) : undefined;
   if (named?.ok === false) return named;
   const module = typeof scope === "string" && scope !== "" ? checkStream(scope, "scope.name") : undefined;
-  if (module?.ok === false) return module;
+  if (module?.ok === false) attributes[SCOPE_NAME] = scope;
   const timestamp = msOf(record.timeUnixNano) ?? msOf(record.observedTimeUnixNano);
   const level = levelOf(record.severityNumber);
-  const body = anyValue(record.body);
-  // What stands beside the body is kept, and is what makes an object of a line.
-  const msg = Object.keys(attributes).length > 0 ? { body, ...attributes } : body;
+  const msg = msgOf(anyValue(record.body), attributes);
+  if (nestingOf(msg) > JSON_DEPTH_MAX) return bad(`body: nested deeper than ${JSON_DEPTH_MAX}`);
   const json = JSON.stringify(typeof msg === "object" && msg !== null ? msg : String(msg ?? ""));
   if (json.length > MSG_CHARACTERS_MAX) return bad("body: larger than 1 MiB");
   return good({
     src,
     msg: json as MsgJson,
     ...(named !== undefined && { stream: named.value }),
-    ...(module !== undefined && { module: module.value }),
+    ...(module?.ok && { module: module.value }),
     ...(timestamp !== undefined && { timestamp }),
     ...(level !== undefined && { level }),
   });
 }
 
+/** What stands beside the body is kept, and is what makes an object of a line. */
+function msgOf(body: unknown, { body: other, ...attributes }: Record<string, unknown>): unknown {
+  if (other !== undefined) return { body, "attributes.body": other, ...attributes };
+  return Object.keys(attributes).length > 0 ? { body, ...attributes } : body;
+}
+
+function nestingOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let deepest = 0;
+  for (const member of Object.values(value)) deepest = Math.max(deepest, nestingOf(member));
+  return deepest + 1;
+}
+
+/** A repeated message of another one: names that are not there are empty, as in protobuf. */
+function listOf(message: JsonObject, name: string): Decoded<readonly JsonObject[]> {
+  const list = message[name] ?? [];
+  return Array.isArray(list) && list.every(isObject)
+    ? good(list)
+    : bad(`${name}: must be an array of objects`);
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function objectsIn(value: unknown): readonly JsonObject[] {
-  return Array.isArray(value)
-    ? value.filter((one): one is JsonObject => typeof one === "object" && one !== null && !Array.isArray(one))
-    : [];
+  return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
 function attributesOf(list: unknown): Record<string, unknown> {
   const entries = objectsIn(list).flatMap(({ key, value }): [string, unknown][] =>
-    typeof key === "string" && key !== "__proto__" ? [[key, anyValue(value)]] : [],
+    typeof key === "string" ? [[key, anyValue(value)]] : [],
   );
   return Object.fromEntries(entries);
 }
@@ -77,22 +120,28 @@ function attributesOf(list: unknown): Record<string, unknown> {
 /** OTLP's `AnyValue`: of integers, which come as strings, those that a number holds exactly are numbers. */
 function anyValue(value: JsonValue | undefined): unknown {
   const any = Object(value) as Record<string, JsonValue | undefined>;
-  if (any.stringValue !== undefined) return String(any.stringValue);
+  if (any.stringValue !== undefined) return textOf(any.stringValue);
   if (any.boolValue !== undefined) return any.boolValue === true;
   if (any.intValue !== undefined) {
-    const number = Number(any.intValue);
-    return Number.isSafeInteger(number) ? number : String(any.intValue);
+    const text = textOf(any.intValue);
+    return Number.isSafeInteger(Number(text)) ? Number(text) : text;
   }
   if (any.doubleValue !== undefined)
-    return any.doubleValue instanceof InexactNumber ? any.doubleValue.text : any.doubleValue;
-  if (any.bytesValue !== undefined) return String(any.bytesValue);
+    return Number.isFinite(any.doubleValue) ? any.doubleValue : textOf(any.doubleValue);
+  if (any.bytesValue !== undefined) return textOf(any.bytesValue);
   if (any.arrayValue !== undefined) return objectsIn(Object(any.arrayValue).values).map(anyValue);
   if (any.kvlistValue !== undefined) return attributesOf(Object(any.kvlistValue).values);
   return null;
 }
 
-function msOf(nanos: unknown): number | undefined {
-  const text = nanos instanceof InexactNumber ? nanos.text : String(nanos ?? "");
+/** Of what should be text, or is a number that JSON does not hold: NaN, Infinity, beyond a double. */
+function textOf(value: JsonValue): string {
+  if (value instanceof InexactNumber) return value.text;
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function msOf(nanos: JsonValue | undefined): number | undefined {
+  const text = textOf(nanos ?? "");
   if (!/^[1-9]\d{0,19}$/.test(text)) return undefined;
   return Number(BigInt(text) / 1_000_000n);
 }

@@ -81,6 +81,7 @@ test("wrong usage is said in words, with status 2", async () => {
     [["keys", "add", "--rights", "all"], "--rights: all is not one of"],
     [["keys", "add", "--device", "x", "--rights", "read"], "--device"],
     [["keys", "revoke"], "which?"],
+    [["keys", "list", "7gs993a9"], "takes no id"],
     [["keys", "steal"], "steal"],
     [["token", "--expires", "soon"], "--expires: soon is not a time"],
   ] as const) {

@@ -61,6 +61,15 @@ describe("a pattern", () => {
     }
   });
 
+  test("that repeats nothing is read at once, however often", () => {
+    const startMs = cpuMs();
+    for (const empty of ["(((){9999}){9999}){9999}", "((?:|){2}(){9999}){0}", "(?:(){9999,}){9999}a"]) {
+      const parsed = LinearPattern.parse(empty, false);
+      if (parsed.ok) expect(parsed.value.test("abc"), empty).toBe(true);
+    }
+    expect(cpuMs() - startMs).toBeLessThan(500);
+  });
+
   test.each([
     ["(", "a ) is missing"],
     [")", "a ) too many"],
@@ -107,11 +116,15 @@ describe("a term", () => {
     expect(found("/^abc$/", '"abc"')).toBe(true);
     expect(found('"temp":2', '{"temp":21}')).toBe(true);
     expect(found("/", '"a/b"')).toBe(true);
+    expect(found("/usr/bin", '"no /USR/bin/env here"')).toBe(true);
+    expect(found("/dev/ttyUSB0", '"/dev/ttyusb0 is gone"')).toBe(true);
     expect(found("é", '"\\u00c9"')).toBe(true);
   });
   test("that is wrong is refused by name", () => {
     expect(parseTerm("/a(/")).toMatchObject({ problem: { text: "term: a ) is missing" } });
-    expect(parseTerm("/a/g")).toMatchObject({ problem: { text: "term: i is the only flag there is" } });
+    expect(parseTerm("/a/g")).toMatchObject({
+      problem: { text: "term: i is the only flag of a pattern there is" },
+    });
     expect(parseTerm("x".repeat(300))).toMatchObject({ problem: { status: 400 } });
   });
 });

@@ -1,6 +1,8 @@
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { MsgJson } from "../../protocol/entry.ts";
+import { otlpLogs } from "../../protocol/otlp.ts";
 import { decodeOtlpProtobuf } from "../../protocol/otlp-protobuf.ts";
 import { recordsOf } from "../../service/ingest/otlp-records.ts";
 import { type RunningService, runService } from "../support/running-service.ts";
@@ -83,7 +85,7 @@ test("bad requests are refused as exporters understand it, and nothing of them i
   const many = request("api", new Array(10_001).fill(record({ stringValue: "x" })));
   expect(await statusOf(JSON.stringify(many))).toBe(413);
   expect(await statusOf(gzipSync(Buffer.alloc(5 * 1024 * 1024)), { "content-encoding": "gzip" })).toBe(413);
-  for (const odd of ['{"resourceLogs":5}', "{}", '{"__proto__":{"x":1}}', '{"resourceLogs":[null,[],"x"]}'])
+  for (const odd of ["{}", '{"__proto__":{"x":1}}', '{"resourceLogs":[{"scopeLogs":[{}]}]}'])
     expect(await statusOf(odd), odd).toBe(200);
   expect(await entries("api")).toEqual([]);
   const { key } = await running.keys.add({ project: "default", rights: ["write"], src: "own" });
@@ -146,6 +148,105 @@ test("any damage to protobuf is a refusal in words or other data, never a failur
   let nested = text(1, "x");
   for (let depth = 0; depth < 40; depth++) nested = field(5, field(1, nested));
   expect(decodeOtlpProtobuf("Request", field(1, field(2, field(2, field(5, nested))))).ok).toBe(false);
+});
+
+test("a body of another shape is refused by name, not answered as if it were taken", async () => {
+  const refusalOf = async (body: unknown) => {
+    const answer = await post(body as object);
+    return [answer.status, ((await answer.json()) as { message?: string }).message];
+  };
+  for (const body of [[], "text", 7]) {
+    expect(await refusalOf(body)).toEqual([400, "body: must be an object with resourceLogs"]);
+  }
+  const of = (name: string) => [400, `${name}: must be an array of objects`];
+  expect(await refusalOf({ resourceLogs: 5 })).toEqual(of("resourceLogs"));
+  expect(await refusalOf({ resourceLogs: [null] })).toEqual(of("resourceLogs"));
+  expect(await refusalOf({ resourceLogs: [{ scopeLogs: {} }] })).toEqual(of("scopeLogs"));
+  expect(await refusalOf({ resourceLogs: [{ scopeLogs: [{ logRecords: ["x"] }] }] })).toEqual(
+    of("logRecords"),
+  );
+});
+
+/** Objects in objects, `depth` of them, around a string: as a value of OTLP, in JSON and in protobuf, and as what it says. */
+const kvlists = (depth: number): object =>
+  depth === 0 ? { stringValue: "x" } : { kvlistValue: { values: [{ key: "k", value: kvlists(depth - 1) }] } };
+const kvlistsInProtobuf = (depth: number): Buffer =>
+  depth === 0 ? text(1, "x") : field(6, field(1, text(1, "k"), field(2, kvlistsInProtobuf(depth - 1))));
+const objects = (depth: number): unknown => (depth === 0 ? "x" : { k: objects(depth - 1) });
+
+test("a body as deep as msg may be is taken, and a deeper one spoils nothing beside it", async () => {
+  const answer = await post(
+    request("api", [record(kvlists(16)), record(kvlists(17)), record({ stringValue: "beside it" })]),
+  );
+  const refused = {
+    partialSuccess: { rejectedLogRecords: "1", errorMessage: "body: nested deeper than 16" },
+  };
+  expect([answer.status, await answer.json()]).toEqual([200, refused]);
+  const resource = field(1, field(1, text(1, "service.name"), field(2, text(1, "binary"))));
+  const records = [16, 17, 0].map((depth) => field(2, field(5, kvlistsInProtobuf(depth))));
+  const binary = await running.post("/v1/logs", field(1, resource, field(2, ...records)), TYPE);
+  expect(binary.status).toBe(200);
+  expect(await entries("api")).toMatchObject([{ msg: objects(16) }, { msg: "beside it" }]);
+  expect(await entries("binary")).toMatchObject([{ msg: objects(16) }, { msg: "x" }]);
+});
+
+test("what boardlog itself exports of the deepest msg is taken again as it was", async () => {
+  const msg = JSON.stringify({ list: [1, 1.5, null, true], deep: objects(15) }) as MsgJson;
+  const exported = otlpLogs([{ src: "again", received: 1_763_784_000_000, msg, fields: [["seq", 3]] }]);
+  expect(await (await post(exported)).json()).toEqual({});
+  const answer = await running.post("/v1/Log.List", JSON.stringify({ src: "again" }));
+  expect(await answer.text()).toContain(`"msg":${msg}`);
+});
+
+test("nothing that stands in a record is lost for its name or its kind", async () => {
+  const values: Record<string, object> = {
+    body: { stringValue: "beside" },
+    nan: { doubleValue: "NaN" },
+    huge: { intValue: "9007199254740993" },
+    bytes: { bytesValue: "AAEC" },
+    nothing: {},
+  };
+  const attributes = [...Object.entries(values), ["__proto__", { stringValue: "a name" }] as const].map(
+    ([key, value]) => ({ key, value }),
+  );
+  const long = `org.example.${"a".repeat(60)}.Server`;
+  const { resourceLogs } = request("api", [record({ stringValue: "line" }, { attributes })]);
+  const odd = resourceLogs.map(({ resource, scopeLogs }) => ({
+    resource,
+    scopeLogs: scopeLogs.map(({ logRecords }) => ({ scope: { name: long }, logRecords })),
+  }));
+  expect(await (await post({ resourceLogs: odd })).json()).toEqual({});
+  const raw = JSON.stringify(request("api", [record({ stringValue: "half a pair: #" })])).replace(
+    "#",
+    "\\ud83d",
+  );
+  expect(await (await running.post("/v1/logs", raw)).json()).toEqual({});
+  const answer = await running.post("/v1/Log.List", JSON.stringify({ src: "api", fields: ["module"] }));
+  const listed = await answer.text();
+  const wanted = `{"body":"line","attributes.body":"beside","nan":"NaN","huge":"9007199254740993","bytes":"AAEC","nothing":null,"__proto__":"a name","otel.scope.name":"${long}"}`;
+  expect(listed).toContain(`"msg":${wanted}`);
+  expect(listed).toContain('"msg":"half a pair: \ufffd"');
+  expect(listed.match(/"module"/g)).toHaveLength(1);
+});
+
+test("a value of a kind that its name does not say is text, never our failure", async () => {
+  const wrong = [
+    record({ stringValue: {} }),
+    record({ stringValue: [1] }),
+    record({ intValue: {} }),
+    record({ intValue: 9007199254740993n.toString() }),
+    record({ doubleValue: {} }),
+    { timeUnixNano: {}, body: { stringValue: "when?" } },
+  ];
+  expect(await (await post(request("api", wrong))).json()).toEqual({});
+  expect(await entries("api")).toMatchObject([
+    { msg: "{}" },
+    { msg: "[1]" },
+    { msg: "{}" },
+    { msg: "9007199254740993" },
+    { msg: "{}" },
+    { msg: "when?" },
+  ]);
 });
 
 test("the type and the coding of a body are named in any case of letters", async () => {

@@ -58,6 +58,29 @@ describe("an argument that a method does not know is refused, with the one that 
   });
 });
 
+describe("a query that says two things is refused: one of them alone would be another answer", () => {
+  test.each([
+    ["events?src=a&src=b", "src: only once here"],
+    ["logs?src=a&src=b", "src: only once here"],
+    ["entries?level=warn&level=debug", "level: only once here"],
+    ["entries?deviceId=a&deviceId=b", "deviceId: only once here"],
+    ["entries?src=a&deviceId=b", "deviceId: the same as src; give one of them"],
+    ["devices/a/events?last=1&last=2", "last: only once here"],
+  ])("%s", async (path, message) => {
+    const response = await fetch(`${running.url}/v1/projects/default/${path}`, {
+      headers: { "x-api-key": running.key },
+    });
+    expect([response.status, await response.json()]).toEqual([400, { error: { code: 3, message } }]);
+  });
+
+  test("pages and counts take many sources", async () => {
+    for (const path of ["entries", "rates"]) {
+      const url = `${running.url}/v1/projects/default/${path}?src=a&src=b`;
+      expect((await fetch(url, { headers: { "x-api-key": running.key } })).status).toBe(200);
+    }
+  });
+});
+
 describe("a query that a path does not know is refused in the same words", () => {
   test.each([
     ["entries?limi=5", "limi: no such argument; did you mean limit?"],
