@@ -2,7 +2,7 @@ import type { Timer, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
 import type { Random } from "../host/random.ts";
-import { type EntryPart, EntryRun } from "../protocol/entry-run.ts";
+import { type EntryPart, EntryRun, isRun } from "../protocol/entry-run.ts";
 import { Backoff } from "./backoff.ts";
 import { Fifo } from "./fifo.ts";
 import type { Demand } from "./link.ts";
@@ -427,7 +427,7 @@ function newLane(key: string, project: string): Lane {
 }
 
 function sizeOf(entries: EntryPart): number {
-  if (entries instanceof EntryRun) return entries.characterCount + entries.length * ENTRY_OVERHEAD_BYTES;
+  if (isRun(entries)) return entries.characterCount + entries.length * ENTRY_OVERHEAD_BYTES;
   let sizeBytes = 0;
   for (const entry of entries) sizeBytes += entry.msg.length + ENTRY_OVERHEAD_BYTES;
   return sizeBytes;

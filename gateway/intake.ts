@@ -3,6 +3,7 @@ import type { Answer } from "../protocol/answer.ts";
 import { bad, type Decoded, Status } from "../protocol/decoded.ts";
 import { LossPlace, type MsgJson, type NewEntry, STREAM_UART } from "../protocol/entry.ts";
 import { type EstimatedTime, entryFromLog } from "../protocol/entry-builder.ts";
+import { TextRun } from "../protocol/entry-run.ts";
 import type { Boot, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
@@ -122,8 +123,10 @@ export class Intake {
       return undefined;
     }
     const { project, src, key } = origin;
-    const entries = lines.map((msg) => textEntry(src, STREAM_UART, msg, receipt));
-    return this.#committer.accept(project, src, asReceived(entries, receipt), () => {}, key);
+    const { wallMs, isWallSet } = receipt;
+    const clock = isWallSet ? "server" : "unset";
+    const run = new TextRun(lines, { src, stream: STREAM_UART, received: wallMs, clock });
+    return this.#committer.accept(project, src, run, () => {}, key);
   }
 
   /**

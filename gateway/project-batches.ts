@@ -1,5 +1,5 @@
 import type { NewEntry } from "../protocol/entry.ts";
-import { type EntryPart, EntryRun, PartedEntries } from "../protocol/entry-run.ts";
+import { type EntryPart, isRun, PartedEntries } from "../protocol/entry-run.ts";
 import type { UplinkBatch } from "./uplink.ts";
 
 /** What a commit takes of one project. */
@@ -37,7 +37,7 @@ class PartList {
   #last: NewEntry[] | undefined;
 
   add(entries: EntryPart): void {
-    if (entries instanceof EntryRun) {
+    if (isRun(entries)) {
       this.parts.push(entries);
       this.#last = undefined;
     } else if (this.#last === undefined) {

@@ -1,4 +1,4 @@
-import type { NewEntry } from "./entry.ts";
+import type { ClockQuality, MsgJson, NewEntry } from "./entry.ts";
 import { entryFromLine } from "./entry-builder.ts";
 import type { FrameLines } from "./frame.ts";
 
@@ -42,8 +42,50 @@ export class EntryRun {
   }
 }
 
+/** Console lines of one source that came together, on their way to the store: they have all in common but their text. */
+export class TextRun {
+  readonly src: string;
+  readonly stream: string;
+  /** Wall time of receipt, UTC ms, which is their timestamp. */
+  readonly received: number;
+  readonly clock: ClockQuality;
+  readonly texts: readonly MsgJson[];
+  /** Of all messages. */
+  readonly characterCount: number;
+  #entries: readonly NewEntry[] | undefined;
+
+  constructor(
+    texts: readonly MsgJson[],
+    common: {
+      readonly src: string;
+      readonly stream: string;
+      readonly received: number;
+      readonly clock: ClockQuality;
+    },
+  ) {
+    this.src = common.src;
+    this.stream = common.stream;
+    this.received = common.received;
+    this.clock = common.clock;
+    this.texts = texts;
+    let characterCount = 0;
+    for (const text of texts) characterCount += text.length;
+    this.characterCount = characterCount;
+  }
+
+  get length(): number {
+    return this.texts.length;
+  }
+
+  get entries(): readonly NewEntry[] {
+    const { src, stream, received, clock } = this;
+    this.#entries ??= this.texts.map((msg) => ({ src, stream, msg, timestamp: received, received, clock }));
+    return this.#entries;
+  }
+}
+
 /** Entries in their order. */
-export type EntryPart = EntryRun | readonly NewEntry[];
+export type EntryPart = EntryRun | TextRun | readonly NewEntry[];
 
 /** Entries of one project in their order, put together from parts: as a list they are made when first asked for. */
 export class PartedEntries {
@@ -70,6 +112,11 @@ function entriesOf(parts: readonly EntryPart[]): readonly NewEntry[] {
   return parts.flatMap((part) => entriesOfPart(part));
 }
 
+/** Whether entries are made of it only where somebody wants to see them. */
+export function isRun(part: EntryPart): part is EntryRun | TextRun {
+  return part instanceof EntryRun || part instanceof TextRun;
+}
+
 export function entriesOfPart(part: EntryPart): readonly NewEntry[] {
-  return part instanceof EntryRun ? part.entries : part;
+  return isRun(part) ? part.entries : part;
 }

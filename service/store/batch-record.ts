@@ -1,10 +1,10 @@
 import { crc32 } from "node:zlib";
 import type { NewEntry, SeqRange } from "../../protocol/entry.ts";
-import type { EntryRun } from "../../protocol/entry-run.ts";
+import type { EntryRun, TextRun } from "../../protocol/entry-run.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter, wordsOf } from "./byte-writer.ts";
 import { CHECKED_HEAD_BYTES, ValueKind } from "./checked-value.ts";
-import { RowView, skipRow, writeLineRow, writeRow } from "./entry-record.ts";
+import { RowView, skipRow, writeLineRow, writeRow, writeTextRow, writeTextStart } from "./entry-record.ts";
 import { StoreUnavailable } from "./log-store.ts";
 import { MessageText } from "./message-text.ts";
 import { SeqRanges } from "./seq-ranges.ts";
@@ -80,8 +80,9 @@ export class BatchBuilder<S extends BatchMember> {
   readonly #head = new ByteWriter(4096);
   readonly #rows = new ByteWriter(1 << 16);
   readonly #messages = new MessageText();
-  /** Of a run. */
+  /** What rows of a run have in common. */
   readonly #boot = new ByteWriter(64);
+  readonly #textStart = new ByteWriter(64);
   readonly memory = new ValueMemory();
   #sources: S[] = [];
   /** Entries, by index of the source. */
@@ -117,6 +118,20 @@ export class BatchBuilder<S extends BatchMember> {
       writeLineRow(this.#rows, run, line, boot, unitsBefore + lines.startAt(line));
     }
     this.#messages.addAscii(lines.bytes, textStart, lines.endAt(lines.count - 1));
+    return isFirst;
+  }
+
+  /** The same for all lines of a run. */
+  addTexts(source: S, run: TextRun): boolean {
+    const isFirst = this.#count(source, run.length);
+    const messages = this.#messages;
+    this.#textStart.clear();
+    writeTextStart(this.#textStart, run);
+    for (const text of run.texts) {
+      this.#beginRow(source);
+      writeTextRow(this.#rows, this.#textStart, messages.units, text.length);
+      messages.add(text);
+    }
     return isFirst;
   }
 

@@ -1,5 +1,12 @@
 import type { NewEntry, StoredEntry } from "../../protocol/entry.ts";
-import { type EntryPart, EntryRun, entriesOfPart, PartedEntries } from "../../protocol/entry-run.ts";
+import {
+  type EntryPart,
+  type EntryRun,
+  entriesOfPart,
+  isRun,
+  PartedEntries,
+  TextRun,
+} from "../../protocol/entry-run.ts";
 import { type Batch, BatchBuilder } from "./batch-record.ts";
 import { acceptEntry, NO_LOSSES } from "./boot-mark.ts";
 import {
@@ -12,7 +19,7 @@ import {
 } from "./log-store.ts";
 import type { Memtable } from "./memtable.ts";
 import type { Project, SourceState } from "./source-state.ts";
-import { assertProject, assertRunStorable, assertStorable } from "./storable.ts";
+import { assertProject, assertRunStorable, assertStorable, assertTextsStorable } from "./storable.ts";
 import type { StoreCore } from "./store-core.ts";
 import { batchKey } from "./store-keys.ts";
 
@@ -104,7 +111,7 @@ export class Committer {
       assertProject(batch.project);
       for (const part of partsOf(batch)) {
         entryCount += part.length;
-        characterCount += part instanceof EntryRun ? assertedRun(part) : assertedEntries(part);
+        characterCount += isRun(part) ? assertedRun(part) : assertedEntries(part);
       }
     }
     if (entryCount > 0 && this.#core.room.isShort) {
@@ -231,7 +238,7 @@ export class Committer {
   ): number {
     let duplicateCount = 0;
     for (const part of parts) {
-      if (part instanceof EntryRun && this.#addRun(obtain(part.src), part)) {
+      if (isRun(part) && part.length > 0 && this.#addRun(obtain(part.src), part)) {
         accepted.push(part);
         continue;
       }
@@ -243,14 +250,25 @@ export class Committer {
   }
 
   /** False where it is not all new: then each of its entries is to be looked at. */
-  #addRun(source: SourceState, run: EntryRun): boolean {
+  #addRun(source: SourceState, run: EntryRun | TextRun): boolean {
+    return run instanceof TextRun ? this.#addTexts(source, run) : this.#addLines(source, run);
+  }
+
+  #addLines(source: SourceState, run: EntryRun): boolean {
     const { boot, received, lines } = run;
     const mark = this.#core.sources.obtainMark(source, boot);
     if (lines.seqFirst !== mark.top + 1) return false;
     mark.accept(lines.seqFirst, lines.seqFirst + lines.count - 1);
     source.markChanged(boot, mark);
     if (this.#builder.addRun(source, run)) source.pinCount++;
-    source.addPendingRun(lines.count, received, boot);
+    source.addPendingRun(lines.count, received, "device", boot);
+    return true;
+  }
+
+  /** Without seqs they are always new. */
+  #addTexts(source: SourceState, run: TextRun): true {
+    if (this.#builder.addTexts(source, run)) source.pinCount++;
+    source.addPendingRun(run.length, run.received, run.clock);
     return true;
   }
 
@@ -351,7 +369,8 @@ function assertedEntries(entries: readonly NewEntry[]): number {
   return characterCount;
 }
 
-function assertedRun(run: EntryRun): number {
-  assertRunStorable(run);
+function assertedRun(run: EntryRun | TextRun): number {
+  if (run instanceof TextRun) assertTextsStorable(run);
+  else assertRunStorable(run);
   return run.characterCount;
 }

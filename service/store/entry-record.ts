@@ -1,9 +1,16 @@
 import type { ClockQuality, MsgJson, NewEntry, SeqRange, StoredEntry } from "../../protocol/entry.ts";
 import { CLOCK_QUALITIES, STREAM_DEFAULT } from "../../protocol/entry.ts";
-import type { EntryRun } from "../../protocol/entry-run.ts";
+import type { EntryRun, TextRun } from "../../protocol/entry-run.ts";
 import { LEVEL_RANK, LEVELS, type Level } from "../../protocol/level.ts";
 import { type ByteReader, MalformedRecord } from "./byte-reader.ts";
-import { type ByteWriter, prefixBytes, putPadded, putText, putVarint } from "./byte-writer.ts";
+import {
+  type ByteWriter,
+  prefixBytes,
+  putPadded,
+  putText,
+  putVarint,
+  VARINT_BYTES_MAX,
+} from "./byte-writer.ts";
 
 /*
  * One entry as a row, without its source and position. Two bytes of flags say what follows:
@@ -112,6 +119,36 @@ export function writeLineRow(
   at = putVarint(bytes, at, messageStart);
   at = putVarint(bytes, at, lines.endAt(line) - lines.startAt(line));
   putPadded(bytes, to.length, at - start, prefixSize);
+  to.advance(at);
+}
+
+/** What the rows of console lines of a run begin with. */
+export function writeTextStart(to: ByteWriter, { stream, received, clock }: TextRun): void {
+  const hasStream = stream !== STREAM_DEFAULT;
+  to.u8((CLOCK_CODE[clock] << 3) | (hasStream ? HAS_STREAM : 0));
+  to.u8(0);
+  to.varint(received);
+  to.varint(0);
+  if (hasStream) to.text(stream);
+}
+
+/** The same for one of these lines. */
+export function writeTextRow(
+  to: ByteWriter,
+  start: ByteWriter,
+  messageStart: number,
+  messageUnits: number,
+): void {
+  const sizeMax = start.length + 2 * VARINT_BYTES_MAX;
+  const bytes = to.open(sizeMax + 5);
+  const prefixSize = prefixBytes(sizeMax);
+  const rowStart = to.length + prefixSize;
+  const startBytes = start.open(0);
+  let at = rowStart;
+  for (let index = 0; index < start.length; index++) bytes[at++] = startBytes[index] ?? 0;
+  at = putVarint(bytes, at, messageStart);
+  at = putVarint(bytes, at, messageUnits);
+  putPadded(bytes, to.length, at - rowStart, prefixSize);
   to.advance(at);
 }
 

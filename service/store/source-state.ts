@@ -122,13 +122,13 @@ export class SourceState implements BatchMember {
     this.#pendingLosses.push(entry);
   }
 
-  /** The same for so many of a board whose clock is right, none of them a loss record. */
-  addPendingRun(count: number, received: number, boot: string): void {
+  /** The same for so many that came together, none of them a loss record. */
+  addPendingRun(count: number, received: number, clock: ClockQuality, boot?: string): void {
     this.#pendingCount += count;
     this.#pendingReceived = received;
-    this.#pendingClock = "device";
+    this.#pendingClock = clock;
     this.#pendingClockError = undefined;
-    this.#pendingBoot = boot;
+    if (boot !== undefined) this.#pendingBoot = boot;
   }
 
   /** The transaction under way is durable. */

@@ -1,5 +1,5 @@
 import type { NewEntry } from "../../protocol/entry.ts";
-import type { EntryRun } from "../../protocol/entry-run.ts";
+import type { EntryRun, TextRun } from "../../protocol/entry-run.ts";
 
 /** Bytes of a key that the engine takes, less our prefix. A source (docs/protocol.md 1.3) and a boot stay far below. */
 export const NAME_BYTES_MAX = 1024;
@@ -55,6 +55,14 @@ export function assertRunStorable({ src, boot, received, lines }: EntryRun): voi
     const module = lines.moduleAt(index);
     if (module !== undefined) assertText("module", module);
   }
+}
+
+/** The same for console lines. */
+export function assertTextsStorable({ src, stream, received, texts }: TextRun): void {
+  assertSrc(src);
+  assertText("stream", stream);
+  assertInteger("received", received, 0);
+  for (const text of texts) assertText("msg", text);
 }
 
 /** The same for the name of a project. */

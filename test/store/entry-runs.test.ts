@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { NewEntry } from "../../protocol/entry.ts";
-import { type EntryPart, EntryRun, PartedEntries } from "../../protocol/entry-run.ts";
+import { type EntryPart, EntryRun, PartedEntries, TextRun } from "../../protocol/entry-run.ts";
 import { decodeFrame } from "../../protocol/frame-decoder.ts";
 import { encodeUtf8 } from "../../protocol/utf8.ts";
 import type { ChunkedStore } from "../../service/store/chunked-store.ts";
@@ -20,12 +20,28 @@ function runOf(src: string, boot: string, first: number, elements: readonly unkn
   return new EntryRun(decoded.value.lines, { src, boot, received: NOW_MS + 40 });
 }
 
+function textsOf({ src, clock, texts }: DrawnTexts): TextRun {
+  const messages = texts.map((text) => JSON.stringify(text));
+  return new TextRun(messages, {
+    src,
+    stream: clock === "unset" ? "console" : "uart",
+    received: NOW_MS + 50,
+    clock,
+  });
+}
+
 interface DrawnRun {
   readonly src: string;
   readonly boot: string;
   /** Of where the boot has come; small numbers stand for right behind it. */
   readonly ahead: number;
   readonly lines: readonly unknown[];
+}
+/** Console lines, which have no seq. */
+interface DrawnTexts {
+  readonly src: string;
+  readonly clock: "server" | "unset";
+  readonly texts: readonly string[];
 }
 /** Source, seq, and text of each entry. */
 type DrawnList = [src: string, seq: number, text: string][];
@@ -47,9 +63,21 @@ const aList: fc.Arbitrary<DrawnList> = fc.array(
   fc.tuple(fc.constantFrom(...SOURCES), fc.nat(30), fc.constantFrom("plain", "Größe", "日本")),
   { maxLength: 3 },
 );
+const someTexts: fc.Arbitrary<DrawnTexts> = fc.record({
+  src: fc.constantFrom(...SOURCES),
+  clock: fc.constantFrom("server", "unset"),
+  texts: fc.array(fc.constantFrom("", "boot: ok", 'a "quoted" one', "Größe", "日本"), { maxLength: 4 }),
+});
 /** Appends, each of several parts. */
 const appends = fc.array(
-  fc.array(fc.oneof({ arbitrary: aRun, weight: 3 }, { arbitrary: aList, weight: 1 }), { maxLength: 5 }),
+  fc.array(
+    fc.oneof(
+      { arbitrary: aRun, weight: 3 },
+      { arbitrary: aList, weight: 1 },
+      { arbitrary: someTexts, weight: 2 },
+    ),
+    { maxLength: 5 },
+  ),
   { minLength: 1, maxLength: 12 },
 );
 
@@ -57,9 +85,10 @@ const appends = fc.array(
 class Boards {
   readonly #next = new Map<string, number>();
 
-  partOf(drawn: DrawnRun | DrawnList): EntryPart {
+  partOf(drawn: DrawnRun | DrawnTexts | DrawnList): EntryPart {
     if (Array.isArray(drawn))
       return drawn.map(([src, seq, text]): NewEntry => entry(src, seq + 1, { msg: JSON.stringify(text) }));
+    if ("texts" in drawn) return textsOf(drawn);
     const { src, boot, ahead, lines } = drawn;
     const next = this.#next.get(src + boot) ?? 1;
     const first = Math.max(1, next + (Math.abs(ahead) > 4 ? ahead : 0));
@@ -134,11 +163,16 @@ describe("entries in columns", () => {
     const heard: unknown[] = [];
     store.subscribe(P, ({ entries, idAt }) => heard.push(entries.length, entries.at(-1)?.msg, typeof idAt));
     await store.append([{ project: P, entries: [], parts: [runOf("a", "b1", 3, ["three"])] }]);
-    expect(heard).toEqual([1, '"three"', "function"]);
+    await store.append([
+      { project: P, entries: [], parts: [textsOf({ src: "a", clock: "server", texts: ["reset", "four"] })] },
+    ]);
+    expect(heard).toEqual([1, '"three"', "function", 2, '"four"', "function"]);
     expect((await listAll(store, { project: P })).map(({ msg }) => msg)).toEqual([
       '"one"',
       '"two"',
       '"three"',
+      '"reset"',
+      '"four"',
     ]);
     await store.close();
   });
@@ -148,6 +182,12 @@ describe("entries in columns", () => {
     const { lines } = runOf("a", "b1", 1, ["one"]);
     for (const wrong of [{ src: "" }, { boot: "" }, { boot: "\ud800" }, { received: 0.5 }]) {
       const run = new EntryRun(lines, { src: "a", boot: "b1", received: NOW_MS, ...wrong });
+      await expect(store.append([{ project: P, entries: [], parts: [run] }])).rejects.toThrow(TypeError);
+    }
+    const common = { src: "a", stream: "uart", received: NOW_MS, clock: "server" } as const;
+    for (const wrong of [{ src: "" }, { stream: "\ud800" }, { received: 0.5 }, { texts: ['"\ud800"'] }]) {
+      const { texts, ...rest } = { ...common, texts: ['"one"'], ...wrong };
+      const run = new TextRun(texts, rest);
       await expect(store.append([{ project: P, entries: [], parts: [run] }])).rejects.toThrow(TypeError);
     }
     await store.close();
