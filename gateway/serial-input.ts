@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import type { Clock, Timer, Timers } from "../host/clock.ts";
 import type { Counters } from "../host/counters.ts";
 import type { ProcessLog } from "../host/log.ts";
@@ -336,7 +337,7 @@ export class SerialInput implements TurnTaker {
   /** A line that is nothing but a frame, as nearly all frames come: read where it lies. */
   #wholeFrame({ bytes, start }: Lines, line: string): FrameItem | undefined {
     if (bytes === undefined || start < 0 || this.#prompt.isOn || this.#echo !== undefined) return undefined;
-    const frame = decodeFrameLine(bytes, start, start + line.length);
+    const frame = decodeFrameLine(bytes, start, start + line.length, crc32);
     // A port that nobody called a console turns out to be one: then a line is to be read as one of it.
     return frame?.frame.isCalled ? undefined : frame;
   }

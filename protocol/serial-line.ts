@@ -66,14 +66,20 @@ export function decodeLine(line: string): readonly LineItem[] {
  * The frame that a line is from its first byte to its last, where it is a compact one of whole lines, as nearly all frames are: what
  * `decodeLine` says of it, without a text. Undefined for any other line.
  * @param bytes hold the line, without its LF, from `start` to `end`.
+ * @param crc32Of what `crc32` says, where the platform says it sooner.
  */
-export function decodeFrameLine(bytes: Uint8Array, start: number, end: number): FrameItem | undefined {
+export function decodeFrameLine(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  crc32Of: (bytes: Uint8Array) => number = crc32,
+): FrameItem | undefined {
   if (bytes[start] !== BRACKET_OPEN) return undefined;
   const jsonEnd = end - CHECKSUM_DIGITS - (bytes[end - 1] === CR ? 1 : 0);
   const checksum = jsonEnd <= start ? undefined : checksumAt(bytes, jsonEnd);
   if (checksum === undefined) return undefined;
   const json = bytes.subarray(start, jsonEnd);
-  const frame = crc32(json) === checksum ? decodeCompactLines(json) : undefined;
+  const frame = crc32Of(json) === checksum ? decodeCompactLines(json) : undefined;
   return frame && { type: "frame", frame, hasChecksum: true };
 }
 
