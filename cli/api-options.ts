@@ -32,6 +32,11 @@ export function findApi(options: ApiOptions): ApiAddress {
     options.url ?? (folder === undefined ? undefined : readText(join(folder, ADDRESS_FILE))) ?? URL_DEFAULT;
   if (!/^https?:\/\/[^/]/.test(url))
     throw new UserError(`--url: ${url} is not an http:// or https:// address`);
+  const { username, password } = URL.canParse(url) ? new URL(url) : { username: "", password: "" };
+  if (username !== "" || password !== "")
+    throw new UserError(
+      "--url: takes no user name and password; give the API key with --key or BOARDLOG_KEY",
+    );
   return { url, key };
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkSrc, isProject } from "../protocol/names.ts";
+import { apiKeyId } from "../service/auth/api-key.ts";
 import { RIGHTS, type Right } from "../service/auth/caller.ts";
 import { KEYS_FILE, type KeyInfo, type KeyStore, type NewKey } from "../service/auth/key-store.ts";
 import { SharedFileChanged } from "../service/store/jetstream/shared-file-disk.ts";
@@ -157,6 +158,9 @@ async function stands(keys: KeyStore, holds: (all: readonly KeyInfo[]) => boolea
 }
 
 function noSuchKey(id: string): UserError {
+  const ofKey = apiKeyId(id);
+  if (ofKey !== undefined)
+    return new UserError(`that is a key itself; give its id, which stands behind blk_: ${ofKey}`);
   return new UserError(`no key has the id ${visibleText(id)}; boardlog keys list shows them`, 1);
 }
 

@@ -1,4 +1,5 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { redactKeys } from "../host/redaction.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { ARRIVALS, type PlannedFault, parseFault } from "../sim/load/load-faults.ts";
 import { MESSAGE_MODELS } from "../sim/load/load-line.ts";
@@ -44,17 +45,22 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof UserError) {
-      process.stderr.write(`boardlog: ${error.message}\n`);
+      tellError(`boardlog: ${error.message}\n`);
       return error.exitStatus;
     }
     // What the system refuses names the file and the reason.
     if (isStoreUnavailable(error) || isSystemError(error)) {
-      process.stderr.write(`boardlog: ${error.message}\n`);
+      tellError(`boardlog: ${error.message}\n`);
       return 1;
     }
     if (isCommanderExit(error)) return error.exitCode === 0 ? 0 : 2;
     throw error;
   }
+}
+
+/** Words that quote what was typed; a key that stands where something else belongs does not get into the log of a script. */
+function tellError(text: string): void {
+  process.stderr.write(redactKeys(text));
 }
 
 function makeProgram(): Command {
@@ -64,6 +70,7 @@ function makeProgram(): Command {
     .addHelpText("after", EXAMPLES)
     .showHelpAfterError('(run "boardlog --help" for what there is)')
     .showSuggestionAfterError()
+    .configureOutput({ writeErr: tellError })
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
   addUp(program);

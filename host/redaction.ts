@@ -30,6 +30,11 @@ export function redactText(text: string): string {
     .replace(URL_PASSWORD, `$1${REDACTED}@`);
 }
 
+/** `text` without our own keys and tokens, for words that may show the form of a password (`mqtt://user:password@host`). */
+export function redactKeys(text: string): string {
+  return text.replace(OWN_KEY, REDACTED).replace(SIGNED_TOKEN, REDACTED);
+}
+
 /** A copy of `value` to be logged: secrets replaced, errors as plain objects, depth bounded. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return redactText(value);

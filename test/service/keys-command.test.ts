@@ -75,6 +75,9 @@ test("a board's own key logs as that board alone, by whichever of its names", as
   expect(sources.map(({ src, entryCount }) => [src, entryCount])).toEqual([["greenhouse", 3]]);
 });
 
+/** Of no service; typed where it does not belong. */
+const KEY = `blk_7gs993a9_${"secret--".repeat(8)}`;
+
 test("wrong usage is said in words, with status 2", async () => {
   for (const [args, words] of [
     [["keys", "add"], "--rights"],
@@ -83,11 +86,15 @@ test("wrong usage is said in words, with status 2", async () => {
     [["keys", "revoke"], "which?"],
     [["keys", "list", "7gs993a9"], "takes no id"],
     [["keys", "steal"], "steal"],
+    [["keys", "revoke", KEY], "give its id, which stands behind blk_: 7gs993a9"],
+    [["list", "--limit", KEY], "--limit"],
+    [["list", "--url", `http://user:${KEY}@127.0.0.1:7480`], "--url: takes no user name and password"],
     [["token", "--expires", "soon"], "--expires: soon is not a time"],
   ] as const) {
     const ended = await boardlog(...args);
     expect(ended.status, args.join(" ")).toBe(2);
     expect(ended.err).toContain(words);
+    expect(ended.err).not.toContain("secret");
   }
 });
 
