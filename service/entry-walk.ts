@@ -3,7 +3,14 @@ import type { StoredEntry } from "../protocol/entry.ts";
 import { type ExtraField, LIMIT_MAX } from "../protocol/methods.ts";
 import { type EntryFilter, passes } from "./live/entry-filter.ts";
 import type { ByteWriter } from "./store/byte-writer.ts";
-import type { IdSpan, LogStore, PageQuery, TimePlace } from "./store/log-store.ts";
+import {
+  type IdSpan,
+  isLastPage,
+  type LogStore,
+  PAGE_CHARACTERS_MAX,
+  type PageQuery,
+  type TimePlace,
+} from "./store/log-store.ts";
 import { writeEntries } from "./store/written-page.ts";
 
 /** What a filtered reading looks for, and where. */
@@ -74,10 +81,11 @@ export async function writeWalk(
   }
   const { limit, after, before } = query;
   const page = pageQuery(query, { limit, newest: isNewest, after, before });
+  const start = to.length;
   const { entryCount, firstId, lastId } = await dependencies.store.writePage(page, fields, to);
   // Not spread: the engine would give each answer a shape of its own.
   const { lowest, highest } = endsOf(query, isNewest, firstId, lastId);
-  return { lowest, highest, isEnd: entryCount < limit };
+  return { lowest, highest, isEnd: entryCount < limit && to.length - start < PAGE_CHARACTERS_MAX };
 }
 
 /** The newest that pass, below `before` (and above `after`). @throws UnknownToken, StoreUnavailable */
@@ -106,11 +114,14 @@ export async function walkBack(dependencies: WalkDependencies, query: WalkQuery)
     for (const entry of page.toReversed()) {
       lowest = entry.id;
       reachedMs = entry.timestamp;
-      if (isWanted(entry, query)) found.push(entry);
+      if (isWanted(entry, query)) {
+        found.push(entry);
+        budget.hold(entry);
+      }
       const spent = found.length >= query.limit || budget.isSpent();
       if (typeof spent === "boolean" ? spent : await spent) return result(false);
     }
-    if (page.length < limit) return result(true);
+    if (isLastPage(page, limit)) return result(true);
     if (!isFloorKnown && page.every(({ timestamp }) => timestamp < query.sinceMs)) {
       const span = await spanOf(store, query);
       if (span === undefined) return result(true);
@@ -146,12 +157,15 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
     for (const entry of page) {
       highest = entry.id;
       reachedMs = entry.timestamp;
-      if (isWanted(entry, query)) entries.push(entry);
-      const isWhole = entry === page.at(-1) && page.length < limit;
+      if (isWanted(entry, query)) {
+        entries.push(entry);
+        budget.hold(entry);
+      }
+      const isWhole = entry === page.at(-1) && isLastPage(page, limit);
       const spent = entries.length >= query.limit || budget.isSpent();
       if ((typeof spent === "boolean" ? spent : await spent) && !isWhole) return result(false);
     }
-    if (page.length < limit) return result(true);
+    if (isLastPage(page, limit)) return result(true);
     if (!isCeilingKnown && page.every(({ timestamp }) => timestamp >= query.untilMs)) {
       const span = await spanOf(store, query);
       if (span === undefined) return result(true);
@@ -173,7 +187,7 @@ async function onePage({ store }: WalkDependencies, query: WalkQuery, newest: bo
     entries,
     ...endsOf(query, newest, first?.id, last?.id),
     reachedMs: (newest ? first : last)?.timestamp,
-    isEnd: entries.length < limit,
+    isEnd: isLastPage(entries, limit),
   };
 }
 
@@ -246,7 +260,10 @@ export async function walkInTime(
     });
     for (const entry of isNewest ? page.toReversed() : page) {
       place = entry;
-      if (isWanted(entry, query)) entries.push(entry);
+      if (isWanted(entry, query)) {
+        entries.push(entry);
+        budget.hold(entry);
+      }
       const spent = entries.length >= query.limit || budget.isSpent();
       if (typeof spent === "boolean" ? spent : await spent) return result();
     }
@@ -303,6 +320,7 @@ class WalkBudget {
   readonly #untilMs: number;
   #turnMs: number;
   #left = SCANNED_MAX;
+  #charactersLeft = PAGE_CHARACTERS_MAX;
 
   constructor({ clock, timers }: WalkDependencies) {
     this.#clock = clock;
@@ -311,11 +329,16 @@ class WalkBudget {
     this.#untilMs = this.#turnMs + WALK_MS_MAX;
   }
 
+  /** Counts what the answer will hold; one that is too large for memory ends, as one that takes too long. */
+  hold({ msg }: StoredEntry): void {
+    this.#charactersLeft -= msg.length;
+  }
+
   /** Called after each entry; at times lets others have a turn first, and only then is there anything to wait for. */
   isSpent(): boolean | Promise<boolean> {
     this.#left -= 1;
     const nowMs = this.#clock.monotonicMs();
-    if (this.#left <= 0 || nowMs >= this.#untilMs) return true;
+    if (this.#left <= 0 || this.#charactersLeft <= 0 || nowMs >= this.#untilMs) return true;
     if (nowMs < this.#turnMs + TURN_MS) return false;
     return new Promise((resolve) => {
       this.#timers.after(0, () => {

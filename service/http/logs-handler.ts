@@ -17,7 +17,7 @@ const PER_PAGE_DEFAULT = 100;
 
 /**
  * `GET /v1/projects/{projectId}/logs`, as Golioth has it: newest first, in pages. Looks at the newest 1000 entries (of the device
- * and stream, where given) and no further; `total` counts what passes among them. `Log.List` walks everything.
+ * and stream, where given; fewer where they are large) and no further; `total` counts what passes among them. `Log.List` walks everything.
  */
 export async function getLogs(
   request: HttpRequest,

@@ -5,7 +5,7 @@ import type { BootMark } from "./boot-mark.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { type BatchResult, Committer } from "./committer.ts";
 import { deleteEntries } from "./deleter.ts";
-import { AS_OBJECTS, type EntryForm } from "./entry-form.ts";
+import { type EntryForm, PageObjects } from "./entry-form.ts";
 import { Lister, type Page } from "./lister.ts";
 import {
   type AppendResult,
@@ -97,11 +97,11 @@ export class ChunkedStore implements LogStore {
   }
 
   async list(query: ListQuery): Promise<readonly StoredEntry[]> {
-    return this.#list(query, AS_OBJECTS);
+    return this.#list(query, new PageObjects());
   }
 
   async listProject(query: Omit<ListQuery, "src">): Promise<readonly StoredEntry[]> {
-    return this.#list(query, AS_OBJECTS);
+    return this.#list(query, new PageObjects());
   }
 
   async writePage(query: PageQuery, fields: readonly ExtraField[], to: ByteWriter): Promise<WrittenPage> {

@@ -12,6 +12,8 @@ import { TurnKeeper } from "./turn-keeper.ts";
 const ROWS_MAX = 1024;
 /** Positions of a project's index that are fetched together, so that each chunk is expanded once for all of them. */
 const WINDOW_MIN = 64;
+/** For its size a page ends behind a window: so many entries it may hold however large they are. A page of the usual limit is one. */
+const WINDOW_MAX = 128;
 
 /** What a page sees: the store as it was when the page was asked for. A table stays readable after it is sealed. */
 export interface Snapshot {
@@ -70,18 +72,19 @@ export class Lister {
       for (const found of some) {
         const chunk = this.#open(found, stream);
         const count = chunk?.indexAfter(last) ?? 0;
-        for (let index = chunk?.indexAfter(cursor) ?? 0; index < count && into.length < limit; index++) {
+        let index = chunk?.indexAfter(cursor) ?? 0;
+        for (; index < count && into.length < limit && !form.isFull; index++) {
           if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
         }
         cursor = found.lastPosition;
-        if (into.length >= limit || cursor >= last || turns.due) break;
+        if (into.length >= limit || form.isFull || cursor >= last || turns.due) break;
       }
-      if (into.length >= limit) return into;
+      if (into.length >= limit || form.isFull) return into;
       if (turns.due) await turns.keep();
     }
     for (const table of tables) {
       const through = Math.min(table.lastPosition, last);
-      while (cursor < through && into.length < limit) {
+      while (cursor < through && into.length < limit && !form.isFull) {
         cursor = table.listAfter(
           source,
           cursor,
@@ -107,7 +110,7 @@ export class Lister {
     let before = last + 1;
     for (const table of tables.toReversed()) {
       const floor = Math.max(after, table.floor);
-      while (before > floor + 1 && into.length < limit) {
+      while (before > floor + 1 && into.length < limit && !form.isFull) {
         before = table.listBefore(
           source,
           before,
@@ -119,13 +122,13 @@ export class Lister {
       }
     }
     let through = sealed;
-    while (into.length < limit && through > after) {
+    while (into.length < limit && !form.isFull && through > after) {
       const found = reader.lastChunk(source.number, after, { through, last });
       if (found === undefined) break;
       const chunk = this.#open(found, stream);
       const floor = chunk?.indexAfter(after) ?? 0;
       const count = chunk?.indexAfter(last) ?? 0;
-      for (let index = count - 1; index >= floor && into.length < limit; index--) {
+      for (let index = count - 1; index >= floor && into.length < limit && !form.isFull; index--) {
         if (chunk?.isSeen(index, stream, gone)) into.push(form.ofChunk(chunk, index, ids));
       }
       through = found.lastPosition - 1;
@@ -155,7 +158,7 @@ export class Lister {
         let index = positions.findIndex((position) => position > cursor);
         const count = firstAfter(positions, last);
         while (index >= 0 && index < count) {
-          const end = Math.min(count, index + Math.max(limit - into.length, WINDOW_MIN));
+          const end = Math.min(count, index + windowOf(limit - into.length));
           const window = {
             positions: positions.subarray(index, end),
             sourceNumbers: sourceNumbers.subarray(index, end),
@@ -163,7 +166,7 @@ export class Lister {
           for (const entry of await this.#fetch(window, { project, stream, sealed, form }, turns)) {
             if (into.length < limit) into.push(entry);
           }
-          if (into.length >= limit) return into;
+          if (into.length >= limit || form.isFull) return into;
           index = end;
         }
       }
@@ -172,7 +175,7 @@ export class Lister {
     }
     for (const table of tables) {
       for (const row of table.rowsAfter(cursor, Math.min(table.lastPosition, last))) {
-        if (into.length >= limit) return into;
+        if (into.length >= limit || form.isFull) return into;
         this.#pushRow(table, row, { project, stream, form }, into);
         if (turns.due) await turns.keep();
       }
@@ -187,20 +190,20 @@ export class Lister {
     const into: T[] = [];
     for (const table of tables.toReversed()) {
       for (const row of table.rowsBefore(last + 1, after)) {
-        if (into.length >= limit) return into.reverse();
+        if (into.length >= limit || form.isFull) return into.reverse();
         this.#pushRow(table, row, { project, stream, form }, into);
         if (turns.due) await turns.keep();
       }
     }
     let through = sealed;
-    while (into.length < limit && through > after) {
+    while (into.length < limit && !form.isFull && through > after) {
       const found = this.#core.reader.lastIndex(project.number, after, { through, last });
       if (found === undefined) break;
       if (found.content !== undefined) {
         const { positions, sourceNumbers } = found.content;
         let end = firstAfter(positions, last);
-        while (end > 0 && into.length < limit && (positions[end - 1] ?? 0) > after) {
-          const start = Math.max(0, end - Math.max(limit - into.length, WINDOW_MIN));
+        while (end > 0 && into.length < limit && !form.isFull && (positions[end - 1] ?? 0) > after) {
+          const start = Math.max(0, end - windowOf(limit - into.length));
           const window = {
             positions: positions.subarray(start, end),
             sourceNumbers: sourceNumbers.subarray(start, end),
@@ -281,6 +284,10 @@ export class Lister {
     const entry = table.formOfRow(row, position, source, { stream, gone, form });
     if (entry !== undefined) into.push(entry);
   }
+}
+
+function windowOf(wanted: number): number {
+  return Math.min(Math.max(wanted, WINDOW_MIN), WINDOW_MAX);
 }
 
 /** @param before what is at or above it is not seen. */

@@ -63,6 +63,20 @@ export interface ListQuery {
   readonly stream?: string;
 }
 
+/**
+ * What the messages of a page hold, about: with the entry that passes it a page ends, or with the few that are fetched together with
+ * it. A page is made in memory, and entries may be 1 MiB each.
+ */
+export const PAGE_CHARACTERS_MAX = 4 * 1024 * 1024;
+
+/** Whether nothing lies beyond a page that `list` or `listProject` gave: it is shorter than asked for, and not for its size. */
+export function isLastPage(page: readonly StoredEntry[], limit: number): boolean {
+  if (page.length >= limit) return false;
+  let characters = 0;
+  for (const { msg } of page) characters += msg.length;
+  return characters < PAGE_CHARACTERS_MAX;
+}
+
 /** A page of one source, or of all of a project where none is named. */
 export type PageQuery = Omit<ListQuery, "src"> & Partial<Pick<ListQuery, "src">>;
 
@@ -164,7 +178,8 @@ export interface LogStore {
   spoolPosition(project: string, gateway: string, epoch: string): Promise<number>;
 
   /**
-   * One page, ascending by id.
+   * One page, ascending by id. It may be shorter where its entries are large (`PAGE_CHARACTERS_MAX`); only an empty one is the end
+   * for sure (`isLastPage`).
    * @throws UnknownToken for an `after` or `before` that this store never gave for this project.
    * @throws StoreUnavailable
    */

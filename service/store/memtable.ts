@@ -182,7 +182,7 @@ export class Memtable {
         const position = this.positionOf(row);
         if (position <= after) continue;
         if (position > through) return through;
-        if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
+        if (into.length >= query.limit || query.form.isFull || rowsLeft-- === 0) return cursor;
         const entry = this.formOfRow(row, position, source, query);
         if (entry !== undefined) into.push(entry);
         cursor = position;
@@ -199,7 +199,7 @@ export class Memtable {
     for (let row = tail && this.#lastRowBefore(tail, before); row !== undefined; row = this.#rowBefore(row)) {
       const position = this.positionOf(row);
       if (position <= after) break;
-      if (into.length >= query.limit || rowsLeft-- === 0) return cursor;
+      if (into.length >= query.limit || query.form.isFull || rowsLeft-- === 0) return cursor;
       const entry = this.formOfRow(row, position, source, query);
       if (entry !== undefined) into.push(entry);
       cursor = position;

@@ -4,7 +4,7 @@ import type { EntryForm } from "./entry-form.ts";
 import type { IdMaker } from "./entry-id.ts";
 import type { RowView } from "./entry-record.ts";
 import type { EntryStencil, StencilRow } from "./entry-stencil.ts";
-import type { WrittenPage } from "./log-store.ts";
+import { PAGE_CHARACTERS_MAX, type WrittenPage } from "./log-store.ts";
 import { writeMessage } from "./memtable.ts";
 import { ChunkRow, type OpenChunk } from "./open-chunk.ts";
 import type { SourceState } from "./source-state.ts";
@@ -40,6 +40,10 @@ export class PageText implements EntryForm<number> {
     this.#to = to;
     this.#stencils = stencils;
     this.#start = to.length;
+  }
+
+  get isFull(): boolean {
+    return this.#to.length - this.#start >= PAGE_CHARACTERS_MAX;
   }
 
   ofChunk(chunk: OpenChunk, index: number, ids: IdMaker): number {

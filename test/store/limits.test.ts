@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
-import { StoreBusy } from "../../service/store/log-store.ts";
+import type { MsgJson } from "../../protocol/entry.ts";
+import { isLastPage, PAGE_CHARACTERS_MAX, StoreBusy } from "../../service/store/log-store.ts";
 import { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import type { KvSpace, OrderedKv } from "../../service/store/ordered-kv.ts";
 import { entry, listAll } from "../conformance/store-driver.ts";
@@ -188,4 +189,50 @@ describe("sources", () => {
     expect((await store.sources("p")).map(({ entryCount }) => entryCount)).toEqual(sources.map(() => 4));
     await store.close();
   });
+});
+
+describe("a page", () => {
+  it("of large entries ends where it holds enough, sealed or not, either way, and the next one goes on there", async () => {
+    const SEAL_BYTES = 8 << 20;
+    const count = 30;
+    const msg = JSON.stringify("x".repeat(1_000_000)) as MsgJson;
+    const store = await openMemoryStore(memorySpace(1), 1, {
+      options: { sealBytes: SEAL_BYTES, chunkBytesMax: 2 << 20, segmentBytesMax: 64 << 20, maintenanceMs: 0 },
+    });
+    for (let seq = 1; seq <= count; seq++) {
+      await store.append([{ project: "p", entries: [entry(seq % 3 === 0 ? "b" : "a", seq, { msg })] }]);
+    }
+    for (const src of [undefined, "a", "b"]) {
+      const seqs = Array.from({ length: count }, (_, index) => index + 1).filter(
+        (seq) => src === undefined || (src === "b") === (seq % 3 === 0),
+      );
+      const pageOf = (place: { after?: string; before?: string; newest?: true }) => {
+        const query = { project: "p", limit: 1000, ...place };
+        return src === undefined ? store.listProject(query) : store.list({ ...query, src });
+      };
+      const upward: (number | undefined)[] = [];
+      const downward: (number | undefined)[] = [];
+      let after: string | undefined;
+      let before: string | undefined;
+      for (;;) {
+        const next = await pageOf(after === undefined ? {} : { after });
+        const previous = await pageOf({ newest: true, ...(before !== undefined && { before }) });
+        for (const page of [next, previous]) {
+          const characters = page.slice(0, -1).reduce((sum, one) => sum + one.msg.length, 0);
+          // Of a project the sealed ones are fetched some at a time, here those that were sealed together.
+          expect(characters).toBeLessThan(src === undefined ? 2 * SEAL_BYTES : PAGE_CHARACTERS_MAX);
+        }
+        upward.push(...next.map(({ seq }) => seq));
+        downward.unshift(...previous.map(({ seq }) => seq));
+        after = next.at(-1)?.id ?? after;
+        before = previous[0]?.id ?? before;
+        if (next.length === 0 && previous.length === 0) break;
+        if (isLastPage(next, 1000)) expect(upward).toHaveLength(seqs.length);
+        if (isLastPage(previous, 1000)) expect(downward).toHaveLength(seqs.length);
+      }
+      expect(upward).toEqual(seqs);
+      expect(downward).toEqual(seqs);
+    }
+    await store.close();
+  }, 30_000);
 });
