@@ -24,8 +24,6 @@ export interface CommitterOptions {
   /** Entries that wait for the next commit; while there are so many, inputs that can wait read no further. More while a commit takes long. */
   readonly readAheadEntries?: number;
   readonly readAheadBytes?: number;
-  /** Offers likewise, while a commit does not take long. */
-  readonly readAheadOffers?: number;
 }
 
 /** A transaction that a store writes in some 10 ms; beyond it latency grows and nothing is gained. */
@@ -45,11 +43,6 @@ const LANE_BYTES_MAX = 2 * 1024 * 1024;
  */
 const READ_AHEAD_ENTRIES = 2_000;
 const READ_AHEAD_BYTES = 1024 * 1024;
-/**
- * Whatever is in them: an offer waits with what answers it. Of frames of 20 this is four times as many as the entries let in; of lone
- * publishes a fifth, so that few of them are alive at a collection of young objects.
- */
-const READ_AHEAD_OFFERS = 600;
 /** Of an entry that waits for a commit: one in columns is no object that would outlive anything. */
 const AHEAD_WEIGHT = 3;
 const RUN_AHEAD_WEIGHT = 2;
@@ -119,7 +112,6 @@ export class Committer implements Demand {
   /** Of these, what no commit has taken yet. */
   #waitingWeight = 0;
   #waitingBytes = 0;
-  #waitingOffers = 0;
   /** The service refused a commit, which is tried again and again: who knows for how long. */
   #isUplinkAway = false;
   /** How many times what is read ahead is allowed. */
@@ -157,7 +149,6 @@ export class Committer implements Demand {
       laneBytesMax: options.laneBytesMax ?? LANE_BYTES_MAX,
       readAheadEntries: options.readAheadEntries ?? READ_AHEAD_ENTRIES,
       readAheadBytes: options.readAheadBytes ?? READ_AHEAD_BYTES,
-      readAheadOffers: options.readAheadOffers ?? READ_AHEAD_OFFERS,
     };
   }
 
@@ -176,10 +167,8 @@ export class Committer implements Demand {
 
   /** The same for an input that reads so many times as far ahead; where this opens, `onOpen` tells. */
   isOpenFor(times: number): boolean {
-    const { readAheadEntries, readAheadBytes, readAheadOffers } = this.#options;
+    const { readAheadEntries, readAheadBytes } = this.#options;
     if (this.#isUplinkAway) return true;
-    // What waits for a slow disk outlives collections anyway, and many are to go at a time.
-    if (this.#readAheads === 1 && this.#waitingOffers >= times * readAheadOffers) return false;
     const readAheads = times * this.#readAheads;
     return (
       this.#waitingWeight < readAheads * readAheadEntries * AHEAD_WEIGHT &&
@@ -306,7 +295,6 @@ export class Committer implements Demand {
     }
     this.#waitingWeight -= aheadWeight;
     this.#waitingBytes -= sizeBytes;
-    this.#waitingOffers -= taken.length;
     this.#readAheads = 1;
     this.#readOnTimer?.cancel();
     this.#readOnTimer = undefined;
@@ -414,7 +402,6 @@ export class Committer implements Demand {
     this.#addTo(lane, offer.weight, offer.sizeBytes);
     this.#waitingWeight += offer.aheadWeight;
     this.#waitingBytes += offer.sizeBytes;
-    this.#waitingOffers += 1;
     if (!this.isOpen) this.#readOnLater();
   }
 

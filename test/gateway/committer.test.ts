@@ -372,23 +372,6 @@ describe("the committer's stop", () => {
       expect(committer.isOpen).toBe(false);
     });
 
-    test("nothing while many small offers wait, unless a commit takes long", async () => {
-      const { uplink, time, committer, offer } = setUp({ readAheadOffers: 2 });
-      uplink.gate = () => new Promise(() => {});
-      offer("a", "1");
-      await time.advanceAsync(0);
-      let openedCount = 0;
-      committer.onOpen(() => openedCount++);
-      offer("b", "1", "2", "3");
-      expect(committer.isOpen).toBe(true);
-      offer("c", "1");
-      expect(committer.isOpen).toBe(false);
-      expect(committer.isOpenFor(2)).toBe(true);
-      await time.advanceAsync(5);
-      expect(openedCount).toBe(1);
-      expect(committer.isOpen).toBe(true);
-    });
-
     test("a stop leaves no timer", async () => {
       const { uplink, time, committer, offer } = setUp(bounds);
       uplink.gate = () => new Promise(() => {});
