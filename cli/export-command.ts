@@ -68,13 +68,19 @@ function visibleLines(text: string): string {
   return text.split(/\r?\n/).map(visibleText).join("\n");
 }
 
+/** By what the file system says. */
+const OUTPUT_PROBLEMS: Readonly<Record<string, string>> = {
+  EEXIST: "is there already; remove it or name another file",
+  ENOENT: "cannot be made: there is no such folder; make it or name another file",
+  EACCES: "cannot be made: its folder cannot be written to; name another file",
+};
+
 async function openOutput(path: string): Promise<FileHandle> {
   try {
     return await open(path, "wx");
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const words = code === "EEXIST" ? "is there already; remove it or name another file" : message;
-    throw new UserError(`--output: ${path} ${words}`, 1);
+    throw new UserError(`--output: ${path} ${OUTPUT_PROBLEMS[code ?? ""] ?? message}`, 1);
   }
 }
 

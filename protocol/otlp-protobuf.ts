@@ -21,6 +21,8 @@ const MESSAGES = {
     3: { name: "severityText", type: "text" },
     5: { name: "body", type: "AnyValue" },
     6: { name: "attributes", type: "KeyValue", isList: true },
+    9: { name: "traceId", type: "hex" },
+    10: { name: "spanId", type: "hex" },
     11: { name: "observedTimeUnixNano", type: "fixed" },
   },
   KeyValue: { 1: { name: "key", type: "text" }, 2: { name: "value", type: "AnyValue" } },
@@ -129,6 +131,7 @@ class Reader {
     const at = this.#take(length, end);
     const bytes = this.#bytes.subarray(at, at + length);
     if (type === "text") return decodeUtf8(bytes).text;
+    if (type === "hex") return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     if (type === "bytes") return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
     this.#at = at;
     return this.message(type, at + length, depth + 1);
@@ -186,6 +189,10 @@ function writeValue(writer: BackwardWriter, type: string, value: unknown): void 
   else {
     const before = writer.sizeBytes;
     if (type === "text") writer.bytes(encodeUtf8(String(value)));
+    else if (type === "hex")
+      writer.bytes(
+        Uint8Array.from(String(value).match(/../g) ?? [], (digits) => Number.parseInt(digits, 16)),
+      );
     else if (type === "bytes")
       writer.bytes(Uint8Array.from(atob(String(value)), (character) => character.charCodeAt(0)));
     else writeMessage(writer, type as OtlpMessage, value as Readonly<Record<string, unknown>>);

@@ -267,7 +267,7 @@ export async function walkInTime(
       const spent = entries.length >= query.limit || budget.isSpent();
       if (typeof spent === "boolean" ? spent : await spent) return result();
     }
-    if (page.length < limit) return result();
+    if (isLastPage(page, limit)) return result();
   }
 }
 

@@ -66,8 +66,8 @@ function recordOf(record: JsonObject, src: string, scope: unknown): OtlpRecord {
   const module = typeof scope === "string" && scope !== "" ? checkStream(scope, "scope.name") : undefined;
   if (module?.ok === false) attributes[SCOPE_NAME] = scope;
   const timestamp = msOf(record.timeUnixNano) ?? msOf(record.observedTimeUnixNano);
-  const level = levelOf(record.severityNumber);
-  const msg = msgOf(anyValue(record.body), attributes);
+  const level = levelOf(record.severityNumber) ?? levelOfText(record.severityText);
+  const msg = msgOf(anyValue(record.body), { ...traceOf(record), ...attributes });
   if (nestingOf(msg) > JSON_DEPTH_MAX) return bad(`body: nested deeper than ${JSON_DEPTH_MAX}`);
   const json = JSON.stringify(typeof msg === "object" && msg !== null ? msg : String(msg ?? ""));
   if (json.length > MSG_CHARACTERS_MAX) return bad("body: larger than 1 MiB");
@@ -79,6 +79,14 @@ function recordOf(record: JsonObject, src: string, scope: unknown): OtlpRecord {
     ...(timestamp !== undefined && { timestamp }),
     ...(level !== undefined && { level }),
   });
+}
+
+/** What leads from a line to its trace, under the names that OpenTelemetry gives it outside of OTLP. */
+function traceOf({ traceId, spanId }: JsonObject): Record<string, unknown> {
+  return {
+    ...(typeof traceId === "string" && traceId !== "" && { trace_id: traceId }),
+    ...(typeof spanId === "string" && spanId !== "" && { span_id: spanId }),
+  };
 }
 
 /** What stands beside the body is kept, and is what makes an object of a line. */
@@ -152,4 +160,17 @@ function levelOf(severity: unknown): Level | undefined {
   if (severity <= 8) return "debug";
   if (severity <= 12) return "info";
   return severity <= 16 ? "warn" : "error";
+}
+
+/** Of a record without a number: what logging libraries and syslog call their levels. */
+const LEVEL_NAMES: readonly (readonly [RegExp, Level])[] = [
+  [/^(trace|debug|verbose|fine)/i, "debug"],
+  [/^(info|notice)/i, "info"],
+  [/^warn/i, "warn"],
+  [/^(err|severe|fatal|crit|alert|emerg|panic)/i, "error"],
+];
+
+function levelOfText(severity: unknown): Level | undefined {
+  if (typeof severity !== "string") return undefined;
+  return LEVEL_NAMES.find(([name]) => name.test(severity))?.[1];
 }

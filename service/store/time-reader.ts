@@ -3,6 +3,7 @@ import { AS_OBJECTS } from "./entry-form.ts";
 import { type Snapshot, snapshotOf, turnsOf } from "./lister.ts";
 import {
   compareTime,
+  PAGE_CHARACTERS_MAX,
   RATE_COLUMNS,
   type RatesQuery,
   type SourceRates,
@@ -177,11 +178,13 @@ function byLatestEnd(left: SourceChunk, right: SourceChunk): number {
   return (right.found.content?.timestampMax ?? 0) - (left.found.content?.timestampMax ?? 0);
 }
 
-/** The first (or last) entries of a time, of those that are shown to it. */
+/** The first (or last) entries of a time, of those that are shown to it: as many as a page may have, and as large. */
 class TimePage {
   readonly #query: TimeQuery;
   readonly #sign: 1 | -1;
   #held: StoredEntry[] = [];
+  /** Of the messages that are held. */
+  #characters = 0;
   /** The last entry of the page so far, once it is full. */
   #worst: StoredEntry | undefined;
 
@@ -205,12 +208,14 @@ class TimePage {
     if (beyond !== undefined && this.#compare(entry, beyond) <= 0) return;
     if (this.#worst !== undefined && this.#compare(entry, this.#worst) >= 0) return;
     this.#held.push(entry);
-    if (this.#held.length >= limit * HELD_PAGES) this.#cut();
+    this.#characters += entry.msg.length;
+    if (this.#held.length >= limit * HELD_PAGES || this.#characters >= PAGE_CHARACTERS_MAX * HELD_PAGES)
+      this.#cut();
   }
 
   /** True when no entry of the chunk, nor of one that is further off, can be of the page. */
   isBeyond({ found }: SourceChunk): boolean {
-    if (this.#held.length >= this.#query.limit) this.#cut();
+    if (this.#held.length >= this.#query.limit || this.#characters >= PAGE_CHARACTERS_MAX) this.#cut();
     const place = found.content;
     if (this.#worst === undefined || place === undefined) return false;
     return this.#query.newest
@@ -229,8 +234,14 @@ class TimePage {
 
   #cut(): void {
     this.#held.sort((left, right) => this.#compare(left, right));
-    this.#held.length = Math.min(this.#held.length, this.#query.limit);
-    if (this.#held.length === this.#query.limit) this.#worst = this.#held.at(-1);
+    const { limit } = this.#query;
+    let count = 0;
+    let characters = 0;
+    while (count < Math.min(this.#held.length, limit) && characters < PAGE_CHARACTERS_MAX)
+      characters += this.#held[count++]?.msg.length ?? 0;
+    this.#held.length = count;
+    this.#characters = characters;
+    if (count === limit || characters >= PAGE_CHARACTERS_MAX) this.#worst = this.#held.at(-1);
   }
 }
 

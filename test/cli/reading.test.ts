@@ -155,6 +155,8 @@ describe("sources, losses, export, doctor", () => {
     const lines = (await readFile(output, "utf8")).trimEnd().split("\n");
     expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(texts(1, 2500));
     expect((await run("export", "alpha", "--output", output)).stderr).toContain("is there already");
+    const nowhere = await run("export", "alpha", "--output", join(up.dataFolder, "none", "export.jsonl"));
+    expect([nowhere.status, nowhere.stderr]).toEqual([1, expect.stringContaining("there is no such folder")]);
     await rm(output);
     const csv = await run("export", "beta", "--format", "csv", "--quiet");
     expect(csv.stdout.split("\r\n")).toHaveLength(4);

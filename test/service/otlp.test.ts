@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { MsgJson } from "../../protocol/entry.ts";
 import { otlpLogs } from "../../protocol/otlp.ts";
-import { decodeOtlpProtobuf } from "../../protocol/otlp-protobuf.ts";
+import { decodeOtlpProtobuf, encodeOtlpProtobuf } from "../../protocol/otlp-protobuf.ts";
 import { recordsOf } from "../../service/ingest/otlp-records.ts";
 import { type RunningService, runService } from "../support/running-service.ts";
 
@@ -53,6 +53,37 @@ test("records become entries: source, module, level, time and whatever stands be
     { msg: { a: [true] }, stream: "audit" },
     { msg: { body: "GET /", code: 200 } },
   ]);
+});
+
+test("a level that has only a name is known by it, and a line keeps the way to its trace", async () => {
+  const names = ["TRACE", "Debug", "INFO2", "Notice", "warning", "ERROR", "Fatal", "audit"];
+  const named = names.map((severityText) => record({ stringValue: severityText }, { severityText }));
+  const traced = record(
+    { stringValue: "GET /" },
+    { traceId: "5b8efff798038103d269b633813fc60c", spanId: "eee19b7ec3c1b174" },
+  );
+  expect(
+    (await post(request("api", [...named, traced, record({ stringValue: "no trace" }, { traceId: "" })])))
+      .status,
+  ).toBe(200);
+  const stored = (await entries("api")) as { level?: string; msg: unknown }[];
+  const levels = ["debug", "debug", "info", "info", "warn", "error", "error", undefined];
+  expect(stored.slice(0, names.length).map(({ level }) => level)).toEqual(levels);
+  expect(stored.slice(names.length).map(({ msg }) => msg)).toEqual([
+    { body: "GET /", trace_id: "5b8efff798038103d269b633813fc60c", span_id: "eee19b7ec3c1b174" },
+    "no trace",
+  ]);
+});
+
+test("a trace in protobuf is the text that JSON has", () => {
+  const traceId = "5b8efff798038103d269b633813fc60c";
+  const message = {
+    resourceLogs: [{ scopeLogs: [{ logRecords: [{ traceId, spanId: "00e19b7ec3c1b174" }] }] }],
+  };
+  expect(decodeOtlpProtobuf("Request", encodeOtlpProtobuf("Request", message))).toEqual({
+    ok: true,
+    value: message,
+  });
 });
 
 test("what is refused is counted and named, and spoils nothing beside it", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CounterTable } from "../../host/counters.ts";
 import type { MsgJson } from "../../protocol/entry.ts";
-import { isLastPage, PAGE_CHARACTERS_MAX, StoreBusy } from "../../service/store/log-store.ts";
+import { isLastPage, PAGE_CHARACTERS_MAX, StoreBusy, type TimePlace } from "../../service/store/log-store.ts";
 import { MemoryKvSpace } from "../../service/store/memory-kv.ts";
 import type { KvSpace, OrderedKv } from "../../service/store/ordered-kv.ts";
 import { entry, listAll } from "../conformance/store-driver.ts";
@@ -232,6 +232,38 @@ describe("a page", () => {
       }
       expect(upward).toEqual(seqs);
       expect(downward).toEqual(seqs);
+    }
+    await store.close();
+  }, 30_000);
+
+  it("of large entries in order of time ends there too, from either end", async () => {
+    const count = 30;
+    const msg = JSON.stringify("x".repeat(1_000_000)) as MsgJson;
+    const store = await openMemoryStore(memorySpace(1), 1, {
+      options: { sealBytes: 8 << 20, chunkBytesMax: 2 << 20, segmentBytesMax: 64 << 20, maintenanceMs: 0 },
+    });
+    // Each is older than the one that came before it.
+    const timestamps = Array.from({ length: count }, (_, index) => 1_763_784_000_000 - index * 1000);
+    for (const [index, timestamp] of timestamps.entries())
+      await store.append([{ project: "p", entries: [entry("a", index + 1, { msg, timestamp })] }]);
+    for (const newest of [false, true]) {
+      const found: number[] = [];
+      let beyond: TimePlace | undefined;
+      for (;;) {
+        const range = { sinceMs: 0, untilMs: Number.MAX_SAFE_INTEGER, limit: 1000, newest };
+        const page = await store.listByTime({
+          project: "p",
+          ...range,
+          ...(beyond !== undefined && { beyond }),
+        });
+        expect(page.slice(1).reduce((sum, one) => sum + one.msg.length, 0)).toBeLessThan(PAGE_CHARACTERS_MAX);
+        const times = page.map(({ timestamp }) => timestamp);
+        if (newest) found.unshift(...times);
+        else found.push(...times);
+        beyond = newest ? page[0] : page.at(-1);
+        if (isLastPage(page, 1000)) break;
+      }
+      expect(found).toEqual(timestamps.toReversed());
     }
     await store.close();
   }, 30_000);
