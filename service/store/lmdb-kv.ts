@@ -41,6 +41,12 @@ const BLOCK_BYTES = 512;
  */
 const MAP_BYTES_NEW = 512 * 1024 * 1024;
 
+/**
+ * What the first pages of a file and its table of readers take, with room for those of a few others. LMDB writes the table through a map:
+ * on a disk without room for it, the system ends the process.
+ */
+const NEW_FILE_BYTES = 128 << 10;
+
 /** Of opening a view. */
 const ATTEMPTS_MAX = 5;
 /** What a destroyed lock says when it is taken; what lmdb-js writes behind it is of an earlier error. */
@@ -154,6 +160,7 @@ export class LmdbSpace implements KvSpace {
     ownedFolders.add(folder);
     try {
       await assertOpens(dataPath(folder, OWNER_NAME), () => false);
+      assertRoom(folder, OWNER_NAME);
       const owner = takeOwnership(folder);
       await dropLeftHolds(folder);
       return new LmdbSpace(folder, owner, clock && diskOf(clock));
@@ -169,7 +176,7 @@ export class LmdbSpace implements KvSpace {
     const isJournal = existsSync(journal) || (form === KvForm.Journal && !existsSync(path));
     const kv = isJournal
       ? await openedFile(journal, (file) => JournalKv.open(file), this.#disk)
-      : await this.#openTree(path);
+      : await this.#openTree(path, name);
     // The file itself is synced by its first commit; its name in the folder is not.
     await syncFolder(this.#dir);
     return kv;
@@ -184,8 +191,9 @@ export class LmdbSpace implements KvSpace {
     return file;
   }
 
-  async #openTree(path: string): Promise<OrderedKv> {
+  async #openTree(path: string, name: string): Promise<OrderedKv> {
     await assertOpens(path, mayBeCutOff);
+    assertRoom(this.#dir, name);
     return new LmdbKv(path, !existsSync(path));
   }
 
@@ -201,8 +209,7 @@ export class LmdbSpace implements KvSpace {
   }
 
   freeBytes(): number {
-    const { bavail, bsize } = statfsSync(this.#dir);
-    return bavail * bsize;
+    return freeBytesAt(this.#dir);
   }
 
   async remove(name: string): Promise<void> {
@@ -221,6 +228,17 @@ export class LmdbSpace implements KvSpace {
     await this.#owner.close();
     ownedFolders.delete(this.#dir);
   }
+}
+
+function freeBytesAt(dir: string): number {
+  const { bavail, bsize } = statfsSync(dir);
+  return bavail * bsize;
+}
+
+/** @throws StoreUnavailable where the table of readers would have to be made on a full disk */
+function assertRoom(dir: string, name: string): void {
+  if (existsSync(lockPath(dir, name)) || freeBytesAt(dir) >= NEW_FILE_BYTES) return;
+  throw new StoreUnavailable(`${dir}: the disk is full: make room, then start it again`);
 }
 
 /** The real path of a folder that can be written to, made where there is none. @throws StoreUnavailable */

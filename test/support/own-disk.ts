@@ -31,12 +31,13 @@ export class OwnDisk {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** Somebody else fills the disk until no more than this is free. */
+  /** Somebody else fills the disk until no more than this is free; to the page, as the disk has them. */
   fill(freeBytes: number): void {
     const file = openSync(this.#hog, "a");
     const block = Buffer.alloc(1 << 16);
     try {
-      while (this.#freeBytes() > freeBytes) writeSync(file, block);
+      for (let over = this.#freeBytes() - freeBytes; over > 0; over = this.#freeBytes() - freeBytes)
+        writeSync(file, block, 0, Math.min(block.length, over));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
     } finally {
