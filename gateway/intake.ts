@@ -3,7 +3,6 @@ import type { Answer } from "../protocol/answer.ts";
 import { bad, type Decoded, Status } from "../protocol/decoded.ts";
 import { LossPlace, type MsgJson, type NewEntry, STREAM_UART } from "../protocol/entry.ts";
 import { type EstimatedTime, entryFromLog } from "../protocol/entry-builder.ts";
-import { TextRun } from "../protocol/entry-run.ts";
 import type { Boot, Frame } from "../protocol/frame.ts";
 import type { LogArgs } from "../protocol/methods.ts";
 import { isOwnSrc } from "../protocol/names.ts";
@@ -15,7 +14,7 @@ import type { SessionTable } from "./session-table.ts";
 import { lossOfCount } from "./spool/spool-loss.ts";
 import type { LostOverRate, Throttle } from "./throttle.ts";
 import type { Held, ThrottleLane } from "./throttle-lane.ts";
-import { asReceived } from "./unset-clock.ts";
+import { asReceived, textsReceived } from "./unset-clock.ts";
 import type { Receipt, WallClock } from "./wall-clock.ts";
 
 /** Whose entries these are, as the link says it: never the payload alone. */
@@ -123,9 +122,7 @@ export class Intake {
       return undefined;
     }
     const { project, src, key } = origin;
-    const { wallMs, isWallSet } = receipt;
-    const clock = isWallSet ? "server" : "unset";
-    const run = new TextRun(lines, { src, stream: STREAM_UART, received: wallMs, clock });
+    const run = textsReceived(src, STREAM_UART, lines, receipt);
     return this.#committer.accept(project, src, run, () => {}, key);
   }
 
@@ -152,9 +149,8 @@ export class Intake {
   }
 
   #takeNote(origin: Origin, stream: string, text: string, onDurable: () => void): Promise<void> | undefined {
-    const receipt = this.#wallClock.receipt();
-    const entries = asReceived([textEntry(origin.src, stream, JSON.stringify(text), receipt)], receipt);
-    return this.#committer.accept(origin.project, origin.src, entries, onDurable);
+    const run = textsReceived(origin.src, stream, [JSON.stringify(text)], this.#wallClock.receipt());
+    return this.#committer.accept(origin.project, origin.src, run, onDurable);
   }
 
   #takeFrame(origin: Origin, frame: Frame, receipt: Receipt, onReply: OnReply): Promise<void> | undefined {
@@ -269,10 +265,6 @@ export class Intake {
 /** What a frame counts in its source's rate. */
 function weightOf(frame: Frame): number {
   return frame.lines?.count ?? Math.max(1, frame.commands.length);
-}
-
-function textEntry(src: string, stream: string, msg: MsgJson, { wallMs }: Receipt): NewEntry {
-  return { src, stream, msg, timestamp: wallMs, received: wallMs, clock: "server" };
 }
 
 function answerOf(id: number | undefined, status: Status, text?: string): Answer {

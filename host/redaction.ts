@@ -22,12 +22,8 @@ const DEPTH_MAX = 6;
 /** `text` without what looks like a secret. */
 export function redactText(text: string): string {
   if (!SECRET_SIGN.test(text)) return text;
-  return text
-    .replace(SECRET_PAIR, `$1=${REDACTED}`)
-    .replace(BEARER, `$1 ${REDACTED}`)
-    .replace(OWN_KEY, REDACTED)
-    .replace(SIGNED_TOKEN, REDACTED)
-    .replace(URL_PASSWORD, `$1${REDACTED}@`);
+  const named = text.replace(SECRET_PAIR, `$1=${REDACTED}`).replace(BEARER, `$1 ${REDACTED}`);
+  return redactKeys(named).replace(URL_PASSWORD, `$1${REDACTED}@`);
 }
 
 /** `text` without our own keys and tokens, for words that may show the form of a password (`mqtt://user:password@host`). */

@@ -153,6 +153,7 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
   const limit = LIMIT_MAX;
   for (;;) {
     const page = await pageOf(store, query, { limit, after: highest, before });
+    const isLast = isLastPage(page, limit);
     lowest ??= page[0]?.id;
     for (const entry of page) {
       highest = entry.id;
@@ -161,11 +162,11 @@ export async function walkOn(dependencies: WalkDependencies, query: WalkQuery): 
         entries.push(entry);
         budget.hold(entry);
       }
-      const isWhole = entry === page.at(-1) && isLastPage(page, limit);
+      const isWhole = isLast && entry === page.at(-1);
       const spent = entries.length >= query.limit || budget.isSpent();
       if ((typeof spent === "boolean" ? spent : await spent) && !isWhole) return result(false);
     }
-    if (isLastPage(page, limit)) return result(true);
+    if (isLast) return result(true);
     if (!isCeilingKnown && page.every(({ timestamp }) => timestamp >= query.untilMs)) {
       const span = await spanOf(store, query);
       if (span === undefined) return result(true);

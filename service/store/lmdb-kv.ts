@@ -3,7 +3,7 @@ import { access, mkdir, realpath, rm, stat } from "node:fs/promises";
 import { open, type RangeOptions, type RootDatabase, type Transaction } from "lmdb";
 import type { Clock } from "../../host/clock.ts";
 import { syncFolder } from "../../host/system-disk.ts";
-import { commitFailure } from "./commit-failure.ts";
+import { commitFailure, DISK_FULL_TEXT } from "./commit-failure.ts";
 import { type ByteFile, type Disk, type DurableFile, diskOf, SystemFile } from "./durable-file.ts";
 import { JournalKv, JournalView } from "./journal-kv.ts";
 import {
@@ -238,7 +238,7 @@ function freeBytesAt(dir: string): number {
 /** @throws StoreUnavailable where the table of readers would have to be made on a full disk */
 function assertRoom(dir: string, name: string): void {
   if (existsSync(lockPath(dir, name)) || freeBytesAt(dir) >= NEW_FILE_BYTES) return;
-  throw new StoreUnavailable(`${dir}: the disk is full: make room, then start it again`);
+  throw new StoreUnavailable(`${dir}: ${DISK_FULL_TEXT}`);
 }
 
 /** The real path of a folder that can be written to, made where there is none. @throws StoreUnavailable */

@@ -192,13 +192,16 @@ describe("sources", () => {
 });
 
 describe("a page", () => {
-  it("of large entries ends where it holds enough, sealed or not, either way, and the next one goes on there", async () => {
-    const SEAL_BYTES = 8 << 20;
-    const count = 30;
-    const msg = JSON.stringify("x".repeat(1_000_000)) as MsgJson;
-    const store = await openMemoryStore(memorySpace(1), 1, {
+  const SEAL_BYTES = 8 << 20;
+  const count = 30;
+  const msg = JSON.stringify("x".repeat(1_000_000)) as MsgJson;
+  const openLarge = () =>
+    openMemoryStore(memorySpace(1), 1, {
       options: { sealBytes: SEAL_BYTES, chunkBytesMax: 2 << 20, segmentBytesMax: 64 << 20, maintenanceMs: 0 },
     });
+
+  it("of large entries ends where it holds enough, sealed or not, either way, and the next one goes on there", async () => {
+    const store = await openLarge();
     for (let seq = 1; seq <= count; seq++) {
       await store.append([{ project: "p", entries: [entry(seq % 3 === 0 ? "b" : "a", seq, { msg })] }]);
     }
@@ -237,11 +240,7 @@ describe("a page", () => {
   }, 30_000);
 
   it("of large entries in order of time ends there too, from either end", async () => {
-    const count = 30;
-    const msg = JSON.stringify("x".repeat(1_000_000)) as MsgJson;
-    const store = await openMemoryStore(memorySpace(1), 1, {
-      options: { sealBytes: 8 << 20, chunkBytesMax: 2 << 20, segmentBytesMax: 64 << 20, maintenanceMs: 0 },
-    });
+    const store = await openLarge();
     // Each is older than the one that came before it.
     const timestamps = Array.from({ length: count }, (_, index) => 1_763_784_000_000 - index * 1000);
     for (const [index, timestamp] of timestamps.entries())
